@@ -1,0 +1,1 @@
+"""The wires: bytes to SI records and back, no policy."""

@@ -1,0 +1,241 @@
+"""What a site can say (Measurements) and be told (Commands), on one page: the words all other rooms use.
+
+Positive flows towards the site busbar: battery discharging +, PV +, grid importing +. SI units, float64.
+NaN = not heard; the age of a value travels beside it. Cells, modules and strings of a whole site are flat arrays;
+`Layout` says which cell sits in which module, string and cabinet, so that forty strings cost what one costs.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import IntEnum
+from functools import cached_property
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+Bools = NDArray[np.bool_]
+
+TEMPERATURES_PER_MODULE = 4  # i3 CSC frame 0x170: four cell sensors and one of the board
+CrcMode = Literal["on", "learn", "off"]
+
+
+class Contactor(IntEnum):
+    """Where a string's contactors are, or should be."""
+
+    UNKNOWN = -1
+    OPEN = 0
+    PRECHARGE = 1
+    CLOSED = 2
+
+
+class PcsState(IntEnum):
+    """What the inverter does, as far as control cares."""
+
+    UNKNOWN = -1
+    OFF = 0
+    STANDBY = 1
+    RUNNING = 2
+    FAULT = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Tick:
+    """One beat's instant. Made only by a clock."""
+
+    t_s: float  # plant time, monotonic: physics and control
+    dt_s: float  # plant time since the last beat
+    wire_s: float  # wall time, monotonic: communication ages, watchdogs, reversion timers
+    utc: datetime  # plant time of day, aware: tariffs, sun, records
+
+
+# --- what is connected where -------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class ModuleSpec:
+    """One battery module: its code goes with it for life, bus and slot are where it sits today."""
+
+    code: str
+    bus: str
+    slot: int  # 0..15, low nibble of its CAN ids
+    cells: int  # 8..16 cell groups
+    nameplate_ah: float
+    soh: float  # 0..1, from the intake test
+    crc: CrcMode = "on"
+
+
+@dataclass(frozen=True, slots=True)
+class StringSpec:
+    """Modules in series behind one string box (current sensor, contactors, precharge, insulation)."""
+
+    name: str
+    box_bus: str
+    modules: tuple[ModuleSpec, ...]
+    box_crc: CrcMode = "on"
+
+
+@dataclass(frozen=True, slots=True)
+class CabinetSpec:
+    """Strings in parallel behind one inverter."""
+
+    name: str
+    pcs_bus: str
+    strings: tuple[StringSpec, ...]
+
+
+@dataclass(frozen=True)
+class PlantSpec:
+    """Everything on the wires of one site. `buses` maps a bus name to its URL (`wires.open_wires`)."""
+
+    buses: dict[str, str]
+    cabinets: tuple[CabinetSpec, ...]
+    meter_bus: str
+
+    @cached_property
+    def strings(self) -> tuple[StringSpec, ...]:
+        """All strings, in Layout order."""
+        return tuple(string for cabinet in self.cabinets for string in cabinet.strings)
+
+    @cached_property
+    def modules(self) -> tuple[ModuleSpec, ...]:
+        """All modules, in Layout order."""
+        return tuple(module for string in self.strings for module in string.modules)
+
+    @cached_property
+    def layout(self) -> "Layout":
+        """Index arrays of this plant."""
+        return Layout.of(self)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Layout:
+    """Who sits where. `first_*` are the offsets for `np.ufunc.reduceat`; nothing is ever empty."""
+
+    cell_module: Ints  # [cell] -> module
+    cell_string: Ints  # [cell] -> string
+    module_string: Ints  # [module] -> string
+    string_cabinet: Ints  # [string] -> cabinet
+    first_cell: Ints  # [module] its first cell
+    first_cell_of_string: Ints  # [string]
+    first_module: Ints  # [string] its first module
+    first_string: Ints  # [cabinet] its first string
+    module_names: tuple[str, ...]
+    string_names: tuple[str, ...]
+    cabinet_names: tuple[str, ...]
+
+    @classmethod
+    def of(cls, plant: PlantSpec) -> "Layout":
+        """Number everything in the order of the site file."""
+        cells = [module.cells for module in plant.modules]
+        modules = [len(string.modules) for string in plant.strings]
+        strings = [len(cabinet.strings) for cabinet in plant.cabinets]
+        module_string = np.repeat(np.arange(len(modules)), modules)
+        cell_module = np.repeat(np.arange(len(cells)), cells)
+        first_cell, first_module = _starts(cells), _starts(modules)
+        return cls(
+            cell_module,
+            module_string[cell_module],
+            module_string,
+            np.repeat(np.arange(len(strings)), strings),
+            first_cell,
+            first_cell[first_module],
+            first_module,
+            _starts(strings),
+            tuple(module.code for module in plant.modules),
+            tuple(string.name for string in plant.strings),
+            tuple(cabinet.name for cabinet in plant.cabinets),
+        )
+
+    @property
+    def cells(self) -> int:
+        """How many cell groups the site has."""
+        return len(self.cell_module)
+
+    @property
+    def modules(self) -> int:
+        """How many modules."""
+        return len(self.module_names)
+
+    @property
+    def strings(self) -> int:
+        """How many strings."""
+        return len(self.string_names)
+
+    @property
+    def cabinets(self) -> int:
+        """How many cabinets (each with one inverter)."""
+        return len(self.cabinet_names)
+
+    def cell_name(self, cell: int) -> str:
+        """`A1/M03/C07`: string, module position and cell position, counted from 1 as on the label."""
+        module = int(self.cell_module[cell])
+        return f"{self.module_place(module)}/C{cell - int(self.first_cell[module]) + 1:02d}"
+
+    def module_place(self, module: int) -> str:
+        """`A1/M03`: where a technician finds it (its code is in `module_names`)."""
+        string = int(self.module_string[module])
+        return f"{self.string_names[string]}/M{module - int(self.first_module[string]) + 1:02d}"
+
+
+def _starts(counts: Sequence[int]) -> Ints:
+    return np.concatenate(([0], np.cumsum(counts)[:-1])).astype(np.int64)
+
+
+# --- one picture in, one set of commands out -----------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Measurements:
+    """One consistent picture of the whole site, taken at one tick."""
+
+    cell_v: Floats  # [cell]
+    cell_age_s: Floats  # [cell] since a valid voltage was heard
+    cell_bleeding: Bools  # [cell] its bleed resistor is on: the voltage is not the cell's
+    module_c: Floats  # [module, 4]
+    module_board_c: Floats  # [module]
+    module_error: Ints  # [module] error bits of the board
+    module_age_s: Floats  # [module] since any live frame
+    string_a: Floats  # [string] mean over the beat, + discharging
+    string_v: Floats  # [string] battery side of the contactors
+    string_bus_v: Floats  # [string] inverter side of the contactors
+    string_contactor: Ints  # [string] Contactor, as fed back
+    string_fault: Ints  # [string] fault bits of the string box
+    string_insulation_ohm: Floats  # [string]
+    string_age_s: Floats  # [string] the oldest of current, voltages and feedback
+    pcs_w: Floats  # [cabinet] AC side, + discharging
+    pcs_state: Ints  # [cabinet] PcsState
+    pcs_charge_w: Floats  # [cabinet] rating, >= 0
+    pcs_discharge_w: Floats  # [cabinet] rating, >= 0
+    pcs_set_w: Floats  # [cabinet] set-point as read back
+    pcs_armed: Bools  # [cabinet] its reversion to 0 W is proven by read-back; without it no power is asked
+    pcs_local: Bools  # [cabinet] switched to local: we do not write
+    pcs_age_s: Floats  # [cabinet]
+    grid_w: float  # + importing
+    grid_age_s: float  # since the meter said something new
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Commands:
+    """What the site is told in this beat."""
+
+    pcs_w: Floats  # [cabinet] + discharging
+    contactor: Ints  # [string] Contactor
+    bleed: Bools  # [cell]
+    bleed_s: float = 0.0  # how long the modules go on bleeding without a new word
+
+
+@dataclass(frozen=True, slots=True)
+class Envelope:
+    """The guard's hard numbers: what the iron stands. Not tuning."""
+
+    cell_v_min: float
+    cell_v_max: float
+    charge_c_min: float
+    cell_c_min: float
+    cell_c_max: float
+    string_a_max: float
+    pcs_w_max: float  # each cabinet
