@@ -106,6 +106,17 @@ class PlantSpec:
         return tuple(module for string in self.strings for module in string.modules)
 
     @cached_property
+    def can_buses(self) -> tuple[str, ...]:
+        """Names of the CAN buses, in order of first use; a frame's `bus` is the index here."""
+        modules = {module.bus: None for module in self.modules}
+        return tuple(modules | {string.box_bus: None for string in self.strings})
+
+    @cached_property
+    def register_buses(self) -> tuple[str, ...]:
+        """Names of the register buses: inverters in order, then the meter."""
+        return (*(cabinet.pcs_bus for cabinet in self.cabinets), self.meter_bus)
+
+    @cached_property
     def layout(self) -> "Layout":
         """Index arrays of this plant."""
         return Layout.of(self)

@@ -9,6 +9,16 @@ from typing import Protocol
 from firmware_bridge.frames import Answer, Frames, Request, WireHealth
 
 
+class WireClock(Protocol):
+    """What a wire needs of a clock; handed in, so that a counted clock works as well as a wall clock."""
+
+    def monotonic_s(self) -> float:
+        """Wall time that never jumps: the clock of `Tick.wire_s`, for ages, back-off and time-outs."""
+
+    def realtime_s(self) -> float:
+        """Seconds since 1970 UTC, as the kernel stamps received frames."""
+
+
 class CanWire(Protocol):
     """One CAN bus as a participant sees it."""
 
@@ -45,3 +55,21 @@ class RegisterWire(Protocol):
 
     def close(self) -> None:
         """Let go of the device."""
+
+
+class RegisterBank(Protocol):
+    """The registers of one served Modbus device.
+
+    A server calls it from its own thread, holding `server.lock`; whoever changes several registers that
+    belong together does so under the same lock.
+    """
+
+    @property
+    def answering(self) -> bool:
+        """False: the device is dead on the line, no request gets any reply."""
+
+    def read(self, address: int, count: int) -> tuple[int, ...] | None:
+        """`count` holding registers from `address`, each 0..65535; None where there are none (exception 2)."""
+
+    def write(self, address: int, words: tuple[int, ...]) -> bool:
+        """Take the words, whole; False where they may not be written (exception 2)."""

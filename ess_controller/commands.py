@@ -1,0 +1,206 @@
+"""The commands of the daemon itself: check, run, status, top, order."""
+
+import json
+import sys
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from ess_controller.site import Site
+
+SitePath = Annotated[Path, typer.Argument(metavar="SITE", help="A folder with site.toml, or the file.")]
+Buses = Annotated[
+    list[str], typer.Option("--bus", metavar="NAME=URL", help="Put a bus elsewhere, e.g. can0=socketcan:can0.")
+]
+Home = Annotated[Path | None, typer.Option(help="The daemon's folder: lock, socket, journal.")]
+Json = Annotated[bool, typer.Option("--json", help="Answer as JSON.")]
+Speed = Annotated[float, typer.Option(min=0.1, max=1000.0, help="Plant seconds per second.")]
+Start = Annotated[
+    str | None, typer.Option(metavar="TIME", help="Plant time of day at the start, ISO 8601 with offset.")
+]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the daemon's commands."""
+    app.command()(check)
+    app.command()(run)
+    app.command()(status)
+    app.command()(top)
+    app.command()(order)
+
+
+def load_site(path: Path, buses: list[str]) -> "Site":
+    """The checked site, or BadInputError with every mistake in it."""
+    from ess_controller.errors import BadInputError
+    from ess_controller.site import load
+
+    overrides: dict[str, str] = {}
+    for given in buses:
+        name, equals, url = given.partition("=")
+        if not (name and equals and url):
+            raise BadInputError(f"--bus {given}: expected NAME=URL")
+        overrides[name] = url
+    return load(path, overrides)
+
+
+def plant_time(text: str | None) -> datetime | None:
+    """An ISO 8601 time with its offset."""
+    from ess_controller.errors import BadInputError
+
+    if text is None:
+        return None
+    try:
+        when = datetime.fromisoformat(text)
+    except ValueError:
+        raise BadInputError(f"--start {text}: expected ISO 8601, like 2026-06-01T08:00:00+08:00") from None
+    if when.tzinfo is None:
+        raise BadInputError(f"--start {text}: expected an offset from UTC, like {text}+08:00 or {text}Z")
+    return when
+
+
+def talk(verbose: int, *, quiet: bool) -> None:
+    """Talk goes to stderr, one line a change."""
+    import logging
+
+    level = logging.WARNING if quiet else logging.DEBUG if verbose else logging.INFO
+    logging.basicConfig(level=level, format="%(asctime)s %(levelname)-7s %(message)s", stream=sys.stderr)
+    if not verbose:
+        logging.getLogger("pymodbus").setLevel(logging.CRITICAL)  # its troubles reach us as answers
+
+
+def check(
+    site: Annotated[Path | None, typer.Argument(metavar="SITE", help="A folder with site.toml, or the file.")] = None,
+    bus: Buses = [],  # noqa: B006
+    as_json: Json = False,
+    schema: Annotated[bool, typer.Option("--schema", help="Print the JSON Schema of site.toml, for editors.")] = False,
+) -> None:
+    """Check a site's configuration: every error with file, line, key, value and what was expected."""
+    from dataclasses import asdict
+
+    from ess_controller.errors import BadInputError
+    from ess_controller.site import SiteError
+    from ess_controller.site import schema as site_schema
+
+    if schema:
+        print(json.dumps(site_schema(), indent=2))
+        return
+    if site is None:
+        raise BadInputError("SITE: expected a folder with site.toml, or --schema")
+    try:
+        loaded = load_site(site, bus)
+    except SiteError as trouble:
+        if as_json:
+            print(
+                json.dumps(
+                    {"schema_version": 1, "ok": False, "problems": [_plain(asdict(p)) for p in trouble.problems]}
+                )
+            )
+            raise typer.Exit(2) from None
+        raise
+    layout = loaded.plant.layout
+    counts = {"cabinets": layout.cabinets, "strings": layout.strings, "modules": layout.modules, "cells": layout.cells}
+    if as_json:
+        print(json.dumps({"schema_version": 1, "ok": True, "site": loaded.name, **counts, "problems": []}))
+    else:
+        print(f"{site}: well: {', '.join(f'{count} {word}' for word, count in counts.items())}")
+
+
+def _plain(row: dict[str, Any]) -> dict[str, Any]:
+    return {key: value if isinstance(value, int | float | None) else str(value) for key, value in row.items()}
+
+
+def run(
+    site: SitePath,
+    bus: Buses = [],  # noqa: B006
+    home: Home = None,
+    speed: Speed = 1.0,
+    start: Start = None,
+    journal_mb: Annotated[int, typer.Option(min=0, help="Disk for the journal of beats; 0 keeps none.")] = 512,
+    verbose: Annotated[int, typer.Option("-v", "--verbose", count=True)] = 0,
+    quiet: Annotated[bool, typer.Option("-q", "--quiet")] = False,
+) -> None:
+    """Run the daemon. SIGTERM or Ctrl-C: 0 W, contactors open, end."""
+    talk(verbose, quiet=quiet)
+    loaded = load_site(site, bus)
+    from ess_controller.service import Options, serve
+
+    serve(loaded, Options(home, speed, plant_time(start), journal_mb))
+
+
+def _ask(site: Path | None, home: Path | None, request: dict[str, Any]) -> dict[str, Any]:
+    from ess_controller.home import find
+    from ess_controller.live import NoDaemonError, ask
+
+    try:
+        return ask(find(site, home) / "live.sock", request)
+    except NoDaemonError as trouble:
+        print(trouble, file=sys.stderr)
+        raise typer.Exit(1) from None
+
+
+OptionalSite = Annotated[
+    Path | None, typer.Argument(metavar="[SITE]", help="The site; may be left out where one runs.")
+]
+
+
+def status(site: OptionalSite = None, home: Home = None, as_json: Json = False) -> None:
+    """What the running daemon does, and why it is limited."""
+    told = _ask(site, home, {"get": "picture"})
+    if as_json:
+        print(json.dumps(told))
+    elif "error" in told:
+        print(told["error"], file=sys.stderr)
+    else:
+        from rich.console import Console
+
+        from ess_controller.screen import draw
+
+        Console().print(draw(told))
+    if "error" in told:
+        raise typer.Exit(1)
+
+
+def top(
+    site: OptionalSite = None,
+    home: Home = None,
+    every: Annotated[float, typer.Option(min=0.1, max=60.0, help="Seconds between looks.")] = 0.5,
+) -> None:
+    """Watch the running daemon. Ctrl-C ends watching, not the daemon."""
+    from threading import Event
+
+    from rich.live import Live
+
+    from ess_controller.screen import draw
+
+    with Live(draw(_ask(site, home, {"get": "picture"})), auto_refresh=False, screen=sys.stdout.isatty()) as screen:
+        while not Event().wait(every):
+            screen.update(draw(_ask(site, home, {"get": "picture"})), refresh=True)
+
+
+def order(
+    site: OptionalSite = None,
+    home: Home = None,
+    set_kw: Annotated[float | None, typer.Option(help="Power of the whole site, discharging positive.")] = None,
+    rest: Annotated[bool, typer.Option("--rest", help="0 W and open contactors.")] = False,
+    clear: Annotated[
+        bool, typer.Option("--clear", help="Faults that wait for an operator have been looked at.")
+    ] = False,
+    withdraw: Annotated[bool, typer.Option("--withdraw", help="Back to the site's own rule.")] = False,
+    minutes: Annotated[
+        float, typer.Option("--for", min=0.1, max=1440.0, metavar="MINUTES", help="Then it expires.")
+    ] = 15.0,
+) -> None:
+    """Give the running daemon an order that expires. Limits and guard apply to it as to everything."""
+    from ess_controller.errors import BadInputError
+
+    if sum((set_kw is not None, rest, clear, withdraw)) != 1:
+        raise BadInputError("order: expected one of --set-kw, --rest, --clear, --withdraw")
+    wish = {"run": not rest, "clear_latched": clear, "for_s": minutes * 60}
+    if set_kw is not None:
+        wish["set_w"] = set_kw * 1000
+    told = _ask(site, home, {"withdraw": True} if withdraw else {"order": wish})
+    if "error" in told:
+        raise BadInputError(f"order: {told['error']}")

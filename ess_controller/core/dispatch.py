@@ -1,0 +1,61 @@
+"""How much power, and from which cabinet: the site's rule, the peak guard over it, the split, and the ramp."""
+
+import numpy as np
+
+from ess_controller.core.types import Bound, Estimate, Order, State, Tuning
+from firmware_bridge.records import Floats, Measurements, Tick
+
+LEAST_REST_OF_BLOCK_S = 30.0  # a block's last seconds cannot repair its mean: no more power than over this time
+
+
+def wanted(tuning: Tuning, order: Order, now: Estimate, peak_room_w: float) -> tuple[float, str]:
+    """What the site should get from its batteries, before any bound, W, and the rule that says so.
+
+    The peak guard outranks an order and the site's rule: import must stay below what the block still allows.
+    """
+    net_w = now.net_load_w
+    if order.set_w is not None:
+        power_w, by = order.set_w, "operator set-point"
+    elif tuning.dispatch.rule == "setpoint":
+        power_w, by = tuning.dispatch.set_w, "set-point"
+    else:
+        power_w, by = net_w, "self-consumption"
+    if np.isnan(net_w):
+        return (0.0, "meter silent") if by == "self-consumption" else (power_w, by)
+    if net_w - power_w > peak_room_w:
+        return net_w - peak_room_w, "peak guard"
+    return power_w, by
+
+
+def billing_block(tuning: Tuning, state: State, seen: Measurements, tick: Tick) -> tuple[int, float, float]:
+    """Follows the import of the current billing block.
+
+    Returns (block number, imported in it so far in Ws, the mean import in W that its rest still allows). Blocks are
+    counted from the epoch, so they start at the full hour in every time zone of whole blocks. Import is what the meter
+    bills: what is exported within a block does not make room.
+    """
+    knobs = tuning.dispatch
+    epoch_s = tick.utc.timestamp()
+    block = int(epoch_s // knobs.block_s)
+    imported_w = max(seen.grid_w, 0.0) if np.isfinite(seen.grid_w) else 0.0
+    imported_ws = (state.block_ws if block == state.block else 0.0) + imported_w * tick.dt_s
+    left_s = max((block + 1) * knobs.block_s - epoch_s, LEAST_REST_OF_BLOCK_S)
+    return block, imported_ws, max(knobs.peak_w * knobs.block_s - imported_ws, 0.0) / left_s
+
+
+def split(power_w: float, bound: Bound) -> Floats:
+    """Shares a site power out by what each cabinet may do in that direction; more than all may do is cut."""
+    may_w = bound.discharge if power_w >= 0 else bound.charge
+    total_w = may_w.sum()
+    if total_w <= 0.0:
+        return np.zeros(len(may_w))
+    return may_w * float(np.clip(power_w, -total_w, total_w) / total_w)
+
+
+def ramp(tuning: Tuning, state: State, target_w: Floats, tick: Tick) -> Floats:
+    """Approaches the target no faster than the ramp; towards 0 W there is no ramp, so that a bound cuts at once."""
+    step_w = tuning.dispatch.ramp_w_per_s * tick.dt_s
+    before_w = np.where(target_w * state.power_w > 0.0, state.power_w, 0.0)
+    grown = np.clip(np.abs(target_w), 0.0, np.abs(before_w) + step_w)
+    signed: Floats = np.copysign(grown, target_w)
+    return signed

@@ -1,0 +1,45 @@
+"""How full is each cell: charge counted from the string current, corrected by voltage once the string has rested."""
+
+import numpy as np
+
+from ess_controller.core.types import Estimate, State, Tuning
+from firmware_bridge.records import Contactor, Floats, Measurements, Tick
+
+_OPEN = int(Contactor.OPEN)
+
+
+def estimate(tuning: Tuning, state: State, seen: Measurements, tick: Tick) -> tuple[Estimate, Floats]:
+    """Look at one picture.
+
+    Returns the Estimate and rest_s [string], the plant time each string has been at rest. A cell whose voltage is
+    unknown or that is being bled is only counted, never corrected.
+    """
+    knobs, string = tuning.estimate, tuning.layout.cell_string
+    flowing_a = np.where(seen.string_contactor == _OPEN, 0.0, seen.string_a)
+    rest_s = (state.rest_s + tick.dt_s) * (np.abs(flowing_a) < knobs.rest_a)  # NaN is not rest
+    counted_a = np.where(np.isnan(flowing_a), 0.0, flowing_a)
+
+    soc = state.soc - (counted_a * (tick.dt_s / 3600))[string] / tuning.cell_ah
+    soc_sd = state.soc_sd + knobs.drift_per_hour * (tick.dt_s / 3600)
+    rested = (rest_s >= knobs.rest_s)[string]
+    read = (rested | np.isnan(soc)) & ~np.isnan(seen.cell_v) & ~seen.cell_bleeding
+    if read.any():
+        relaxed_v = seen.cell_v + counted_a[string] * cell_ohm(tuning, seen, knobs.rest_s)
+        soc = np.where(read, np.interp(relaxed_v, tuning.cell.ocv.y, tuning.cell.ocv.x), soc)
+        soc_sd = np.where(read, np.where(rested, knobs.rest_sd, knobs.start_sd), soc_sd)
+
+    ohm = cell_ohm(tuning, seen, max(tuning.limits.horizon_s, 2 * tick.dt_s))
+    net_load_w = float(seen.grid_w + seen.pcs_w.sum())
+    return Estimate(np.minimum(np.maximum(soc, 0.0), 1.0), np.minimum(soc_sd, 0.5), ohm, net_load_w), rest_s
+
+
+def cell_ohm(tuning: Tuning, seen: Measurements, horizon_s: float) -> Floats:
+    """Resistance [cell] that a current step meets after `horizon_s`, by the module's size, age and coldest sensor.
+
+    A module that tells no temperature counts as the coldest of the cell file.
+    """
+    cell = tuning.cell
+    coldest_c = np.fmin.reduce(seen.module_c, axis=1)
+    coldest_c = np.where(np.isnan(coldest_c), cell.resistance_by_c.x[0], coldest_c)
+    new_ohm = np.interp(horizon_s, cell.resistance.x, cell.resistance.y)
+    return (cell.resistance_by_c(coldest_c) * tuning.module_ohm_factor * new_ohm)[tuning.layout.cell_module]

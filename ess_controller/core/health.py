@@ -1,0 +1,105 @@
+"""What is wrong with a string: a table of conditions, each with its debounce, its level and what to do about it."""
+
+from dataclasses import dataclass
+from enum import IntEnum
+
+import numpy as np
+
+from ess_controller.core.types import Mode, State, Tuning
+from firmware_bridge.records import Bools, Contactor, Floats, Measurements, Tick
+
+
+class Level(IntEnum):
+    """Notice: told. Derate: the limits act on it. Stop: contactors open."""
+
+    NOTICE = 1
+    DERATE = 2
+    STOP = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Diagnosis:
+    """One row of the table. A condition counts up while it holds and down while it does not."""
+
+    name: str
+    level: Level
+    after_s: float | None  # how long it must hold; None: ModeTuning.lost_open_wire_s
+    on_wire: bool  # counted in wall time (communication) instead of plant time
+    latched: bool  # stays until an operator has looked
+    action: str
+
+
+DIAGNOSES = (
+    Diagnosis("cells silent", Level.STOP, None, True, False, "check module power and the module bus"),
+    Diagnosis("string box silent", Level.STOP, None, True, False, "check string box power and its bus"),
+    Diagnosis("cell over-voltage", Level.STOP, 0.5, False, False, "stop charging; inspect the cell named"),
+    Diagnosis("cell under-voltage", Level.STOP, 0.5, False, False, "recharge slowly; inspect the cell named"),
+    Diagnosis("cell over-temperature", Level.STOP, 2.0, False, False, "check cooling; keep away until it is cold"),
+    Diagnosis("string over-current", Level.STOP, 1.0, False, False, "check inverter set-point and current sensor"),
+    Diagnosis("contactor feedback", Level.STOP, 1.0, True, True, "check contactors for welding before any restart"),
+    Diagnosis("string box fault", Level.STOP, 0.3, True, False, "read the box's fault bits"),
+    Diagnosis("insulation low", Level.STOP, 5.0, False, True, "do not touch; find the earth fault"),
+    Diagnosis("deep discharge", Level.DERATE, 0.5, False, False, "replace the module; its string is not charged"),
+    Diagnosis("module errors", Level.NOTICE, 1.0, True, False, "read the module's error bits"),
+)
+STOPS = np.array([[row.level == Level.STOP] for row in DIAGNOSES])
+ON_WIRE = np.array([[row.on_wire] for row in DIAGNOSES])
+LATCHES = np.array([[row.latched] for row in DIAGNOSES])
+ON_LOSS = np.array([[row.after_s is None] for row in DIAGNOSES])
+AFTER_S = np.array([[row.after_s or 0.0] for row in DIAGNOSES])
+# Python 3.11 looks an enum's member up slowly: what the beat needs stands here as plain numbers.
+_UNKNOWN, _OPEN, _CLOSED = int(Contactor.UNKNOWN), int(Contactor.OPEN), int(Contactor.CLOSED)
+_CARRIES = np.array([mode in (Mode.RUN, Mode.RELEASE, Mode.TRIPPED) for mode in Mode])
+_LIES_OPEN = np.array([mode in (Mode.OFF, Mode.FAULT) for mode in Mode])
+
+
+def conditions(tuning: Tuning, state: State, seen: Measurements) -> Bools:
+    """What holds right now, [diagnosis, string], in the order of DIAGNOSES."""
+    knobs, layout = tuning.mode, tuning.layout
+    hottest_c = np.fmax.reduce(seen.module_c, axis=1)
+    of_modules = np.array((np.isnan(hottest_c), hottest_c > knobs.trip_cell_c_max, seen.module_error != 0))
+    silent, hot, erring = of_modules[:, layout.cell_module]
+    of_cells = np.array(
+        (
+            np.isnan(seen.cell_v) | silent,
+            seen.cell_v > knobs.trip_cell_v_max,
+            seen.cell_v < knobs.trip_cell_v_min,
+            hot,
+            state.deep,
+            erring,
+        )
+    )
+    cells_silent, high, low, hot, deep, erring = np.logical_or.reduceat(of_cells, layout.first_cell_of_string, axis=1)
+
+    feedback = seen.string_contactor
+    unknown = feedback == _UNKNOWN
+    astray = _CARRIES[state.mode] & (feedback != _CLOSED) | _LIES_OPEN[state.mode] & (feedback > _OPEN)
+    return np.array(
+        (
+            cells_silent,
+            np.isnan(seen.string_a + seen.string_v) | unknown,
+            high,
+            low,
+            hot,
+            np.abs(seen.string_a) > knobs.trip_a,
+            astray & ~unknown,
+            seen.string_fault != 0,
+            seen.string_insulation_ohm < knobs.insulation_ohm_min,
+            deep,
+            erring,
+        )
+    )
+
+
+def debounce(tuning: Tuning, state: State, holds: Bools, tick: Tick, clear: bool) -> tuple[Floats, Bools, Bools]:
+    """Counts conditions up and down.
+
+    Returns (bad_s [diagnosis, string], active [diagnosis, string], latched [diagnosis, string]). A condition acts when
+    it has held long enough and in at least two beats, however long a beat is; a latched one until `clear`.
+    """
+    after_s = np.where(ON_LOSS, tuning.mode.lost_open_wire_s, AFTER_S)
+    dt_s = np.where(ON_WIRE, tick.wire_s - state.wire_s, tick.dt_s)
+    bad_s = np.where(holds, state.bad_s + dt_s, np.maximum(np.minimum(state.bad_s, after_s) - dt_s, 0.0))
+    active = holds & (bad_s >= after_s) & (state.bad_s > 0.0)
+    latched = active & LATCHES | state.latched & (not clear)
+    return bad_s, active | latched, latched

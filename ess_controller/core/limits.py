@@ -1,0 +1,202 @@
+"""What may flow right now: one function a rule, each with its own word on every cell; the strictest wins.
+
+Rules of strings speak in amperes, for each cell what its string may carry on its account; what belongs to a module or a
+string is said of all its cells. Rules of cabinets speak in watts at the inverter. NaN means that nothing may flow.
+"""
+
+import numpy as np
+
+from ess_controller.core.types import Bound, Estimate, Mode, Order, Rule, RuleTable, State, Tuning
+from firmware_bridge.records import Bools, Floats, Ints, Measurements, PcsState
+
+# Of rules that say the same, the first is named: silence before what follows from it.
+STRING_RULES = (
+    Rule.COMMUNICATION,
+    Rule.DEEP_DISCHARGE,
+    Rule.CELL_VOLTAGE,
+    Rule.CELL_VOLTAGE_PREDICTED,
+    Rule.CELL_TEMPERATURE,
+    Rule.CELL_SOC,
+    Rule.MODULE_SOH,
+    Rule.STRING_CURRENT,
+)
+CABINET_RULES = (Rule.OPERATOR, Rule.PCS, Rule.CONTACTORS, Rule.GRID_CONTRACT, Rule.GRID_EXPORT)
+Words = tuple[Floats, Floats]  # what may be charged, what discharged
+
+# Python 3.11 looks an enum's member up slowly: what the beat needs stands here as plain numbers.
+_RUN, _PCS_FAULT = int(Mode.RUN), int(PcsState.FAULT)
+_STRING_RULE_IDS = np.array(STRING_RULES, np.int64)
+_CABINET_RULE_IDS = np.array(CABINET_RULES, np.int64)
+
+
+def string_rules(tuning: Tuning, seen: Measurements, now: Estimate, deep: Bools) -> RuleTable:
+    """Every rule's word on every cell, A, in the order of STRING_RULES."""
+    words = (
+        communication(tuning, seen),
+        deep_discharge(tuning, deep),
+        cell_voltage(tuning, seen),
+        cell_voltage_predicted(tuning, seen, now),
+        cell_temperature(tuning, seen),
+        cell_soc(tuning, now),
+        module_soh(tuning),
+        string_current(tuning),
+    )
+    charge, discharge = (_nothing_below_zero(np.array(side)) for side in zip(*words, strict=True))
+    return RuleTable(charge, discharge)
+
+
+def join_strings(tuning: Tuning, table: RuleTable) -> Bound:
+    """The strictest word on each string, A, and whose it is."""
+    first = tuning.layout.first_cell_of_string
+    return _strictest(
+        _STRING_RULE_IDS,
+        np.minimum.reduceat(table.charge, first, axis=1),
+        np.minimum.reduceat(table.discharge, first, axis=1),
+    )
+
+
+def _nothing_below_zero(words: Floats) -> Floats:
+    return np.fmax(words, 0.0)  # of NaN and 0 it takes 0
+
+
+def _strictest(rules: Ints, charge: Floats, discharge: Floats) -> Bound:
+    by_charge, by_discharge = charge.argmin(axis=0), discharge.argmin(axis=0)
+    each = np.arange(charge.shape[1])
+    return Bound(charge[by_charge, each], discharge[by_discharge, each], rules[by_charge], rules[by_discharge])
+
+
+# --- strings, A -----------------------------------------------------------------------------------------------------
+
+
+def communication(tuning: Tuning, seen: Measurements) -> Words:
+    """What is not heard may be anything: one silent cell, module or string box, and nothing flows."""
+    layout = tuning.layout
+    silent = np.isnan(seen.cell_v)
+    silent |= np.isnan(np.fmax.reduce(seen.module_c, axis=1))[layout.cell_module]
+    silent |= np.isnan(seen.string_a + seen.string_v)[layout.cell_string]
+    free = np.where(silent, 0.0, np.inf)
+    return free, free
+
+
+def deep_discharge(tuning: Tuning, deep: Bools) -> Words:
+    """A cell once found deeply discharged may have grown copper bridges: its string is never charged again unasked."""
+    return np.where(deep, 0.0, np.inf), tuning.unbounded
+
+
+def deep_cells(tuning: Tuning, state: State, seen: Measurements, order: Order) -> Bools:
+    """Cells ever found below the deep-discharge voltage [cell]; forgotten only when an operator clears them."""
+    found = (seen.cell_v < tuning.limits.deep_discharge_v) & ~seen.cell_bleeding
+    return found if order.clear_latched else state.deep | found
+
+
+def cell_voltage(tuning: Tuning, seen: Measurements) -> Words:
+    """The highest cell bounds charging now, the lowest discharging."""
+    knobs = tuning.limits
+    charge, discharge = knobs.charge_by_cell_v(seen.cell_v), knobs.discharge_by_cell_v(seen.cell_v)
+    return knobs.rated_a * charge, knobs.rated_a * discharge
+
+
+def cell_voltage_predicted(tuning: Tuning, seen: Measurements, now: Estimate) -> Words:
+    """No current that carries a cell past its voltage limit within the horizon: dV = R(horizon) x dI (HPPC method)."""
+    knobs = tuning.limits
+    present_a = seen.string_a[tuning.layout.cell_string]
+    charge = (knobs.cell_v_max - seen.cell_v) / now.cell_ohm - present_a
+    discharge = (seen.cell_v - knobs.cell_v_min) / now.cell_ohm + present_a
+    return charge, discharge
+
+
+def cell_temperature(tuning: Tuning, seen: Measurements) -> Words:
+    """Coldest and hottest sensor of each module, each against both curves."""
+    knobs, module = tuning.limits, tuning.layout.cell_module
+    both_c = np.array((np.fmin.reduce(seen.module_c, axis=1), np.fmax.reduce(seen.module_c, axis=1)))
+    charge = knobs.charge_by_c(both_c).min(axis=0) * knobs.rated_a
+    discharge = knobs.discharge_by_c(both_c).min(axis=0) * knobs.rated_a
+    return charge[module], discharge[module]
+
+
+def cell_soc(tuning: Tuning, now: Estimate) -> Words:
+    """The fullest a cell may be bounds charging, the emptiest discharging: one standard deviation."""
+    knobs = tuning.limits
+    charge, discharge = knobs.charge_by_soc(now.soc + now.soc_sd), knobs.discharge_by_soc(now.soc - now.soc_sd)
+    return knobs.rated_a * charge, knobs.rated_a * discharge
+
+
+def module_soh(tuning: Tuning) -> Words:
+    """The most aged module bounds charging; discharging it keeps the rated current."""
+    return tuning.charge_by_soh_a, tuning.unbounded
+
+
+def string_current(tuning: Tuning) -> Words:
+    """What fuse, cables and current sensor are rated for."""
+    return tuning.rated_a, tuning.rated_a
+
+
+# --- cabinets, W ----------------------------------------------------------------------------------------------------
+
+
+def cabinet_bound(
+    tuning: Tuning, state: State, seen: Measurements, strings: Bound, order: Order, now: Estimate
+) -> Bound:
+    """Joins what strings allow with contactors, inverter, grid and operator; W at each inverter.
+
+    Where a string bounds its cabinet, the bound bears the string's own rule.
+    """
+    words = (
+        operator(tuning, order),
+        inverter(seen),
+        contactors(tuning, state),
+        contract(tuning, now),
+        export(tuning, now),
+    )
+    charge, discharge = (_nothing_below_zero(np.array(side)) for side in zip(*words, strict=True))
+    return from_strings(tuning, state, seen, strings, now) & _strictest(_CABINET_RULE_IDS, charge, discharge)
+
+
+def operator(tuning: Tuning, order: Order) -> Words:
+    """Asked to rest: nothing flows."""
+    free = np.full(tuning.layout.cabinets, np.inf if order.run else 0.0)
+    return free, free
+
+
+def inverter(seen: Measurements) -> Words:
+    """Its rating, and nothing at all unless it is heard, remote, sound and has proven that it falls back to 0 W."""
+    obeys = seen.pcs_armed & ~seen.pcs_local & (seen.pcs_state != _PCS_FAULT) & ~np.isnan(seen.pcs_w)
+    return np.where(obeys, seen.pcs_charge_w, 0.0), np.where(obeys, seen.pcs_discharge_w, 0.0)
+
+
+def contactors(tuning: Tuning, state: State) -> Words:
+    """Without a closed string there is nothing behind the inverter."""
+    carries = np.logical_or.reduceat(state.mode == _RUN, tuning.layout.first_string)
+    free = np.where(carries, np.inf, 0.0)
+    return free, free
+
+
+def contract(tuning: Tuning, now: Estimate) -> Words:
+    """Charging leaves import below the contract; the room is shared evenly by cabinets."""
+    n = tuning.layout.cabinets
+    return np.full(n, (tuning.dispatch.contract_w - now.net_load_w) / n), np.full(n, np.inf)
+
+
+def export(tuning: Tuning, now: Estimate) -> Words:
+    """Discharging does not export more than allowed; without a meter nothing is known and nothing flows."""
+    n = tuning.layout.cabinets
+    return np.full(n, np.inf), np.full(n, (tuning.dispatch.export_w + now.net_load_w) / n)
+
+
+def from_strings(tuning: Tuning, state: State, seen: Measurements, strings: Bound, now: Estimate) -> Bound:
+    """Strings in parallel share the current by their resistance, so the cabinet may do what its first string at its
+    bound allows: min(bound / share). A string whose contactors carry current counts, whatever its mode."""
+    layout = tuning.layout
+    ready = state.mode == _RUN
+    connected = (seen.string_contactor != 0) | ready
+    string_ohm = np.add.reduceat(now.cell_ohm, layout.first_cell_of_string)
+    siemens = connected / string_ohm
+    w_per_a = np.add.reduceat(siemens, layout.first_string)[layout.string_cabinet] * string_ohm * seen.string_v
+    words = []
+    for bound, by in ((strings.charge, strings.charge_by), (strings.discharge, strings.discharge_by)):
+        string_w = np.where(connected, np.where(ready, _nothing_below_zero(bound * w_per_a), 0.0), np.inf)
+        least_w = np.minimum.reduceat(string_w, layout.first_string)
+        strictest = np.flatnonzero(string_w <= least_w[layout.string_cabinet])
+        words.append((least_w, by[strictest[np.searchsorted(strictest, layout.first_string)]]))
+    (charge, charge_by), (discharge, discharge_by) = words
+    return Bound(charge, discharge, charge_by, discharge_by)

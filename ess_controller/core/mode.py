@@ -1,0 +1,120 @@
+"""Contactors: one table says what a string does next, and what its contactors are told meanwhile."""
+
+from enum import IntEnum
+
+import numpy as np
+
+from ess_controller.core.health import STOPS
+from ess_controller.core.types import Mode, Order, State, Tuning
+from firmware_bridge.records import Bools, Contactor, Floats, Ints, Measurements, PcsState, Tick
+
+
+class Event(IntEnum):
+    """What can happen to a string, the strongest last: of several in one beat the strongest counts."""
+
+    NONE = 0
+    START = 1
+    BUS_UP = 2
+    TOO_LONG = 3
+    STOP = 4
+    CLEAR = 5
+    SEEN_OPEN = 6
+    SEEN_CLOSED = 7
+    RESET = 8
+    TRIP = 9
+
+
+NEXT: dict[tuple[Mode, Event], Mode] = {
+    (Mode.WAKE, Event.SEEN_OPEN): Mode.OFF,
+    (Mode.WAKE, Event.SEEN_CLOSED): Mode.RUN,  # a daemon that died under load: opening now would weld
+    (Mode.WAKE, Event.TRIP): Mode.TRIPPED,
+    (Mode.OFF, Event.START): Mode.PRECHARGE,
+    (Mode.OFF, Event.TRIP): Mode.FAULT,
+    (Mode.PRECHARGE, Event.BUS_UP): Mode.RUN,
+    (Mode.PRECHARGE, Event.STOP): Mode.OFF,
+    (Mode.PRECHARGE, Event.TOO_LONG): Mode.FAULT,
+    (Mode.PRECHARGE, Event.TRIP): Mode.FAULT,
+    (Mode.RUN, Event.STOP): Mode.RELEASE,
+    (Mode.RUN, Event.TRIP): Mode.TRIPPED,
+    (Mode.RELEASE, Event.CLEAR): Mode.OFF,
+    (Mode.RELEASE, Event.TRIP): Mode.TRIPPED,
+    (Mode.TRIPPED, Event.CLEAR): Mode.FAULT,
+    (Mode.FAULT, Event.RESET): Mode.OFF,
+}
+
+AFTER = np.array([[NEXT.get((mode, event), mode) for event in Event] for mode in Mode])
+"""The same table as an array [mode, event]: what it does not know changes nothing."""
+
+TOLD = np.array(
+    [
+        {
+            Mode.WAKE: Contactor.UNKNOWN,
+            Mode.PRECHARGE: Contactor.PRECHARGE,
+            Mode.RUN: Contactor.CLOSED,
+            Mode.RELEASE: Contactor.CLOSED,
+            Mode.TRIPPED: Contactor.CLOSED,
+        }.get(mode, Contactor.OPEN)
+        for mode in Mode
+    ]
+)
+"""What contactors are told in each Mode; UNKNOWN = nothing is said, the box keeps its state until its own watchdog."""
+
+
+# Python 3.11 looks an enum's member up slowly: what the beat needs stands here as plain numbers.
+_OPEN, _PRECHARGE, _CLOSED = int(Contactor.OPEN), int(Contactor.PRECHARGE), int(Contactor.CLOSED)
+_WAKE, _MODE_PRECHARGE, _FAULT, _PCS_FAULT = int(Mode.WAKE), int(Mode.PRECHARGE), int(Mode.FAULT), int(PcsState.FAULT)
+_CAN_CLEAR = np.array([mode in (Mode.RELEASE, Mode.TRIPPED) for mode in Mode])
+_CAN_TRIP = np.array([mode not in (Mode.TRIPPED, Mode.FAULT) for mode in Mode])
+
+
+def events(
+    tuning: Tuning, state: State, seen: Measurements, order: Order, active: Bools, tick: Tick
+) -> tuple[Ints, Floats]:
+    """The strongest event of each string [string], and good_s [string]: how long all has been well."""
+    knobs, layout, mode, contactor = tuning.mode, tuning.layout, state.mode, seen.string_contactor
+    tripped = (active & STOPS).any(axis=0)
+    heard = ~np.isnan(seen.string_a + seen.string_v + seen.string_bus_v)
+    cells_heard = ~np.isnan(np.add.reduceat(seen.cell_v, layout.first_cell_of_string))
+    inverter_well = (~np.isnan(seen.pcs_w) & (seen.pcs_state != _PCS_FAULT))[layout.string_cabinet]
+    well = heard & cells_heard & inverter_well & ~tripped
+    good_s = (state.good_s + tick.dt_s) * well
+
+    current_a = np.abs(seen.string_a)
+    settled = well & (state.good_s > 0.0) & (good_s >= knobs.settle_s)
+    may_close = tick.t_s - state.closed_t_s[:, 0] >= 3600.0
+    level = (np.abs(seen.string_v - seen.string_bus_v) <= knobs.precharge_v) & (current_a <= knobs.precharge_a)
+    charging_bus = (mode == _MODE_PRECHARGE) & (contactor == _PRECHARGE)
+    overdue = state.mode_s >= max(knobs.precharge_timeout_s, 3 * tick.dt_s)
+    broken = (current_a <= knobs.break_a) | ~heard | (state.mode_s >= knobs.break_deadline_s)
+    waking, open_, closed = mode == _WAKE, contactor == _OPEN, contactor == _CLOSED
+
+    happened = np.array(
+        (
+            settled & may_close & open_ & order.run,  # START
+            level & charging_bus,  # BUS_UP
+            overdue & ~level,  # TOO_LONG
+            np.full(layout.strings, not order.run),  # STOP
+            broken & _CAN_CLEAR[mode],  # CLEAR
+            waking & (open_ | (contactor == _PRECHARGE)),  # SEEN_OPEN
+            waking & closed,  # SEEN_CLOSED
+            settled & (mode == _FAULT) & (state.mode_s >= knobs.settle_s),  # RESET
+            tripped & _CAN_TRIP[mode],  # TRIP
+        )
+    )
+    return (happened * _STRENGTH).max(axis=0), good_s
+
+
+_STRENGTH = np.array([[event] for event in Event if event != Event.NONE])
+
+
+def advance(state: State, happened: Ints, tick: Tick) -> tuple[Ints, Floats, Floats]:
+    """Looks the table up. Returns (mode [string], mode_s [string], closed_t_s [string, closes_per_hour])."""
+    mode = AFTER[state.mode, happened]
+    changed = mode != state.mode
+    mode_s = np.where(changed, 0.0, state.mode_s + tick.dt_s)
+    closed_t_s = state.closed_t_s
+    closing = changed & (mode == _MODE_PRECHARGE)
+    if closing.any():
+        rolled = np.concatenate((closed_t_s[:, 1:], np.full((len(mode), 1), tick.t_s)), axis=1)
+        closed_t_s = np.where(closing[:, None], rolled, closed_t_s)
+    return mode, mode_s, closed_t_s

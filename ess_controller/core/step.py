@@ -1,0 +1,69 @@
+"""One beat of thought: look, judge, bound, choose, obey. Pure: the same picture and memory give the same decision."""
+
+import numpy as np
+
+from ess_controller.core import dispatch, health, limits, mode
+from ess_controller.core.estimate import estimate
+from ess_controller.core.types import Decision, Order, State, Tuning
+from firmware_bridge.records import Commands, Measurements, Tick
+
+
+def first_state(tuning: Tuning) -> State:
+    """A daemon that has just started knows nothing."""
+    layout = tuning.layout
+    rows = (len(health.DIAGNOSES), layout.strings)
+    return State(
+        soc=np.full(layout.cells, np.nan),
+        soc_sd=np.full(layout.cells, tuning.estimate.start_sd),
+        rest_s=np.zeros(layout.strings),
+        deep=np.zeros(layout.cells, bool),
+        bad_s=np.zeros(rows),
+        good_s=np.zeros(layout.strings),
+        latched=np.zeros(rows, bool),
+        mode=np.zeros(layout.strings, np.int64),
+        mode_s=np.zeros(layout.strings),
+        closed_t_s=np.full((layout.strings, tuning.mode.closes_per_hour), -np.inf),
+        power_w=np.zeros(layout.cabinets),
+        block=-1,
+        block_ws=0.0,
+        wire_s=np.nan,
+    )
+
+
+def step(tuning: Tuning, state: State, seen: Measurements, order: Order, tick: Tick) -> tuple[State, Decision]:
+    """Turn one picture of the site into one set of commands, and into what to remember."""
+    now, rest_s = estimate(tuning, state, seen, tick)
+
+    holds = health.conditions(tuning, state, seen)
+    bad_s, active, latched = health.debounce(tuning, state, holds, tick, order.clear_latched)
+    happened, good_s = mode.events(tuning, state, seen, order, active, tick)
+    modes, mode_s, closed_t_s = mode.advance(state, happened, tick)
+
+    deep = limits.deep_cells(tuning, state, seen, order)
+    rules = limits.string_rules(tuning, seen, now, deep)
+    string_bound = limits.join_strings(tuning, rules)
+    cabinet_bound = limits.cabinet_bound(tuning, state, seen, string_bound, order, now)
+
+    block, block_ws, peak_room_w = dispatch.billing_block(tuning, state, seen, tick)
+    wanted_w, wanted_by = dispatch.wanted(tuning, order, now, peak_room_w)
+    target_w = cabinet_bound.clamp(dispatch.split(wanted_w, cabinet_bound))
+    power_w = dispatch.ramp(tuning, state, target_w, tick)
+
+    commands = Commands(power_w, mode.TOLD[modes], np.zeros(tuning.layout.cells, bool))
+    after = State(
+        soc=now.soc,
+        soc_sd=now.soc_sd,
+        rest_s=rest_s,
+        deep=deep,
+        bad_s=bad_s,
+        good_s=good_s,
+        latched=latched,
+        mode=modes,
+        mode_s=mode_s,
+        closed_t_s=closed_t_s,
+        power_w=power_w,
+        block=block,
+        block_ws=block_ws,
+        wire_s=tick.wire_s,
+    )
+    return after, Decision(commands, now, wanted_w, wanted_by, rules, string_bound, cabinet_bound, active)

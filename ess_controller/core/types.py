@@ -1,0 +1,257 @@
+"""The controller's own words: what it is tuned to, what it remembers, what it is asked, what it decides and why."""
+
+from dataclasses import dataclass
+from enum import IntEnum
+from functools import cached_property
+from typing import Literal
+
+import numpy as np
+
+from firmware_bridge.records import Bools, Commands, Envelope, Floats, Ints, Layout
+
+# --- tuning: from site.toml and the cell file, frozen ---------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Curve:
+    """A polyline. Flat beyond its ends; NaN gives NaN."""
+
+    x: Floats
+    y: Floats
+
+    def __call__(self, x: Floats) -> Floats:
+        """Look up y, same shape as x."""
+        return np.interp(x, self.x, self.y)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class CellModel:
+    """What is known of a cell type, for a group of the module's nameplate capacity when new."""
+
+    name: str
+    ocv: Curve  # soc -> V, rising
+    resistance: Curve  # horizon in s -> ohm at 25 C, mid SOC, new, for `nameplate_ah`
+    resistance_by_c: Curve  # cell temperature in C -> factor
+    resistance_by_soh: Curve  # soh -> factor
+    nameplate_ah: float
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LimitTuning:
+    """Derating curves give a share (0..1) of the string's rated current."""
+
+    rated_a: float  # each string, both directions
+    cell_v_min: float  # what a prediction may reach, V
+    cell_v_max: float
+    horizon_s: float  # of the prediction, at least two beats
+    charge_by_cell_v: Curve  # highest cell, V -> share
+    discharge_by_cell_v: Curve  # lowest cell
+    charge_by_c: Curve  # coldest and hottest sensor, C -> share
+    discharge_by_c: Curve
+    charge_by_soc: Curve  # highest cell, with its uncertainty
+    discharge_by_soc: Curve  # lowest cell
+    charge_by_soh: Curve  # weakest module
+    deep_discharge_v: float  # a cell found below this is never charged until an operator clears it
+
+
+@dataclass(frozen=True, slots=True)
+class ModeTuning:
+    """Contactors: when they may close, when they must open. Plant seconds, except where the name says wire."""
+
+    settle_s: float  # all good for so long before a start
+    precharge_v: float  # bus within this of the string
+    precharge_a: float  # and the current below this
+    precharge_timeout_s: float
+    closes_per_hour: int
+    break_a: float  # contactors open below this
+    break_deadline_s: float  # or after so long, whatever flows (data sheet)
+    lost_open_wire_s: float  # data lost for so long: open
+    insulation_ohm_min: float
+    trip_cell_v_min: float
+    trip_cell_v_max: float
+    trip_cell_c_max: float
+    trip_a: float
+
+
+@dataclass(frozen=True, slots=True)
+class EstimateTuning:
+    """When a string counts as resting and how far to trust what is counted in between."""
+
+    rest_a: float
+    rest_s: float
+    start_sd: float  # of SOC read from a voltage of unknown history
+    rest_sd: float  # of SOC read from a rested voltage
+    drift_per_hour: float  # growth of the standard deviation while counting
+
+
+@dataclass(frozen=True, slots=True)
+class DispatchTuning:
+    """What the battery is for, when nobody asks for anything else."""
+
+    rule: Literal["self_consumption", "setpoint"]
+    set_w: float  # for the rule "setpoint", + discharging
+    peak_w: float  # mean import in a billing block to stay below; inf = no peak guard
+    block_s: float  # billing block, counted from the full hour
+    ramp_w_per_s: float  # each cabinet
+    contract_w: float  # most the site may import
+    export_w: float  # most it may export; 0 = never export on purpose
+
+
+@dataclass(frozen=True, eq=False)
+class Tuning:
+    """All that is fixed while the daemon runs."""
+
+    layout: Layout
+    envelope: Envelope
+    cell: CellModel
+    limits: LimitTuning
+    mode: ModeTuning
+    estimate: EstimateTuning
+    dispatch: DispatchTuning
+    module_soh: Floats  # [module] 0..1, intake test
+    module_nameplate_ah: Floats  # [module]
+    cell_ah: Floats  # [cell] nameplate x soh
+
+    @cached_property
+    def module_ohm_factor(self) -> Floats:
+        """[module] resistance over that of the cell file, for age and size."""
+        return self.cell.resistance_by_soh(self.module_soh) * (self.cell.nameplate_ah / self.module_nameplate_ah)
+
+    @cached_property
+    def rated_a(self) -> Floats:
+        """[cell] rated current of its string."""
+        return np.full(self.layout.cells, self.limits.rated_a)
+
+    @cached_property
+    def charge_by_soh_a(self) -> Floats:
+        """[cell] what its module's age lets its string charge."""
+        return (self.limits.rated_a * self.limits.charge_by_soh(self.module_soh))[self.layout.cell_module]
+
+    @cached_property
+    def unbounded(self) -> Floats:
+        """[cell] the word of a rule that has nothing against it."""
+        return np.full(self.layout.cells, np.inf)
+
+
+# --- asked for ------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What operator or plan want now; None leaves it to the site's rule. Passes limits and guard like everything."""
+
+    run: bool = True  # False: strings rest with open contactors
+    set_w: float | None = None  # whole site, + discharging
+    clear_latched: bool = False  # an operator has looked: latched faults may go
+
+
+# --- why ------------------------------------------------------------------------------------------------------------
+
+
+class Rule(IntEnum):
+    """Every reason that can bound power. The name is what the operator reads."""
+
+    NONE = 0
+    CELL_VOLTAGE = 1
+    CELL_VOLTAGE_PREDICTED = 2
+    CELL_TEMPERATURE = 3
+    CELL_SOC = 4
+    MODULE_SOH = 5
+    STRING_CURRENT = 6
+    DEEP_DISCHARGE = 7
+    COMMUNICATION = 8
+    CONTACTORS = 9
+    PCS = 10
+    GRID_CONTRACT = 11
+    GRID_EXPORT = 12
+    OPERATOR = 13
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Bound:
+    """How far power or current may go each way, and whose word that is. Bounds join with `&` and only shrink."""
+
+    charge: Floats  # [n] >= 0, A for strings, W for cabinets
+    discharge: Floats  # [n] >= 0
+    charge_by: Ints  # [n] Rule
+    discharge_by: Ints  # [n] Rule
+
+    def __and__(self, other: "Bound") -> "Bound":
+        charge, discharge = other.charge < self.charge, other.discharge < self.discharge
+        return Bound(
+            np.where(charge, other.charge, self.charge),
+            np.where(discharge, other.discharge, self.discharge),
+            np.where(charge, other.charge_by, self.charge_by),
+            np.where(discharge, other.discharge_by, self.discharge_by),
+        )
+
+    def clamp(self, power: Floats) -> Floats:
+        """The nearest allowed value (discharging positive)."""
+        return np.minimum(np.maximum(power, -self.charge), self.discharge)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class RuleTable:
+    """Each string rule's own word on each cell, in the order of `limits.STRING_RULES`, A: reasons to be asked for."""
+
+    charge: Floats  # [rule, cell] >= 0
+    discharge: Floats  # [rule, cell] >= 0
+
+
+# --- remembered -----------------------------------------------------------------------------------------------------
+
+
+class Mode(IntEnum):
+    """Where a string stands between lying open and carrying power."""
+
+    WAKE = 0  # just started: contactors not yet seen, nothing is said to them
+    OFF = 1
+    PRECHARGE = 2
+    RUN = 3
+    RELEASE = 4  # wants to open: 0 W asked, waits for the current to fall
+    TRIPPED = 5  # must open: the same, and a fault afterwards
+    FAULT = 6
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class State:
+    """All that the controller remembers from beat to beat."""
+
+    soc: Floats  # [cell] 0..1, NaN until a voltage was heard
+    soc_sd: Floats  # [cell]
+    rest_s: Floats  # [string] plant time at rest
+    deep: Bools  # [cell] was found deeply discharged
+    bad_s: Floats  # [diagnosis, string] how long each condition has held
+    good_s: Floats  # [string] how long nothing has been wrong
+    latched: Bools  # [diagnosis, string] waits for an operator
+    mode: Ints  # [string] Mode
+    mode_s: Floats  # [string] plant time in this mode
+    closed_t_s: Floats  # [string, closes_per_hour] when it closed last, oldest first
+    power_w: Floats  # [cabinet] last asked
+    block: int  # billing block number
+    block_ws: float  # imported in this block so far
+    wire_s: float  # of the last beat
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Estimate:
+    """What the controller believes after looking."""
+
+    soc: Floats  # [cell]
+    soc_sd: Floats  # [cell]
+    cell_ohm: Floats  # [cell] at the prediction's horizon
+    net_load_w: float  # load minus PV: grid + battery
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Decision:
+    """What is to be done and every reason for it."""
+
+    commands: Commands
+    estimate: Estimate
+    wanted_w: float  # site, before any bound
+    wanted_by: str  # rule that wanted it
+    rules: RuleTable
+    string_bound: Bound  # joined, A
+    cabinet_bound: Bound  # joined, W
+    active: Bools  # [diagnosis, string]

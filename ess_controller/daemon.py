@@ -1,0 +1,66 @@
+"""The loop: read once, think once, write once; then let others look."""
+
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from ess_controller.core.step import first_state, step
+from ess_controller.core.types import Decision, Order, State, Tuning
+from firmware_bridge.guard import guard
+from firmware_bridge.plant import Heard, Plant
+from firmware_bridge.records import Commands, Ints, Measurements, Tick
+
+log = logging.getLogger(__name__)
+
+
+class Clock(Protocol):
+    """Where beats come from."""
+
+    @property
+    def late_beats(self) -> int:
+        """How many beats came too late or not at all."""
+
+    def ticks(self) -> Iterator[Tick]:
+        """One Tick a beat."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Beat:
+    """All there is to know of one beat; never changed after it is made."""
+
+    tick: Tick
+    heard: Heard
+    seen: Measurements
+    state: State
+    decision: Decision
+    commands: Commands  # after the guard
+    trips: Ints  # [cabinet] what the guard changed
+    late_beats: int
+
+
+Tee = Callable[[Beat], None]
+
+
+def run(tuning: Tuning, plant: Plant, clock: Clock, order: Callable[[Tick], Order], tees: Sequence[Tee]) -> None:
+    """Control the plant until the clock stops. Raises only for a mistake of our own; the caller then leaves the
+    inverters to their reversion timers and the string boxes to theirs."""
+    state = first_state(tuning)
+    listeners = list(tees)
+    for tick in clock.ticks():
+        heard = plant.listen(tick)
+        seen = plant.read(heard, tick)
+        state, decision = step(tuning, state, seen, order(tick), tick)
+        commands, trips = guard(tuning.envelope, tuning.layout, seen, decision.commands)
+        plant.write(commands, tick)
+        tell(listeners, Beat(tick, heard, seen, state, decision, commands, trips, clock.late_beats))
+
+
+def tell(listeners: list[Tee], beat: Beat) -> None:
+    """Show a beat to every tee. One that fails is told of once and left out; it never harms the beat."""
+    for tee in tuple(listeners):
+        try:
+            tee(beat)
+        except Exception:
+            log.exception("%s failed and is left out", getattr(tee, "__qualname__", tee))
+            listeners.remove(tee)

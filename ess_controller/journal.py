@@ -1,0 +1,191 @@
+"""The journal of beats: every byte heard and every command given, so that any beat can be lived through again.
+
+A file is the line MAGIC, one JSON line about the plant, then blocks: little-endian u32 length, u32 CRC-32, zlib data.
+A block holds whole beats: u32 length of a JSON head, the head, u32 length of the frames, the frames (FRAME). What a
+power cut tore off the end is found by the CRC and left out.
+"""
+
+import json
+import logging
+import struct
+import zlib
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from pathlib import Path
+from queue import Empty, SimpleQueue
+from threading import Event, Thread
+from typing import Any, BinaryIO
+
+import numpy as np
+
+from ess_controller.daemon import Beat
+from firmware_bridge.frames import Answer, Frames, Request
+from firmware_bridge.plant import Heard
+from firmware_bridge.records import PlantSpec, Tick
+
+log = logging.getLogger(__name__)
+
+MAGIC = b"ESS journal 1\n"
+FRAME = np.dtype([("id", "<u4"), ("length", "u1"), ("bus", "u1"), ("data", "u1", (8,)), ("wire_s", "<f8")])
+_BLOCK = struct.Struct("<II")
+_LENGTH = struct.Struct("<I")
+_BEATS_A_BLOCK = 50  # at most so many beats are lost when the process is killed
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Entry:
+    """One recorded beat."""
+
+    tick: Tick
+    heard: Heard
+    pcs_w: tuple[float, ...]
+    contactor: tuple[int, ...]
+    trips: tuple[int, ...]
+
+
+def pack(beat: Beat) -> bytes:
+    """One beat as bytes."""
+    frames = beat.heard.frames
+    rows = np.zeros(len(frames), FRAME)
+    for field in ("id", "length", "bus", "data", "wire_s"):
+        rows[field] = getattr(frames, field)
+    tick = beat.tick
+    head = json.dumps(
+        {
+            "tick": (tick.t_s, tick.dt_s, tick.wire_s, tick.utc.isoformat()),
+            "answers": [[_answer_out(one) for one in device] for device in beat.heard.answers],
+            "pcs_w": beat.commands.pcs_w.tolist(),
+            "contactor": beat.commands.contactor.tolist(),
+            "trips": beat.trips.tolist(),
+        }
+    ).encode()
+    return _LENGTH.pack(len(head)) + head + _LENGTH.pack(rows.nbytes) + rows.tobytes()
+
+
+def _answer_out(answer: Answer) -> list[Any]:
+    asked = answer.request
+    return [asked.address, asked.count, asked.words, asked.tag, answer.words, answer.trouble, answer.wire_s]
+
+
+def _answer_in(row: list[Any]) -> Answer:
+    address, count, asked, tag, words, trouble, wire_s = row
+    return Answer(Request(address, count, tuple(asked), tag), tuple(words), trouble, wire_s)
+
+
+def unpack(data: bytes) -> Iterator[Entry]:
+    """The beats of one block."""
+    at = 0
+    while at < len(data):
+        (length,) = _LENGTH.unpack_from(data, at)
+        head = json.loads(data[at + 4 : at + 4 + length])
+        at += 4 + length
+        (length,) = _LENGTH.unpack_from(data, at)
+        rows = np.frombuffer(data, FRAME, count=length // FRAME.itemsize, offset=at + 4)
+        at += 4 + length
+        t_s, dt_s, wire_s, utc = head["tick"]
+        frames = Frames(
+            rows["id"].copy(),
+            rows["length"].copy(),
+            rows["data"].copy(),
+            rows["wire_s"].copy(),
+            rows["bus"].astype(int),
+        )
+        answers = tuple(tuple(_answer_in(row) for row in device) for device in head["answers"])
+        yield Entry(
+            Tick(t_s, dt_s, wire_s, datetime.fromisoformat(utc)),
+            Heard(frames, answers),
+            tuple(head["pcs_w"]),
+            tuple(head["contactor"]),
+            tuple(head["trips"]),
+        )
+
+
+def read(path: Path) -> Iterator[Entry]:
+    """Every whole beat of a journal file. Raises ValueError when it is no journal at all."""
+    with path.open("rb") as file:
+        if file.readline() != MAGIC:
+            raise ValueError(f"{path}: not a journal: expected the first line {MAGIC.decode().strip()!r}")
+        file.readline()
+        while len(frame := file.read(_BLOCK.size)) == _BLOCK.size:
+            length, crc = _BLOCK.unpack(frame)
+            data = file.read(length)
+            if len(data) < length or zlib.crc32(data) != crc:
+                log.warning("%s: torn at byte %d: the beats before it are whole", path, file.tell() - len(data))
+                return
+            yield from unpack(zlib.decompress(data))
+
+
+class Journal:
+    """Writes beats from a thread of its own, so that a slow disk never holds up a beat; what it cannot take it drops
+    and counts. Oldest files go when the folder holds more than `budget_bytes`."""
+
+    def __init__(self, folder: Path, plant: PlantSpec, budget_bytes: int, file_bytes: int = 16_000_000) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self.stored = 0  # beats safely handed to the operating system
+        self.dropped = 0
+        self._folder, self._budget, self._file_bytes = folder, budget_bytes, file_bytes
+        self._head = json.dumps(asdict(plant)).encode() + b"\n"
+        self._queue: SimpleQueue[Beat] = SimpleQueue()
+        self._ending = Event()
+        self._thread = Thread(target=self._work, name="journal", daemon=True)
+        self._thread.start()
+
+    def __call__(self, beat: Beat) -> None:
+        """Take a beat, or drop and count it when the disk has fallen too far behind."""
+        if self._queue.qsize() > 20 * _BEATS_A_BLOCK:
+            self.dropped += 1
+        else:
+            self._queue.put(beat)
+
+    def close(self) -> None:
+        """Write what is waiting."""
+        self._ending.set()
+        self._thread.join(timeout=10.0)
+
+    def _work(self) -> None:
+        while not self._ending.is_set() or not self._queue.empty():
+            try:
+                self._one_file()
+            except OSError as trouble:
+                log.warning("journal: %s: beats are dropped until it can be written again", trouble)
+                self._drop_block()
+
+    def _drop_block(self) -> None:
+        self.dropped += len(self._block())
+
+    def _one_file(self) -> None:
+        first = self._block()
+        if not first:
+            return
+        path = self._folder / f"{first[0].tick.utc:%Y%m%dT%H%M%S.%f}.journal"
+        self._make_room()
+        with path.open("wb") as file:
+            file.write(MAGIC + self._head)
+            self._write_block(file, first)
+            while file.tell() < self._file_bytes and (beats := self._block()):
+                self._write_block(file, beats)
+
+    def _write_block(self, file: BinaryIO, beats: list[Beat]) -> None:
+        data = zlib.compress(b"".join(map(pack, beats)), level=1)
+        file.write(_BLOCK.pack(len(data), zlib.crc32(data)) + data)
+        file.flush()
+        self.stored += len(beats)
+
+    def _block(self) -> list[Beat]:
+        """The next beats; empty only at the end."""
+        beats: list[Beat] = []
+        while len(beats) < _BEATS_A_BLOCK:
+            try:
+                beats.append(self._queue.get(timeout=0.2))
+            except Empty:
+                if self._ending.is_set():
+                    break
+        return beats
+
+    def _make_room(self) -> None:
+        files = sorted(self._folder.glob("*.journal"))
+        size = sum(file.stat().st_size for file in files)
+        while files and size > self._budget - self._file_bytes:
+            size -= files[0].stat().st_size
+            files.pop(0).unlink()

@@ -1,0 +1,106 @@
+"""The daemon's window: a Unix socket that shows the present picture and takes an operator's order.
+
+One JSON object a line each way. {"get": "picture"} -> the picture; {"order": {"run", "set_w", "clear_latched",
+"for_s"}} -> {"ok": true}; {"withdraw": true} -> the same. Anything else -> {"error": what was expected}.
+"""
+
+import contextlib
+import json
+import math
+import socket
+import socketserver
+from collections.abc import Callable
+from pathlib import Path
+from threading import Thread
+from typing import Any
+
+from ess_controller.core.types import Order
+from ess_controller.orders import Orders
+
+LONGEST_LINE = 4096
+REPLY_WITHIN_S = 5.0
+
+
+class NoDaemonError(Exception):
+    """Nobody answers at the socket, in one sentence for the user."""
+
+
+def answer(line: bytes, picture: Callable[[], dict[str, Any] | None], orders: Orders) -> dict[str, Any]:
+    """What one request line gets. Never raises for anything a client can send."""
+    try:
+        asked = json.loads(line)
+    except (ValueError, RecursionError):
+        return {"error": "expected one JSON object on a line"}
+    match asked:
+        case {"get": "picture"}:
+            return picture() or {"error": "no beat yet: try again"}
+        case {"withdraw": True}:
+            orders.withdraw()
+            return {"ok": True}
+        case {"order": dict(wish)}:
+            return _give(wish, orders)
+    return {"error": 'expected {"get": "picture"}, {"order": {...}} or {"withdraw": true}'}
+
+
+def _give(wish: dict[str, Any], orders: Orders) -> dict[str, Any]:
+    if unknown := sorted(set(wish) - {"run", "set_w", "clear_latched", "for_s"}):
+        return {"error": f"order.{unknown[0]}: expected only run, set_w, clear_latched, for_s"}
+    run, set_w = wish.get("run", True), wish.get("set_w")
+    clear, for_s = wish.get("clear_latched", False), wish.get("for_s")
+    if not isinstance(run, bool) or not isinstance(clear, bool):
+        return {"error": "order.run, order.clear_latched: expected true or false"}
+    if set_w is not None and not _is_number(set_w):
+        return {"error": "order.set_w: expected a number of watts, or null"}
+    if for_s is None or not _is_number(for_s) or for_s <= 0:
+        return {"error": "order.for_s: expected for how many seconds the order holds"}
+    orders.give(Order(run, None if set_w is None else float(set_w), clear), float(for_s))
+    return {"ok": True}
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
+class Window:
+    """Serves the socket from threads of its own; the beat only leaves its latest picture in the slot."""
+
+    def __init__(self, path: Path, picture: Callable[[], dict[str, Any] | None], orders: Orders) -> None:
+        class Visitor(socketserver.StreamRequestHandler):
+            timeout = REPLY_WITHIN_S
+
+            def handle(self) -> None:
+                with contextlib.suppress(OSError):
+                    while line := self.rfile.readline(LONGEST_LINE):
+                        self.wfile.write(json.dumps(answer(line, picture, orders)).encode() + b"\n")
+
+        path.unlink(missing_ok=True)  # the site's lock is ours: the socket is a dead daemon's
+        self._path = path
+        self._server = socketserver.ThreadingUnixStreamServer(str(path), Visitor)
+        self._server.daemon_threads = True
+        path.chmod(0o600)
+        Thread(target=self._server.serve_forever, name="window", daemon=True).start()
+
+    def close(self) -> None:
+        """Shut the window."""
+        self._server.shutdown()
+        self._server.server_close()
+        self._path.unlink(missing_ok=True)
+
+
+def ask(path: Path, request: dict[str, Any]) -> dict[str, Any]:
+    """One request to a running daemon. NoDaemonError when there is none."""
+    with socket.socket(socket.AF_UNIX) as line:
+        line.settimeout(REPLY_WITHIN_S)
+        try:
+            line.connect(str(path))
+            line.sendall(json.dumps(request).encode() + b"\n")
+            with line.makefile("rb") as file:
+                reply = file.readline()
+        except OSError as trouble:
+            raise NoDaemonError(
+                f"{path}: no daemon answers ({trouble.strerror or trouble}): is `ess run` up?"
+            ) from None
+    if not reply:
+        raise NoDaemonError(f"{path}: the daemon closed the line without an answer")
+    told: dict[str, Any] = json.loads(reply)
+    return told

@@ -1,0 +1,133 @@
+"""What the daemon is doing and why it is limited, in words and plain numbers: what status, top and pages show."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from ess_controller.core.health import DIAGNOSES
+from ess_controller.core.limits import STRING_RULES
+from ess_controller.core.types import Decision, Mode, Rule
+from ess_controller.core.worst import highest, lowest
+from ess_controller.daemon import Beat
+from firmware_bridge.frames import WireHealth
+from firmware_bridge.guard import in_words
+from firmware_bridge.records import Contactor, Floats, Layout, PcsState
+
+SCHEMA_VERSION = 1
+_NAMES = {Rule.MODULE_SOH: "module SOH", Rule.CELL_SOC: "cell SOC", Rule.PCS: "PCS"}
+_OF_MODULE = {Rule.CELL_TEMPERATURE, Rule.MODULE_SOH}
+_OF_STRING = {Rule.STRING_CURRENT}
+
+
+def limits(decision: Decision, cabinet: int, layout: Layout) -> dict[str, Any]:
+    """One cabinet's joined bound, each way with the rule that made it and where."""
+    bound, rules = decision.cabinet_bound, decision.rules
+    return {
+        "charge_w": _number(bound.charge[cabinet]),
+        "charge_by": _reason(int(bound.charge_by[cabinet]), rules.charge, cabinet, layout),
+        "discharge_w": _number(bound.discharge[cabinet]),
+        "discharge_by": _reason(int(bound.discharge_by[cabinet]), rules.discharge, cabinet, layout),
+    }
+
+
+def _reason(rule: int, words: Floats, cabinet: int, layout: Layout) -> str:
+    """`cell voltage predicted, A1/M03/C07`: the rule, and the cell, module or string in the cabinet that it names."""
+    name = _NAMES.get(Rule(rule), Rule(rule).name.lower().replace("_", " "))
+    if rule not in STRING_RULES:
+        return name
+    mine = layout.string_cabinet[layout.cell_string] == cabinet
+    cell = int(np.where(mine, words[STRING_RULES.index(Rule(rule))], np.inf).argmin())
+    if rule in _OF_STRING:
+        return f"{name}, {layout.string_names[layout.cell_string[cell]]}"
+    if rule in _OF_MODULE:
+        module = int(layout.cell_module[cell])
+        return f"{name}, {layout.module_place(module)} {layout.module_names[module]}"
+    return f"{name}, {layout.cell_name(cell)}"
+
+
+def picture(site: str, layout: Layout, beat: Beat, wires: Mapping[str, WireHealth]) -> dict[str, Any]:
+    """The whole site at one beat. Unknown numbers are null. Keys may be added, none renamed."""
+    seen, decision = beat.seen, beat.decision
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "site": site,
+        "utc": beat.tick.utc.isoformat(timespec="milliseconds"),
+        "late_beats": beat.late_beats,
+        "grid_w": _number(seen.grid_w),
+        "net_load_w": _number(decision.estimate.net_load_w),
+        "wanted_w": _number(decision.wanted_w),
+        "wanted_by": decision.wanted_by,
+        "cabinets": [_cabinet(beat, number, layout) for number in range(layout.cabinets)],
+        "strings": [_string(beat, number, layout) for number in range(layout.strings)],
+        "wires": {name: _wire(health) for name, health in wires.items()},
+    }
+
+
+def _cabinet(beat: Beat, number: int, layout: Layout) -> dict[str, Any]:
+    seen = beat.seen
+    return {
+        "name": layout.cabinet_names[number],
+        "set_w": _number(beat.commands.pcs_w[number]),
+        "pcs_w": _number(seen.pcs_w[number]),
+        "pcs_state": PcsState(int(seen.pcs_state[number])).name.lower(),
+        "pcs_armed": bool(seen.pcs_armed[number]),
+        "pcs_local": bool(seen.pcs_local[number]),
+        "limits": limits(beat.decision, number, layout),
+        "guard": in_words(int(beat.trips[number])),
+    }
+
+
+def _string(beat: Beat, number: int, layout: Layout) -> dict[str, Any]:
+    seen, now = beat.seen, beat.decision.estimate
+    cells = (layout.first_cell_of_string, layout.cell_string)
+    modules = (layout.first_module, layout.module_string)
+    (low_v, low_at), (high_v, high_at) = lowest(seen.cell_v, *cells), highest(seen.cell_v, *cells)
+    cold_c = lowest(np.fmin.reduce(seen.module_c, axis=1), *modules)[0]
+    hot_c, hot_at = highest(np.fmax.reduce(seen.module_c, axis=1), *modules)
+    mine = layout.cell_string == number
+    soc = now.soc[mine]
+    silent = np.isnan(seen.cell_v[mine]).sum()
+    return {
+        "name": layout.string_names[number],
+        "mode": Mode(int(beat.state.mode[number])).name.lower(),
+        "mode_s": _number(beat.state.mode_s[number]),
+        "contactor": Contactor(int(seen.string_contactor[number])).name.lower(),
+        "string_v": _number(seen.string_v[number]),
+        "bus_v": _number(seen.string_bus_v[number]),
+        "string_a": _number(seen.string_a[number]),
+        "insulation_ohm": _number(seen.string_insulation_ohm[number]),
+        "soc": _number(soc.mean()),
+        "soc_min": _number(soc.min()),
+        "soc_max": _number(soc.max()),
+        "cells": int(mine.sum()),
+        "cells_silent": int(silent),
+        "cell_v_min": _number(low_v[number]),
+        "cell_v_min_at": layout.cell_name(int(low_at[number])),
+        "cell_v_max": _number(high_v[number]),
+        "cell_v_max_at": layout.cell_name(int(high_at[number])),
+        "cell_c_min": _number(cold_c[number]),
+        "cell_c_max": _number(hot_c[number]),
+        "cell_c_max_at": layout.module_place(int(hot_at[number])),
+        "diagnoses": [
+            {"name": row.name, "level": row.level.name.lower(), "action": row.action}
+            for row, on in zip(DIAGNOSES, beat.decision.active[:, number], strict=True)
+            if on
+        ],
+    }
+
+
+def _wire(health: WireHealth) -> dict[str, Any]:
+    return {
+        "up": health.up,
+        "received": health.received,
+        "sent": health.sent,
+        "dropped": health.dropped,
+        "overflowed": health.overflowed,
+        "reconnects": health.reconnects,
+        "trouble": health.trouble,
+    }
+
+
+def _number(value: float) -> float | None:
+    return round(float(value), 4) if np.isfinite(value) else None

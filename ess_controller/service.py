@@ -1,0 +1,123 @@
+"""Puts the daemon together for a site on real wires, runs it, and takes it apart in order."""
+
+import logging
+import signal
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import numpy as np
+
+from ess_controller import home as homes
+from ess_controller.clock import WallClock, wall_s
+from ess_controller.core.types import Mode
+from ess_controller.daemon import Beat, Tee, run
+from ess_controller.journal import Journal
+from ess_controller.live import Window
+from ess_controller.orders import Orders
+from ess_controller.picture import picture
+from ess_controller.site import Site
+from ess_controller.tees import ChangeLog, Totals, Watchdog
+from firmware_bridge.plant import Freshness, Plant, ids_on
+from firmware_bridge.wires import WireClock
+from firmware_bridge.wires.register_pool import RegisterPool
+from firmware_bridge.wires.urls import open_can, open_registers
+
+log = logging.getLogger("ess")
+
+LEAVE_WITHIN_S = 8.0  # of wall time: 0 W, contactors open, then the process ends whatever they say
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How a run differs from the site file."""
+
+    home: Path | None = None
+    speed: float = 1.0
+    start: datetime | None = None
+    journal_mb: int = 512  # 0: no journal
+
+
+class Latest:
+    """The slot with the newest beat."""
+
+    def __init__(self) -> None:
+        self.beat: Beat | None = None
+
+    def __call__(self, beat: Beat) -> None:
+        """Replace it whole."""
+        self.beat = beat
+
+
+class Leaving:
+    """Stops the clock once the operator's wish to end has been carried out, or its time is up."""
+
+    def __init__(self, orders: Orders, clock: WallClock) -> None:
+        self._orders, self._clock = orders, clock
+        self._since_s: float | None = None
+
+    def __call__(self, beat: Beat) -> None:
+        """See whether all strings lie open."""
+        if not self._orders.leaving:
+            return
+        if self._since_s is None:
+            self._since_s = beat.tick.wire_s
+            log.info("stopping: 0 W, contactors open")
+        open_ = np.isin(beat.state.mode, (Mode.OFF, Mode.FAULT, Mode.WAKE)) & (beat.seen.string_contactor <= 0)
+        if open_.all() or beat.tick.wire_s - self._since_s > LEAVE_WITHIN_S:
+            self._clock.stop()
+
+
+@contextmanager
+def open_plant(site: Site, home: Path, clock: WireClock) -> Iterator[Plant]:
+    """The site's devices on wires that are being opened; none need answer yet."""
+    spec, pool = site.plant, RegisterPool(clock)
+    can = {name: open_can(spec.buses[name], home, clock, ids_on(spec, name)) for name in spec.can_buses}
+    registers = {name: open_registers(spec.buses[name], clock, pool) for name in spec.register_buses}
+    plant = Plant(spec, Freshness(site.can_stale_s, site.register_stale_s), can, registers)
+    try:
+        yield plant
+    finally:
+        plant.close()
+        pool.close()
+
+
+def serve(site: Site, options: Options) -> dict[str, Any]:
+    """Run the daemon until SIGTERM or SIGINT. Returns the run's summary, also kept as summary.json in its home."""
+    began_s = wall_s()
+    home = homes.folder(site.name, options.home)
+    layout = site.plant.layout
+    clock = WallClock(site.period_s, options.speed, options.start)
+    with homes.lock(home, "daemon"), open_plant(site, home, clock) as plant, ExitStack() as open_things:
+        orders, latest, totals = Orders(), Latest(), Totals(layout)
+        tees: list[Tee] = [latest, totals, ChangeLog(layout, plant), Leaving(orders, clock), Watchdog()]
+        journal = Journal(home / "journal", site.plant, options.journal_mb * 1_000_000) if options.journal_mb else None
+        if journal is not None:
+            open_things.callback(journal.close)
+            tees.append(journal)
+
+        def show() -> dict[str, Any] | None:
+            health = {name: wire.health for name, wire in plant.wires().items()}
+            return None if latest.beat is None else picture(site.name, layout, latest.beat, health)
+
+        open_things.callback(Window(home / "live.sock", show, orders).close)
+        _on_signals(orders)
+        log.info("%s: %d cells in %d strings, beat %g s", site.name, layout.cells, layout.strings, site.period_s)
+        run(site.tuning, plant, clock, orders, tees)
+        open_things.close()  # the journal's last beats are counted below
+        stored = journal.stored if journal is not None else 0
+        return totals.save(home / "summary.json", points_stored=stored, wall_s=wall_s() - began_s)
+
+
+def _on_signals(orders: Orders) -> None:
+    def leave(number: int, frame: FrameType | None) -> None:
+        if orders.leaving:
+            raise KeyboardInterrupt  # asked twice: at once
+        orders.leave()
+
+    signal.signal(signal.SIGTERM, leave)
+    signal.signal(signal.SIGINT, leave)

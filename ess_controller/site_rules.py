@@ -1,0 +1,184 @@
+"""What a site's numbers must be to each other: limits inside the envelope, curves that rise and end at zero.
+
+Works on what has passed the models; what has not is left out, counts as NaN here, and NaN breaks no rule.
+Each finding names the key that should give way and what would be right there.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from itertools import pairwise
+from typing import Any, Final
+from zoneinfo import ZoneInfo
+
+import numpy as np
+
+from ess_controller.places import KeyPath
+from ess_controller.site_errors import Finding, plain
+
+Table = dict[str, Any]
+
+# key, relation, other key. Operating limits lie inside the trips, the trips inside the envelope.
+ORDER: Final = (
+    ("envelope.cell_v_max", ">", "envelope.cell_v_min"),
+    ("envelope.charge_c_min", ">=", "envelope.cell_c_min"),
+    ("envelope.cell_c_max", ">", "envelope.charge_c_min"),
+    ("limits.cell_v_max", ">", "limits.cell_v_min"),
+    ("limits.cell_v_max", "<", "mode.trip_cell_v_max"),
+    ("limits.cell_v_min", ">", "mode.trip_cell_v_min"),
+    ("limits.deep_discharge_v", "<", "envelope.cell_v_min"),
+    ("limits.rated_a", "<", "mode.trip_a"),
+    ("mode.trip_cell_v_max", "<=", "envelope.cell_v_max"),
+    ("mode.trip_cell_v_min", ">=", "envelope.cell_v_min"),
+    ("mode.trip_cell_c_max", "<=", "envelope.cell_c_max"),
+    ("mode.trip_a", "<=", "envelope.string_a_max"),
+    ("mode.break_a", "<", "limits.rated_a"),
+    ("mode.precharge_a", "<=", "mode.break_a"),  # contactors close on no more than they may break
+    ("beat.can_stale_s", "<", "mode.lost_open_wire_s"),
+    ("beat.register_stale_s", "<", "mode.lost_open_wire_s"),
+    ("estimate.rest_a", "<", "limits.rated_a"),
+    ("estimate.rest_sd", "<=", "estimate.start_sd"),
+)
+_HOLDS: Final[dict[str, tuple[str, Callable[[float, float], bool]]]] = {
+    "<": ("less than", lambda value, other: value < other),
+    "<=": ("at most", lambda value, other: value <= other),
+    ">": ("more than", lambda value, other: value > other),
+    ">=": ("at least", lambda value, other: value >= other),
+}
+CURVES: Final = {  # curve -> whether its share rises (True), falls (False), or does both (None)
+    "charge_by_cell_v": False,
+    "discharge_by_cell_v": True,
+    "charge_by_c": None,
+    "discharge_by_c": None,
+    "charge_by_soc": False,
+    "discharge_by_soc": True,
+    "charge_by_soh": True,
+}
+# Where a curve must have come to zero, and on which side it stays there.
+ZERO: Final = (
+    ("charge_by_cell_v", "mode.trip_cell_v_max"),
+    ("discharge_by_cell_v", "mode.trip_cell_v_min"),
+    ("charge_by_c", "envelope.charge_c_min"),
+    ("charge_by_c", "mode.trip_cell_c_max"),
+    ("discharge_by_c", "envelope.cell_c_min"),
+    ("discharge_by_c", "mode.trip_cell_c_max"),
+)
+MODEL_V = 0.25  # a limit so far above the voltage of a full cell belongs to another chemistry
+
+
+def number_findings(site: Table) -> Iterator[Finding]:
+    """Numbers and curves of the site file, against each other."""
+    for key, relation, other in ORDER:
+        words, holds = _HOLDS[relation]
+        value, bound = number(site, key), number(site, other)
+        if not (np.isnan(value) or np.isnan(bound) or holds(value, bound)):
+            yield Finding(_path(key), f"{words} {other} = {plain(bound)}")
+    for name, rises in CURVES.items():
+        yield from _curve_findings(("limits", name), site.get("limits", {}).get(name, []), rises)
+    for name, where in ZERO:
+        points = site.get("limits", {}).get(name, [])
+        if points and not _is_zero(points, number(site, where), upwards=where.endswith("max")):
+            side = "above" if where.endswith("max") else "below"
+            expected = f"share 0 at {where} = {plain(number(site, where))} and {side}"
+            yield Finding(("limits", name), expected)
+    yield from _time_findings(site)
+    yield from _dispatch_findings(site)
+
+
+def cell_findings(cell: Table) -> Iterator[Finding]:
+    """The lists of a cell file: as long as each other, rising, and 1 where the reference is."""
+    for table, x_name, y_name in (
+        ("ocv", "soc", "v"),
+        ("resistance", "horizon_s", "ohm"),
+        ("resistance", "by_temperature_c", "temperature_factor"),
+        ("resistance", "by_soh", "soh_factor"),
+    ):
+        x, y = (cell.get(table, {}).get(name, []) for name in (x_name, y_name))
+        yield from _rising((table, x_name), x, strictly=True)
+        if y_name in ("v", "ohm"):
+            yield from _rising((table, y_name), y, strictly=y_name == "v")
+        if x and y and len(x) != len(y):
+            yield Finding((table, y_name), f"{len(x)} numbers, one for each of {table}.{x_name}, not {len(y)}")
+    soc = cell.get("ocv", {}).get("soc", [])
+    for index, end in ((0, 0.0), (len(soc) - 1, 1.0)):
+        if soc and soc[index] != end:
+            yield Finding(("ocv", "soc", index), f"{plain(end)}: the curve covers SOC 0 to 1")
+    for x_name, y_name, reference in (("by_temperature_c", "temperature_factor", 25.0), ("by_soh", "soh_factor", 1.0)):
+        x, y = (cell.get("resistance", {}).get(name, []) for name in (x_name, y_name))
+        if x and len(x) == len(y) and abs(np.interp(reference, x, y) - 1.0) > 0.02:
+            yield Finding(("resistance", y_name), f"a factor of 1 where {x_name} is {plain(reference)}")
+
+
+def together_findings(site: Table, cell: Table, cell_file: str) -> Iterator[Finding]:
+    """Whether site and cell file speak of the same cell; found in the site file."""
+    v, horizon_s = cell.get("ocv", {}).get("v", []), cell.get("resistance", {}).get("horizon_s", [])
+    if v and number(site, "limits.cell_v_max") > v[-1] + MODEL_V:
+        expected = f"at most {plain(v[-1] + MODEL_V)}, {MODEL_V} V above a full cell of {cell_file}"
+        yield Finding(("limits", "cell_v_max"), expected)
+    if v and number(site, "limits.cell_v_min") > v[-1]:
+        yield Finding(("limits", "cell_v_min"), f"less than {plain(v[-1])}, a full cell of {cell_file}")
+    if horizon_s and number(site, "limits.horizon_s") > horizon_s[-1]:
+        yield Finding(("limits", "horizon_s"), f"at most {plain(horizon_s[-1])}, the longest horizon in {cell_file}")
+
+
+def number(site: Table, key: str) -> float:
+    """The number at `table.key`; NaN where there is no valid one."""
+    table, name = _path(key)
+    return float(site.get(table, {}).get(name, np.nan))
+
+
+def _path(key: str) -> tuple[str, str]:
+    table, _, name = key.partition(".")
+    return table, name
+
+
+def _curve_findings(path: KeyPath, points: Sequence[Sequence[float]], rises: bool | None) -> Iterator[Finding]:
+    for index, ((x, share), (next_x, next_share)) in enumerate(pairwise(points), 1):
+        if next_x <= x:
+            yield Finding((*path, index), f"a first number above {plain(x)}, that of the pair before")
+        elif rises and next_share < share:
+            yield Finding((*path, index), f"a share of at least {plain(share)}: this curve rises")
+        elif rises is False and next_share > share:
+            yield Finding((*path, index), f"a share of at most {plain(share)}: this curve falls")
+
+
+def _is_zero(points: Sequence[Sequence[float]], at: float, *, upwards: bool) -> bool:
+    """Whether the polyline is zero at `at` and from there on; a point that is not known breaks nothing."""
+    xs, shares = zip(*points, strict=True)
+    beyond = [share for x, share in points if (x >= at if upwards else x <= at)]
+    return bool(np.isnan(at)) or (float(np.interp(at, xs, shares)) == 0.0 and not any(beyond))
+
+
+def _rising(path: KeyPath, values: Sequence[float], *, strictly: bool) -> Iterator[Finding]:
+    for index, (value, following) in enumerate(pairwise(values), 1):
+        if following < value or (strictly and following == value):
+            words = "more than" if strictly else "at least"
+            yield Finding((*path, index), f"{words} {plain(value)}, the number before")
+
+
+def _time_findings(site: Table) -> Iterator[Finding]:
+    beats = 2.0 * number(site, "beat.period_s")
+    if number(site, "limits.horizon_s") < beats:
+        yield Finding(("limits", "horizon_s"), f"at least two beats, {plain(beats)}")
+    block_s = number(site, "dispatch.block_s")
+    if not np.isnan(block_s) and 3600.0 % block_s != 0.0:
+        yield Finding(("dispatch", "block_s"), "seconds that divide an hour evenly, such as 900")
+    zone = site.get("time_zone")
+    if zone is not None and not _is_zone(zone):
+        yield Finding(("time_zone",), "an IANA time zone, such as Asia/Shanghai")
+
+
+def _is_zone(name: str) -> bool:
+    try:
+        ZoneInfo(name)
+    except (ValueError, OSError, KeyError):  # no such zone, a folder of zones, a path out of the data base
+        return False
+    return True
+
+
+def _dispatch_findings(site: Table) -> Iterator[Finding]:
+    peak_w, contract_w = number(site, "dispatch.peak_w"), number(site, "dispatch.contract_w")
+    if contract_w < peak_w < np.inf:
+        yield Finding(("dispatch", "peak_w"), f"at most dispatch.contract_w = {plain(contract_w)}, or inf")
+    most_w = number(site, "envelope.pcs_w_max") * len(site.get("cabinet", []))
+    if most_w and abs(number(site, "dispatch.set_w")) > most_w:
+        expected = f"at most {plain(most_w)} either way, envelope.pcs_w_max for each cabinet"
+        yield Finding(("dispatch", "set_w"), expected)

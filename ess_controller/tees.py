@@ -1,0 +1,153 @@
+"""Who looks at each beat besides the plant: the log of changes, the run's totals, the systemd watchdog."""
+
+import json
+import logging
+import os
+import socket
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ess_controller.core.health import DIAGNOSES, Level
+from ess_controller.core.types import Mode, Rule
+from ess_controller.daemon import Beat
+from ess_controller.picture import SCHEMA_VERSION, limits
+from firmware_bridge.guard import in_words
+from firmware_bridge.plant import Plant
+from firmware_bridge.records import Floats, Layout
+
+log = logging.getLogger("ess")
+
+# Rules that shade power all day are told by status and boards; the log tells of those that a person should know of.
+_WORTH_A_LINE = (Rule.DEEP_DISCHARGE, Rule.COMMUNICATION, Rule.PCS, Rule.OPERATOR)
+
+
+class ChangeLog:
+    """Logs changes, one line each: modes, diagnoses, what stops power, what the guard changed, what wires report."""
+
+    def __init__(self, layout: Layout, plant: Plant) -> None:
+        self._layout, self._plant = layout, plant
+        self._mode = np.full(layout.strings, int(Mode.WAKE))
+        self._active = np.zeros((len(DIAGNOSES), layout.strings), bool)
+        self._stopped_by = np.full(layout.cabinets, int(Rule.NONE))
+        self._trips = np.zeros(layout.cabinets, np.int64)
+
+    def __call__(self, beat: Beat) -> None:
+        """Tell what is different from the beat before."""
+        for line in self._plant.take_events():
+            log.info("%s", line)
+        self._diagnoses(beat)
+        self._modes(beat)
+        self._limits(beat)
+        self._guard(beat)
+
+    def _diagnoses(self, beat: Beat) -> None:
+        active = beat.decision.active
+        for number, string in np.argwhere(active != self._active):
+            row, name = DIAGNOSES[number], self._layout.string_names[string]
+            if active[number, string]:
+                level = logging.ERROR if row.level == Level.STOP else logging.WARNING
+                log.log(level, "%s: %s: %s", name, row.name, row.action)
+            else:
+                log.info("%s: %s is over", name, row.name)
+        self._active = active
+
+    def _modes(self, beat: Beat) -> None:
+        for string in np.flatnonzero(beat.state.mode != self._mode):
+            before, after = Mode(int(self._mode[string])), Mode(int(beat.state.mode[string]))
+            name = self._layout.string_names[string]
+            log.info("%s: %s -> %s", name, before.name.lower(), after.name.lower())
+        self._mode = beat.state.mode
+
+    def _limits(self, beat: Beat) -> None:
+        bound = beat.decision.cabinet_bound
+        shut = (bound.charge == 0.0) & (bound.discharge == 0.0) & np.isin(bound.discharge_by, _WORTH_A_LINE)
+        stopped_by = np.where(shut, bound.discharge_by, int(Rule.NONE))
+        for cabinet in np.flatnonzero(stopped_by != self._stopped_by):
+            if shut[cabinet]:
+                reason = limits(beat.decision, int(cabinet), self._layout)["discharge_by"]
+                log.warning("%s: 0 W because of %s", self._layout.cabinet_names[cabinet], reason)
+        self._stopped_by = stopped_by
+
+    def _guard(self, beat: Beat) -> None:
+        for cabinet in np.flatnonzero(beat.trips & ~self._trips):
+            log.error("%s: guard cut a command: %s", self._layout.cabinet_names[cabinet], in_words(beat.trips[cabinet]))
+        self._trips = beat.trips
+
+
+class Totals:
+    """What a run amounted to: beats, energy at the inverters, cell extremes, guard trips."""
+
+    def __init__(self, layout: Layout) -> None:
+        self._layout = layout
+        self.beats = 0
+        self.late_beats = 0
+        self.in_ws = np.zeros(layout.cabinets)
+        self.out_ws = np.zeros(layout.cabinets)
+        self.cell_v = np.array([np.nan, np.nan])
+        self.cell_c = np.array([np.nan, np.nan])
+        self.guard_trips = 0
+        self._trips = np.zeros(layout.cabinets, np.int64)
+
+    def __call__(self, beat: Beat) -> None:
+        """Add a beat."""
+        self.beats += 1
+        self.late_beats = beat.late_beats
+        moved_ws = np.nan_to_num(beat.seen.pcs_w) * beat.tick.dt_s
+        self.in_ws -= np.minimum(moved_ws, 0.0)
+        self.out_ws += np.maximum(moved_ws, 0.0)
+        self.cell_v = _extremes(self.cell_v, beat.seen.cell_v)
+        self.cell_c = _extremes(self.cell_c, beat.seen.module_c)
+        self.guard_trips += int(((beat.trips != 0) & (self._trips == 0)).sum())
+        self._trips = beat.trips
+
+    def summary(self) -> dict[str, Any]:
+        """The keys that scripts rely on."""
+        low_v, high_v, low_c, high_c = (None if np.isnan(x) else float(x) for x in (*self.cell_v, *self.cell_c))
+        return {
+            "schema_version": SCHEMA_VERSION,
+            "beats": self.beats,
+            "late_beats": self.late_beats,
+            "cells": self._layout.cells,
+            "energy_in_kwh": float(self.in_ws.sum()) / 3.6e6,
+            "energy_out_kwh": float(self.out_ws.sum()) / 3.6e6,
+            "cell_v_min": low_v,
+            "cell_v_max": high_v,
+            "cell_c_min": low_c,
+            "cell_c_max": high_c,
+            "guard_trips": self.guard_trips,
+        }
+
+    def save(self, path: Path, **more: Any) -> dict[str, Any]:
+        """Write the summary, and more keys, in one piece: a reader never sees half of it."""
+        summary = self.summary() | more
+        draft = path.with_suffix(".part")
+        draft.write_text(json.dumps(summary, indent=2) + "\n")
+        draft.replace(path)
+        return summary
+
+
+def _extremes(so_far: Floats, values: Floats) -> Floats:
+    flat = values.ravel()
+    return np.array([np.fmin(so_far[0], np.fmin.reduce(flat)), np.fmax(so_far[1], np.fmax.reduce(flat))])
+
+
+class Watchdog:
+    """Tells systemd at the end of each good beat that we live (sd_notify(3)); does nothing elsewhere."""
+
+    def __init__(self, address: str | None = None) -> None:
+        address = address or os.environ.get("NOTIFY_SOCKET")
+        self._to = "\0" + address[1:] if address and address.startswith("@") else address
+        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK) if address else None
+        self._word = b"READY=1\nWATCHDOG=1"
+
+    def __call__(self, beat: Beat) -> None:
+        """A good beat has ended."""
+        if self._socket is None or self._to is None:
+            return
+        try:
+            self._socket.sendto(self._word, self._to)
+            self._word = b"WATCHDOG=1"
+        except OSError:  # systemd is busy or gone: it will tell us in its own way
+            pass

@@ -1,0 +1,182 @@
+"""Our end of the module bus: hears every cell of every module, asks the boards to measure and to bleed."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from firmware_bridge.dialects import csc_layout as csc
+from firmware_bridge.dialects.crc import Whole
+from firmware_bridge.dialects.csc_layout import CellPlaces, CscSeat
+from firmware_bridge.dialects.frame_check import COUNTER_PERIOD, FrameCheck, FrameCounters
+from firmware_bridge.frames import Frames
+from firmware_bridge.records import TEMPERATURES_PER_MODULE, Bools, Floats, Ints
+
+STALE_S = 2.0  # temperatures and error bits of a board that says only the rest: 20 cycles missed
+TARGET_MARGIN_V = 0.010  # balancing target above the highest cell that must not bleed, as i3 masters set it
+IDLE_TARGET_MV = (4200, 4295)  # i3, PHEV: no cell is above it
+
+_KINDS = 3 + csc.TRIPLES_MAX
+_TEMPERATURE_OF = np.append(np.arange(255) - csc.TEMPERATURE_OFFSET_C, np.nan)  # byte -> degC
+# byte 3 (i3) in the init rounds and after: nothing x3, voltages, then voltages and temperatures
+_ASK_SMALL = (0x00, 0x00, 0x00, 0x10, 0x50)
+_ASK_LARGE = (0x20, 0x20, 0x20, 0x20, 0x40)  # byte 4 (PHEV): init, measure
+_THIRD_ROUND_MARK = 0x04  # byte 6, beside the counter
+_BALANCE_SMALL, _BALANCE_LARGE = 0x08 << 32, 0x0108 << 32  # byte 4; PHEV boards want byte 5 = 1 too
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class CscPicture:
+    """What all modules say. Fresh arrays, never written again. NaN = never heard; age inf likewise."""
+
+    cell_v: Floats  # [cell] last valid voltage, however old
+    cell_age_s: Floats  # [cell] since that voltage
+    cell_bleeding: Bools  # [cell] the board says so, in the voltage word or in its status
+    module_c: Floats  # [module, 4] NaN: sensor not available, or not heard for STALE_S
+    module_board_c: Floats  # [module] likewise
+    module_error: Ints  # [module] error bits; ERROR_UNKNOWN (-1): no status heard for STALE_S
+    module_age_s: Floats  # [module] since any live frame
+
+
+class CscMaster:
+    """All modules of a site, in the order of the seats; frames of all buses come and go joined."""
+
+    def __init__(self, seats: Sequence[CscSeat]) -> None:
+        seats = tuple(seats)
+        modules = len(seats)
+        self._places = places = CellPlaces.of(seats)
+        cells = len(places.module)
+        buses = np.array([seat.bus for seat in seats], np.int64)
+        ids = csc.said_ids(seats)
+        self._modules, self._cells = modules, cells
+        self._check = FrameCheck(
+            ids,
+            buses,
+            [seat.crc for seat in seats],
+            [seat.label for seat in seats],
+            csc.CHECK,
+            csc.seeds(ids, seats),
+            csc.COUNTER_BIT,
+        )
+        self._kind_starts = np.array([0, 1, 2, 3]).astype(np.int64) * modules
+        self._heard_s = np.full(_KINDS * modules, -np.inf)
+        self._error = np.zeros(modules, np.int64)
+        self._balancing = np.zeros(modules, np.int64)
+        self._celsius = np.full((modules, TEMPERATURES_PER_MODULE + 1), np.nan)
+        # one place more than there are cells: what is invalid or not fitted goes there and is never read
+        cell_of = np.full((csc.TRIPLES_MAX, modules, 3), cells, np.int64)
+        cell_of[places.position // 3, places.module, places.position % 3] = np.arange(cells)
+        self._cell_of = cell_of.reshape(-1, 3)
+        self._cell_v = np.full(cells + 1, np.nan)
+        self._cell_s = np.full(cells + 1, -np.inf)
+        self._cell_bleeding = np.zeros(cells + 1, np.bool_)
+        self._init_requests(seats, buses)
+
+    def _init_requests(self, seats: Sequence[CscSeat], buses: Ints) -> None:
+        ids = csc.heard_ids(seats)
+        self._request_ids = ids.ravel().astype(np.uint32)
+        self._request_buses = np.tile(buses, 2)
+        self._request_seeds = csc.seeds(ids, seats).ravel()
+        large = np.array([seat.large for seat in seats])
+        self._idle_mv = np.where(large, IDLE_TARGET_MV[1], IDLE_TARGET_MV[0])
+        ask: list[Ints] = [np.where(large, there << 32, here << 24) for here, there in zip(_ASK_SMALL, _ASK_LARGE, strict=True)]
+        ask[2] |= _THIRD_ROUND_MARK << 48
+        self._balance = ask[-1] | np.where(large, _BALANCE_LARGE, _BALANCE_SMALL)
+        self._ask: list[Ints] = [words | self._idle_mv for words in ask]  # [round][module]
+        self._round = 0
+
+    @property
+    def counters(self) -> FrameCounters:
+        """Frames believed, rejected, frozen and lost; [module]. Live arrays."""
+        return self._check.counters
+
+    @property
+    def checking(self) -> Bools:
+        """[module] whether wrong CRCs are rejected now (set, or learned)."""
+        return self._check.checking
+
+    def take_events(self) -> list[str]:
+        """What changed in how far modules are trusted, since the last call."""
+        return self._check.take_events()
+
+    def hear(self, frames: Frames, now_s: float) -> None:
+        """Take in a batch; foreign frames are passed over. `now_s` is on the clock of `frames.wire_s`."""
+        heard = self._check.hear(frames, now_s)
+        channel, words, stamp_s = heard
+        if not len(channel):
+            return
+        self._heard_s[channel] = stamp_s
+        status, celsius, total, triple = channel.searchsorted(self._kind_starts).tolist()
+        if celsius > status:
+            module = channel[status:celsius]
+            self._error[module] = words[status:celsius] & np.uint64(0xFFFFFFFF)
+            self._balancing[module] = heard.pairs[status:celsius, 2]
+        if total > celsius:
+            module = channel[celsius:total] - self._modules
+            self._celsius[module] = _TEMPERATURE_OF.take(heard.bytes[celsius:total, : TEMPERATURES_PER_MODULE + 1])
+        if len(channel) > triple:
+            self._take_voltages(channel[triple:] - 3 * self._modules, heard.pairs[triple:, :3], stamp_s[triple:])
+
+    def _take_voltages(self, triple: Whole, pairs: Whole, stamp_s: Floats) -> None:
+        millivolts = pairs & csc.CELL_BITS
+        cell = np.where(millivolts < csc.NO_CELL, self._cell_of.take(triple, axis=0), self._cells)
+        # an index that comes twice takes the later value: the frames of one id are in the order they came
+        self._cell_v[cell] = millivolts / 1000.0
+        self._cell_s[cell] = stamp_s[:, None]
+        self._cell_bleeding[cell] = pairs >= csc.BLEEDING_BIT
+
+    def picture(self, now_s: float) -> CscPicture:
+        """Everything as known at `now_s`."""
+        heard_s = self._heard_s.reshape(_KINDS, self._modules)
+        limit_s = now_s - STALE_S
+        celsius = self._celsius.copy()
+        celsius[heard_s[1] < limit_s] = np.nan
+        fresh_status = heard_s[0] >= limit_s
+        balancing = self._balancing.take(self._places.module) >> self._places.position & 1
+        return CscPicture(
+            cell_v=self._cell_v[:-1].copy(),
+            cell_age_s=now_s - self._cell_s[:-1],
+            cell_bleeding=self._cell_bleeding[:-1] | balancing.view(np.int64).astype(np.bool_),
+            module_c=celsius[:, :TEMPERATURES_PER_MODULE],
+            module_board_c=celsius[:, TEMPERATURES_PER_MODULE],
+            module_error=np.where(fresh_status, self._error, csc.ERROR_UNKNOWN),
+            module_age_s=now_s - heard_s.max(axis=0),
+        )
+
+    def request(self, bleed: Bools, bleed_s: float) -> Frames:
+        """This beat's words to every module: measure, and bleed the cells `bleed` [cell] for `bleed_s` from now on.
+
+        Boards stay awake only while requests come (2 s). Gateways bleed exactly `bleed`, whole seconds rounded up, at
+        most 65 534 s (NaN, inf: none). Plain i3/PHEV boards know no mask: they get a target voltage that spares every
+        other cell.
+        """
+        seconds = min(math.ceil(bleed_s), csc.NO_WORD - 1) if 0.0 < bleed_s < math.inf else 0
+        words = np.zeros(2 * self._modules, np.uint64)
+        if seconds and bleed.any():
+            masks = self._places.masks(bleed)
+            words[: self._modules] = self._request_words(bleed, masks > 0)
+            words[self._modules :] = masks | (masks > 0) * (seconds << 16)
+        else:
+            words[: self._modules] = self._idle_words()
+        words |= np.uint64(self._round % COUNTER_PERIOD << csc.COUNTER_BIT)
+        csc.CHECK.seal(words, self._request_seeds)
+        self._round += 1
+        return Frames.make(self._request_ids, words.view(np.uint8).reshape(-1, 8), bus=self._request_buses)
+
+    def _idle_words(self) -> Ints:
+        """[module] measure, bleed nothing."""
+        return self._ask[min(self._round, len(self._ask) - 1)]
+
+    def _request_words(self, bleed: Bools, balance: Bools) -> Ints:
+        if self._round < len(self._ask) - 1:
+            return self._idle_words()
+        balancing = self._balance | self._targets_mv(bleed)
+        return np.where(balance, balancing, self._ask[-1])
+
+    def _targets_mv(self, bleed: Bools) -> Ints:
+        """[module] lowest target at which a board that bleeds by voltage alone touches no cell outside `bleed`."""
+        spared_v = np.maximum.reduceat(np.where(bleed, -np.inf, self._cell_v[:-1]), self._places.first)
+        lowest_v = np.minimum.reduceat(self._cell_v[:-1], self._places.first)
+        target_mv = np.ceil((np.maximum(spared_v, lowest_v) + TARGET_MARGIN_V) * 1000.0)
+        return np.where(np.isfinite(target_mv), np.fmin(target_mv, self._idle_mv), self._idle_mv).astype(np.int64)

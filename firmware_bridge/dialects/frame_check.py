@@ -1,0 +1,238 @@
+"""Decides which received CAN frames may be believed: known id, right length, right CRC, a counter that moves.
+
+One `FrameCheck` serves all devices of one kind on all buses at once. A *channel* is one id of one device; its number
+is kind * devices + device, so that after sorting the frames of one kind lie together and, inside a channel, in the
+order they came.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from firmware_bridge.dialects.crc import Bytes, CheckByte, Whole, Words
+from firmware_bridge.frames import Frames
+from firmware_bridge.records import Bools, CrcMode, Floats, Ints
+
+COUNTER_PERIOD = 15  # BMW nibble counters run 0..14; 15 is "not available"
+LEARN_FRAMES = 64  # frames of a device before `learn` decides: over half a second of a module's traffic
+LEARNED_ON = 0.9  # share of good CRC from which the check is believed (a noisy bench loses a few)
+LEARNED_OFF = 0.1  # share below which the byte is no CRC we know (chance alone gives 1/256)
+
+_ID_SPAN = 4096  # 11-bit ids fill the lower half of each bus; extended, remote and error frames fall into the upper
+_ALL_ONES = np.uint64(2**64 - 1)
+_NIBBLE = np.uint64(15)
+_NEVER = 16  # counter of a channel that has not spoken
+_FROZEN = 255
+
+
+def _counter_verdicts() -> Bytes:
+    """[(before * 16 + now)] frames lost between two counters, or _FROZEN. A device that uses 15 counts to 16."""
+    before, now = np.divmod(np.arange(17 * 16), 16)
+    period = np.where((before == 15) | (now == 15), 16, COUNTER_PERIOD)
+    verdict = (now - before - 1) % period
+    verdict[now == before] = _FROZEN
+    verdict[before == _NEVER] = 0
+    return verdict.astype(np.uint8)
+
+
+_VERDICT = _counter_verdicts()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FrameCounters:
+    """What became of the frames of each device since the start; all [device]."""
+
+    believed: Ints  # frames that were live
+    wrong_length: Ints
+    wrong_crc: Ints  # rejected for it (never while the check is off or learning)
+    unavailable: Ints  # all bits one, as a device says while it boots
+    frozen: Ints  # its counter stood still
+    lost: Ints  # missing by the counter
+
+    @classmethod
+    def zero(cls, devices: int) -> "FrameCounters":
+        """Nothing heard yet."""
+        return cls(*(np.zeros(devices, np.int64) for _ in range(6)))
+
+
+class Heard(NamedTuple):
+    """Live frames [n] of one batch, sorted by channel, in each channel oldest first."""
+
+    channel: Whole
+    words: Words  # the eight bytes, little-endian
+    stamp_s: Floats
+
+    def only(self, keep: Bools) -> "Heard":
+        """The marked ones."""
+        return Heard(self.channel[keep], self.words[keep], self.stamp_s[keep])
+
+    def rows(self, first: int, end: int) -> "Heard":
+        """A stretch of it, `end` not included."""
+        return Heard(self.channel[first:end], self.words[first:end], self.stamp_s[first:end])
+
+    @property
+    def bytes(self) -> Bytes:
+        """[n, 8]"""
+        return self.words.view(np.uint8).reshape(-1, 8)
+
+    @property
+    def pairs(self) -> NDArray[np.uint16]:
+        """[n, 4] little-endian 16-bit words"""
+        return self.words.view(np.uint16).reshape(-1, 4)
+
+
+_NOTHING = Heard(np.zeros(0, np.int32), np.zeros(0, np.uint64), np.zeros(0))
+
+
+class FrameCheck:
+    """Sorts, checks and counts the frames of many like devices. Keeps only counters and what it learned."""
+
+    def __init__(
+        self,
+        ids: Ints,
+        buses: Ints,
+        modes: Sequence[CrcMode],
+        names: Sequence[str],
+        check: CheckByte,
+        seeds: Bytes | None = None,
+        counter_bit: int = 52,
+        plain_kinds: frozenset[int] = frozenset(),
+    ) -> None:
+        """`ids` [kind, device] (-1: has none), `seeds` alike; `plain_kinds` carry neither CRC nor counter."""
+        kinds, devices = ids.shape
+        self.devices = devices
+        self.counters = FrameCounters.zero(devices)
+        self._names = tuple(names)
+        self._check = check
+        self._seed = np.zeros(kinds * devices, np.uint8) if seeds is None else seeds.astype(np.uint8).ravel()
+        self._unread = ~check.mask
+        self._counter_bit = np.uint64(counter_bit)
+        self._device = np.tile(np.arange(devices), kinds)
+        self._plain = np.isin(np.arange(kinds * devices) // devices, list(plain_kinds))
+        self._any_plain = bool(plain_kinds)
+        self._unchecked = self._plain | np.tile(np.array([mode != "on" for mode in modes]), kinds)
+        self._learning = np.array([mode == "learn" for mode in modes])
+        self._learns = bool(self._learning.any())
+        self._told_unsure = np.zeros(devices, np.bool_)
+        self._seen = np.zeros(devices, np.int64)
+        self._good = np.zeros(devices, np.int64)
+        self._counter = np.full(kinds * devices, _NEVER, np.int64)
+        self._events: list[str] = []
+        self._channel_of = self._lookup(ids, buses)
+
+    def _lookup(self, ids: Ints, buses: Ints) -> Whole:
+        # int16 where it fits: numpy sorts 16-bit numbers by radix, several times faster
+        dtype = np.dtype(np.int16 if ids.size < 2**15 else np.int32)
+        table: Whole = np.full((int(buses.max(initial=0)) + 1) * _ID_SPAN, -1, dtype)
+        where = (ids + buses * _ID_SPAN).ravel()
+        used = np.flatnonzero(ids.ravel() > 0)
+        if len(np.unique(where[used])) != len(used):
+            raise ValueError("two devices share a CAN id on one bus")
+        table[where[used]] = used
+        return table
+
+    def hear(self, frames: Frames, now_s: float) -> Heard:
+        """The frames of this batch that are live. Everything else is counted by device, or is nobody's."""
+        if not len(frames):
+            return _NOTHING
+        where = frames.bus * _ID_SPAN + np.minimum(frames.id, _ID_SPAN - 1)
+        channel = self._channel_of.take(where, mode="clip")
+        order = channel.argsort(kind="stable")
+        channel = channel.take(order)
+        if channel[0] < 0:
+            strangers = int(channel.searchsorted(self._channel_of.dtype.type(0)))
+            order, channel = order[strangers:], channel[strangers:]
+        words = np.ascontiguousarray(frames.data).view(np.uint64)[:, 0].take(order)
+        heard = Heard(channel, words, np.fmin(frames.wire_s.take(order), now_s))
+        heard = self._unfrozen(self._proven(heard, frames.length.take(order)))
+        if len(heard.channel):
+            self._count(self.counters.believed, heard.channel)
+        return heard
+
+    def _proven(self, heard: Heard, length: Bytes) -> Heard:
+        """Without wrong lengths, wrong CRCs and "not available"."""
+        channel, words, _ = heard
+        wrong = self._check.residue(words) != self._seed.take(channel)
+        void = words | self._unread == _ALL_ONES
+        mislaid = length != self._check.length
+        if not (wrong | void | mislaid).any() and not self._learns:
+            return heard
+        return self._sifted(heard, wrong, void, mislaid)
+
+    def _sifted(self, heard: Heard, wrong: Bools, void: Bools, mislaid: Bools) -> Heard:
+        """The slow way of `_proven`: something is amiss, or not checked, or being learned."""
+        channel = heard.channel
+        void &= ~(mislaid | self._plain.take(channel))
+        if self._learns:
+            self._learn(channel, ~wrong, ~(mislaid | void | self._plain.take(channel)))
+        wrong &= ~(mislaid | void | self._unchecked.take(channel))
+        self._count(self.counters.wrong_length, channel[mislaid])
+        self._count(self.counters.unavailable, channel[void])
+        self._count(self.counters.wrong_crc, channel[wrong])
+        keep = ~(wrong | void | mislaid)
+        return heard.only(keep)
+
+    def _unfrozen(self, heard: Heard) -> Heard:
+        """Without the frames whose counter is that of the frame before them."""
+        channel, words, _ = heard
+        if not len(channel):
+            return heard
+        counter = (words >> self._counter_bit & _NIBBLE).view(np.int64)
+        before = np.empty_like(counter)
+        before[1:] = counter[:-1]
+        first = np.flatnonzero(channel[1:] != channel[:-1]) + 1
+        before[first] = self._counter.take(channel.take(first))
+        before[0] = self._counter[channel[0]]
+        self._counter[channel] = counter  # the last of a channel stays
+        verdict = _VERDICT.take(before * 16 + counter)
+        if self._any_plain:
+            verdict[self._plain.take(channel)] = 0
+        if not verdict.any():
+            return heard
+        frozen = verdict == _FROZEN
+        self._count(self.counters.frozen, channel[frozen])
+        verdict[frozen] = 0
+        self._count(self.counters.lost, channel, verdict)
+        return heard.only(~frozen) if frozen.any() else heard
+
+    def _count(self, counter: Ints, channel: Whole, weights: Bytes | None = None) -> None:
+        counted = np.bincount(self._device.take(channel), weights, self.devices)
+        counter += counted if weights is None else counted.astype(np.int64)
+
+    def _learn(self, channel: Whole, good: Bools, counts: Bools) -> None:
+        """Find out whether a device's check byte is the CRC we know; until then believe it either way."""
+        counts = counts & self._learning.take(self._device.take(channel))
+        self._count(self._seen, channel[counts])
+        self._count(self._good, channel[counts & good])
+        for device in np.flatnonzero(self._learning & (self._seen >= LEARN_FRAMES)):
+            share = self._good[device] / self._seen[device]
+            self._seen[device] = self._good[device] = 0
+            self._decide(int(device), float(share))
+        self._learns = bool(self._learning.any())
+
+    def _decide(self, device: int, share: float) -> None:
+        name = self._names[device]
+        if share >= LEARNED_ON:
+            self._unchecked[(self._device == device) & ~self._plain] = False
+            self._learning[device] = False
+            self._events.append(f"{name}: CRC check learned: on, {share:.0%} of its frames carry the right one")
+        elif share <= LEARNED_OFF:
+            self._learning[device] = False
+            self._events.append(f"{name}: CRC check learned: off, its check byte is no CRC we know ({share:.0%} right)")
+        elif not self._told_unsure[device]:
+            self._told_unsure[device] = True
+            self._events.append(f"{name}: CRC check undecided, {share:.0%} right: believed, still learning")
+
+    @property
+    def checking(self) -> Bools:
+        """[device] whether wrong CRCs are rejected now."""
+        judged = ~self._plain
+        return np.asarray(np.bincount(self._device[judged], ~self._unchecked[judged], self.devices) > 0)
+
+    def take_events(self) -> list[str]:
+        """What was learned since the last call, one line each."""
+        events, self._events = self._events, []
+        return events

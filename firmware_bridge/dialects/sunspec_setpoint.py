@@ -1,0 +1,186 @@
+"""The inverter's active power set-point (SunSpec model 704), which falls back to 0 W by itself when we fall silent.
+
+Order: WSetRvrt = 0 W, WSetEnaRvrt = 1, WSetRvrtTms = 12 s, WSetMod = watts and WSet = 0; only when all that has been
+read back does WSetEna follow. Then WSet and WSetEna are written on every change and at least every 4 s, which loads
+the device's timer anew (a third of its time, so two may be lost). `armed` is what the read-back proves, nothing else.
+
+A device that keeps another fallback after being told twice is refused: no START, no WSet but 0, until it reads back
+right (told again every 30 s). Sign: 704 WSet is positive when generating, that is discharging: the same as ours.
+"""
+
+from collections.abc import Sequence
+from math import inf, isfinite, isnan, nan
+
+from firmware_bridge.dialects.sunspec import MISSING_SCALE, Block, Events, encode_number, load_model, scaled
+from firmware_bridge.frames import Request
+
+REVERT_S = 12  # what we ask for
+REVERT_MOST_S = 15  # what a device may round it to: daemon dead -> 0 W within 15 s
+REWRITE_S = 3.5  # so that every 4 s holds at any beat; a third of REVERT_S
+SETTLE_S = 1.0  # a device may take this long until a write reads back, or until it takes back what it seemed to take
+REFUSED_AGAIN_S = 30.0
+STALE_S = 3.0  # a read-back older than this proves nothing
+STILL_S = 3.0  # WSetRvrtRem counts in seconds: unchanged for so long between two loads, it stands still
+TELLS = 2
+
+READ_BACK = (
+    "WSetEna",
+    "WSetMod",
+    "WSet",
+    "WSetRvrt",
+    "WSetEnaRvrt",
+    "WSetRvrtTms",
+    "WSetRvrtRem",
+)
+BLOCK = Block(704, READ_BACK, scale=False)
+_OFFSET = {name: load_model(704).points[name].offset for name in READ_BACK}
+
+
+class SetPoint:
+    """The set-point of one inverter, as asked for and as proven by read-back."""
+
+    def __init__(self, address: int, events: Events) -> None:
+        """`address` is that of model 704's ID register."""
+        self.refused = False
+        self._scale_word = MISSING_SCALE  # WSet_SF
+        self._unit_w = nan  # what one count of WSet is
+        self._address, self._events = address, events
+        self._ena = self._mode = self._raw = self._revert = self._ena_revert = self._revert_s = self._rest_s = nan
+        self._heard_s = self._told_s = self._written_s = self._moved_s = -inf
+        self._written: int | None = None  # WSet as last written, in units of the device
+        self._tells = 0
+        self._counting = False
+
+    # --- what it says ---------------------------------------------------------------------------------------------
+
+    def hear(self, words: Sequence[int], now_s: float) -> None:
+        """Take a read-back (`BLOCK`)."""
+        numbers = BLOCK.decode(words, {})
+        before = self._rest_s
+        self._ena, self._mode, self._raw, self._revert, self._ena_revert, self._revert_s, self._rest_s = numbers
+        self._heard_s = now_s
+        if self._rest_s != before:
+            self._moved_s = now_s
+            self._counting = self._rest_s > 0
+        elif now_s - max(self._moved_s, self._written_s) > STILL_S:
+            self._counting = False
+        if self.safe:
+            self._tells = 0
+            if self.refused:
+                self.refused = False
+                self._events.tell("fallback", "PCS now falls back to 0 W: accepted")
+        self._tell_timer()
+
+    def hear_scale(self, word: int) -> None:
+        """Take the register WSet_SF. Without a usable one nothing but 0 W can be said."""
+        self._unit_w = scaled(1.0, word)
+        self._scale_word = word
+        self._events.tell("scale", "PCS set-point has no usable scale factor: not armed" if isnan(self._unit_w) else "")
+
+    def write_failed(self) -> None:
+        """A write was not carried out: say it again at once."""
+        self._written_s = -inf
+
+    @property
+    def safe(self) -> bool:
+        """Whether the device has kept a fallback to 0 W within 15 s; not one that it has only just been told."""
+        return self._right and self._heard_s - self._told_s >= SETTLE_S
+
+    @property
+    def _right(self) -> bool:
+        return self._revert == 0 and self._ena_revert == 1 and 0 < self._revert_s <= REVERT_MOST_S and self._in_watts
+
+    def armed(self, now_s: float) -> bool:
+        """Whether the fallback to 0 W is proven: set right, the set-point in force, and the timer running."""
+        timed = isnan(self._rest_s) or (self._counting and 0 < self._rest_s <= REVERT_MOST_S)
+        in_force = self.safe and self._ena == 1 and not isnan(self._unit_w)
+        return in_force and timed and now_s - self._heard_s <= STALE_S
+
+    @property
+    def set_w(self) -> float:
+        """The set-point in force as read back, + discharging; NaN when none is."""
+        return scaled(self._raw, self._scale_word) if self._ena == 1 and self._in_watts else nan
+
+    @property
+    def _in_watts(self) -> bool:
+        return self._mode == 1 or isnan(self._mode)  # a device without WSetMod knows watts only
+
+    # --- what it is told ------------------------------------------------------------------------------------------
+
+    def requests(self, wanted_w: float, now_s: float) -> list[Request]:
+        """What to write now. `wanted_w` is within the ratings already; NaN is 0."""
+        if now_s - self._heard_s > STALE_S:
+            return []  # nobody there, or not yet read: it falls back by itself
+        if not self.safe:
+            return [] if self._right else self._tell_fallback(now_s)
+        raw = self._raw_of(wanted_w if self.armed(now_s) else 0.0)
+        astray = (self._raw != raw or self._ena != 1) and now_s - self._written_s >= SETTLE_S
+        if raw == self._written and not astray and now_s - self._written_s < REWRITE_S:
+            return []
+        return self._write_set(raw, now_s, enable=True)
+
+    def _raw_of(self, watts: float) -> int:
+        """In units of the device, towards 0: rounding never asks for more than is meant."""
+        if not (isfinite(watts) and isfinite(self._unit_w)):
+            return 0
+        most = 0x7FFFFFFF
+        return int(min(max(round(watts / self._unit_w, 6), -most), most))
+
+    def _write_set(self, raw: int, now_s: float, *, enable: bool) -> list[Request]:
+        self._written, self._written_s = (raw if enable else None), now_s
+        words = encode_number("int32", raw)
+        mode_and_set = self._write("WSet", words) if isnan(self._mode) else self._write("WSetMod", (1, *words))
+        return [mode_and_set, self._write("WSetEna", (1,))] if enable else [mode_and_set]
+
+    def _tell_fallback(self, now_s: float) -> list[Request]:
+        """Say the fallback, and again; then refuse."""
+        if self._unable:
+            self._refuse(f"PCS does not implement {self._unable}: no fallback to 0 W")
+            return []
+        wait_s = REFUSED_AGAIN_S if self.refused else SETTLE_S
+        if self._heard_s <= self._told_s or now_s - self._told_s < wait_s:
+            return []
+        if self._tells >= TELLS and not self.refused:
+            self._refuse(f"PCS does not take the fallback to 0 W: {self._differs}; refused")
+        self._tells, self._told_s = self._tells + 1, now_s
+        return [
+            self._write("WSetRvrt", (0, 0)),
+            self._write("WSetEnaRvrt", (1, 0, REVERT_S)),
+            *self._write_set(0, now_s, enable=False),
+        ]
+
+    @property
+    def _unable(self) -> str:
+        """Points without which there is no fallback, and that this device lacks."""
+        needed = {
+            "WSetEna": self._ena,
+            "WSet": self._raw,
+            "WSetRvrt": self._revert,
+            "WSetEnaRvrt": self._ena_revert,
+            "WSetRvrtTms": self._revert_s,
+        }
+        return ", ".join(name for name, value in needed.items() if isnan(value))
+
+    @property
+    def _differs(self) -> str:
+        return (
+            f"WSetRvrt {self._revert:g} (in its units), WSetEnaRvrt {self._ena_revert:g}, "
+            f"WSetRvrtTms {self._revert_s:g} s, WSetMod {self._mode:g}"
+        )
+
+    def _refuse(self, why: str) -> None:
+        self.refused = True
+        self._events.tell("fallback", why)
+
+    def _tell_timer(self) -> None:
+        """WSetRvrtRem, where implemented, must count while a set-point is in force."""
+        if not isnan(self._rest_s) and self.safe and self._ena == 1:
+            still = not self._counting and self._heard_s - self._written_s > STILL_S
+            if still:
+                what = f"stands still at {self._rest_s:g} s" if self._rest_s else "has run out"
+                self._events.tell("timer", f"PCS reversion timer {what}: not armed")
+            elif self._counting and self._events.last("timer"):
+                self._events.tell("timer", "PCS reversion timer counts")
+
+    def _write(self, name: str, words: tuple[int, ...]) -> Request:
+        return Request(self._address + _OFFSET[name], words=words, tag=f"write {name}")

@@ -1,0 +1,124 @@
+"""Wires inside one process, for the fast-forward world and for tests: same bytes, same behaviour, no sockets."""
+
+from collections import deque
+from collections.abc import Sequence
+
+import numpy as np
+
+from firmware_bridge.frames import Answer, Frames, Request, WireHealth
+from firmware_bridge.wires import RegisterBank, WireClock
+from firmware_bridge.wires.can_ids import sendable
+from firmware_bridge.wires.modbus import ILLEGAL_ADDRESS, NO_ANSWER, exception_words, request_trouble
+
+QUEUE_FRAMES = 65536
+
+
+class MemoryCan:
+    """One end of a two-ended CAN bus in memory."""
+
+    def __init__(self, clock: WireClock, queue_frames: int = QUEUE_FRAMES) -> None:
+        self._clock = clock
+        self._health = WireHealth(up=True)
+        self._queue: list[Frames] = []
+        self._queued = 0
+        self._queue_frames = queue_frames
+        self._peer: MemoryCan | None = None
+
+    @classmethod
+    def pair(cls, clock: WireClock, queue_frames: int = QUEUE_FRAMES) -> tuple["MemoryCan", "MemoryCan"]:
+        """Two ends that hear each other; `queue_frames` is what an end holds until it is drained."""
+        one, other = cls(clock, queue_frames), cls(clock, queue_frames)
+        one._peer, other._peer = other, one
+        return one, other
+
+    @property
+    def health(self) -> WireHealth:
+        """Counters of this end."""
+        return self._health
+
+    def drain(self) -> Frames:
+        """All frames received since the last call, oldest first."""
+        heard = Frames.join(self._queue)
+        self._queue, self._queued = [], 0
+        self._health.received += len(heard)
+        return heard
+
+    def send(self, frames: Frames) -> None:
+        """Hand frames to the other end; what it has no room for is dropped and counted."""
+        taken = 0
+        if self._peer is not None and self._health.up:
+            passed = sendable(frames.id) & (frames.length <= 8)
+            taken = self._peer._accept(frames if passed.all() else frames[passed])
+        self._health.sent += taken
+        self._health.dropped += len(frames) - taken
+
+    def close(self) -> None:
+        """Leave the bus; the other end talks to nobody from now on."""
+        self._health.up = False
+        if self._peer is not None:
+            self._peer._peer = None
+            self._peer = None
+
+    def _accept(self, frames: Frames) -> int:
+        taken = min(len(frames), self._queue_frames - self._queued)
+        if taken:
+            kept = frames[:taken]
+            stamps = np.full(taken, self._clock.monotonic_s())
+            self._queue.append(Frames(kept.id, kept.length, kept.data, stamps, np.zeros(taken, np.int64)))
+            self._queued += taken
+        return taken
+
+
+class MemoryRegisters:
+    """A RegisterWire onto a bank in this process: `ask` carries out at once, `drain` hands the answers over."""
+
+    def __init__(self, bank: RegisterBank, clock: WireClock) -> None:
+        self._bank = bank
+        self._clock = clock
+        self._health = WireHealth(up=True)
+        self._answers: deque[Answer] = deque()
+
+    @property
+    def health(self) -> WireHealth:
+        """Counters of this wire."""
+        return self._health
+
+    @property
+    def waiting(self) -> int:
+        """Always 0: every request has its answer at once."""
+        return 0
+
+    def ask(self, requests: Sequence[Request]) -> None:
+        """Carry out requests, in order."""
+        self._answers.extend(self._carry_out(request) for request in requests)
+
+    def drain(self) -> list[Answer]:
+        """Answers since the last call, in order."""
+        answers = list(self._answers)
+        self._answers.clear()
+        return answers
+
+    def close(self) -> None:
+        """Let go of the device: no request gets an answer any more."""
+        self._health.up = False
+
+    def _carry_out(self, request: Request) -> Answer:
+        words, trouble = self._ask_bank(request)
+        if trouble:
+            self._health.trouble = trouble
+        else:
+            self._health.received += 1
+        return Answer(request, words, trouble, self._clock.monotonic_s())
+
+    def _ask_bank(self, request: Request) -> tuple[tuple[int, ...], str]:
+        """The words read and the trouble met."""
+        if trouble := request_trouble(request):
+            return (), trouble
+        self._health.sent += 1
+        if not (self._health.up and self._bank.answering):
+            return (), NO_ANSWER
+        if request.is_write:
+            done = self._bank.write(request.address, request.words)
+            return (), "" if done else exception_words(ILLEGAL_ADDRESS)
+        words = self._bank.read(request.address, request.count)
+        return ((), exception_words(ILLEGAL_ADDRESS)) if words is None else (words, "")

@@ -1,0 +1,76 @@
+"""What a Modbus device is still to be asked and has answered: old commands are thrown away, never sent late."""
+
+import threading
+from collections import deque
+from collections.abc import Sequence
+
+from firmware_bridge.frames import Answer, Request, WireHealth
+from firmware_bridge.wires import WireClock
+from firmware_bridge.wires.modbus import STALE, request_trouble
+
+FRESH_S = 1.0  # a request that has not begun by then is never carried out
+
+
+class RegisterQueue:
+    """Requests and answers of one device, in order, between the beat's thread and the one that talks to the device."""
+
+    def __init__(self, name: str, clock: WireClock) -> None:
+        self.name = name
+        self.health = WireHealth()
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._queue: deque[tuple[Request, float]] = deque()
+        self._answers: list[Answer] = []
+        self._busy = False
+
+    @property
+    def waiting(self) -> int:
+        """How many requests have no answer yet, the one under way included."""
+        with self._lock:
+            return len(self._queue) + self._busy
+
+    def ask(self, requests: Sequence[Request]) -> None:
+        """Queue requests."""
+        now_s = self._clock.monotonic_s()
+        with self._lock:
+            self._queue.extend((request, now_s) for request in requests)
+
+    def drain(self) -> list[Answer]:
+        """Answers since the last call, in order."""
+        with self._lock:
+            self._expire()
+            answers, self._answers = self._answers, []
+        return answers
+
+    def begin(self) -> Request | None:
+        """Take the next fresh request to carry it out; None when none waits."""
+        with self._lock:
+            self._expire()
+            while self._queue:
+                request, _ = self._queue.popleft()
+                trouble = request_trouble(request)
+                if not trouble:
+                    self._busy = True
+                    self.health.sent += 1
+                    return request
+                self._answers.append(Answer(request, (), trouble, self._clock.monotonic_s()))
+        return None
+
+    def finish(self, request: Request, words: tuple[int, ...], trouble: str) -> None:
+        """Hand over what became of the request begun."""
+        if trouble:
+            self.health.trouble = f"{self.name}: {trouble}"
+        else:
+            self.health.received += 1
+        with self._lock:
+            self._busy = False
+            self._answers.append(Answer(request, words, trouble, self._clock.monotonic_s()))
+
+    def _expire(self) -> None:
+        """Answer what has waited too long. Not while a request is under way: answers keep the order."""
+        now_s = self._clock.monotonic_s()
+        while self._queue and not self._busy and now_s - self._queue[0][1] > FRESH_S:
+            request, _ = self._queue.popleft()
+            self.health.dropped += 1
+            words = f"{STALE}: not begun within {FRESH_S:g} s ({self.health.trouble or 'device busy'})"
+            self._answers.append(Answer(request, (), words, now_s))

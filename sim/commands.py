@@ -1,0 +1,189 @@
+"""The commands of the simulated world: demo, hil, simulate, faults, bench."""
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from ess_controller.commands import Buses, Home, Json, SitePath, Speed, Start, load_site, plant_time, talk
+
+if TYPE_CHECKING:
+    from sim.scenario import Scenario
+
+OptionalSitePath = Annotated[Path, typer.Argument(metavar="[SITE]", help="A folder with site.toml and world.toml.")]
+Seed = Annotated[int | None, typer.Option(min=0, help="Another world: cells, sensors, weather. Default: world.toml's.")]
+FaultFile = Annotated[Path | None, typer.Option("--faults", metavar="FILE", help="A schedule of faults (TOML).")]
+Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="Only answers.")]
+BENCH_SITE = Path(__file__).parents[1] / "sites/bench"
+
+
+def register(app: typer.Typer) -> None:
+    """Add the world's commands."""
+    app.command()(demo)
+    app.command()(hil)
+    app.command()(simulate)
+    app.command()(faults)
+    app.command()(bench)
+
+
+def load_world(site: Path) -> "Scenario":
+    """The checked world.toml beside a site.toml."""
+    from ess_controller.errors import BadInputError
+    from sim.scenario import load
+
+    folder = site if site.is_dir() else site.parent
+    try:
+        return load(folder)
+    except ValueError as trouble:
+        raise BadInputError(str(trouble)) from None
+
+
+def demo(
+    site: OptionalSitePath = BENCH_SITE,
+    speed: Speed = 60.0,
+    hours: Annotated[float, typer.Option(min=0.01, help="Plant hours to run.")] = 24.0,
+    start: Start = None,
+    seed: Seed = None,
+    fault_file: FaultFile = None,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """World and daemon as two processes on this machine, on real sockets, with nothing to set up."""
+    from sim.demo import Demo, run_demo
+
+    load_site(site, [])
+    load_world(site)
+    summary = run_demo(Demo(site, speed, hours, plant_time(start), seed, fault_file, show=not (as_json or quiet)))
+    _tell(summary, as_json=as_json)
+    if summary["guard_trips"] or summary["cells_outside_limits"]:
+        raise typer.Exit(1)
+
+
+def hil(
+    site: SitePath,
+    bus: Buses = [],  # noqa: B006
+    home: Home = None,
+    speed: Speed = 1.0,
+    start: Start = None,
+    seed: Seed = None,
+    fault_file: FaultFile = None,
+    quiet: Quiet = False,
+) -> None:
+    """Be the site's devices in real time on its buses, for a daemon beside it or hardware on the bench."""
+    talk(0, quiet=quiet)
+    loaded, scenario = load_site(site, bus), load_world(site)
+    from ess_controller.home import folder
+    from sim.faults import Schedule, load_schedule
+    from sim.hil import serve
+    from sim.verdict import verdict
+
+    schedule = load_schedule(fault_file, loaded.plant) if fault_file else Schedule()
+    world = serve(loaded, scenario, schedule, home, speed, plant_time(start), seed)
+    harm = {"schema_version": 1, **verdict(world, loaded.tuning.envelope)}
+    (folder(loaded.name, home) / "world.json").write_text(json.dumps(harm, indent=2) + "\n")
+
+
+def simulate(
+    site: SitePath,
+    start: Annotated[str, typer.Option(metavar="TIME", help="ISO 8601 with offset.")] = "2026-06-01T00:00:00+08:00",
+    days: Annotated[float, typer.Option(min=0.0001, help="Plant days to run.")] = 1.0,
+    beat: Annotated[
+        float | None, typer.Option(min=0.02, max=60.0, help="Plant seconds a beat; default: as in the field.")
+    ] = None,
+    seed: Seed = None,
+    fault_file: FaultFile = None,
+    out: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Write summary.json and series.parquet there.")
+    ] = None,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Fast-forward: the same daemon on a counted clock and memory wires. The same seed gives the same bits."""
+    loaded, scenario = load_site(site, []), load_world(site)
+    from ess_controller.clock import wall_s
+    from sim.fast import Series, Span
+    from sim.fast import simulate as run_span
+    from sim.faults import Schedule, load_schedule
+    from sim.progress import Progress
+
+    when = plant_time(start)
+    assert when is not None
+    span = Span(when, days, beat or loaded.period_s, seed)
+    schedule = load_schedule(fault_file, loaded.plant) if fault_file else Schedule()
+    series = Series(every_s=60.0)
+    began_s = wall_s()
+    with Progress(days * 86_400, show=not (as_json or quiet) and sys.stderr.isatty()) as progress:
+        summary, _ = run_span(loaded, scenario, span, tees=(series, progress), schedule=schedule)
+    summary["wall_s"] = wall_s() - began_s
+    if out is not None:
+        series.save(out, summary)
+    _tell(summary, as_json=as_json)
+    if summary["guard_trips"] or summary["cells_outside_limits"]:
+        raise typer.Exit(1)
+
+
+def faults(
+    site: OptionalSitePath = BENCH_SITE,
+    runs: Annotated[int, typer.Option(min=1, help="How often each fault strikes on the bench.")] = 20,
+    kills: Annotated[int, typer.Option(min=0, help="How often the daemon is killed -9 over real sockets.")] = 5,
+    sockets: Annotated[bool, typer.Option(help="Also over real sockets.")] = True,
+    seed: Seed = None,
+    as_json: Json = False,
+) -> None:
+    """Break the site in every way we know, at random moments, and measure how long until it is safe."""
+    from sim.campaign import campaign
+
+    rows = campaign(
+        load_site(site, []), load_world(site), site, runs=runs, kills=kills, sockets=sockets, seed=seed or 0
+    )
+    if as_json:
+        print(json.dumps({"schema_version": 1, "rows": rows}))
+    else:
+        _table(rows)
+    if any(row["survived"] < row["of"] for row in rows):
+        raise typer.Exit(1)
+
+
+def bench(as_json: Json = False) -> None:
+    """Measure speed and memory against references in the same run; needs the checkout (tests/bench)."""
+    from importlib import import_module
+
+    from ess_controller.errors import BadInputError
+
+    try:
+        rows = import_module("tests.bench.all").rows()
+    except ModuleNotFoundError as trouble:
+        raise BadInputError(f"ess bench: {trouble}: expected to run from a checkout, which has tests/bench") from None
+    if as_json:
+        print(json.dumps({"schema_version": 1, "rows": rows}))
+    else:
+        _table(rows)
+
+
+def _tell(summary: dict[str, Any], *, as_json: bool) -> None:
+    if as_json:
+        print(json.dumps(summary))
+    else:
+        width = max(map(len, summary))
+        for key, value in summary.items():
+            print(f"{key:<{width}}  {value:.4g}" if isinstance(value, float) else f"{key:<{width}}  {value}")
+
+
+def _table(rows: list[dict[str, Any]]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    for column in rows[0]:
+        table.add_column(column.replace("_", " "), justify="left" if column in ("name", "fault") else "right")
+    for row in rows:
+        table.add_row(*(_cell(value) for value in row.values()))
+    Console(width=max(Console().width, 160)).print(table)
+
+
+def _cell(value: object) -> str:
+    if isinstance(value, float):
+        return f"{value:,.3g}" if abs(value) < 1000 else f"{value:,.0f}"
+    return "" if value is None else str(value)

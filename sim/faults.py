@@ -1,0 +1,112 @@
+"""What can break, by name: each fault is set and lifted on a running world, from a schedule or by a campaign."""
+
+import tomllib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from ess_controller.errors import BadInputError
+from firmware_bridge.records import PlantSpec
+from sim.devices import Faults
+from sim.world import World
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One way to break a site. `target` is the index of the bus, module or cabinet it befalls."""
+
+    says: str
+    targets: Callable[[PlantSpec], int]  # how many there are to choose from
+    set: Callable[[Faults, PlantSpec, int], None]
+    lift: Callable[[Faults, PlantSpec, int], None]
+
+
+def _one(_: PlantSpec) -> int:
+    return 1
+
+
+FAULTS = {
+    "bus silent": Fault(
+        "a CAN bus carries nothing any more, either way",
+        lambda plant: len(plant.can_buses),
+        lambda broken, plant, target: broken.silent_buses.add(plant.can_buses[target]),
+        lambda broken, plant, target: broken.silent_buses.discard(plant.can_buses[target]),
+    ),
+    "module silent": Fault(
+        "one module's board says nothing while the others go on",
+        lambda plant: len(plant.modules),
+        lambda broken, _, target: broken.silent_modules.add(target),
+        lambda broken, _, target: broken.silent_modules.discard(target),
+    ),
+    "PCS dead": Fault(
+        "an inverter answers nothing; its reversion timer goes on",
+        lambda plant: len(plant.cabinets),
+        lambda broken, _, target: broken.silent_pcs.add(target),
+        lambda broken, _, target: broken.silent_pcs.discard(target),
+    ),
+    "meter frozen": Fault(
+        "the grid meter answers with the same words for ever",
+        _one,
+        lambda broken, _, __: setattr(broken, "frozen_meter", True),
+        lambda broken, _, __: setattr(broken, "frozen_meter", False),
+    ),
+}
+DAEMON_KILLED = "daemon killed"
+"""The fifth fault needs a process to kill -9: `sim.campaign` does it over real sockets."""
+
+
+class _Row(BaseModel):
+    model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
+
+    name: str
+    at_s: Annotated[float, Field(ge=0, allow_inf_nan=False)]
+    for_s: Annotated[float, Field(gt=0, allow_inf_nan=False)]
+    target: Annotated[int, Field(ge=0)] = 0
+
+
+class _File(BaseModel):
+    model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
+
+    fault: list[_Row]
+
+
+@dataclass(slots=True)
+class Schedule:
+    """Which fault befalls what and when, in plant seconds since the start."""
+
+    rows: tuple[_Row, ...] = ()
+    _on: set[int] = field(default_factory=set)
+
+    def due(self, world: World, t_s: float) -> Iterator[str]:
+        """Set and lift what is due at `t_s`; tells each change in a line."""
+        for number, row in enumerate(self.rows):
+            wanted = row.at_s <= t_s < row.at_s + row.for_s
+            if wanted == (number in self._on):
+                continue
+            fault = FAULTS[row.name]
+            (fault.set if wanted else fault.lift)(world.faults, world.plant, row.target)
+            (self._on.add if wanted else self._on.discard)(number)
+            yield f"fault {'set' if wanted else 'lifted'}: {row.name}, target {row.target}"
+
+
+def load_schedule(path: Path, plant: PlantSpec) -> Schedule:
+    """Read a fault schedule: [[fault]] tables with name, at_s, for_s and target. BadInputError tells every trouble."""
+    try:
+        rows = _File.model_validate(tomllib.loads(path.read_text(encoding="utf-8"))).fault
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as trouble:
+        raise BadInputError(f"{path}: {trouble}") from None
+    except ValidationError as trouble:
+        lines = [f"{path}: {'.'.join(map(str, e['loc']))} = {e['input']!r}: {e['msg']}" for e in trouble.errors()]
+        raise BadInputError("\n".join(lines)) from None
+    wrong = []
+    for number, row in enumerate(rows):
+        if row.name not in FAULTS:
+            wrong.append(f"{path}: fault[{number}].name = {row.name!r}: expected one of {', '.join(FAULTS)}")
+        elif row.target >= (count := FAULTS[row.name].targets(plant)):
+            wrong.append(f"{path}: fault[{number}].target = {row.target}: expected 0 to {count - 1}")
+    if wrong:
+        raise BadInputError("\n".join(wrong))
+    return Schedule(tuple(rows))

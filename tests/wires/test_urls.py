@@ -1,0 +1,110 @@
+"""What a bus's URL may look like, and that each opens the wire it names."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from firmware_bridge.wires.can_hub import UnixCanHub
+from firmware_bridge.wires.can_socket import SocketCan, UnixCan
+from firmware_bridge.wires.urls import ADAPTERS, Device, check_url, open_can, open_registers, parse_device, serve_can
+from tests.wires.worlds import HandClock
+
+
+@pytest.mark.parametrize(
+    ("url", "kind"),
+    [
+        ("socketcan:can0", "can"),
+        ("unix:run/cabinet1.sock", "can"),
+        ("unix:/run/ess/cabinet1.sock", "can"),
+        ("virtual:bench", "can"),
+        ("udp_multicast:239.74.163.2", "can"),
+        ("slcan:/dev/ttyACM0?bitrate=500000&rtscts=true", "can"),
+        ("pcan:PCAN_USBBUS1?bitrate=500000", "can"),
+        ("tcp://192.168.1.20:502/1", "registers"),
+        ("tcp://pcs1.local:502/126", "registers"),
+        ("tcp://[::1]:1502/1", "registers"),
+    ],
+)
+def test_a_good_url_names_its_kind(url: str, kind: str) -> None:
+    assert check_url(url) == kind
+
+
+@pytest.mark.parametrize(
+    ("url", "complaint"),
+    [
+        ("", "is no bus"),
+        ("can0", "expected socketcan:NAME"),
+        ("socketcan:", "is no bus"),
+        ("socketcan:a-name-that-is-too-long", "no interface name"),
+        ("unix:", "is no bus"),
+        ("unix:folder/", "path of a socket file"),
+        ("carrier_pigeon:7", "is no bus"),
+        ("pcan:?bitrate=5", "expected a channel"),
+        ("pcan:USB?bitrate", "'bitrate' is no option"),
+        ("pcan:USB?interface=virtual", "is no option"),
+        ("tcp://host/1", "expected tcp://HOST:PORT/UNIT"),
+        ("tcp://host:502", "expected tcp://HOST:PORT/UNIT"),
+        ("tcp://host:70000/1", "port 70000"),
+        ("tcp://host:0/1", "port 0"),
+        ("tcp://host:502/256", "unit 256"),
+        ("tcp:host:502/1", "expected tcp://HOST:PORT/UNIT"),
+    ],
+)
+def test_a_bad_url_is_refused_in_one_sentence_that_names_it(url: str, complaint: str) -> None:
+    with pytest.raises(ValueError, match="expected|is outside|is no") as refusal:
+        check_url(url)
+    assert repr(url) in str(refusal.value)
+    assert complaint in str(refusal.value)
+    assert "\n" not in str(refusal.value)
+
+
+@given(st.text(max_size=40) | st.text(max_size=20).map("tcp://".__add__) | st.text(max_size=20).map("unix:".__add__))
+def test_any_text_is_a_url_or_refused(text: str) -> None:
+    try:
+        assert check_url(text) in ("can", "registers")
+    except ValueError as refusal:
+        assert str(refusal)
+
+
+def test_a_device_url_is_taken_apart() -> None:
+    assert parse_device("tcp://[::1]:1502/7") == Device("::1", 1502, 7)
+    assert parse_device("tcp://127.0.0.1:0/7", serving=True).port == 0
+
+
+def test_each_can_url_opens_its_wire(tmp_path: Path) -> None:
+    clock = HandClock()
+    hub = serve_can("unix:run/bus.sock", tmp_path, clock)
+    wire = open_can("unix:run/bus.sock", tmp_path, clock, {0x100})
+    can0 = open_can("socketcan:nosuchbus0", tmp_path, clock)
+    assert isinstance(hub, UnixCanHub)
+    assert isinstance(wire, UnixCan)
+    assert wire.health.up
+    assert isinstance(can0, SocketCan)
+    assert not can0.health.up
+    assert "nosuchbus0" in can0.health.trouble
+    assert len(can0.drain()) == 0
+    for opened in (hub, wire, can0):
+        opened.close()
+
+
+def test_a_url_of_the_other_kind_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="is no CAN bus"):
+        open_can("tcp://127.0.0.1:502/1", tmp_path, HandClock())
+    with pytest.raises(ValueError, match="expected tcp"):
+        open_registers("unix:bus.sock", HandClock())
+
+
+def test_every_python_can_interface_has_its_url() -> None:
+    import can
+
+    assert can.VALID_INTERFACES - {"socketcan"} <= ADAPTERS
+
+
+def test_checking_urls_loads_no_bus_library() -> None:
+    code = "import sys; from firmware_bridge.wires.urls import check_url; check_url('virtual:x'); print(*sys.modules)"
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    assert not {"can", "pymodbus", "asyncio"} & set(loaded)
