@@ -55,13 +55,15 @@ def load(path: Path, overrides: Mapping[str, str]) -> Site:
     except UnreadableError as error:
         raise SiteError([error.problem]) from None
     problems = _override(sheet.table, overrides)
+    buses = sheet.table.get("buses")
+    names = list(buses) if isinstance(buses, dict) else []
     site, wrong = _checked(SiteFile, sheet)
     problems += _told(sheet, wrong, overrides)
     cell_sheet, cell = None, None
     if isinstance(sheet.table.get("cell_file"), str):
         cell_sheet, cell, more = _cell(sheet)
         problems += more
-    problems += _told(sheet, _rules(sheet.table, wrong, cell_sheet), overrides)
+    problems += _told(sheet, _rules(sheet.table, names, wrong, cell_sheet), overrides)
     if problems or site is None or cell is None:
         raise SiteError(sorted(problems, key=lambda problem: (_turn(problem, str(file)), problem.line)))
     plant = plant_of(site)
@@ -140,10 +142,13 @@ def _cell(sheet: Sheet) -> tuple[Sheet | None, CellFile | None, list[Problem]]:
     return cell_sheet, cell, problems + _told(cell_sheet, cell_findings(cell_sheet.table), {})
 
 
-def _rules(table: dict[str, Any], wrong: list[Finding], cell_sheet: Sheet | None) -> Iterable[Finding]:
+def _rules(
+    table: dict[str, Any], names: list[str], wrong: list[Finding], cell_sheet: Sheet | None
+) -> Iterable[Finding]:
     """What is wrong between keys, as far as the single ones are right."""
     yield from number_findings(table)
     yield from name_findings(table)
-    yield from bus_findings(table, intact=not any(finding.path[0] in ("cabinet", "meter") for finding in wrong))
+    intact = not any(finding.path[0] in ("cabinet", "meter") for finding in wrong)
+    yield from bus_findings(table, names, intact)
     if cell_sheet:
         yield from together_findings(table, cell_sheet.table, cell_sheet.file)

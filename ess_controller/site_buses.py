@@ -4,7 +4,7 @@ Works on what has passed the models, like `site_rules`.
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,8 +28,10 @@ class Device:
     table: Table
 
 
-def bus_findings(site: Table, intact: bool) -> Iterator[Finding]:
-    """Buses and devices against each other. `intact`: no device was left out because of other mistakes."""
+def bus_findings(site: Table, names: Collection[str], intact: bool) -> Iterator[Finding]:
+    """Buses and devices against each other. `names`: all buses of the file, also those whose URL is wrong;
+    `intact`: no device was left out because of other mistakes.
+    """
     buses: Table = site.get("buses", {})
     kinds: dict[str, str] = {}
     for name, url in buses.items():
@@ -40,8 +42,8 @@ def bus_findings(site: Table, intact: bool) -> Iterator[Finding]:
     everything = list(devices(site))
     seated = [device for device in everything if device.table.get("bus") in buses]
     for device in everything:
-        if buses and "bus" in device.table and device.table["bus"] not in buses:
-            yield Finding((*device.path, "bus"), f"one of the names under [buses]: {', '.join(buses)}")
+        if names and "bus" in device.table and device.table["bus"] not in names:
+            yield Finding((*device.path, "bus"), f"one of the names under [buses]: {', '.join(names)}")
     for name, kind in kinds.items():
         users = [device for device in seated if device.table["bus"] == name]
         yield from _kind_findings(name, buses[name], kind, users)

@@ -60,18 +60,21 @@ TOLD = np.array(
 """What contactors are told in each Mode; UNKNOWN = nothing is said, the box keeps its state until its own watchdog."""
 
 
+KNOWS = np.array([[(mode, event) in NEXT for mode in Mode] for event in Event if event != Event.NONE])
+"""[event, mode] whether the table has a line for it: of several events only those count that mean something now."""
+
 # Python 3.11 looks an enum's member up slowly: what the beat needs stands here as plain numbers.
 _OPEN, _PRECHARGE, _CLOSED = int(Contactor.OPEN), int(Contactor.PRECHARGE), int(Contactor.CLOSED)
-_WAKE, _MODE_PRECHARGE, _FAULT, _PCS_FAULT = int(Mode.WAKE), int(Mode.PRECHARGE), int(Mode.FAULT), int(PcsState.FAULT)
-_CAN_CLEAR = np.array([mode in (Mode.RELEASE, Mode.TRIPPED) for mode in Mode])
-_CAN_TRIP = np.array([mode not in (Mode.TRIPPED, Mode.FAULT) for mode in Mode])
+_PCS_FAULT = int(PcsState.FAULT)
+_CLOSING = int(Mode.PRECHARGE)
+_STRENGTH = np.array([[event] for event in Event if event != Event.NONE])
 
 
 def events(
     tuning: Tuning, state: State, seen: Measurements, order: Order, active: Bools, tick: Tick
 ) -> tuple[Ints, Floats]:
     """The strongest event of each string [string], and good_s [string]: how long all has been well."""
-    knobs, layout, mode, contactor = tuning.mode, tuning.layout, state.mode, seen.string_contactor
+    knobs, layout, contactor = tuning.mode, tuning.layout, seen.string_contactor
     tripped = (active & STOPS).any(axis=0)
     heard = ~np.isnan(seen.string_a + seen.string_v + seen.string_bus_v)
     cells_heard = ~np.isnan(np.add.reduceat(seen.cell_v, layout.first_cell_of_string))
@@ -83,28 +86,22 @@ def events(
     settled = well & (state.good_s > 0.0) & (good_s >= knobs.settle_s)
     may_close = tick.t_s - state.closed_t_s[:, 0] >= 3600.0
     level = (np.abs(seen.string_v - seen.string_bus_v) <= knobs.precharge_v) & (current_a <= knobs.precharge_a)
-    charging_bus = (mode == _MODE_PRECHARGE) & (contactor == _PRECHARGE)
+    precharging = contactor == _PRECHARGE
     overdue = state.mode_s >= max(knobs.precharge_timeout_s, 3 * tick.dt_s)
-    broken = (current_a <= knobs.break_a) | ~heard | (state.mode_s >= knobs.break_deadline_s)
-    waking, open_, closed = mode == _WAKE, contactor == _OPEN, contactor == _CLOSED
-
     happened = np.array(
         (
-            settled & may_close & open_ & order.run,  # START
-            level & charging_bus,  # BUS_UP
-            overdue & ~level,  # TOO_LONG
+            settled & may_close & (contactor == _OPEN) & order.run,  # START
+            level & precharging,  # BUS_UP
+            overdue & ~(level & precharging),  # TOO_LONG
             np.full(layout.strings, not order.run),  # STOP
-            broken & _CAN_CLEAR[mode],  # CLEAR
-            waking & (open_ | (contactor == _PRECHARGE)),  # SEEN_OPEN
-            waking & closed,  # SEEN_CLOSED
-            settled & (mode == _FAULT) & (state.mode_s >= knobs.settle_s),  # RESET
-            tripped & _CAN_TRIP[mode],  # TRIP
+            (current_a <= knobs.break_a) | ~heard | (state.mode_s >= knobs.break_deadline_s),  # CLEAR
+            (contactor == _OPEN) | precharging,  # SEEN_OPEN
+            contactor == _CLOSED,  # SEEN_CLOSED
+            settled & (state.mode_s >= knobs.settle_s),  # RESET
+            tripped,  # TRIP
         )
     )
-    return (happened * _STRENGTH).max(axis=0), good_s
-
-
-_STRENGTH = np.array([[event] for event in Event if event != Event.NONE])
+    return (happened * KNOWS[:, state.mode] * _STRENGTH).max(axis=0), good_s
 
 
 def advance(state: State, happened: Ints, tick: Tick) -> tuple[Ints, Floats, Floats]:
@@ -113,7 +110,7 @@ def advance(state: State, happened: Ints, tick: Tick) -> tuple[Ints, Floats, Flo
     changed = mode != state.mode
     mode_s = np.where(changed, 0.0, state.mode_s + tick.dt_s)
     closed_t_s = state.closed_t_s
-    closing = changed & (mode == _MODE_PRECHARGE)
+    closing = changed & (mode == _CLOSING)
     if closing.any():
         rolled = np.concatenate((closed_t_s[:, 1:], np.full((len(mode), 1), tick.t_s)), axis=1)
         closed_t_s = np.where(closing[:, None], rolled, closed_t_s)

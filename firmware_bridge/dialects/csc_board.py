@@ -12,8 +12,8 @@ from firmware_bridge.dialects.crc import Words
 from firmware_bridge.dialects.csc_layout import CellPlaces, CscSeat
 from firmware_bridge.dialects.cycle import Cycle
 from firmware_bridge.dialects.frame_check import FrameCheck, FrameCounters
-from firmware_bridge.frames import Frames
-from firmware_bridge.records import TEMPERATURES_PER_MODULE, Bools, Floats, Ints
+from firmware_bridge.frames import NO_FRAMES, Frames
+from firmware_bridge.records import Bools, Floats, Ints
 
 AWAKE_S = 2.0  # boards sleep when no request came for so long
 BOOT_S = 0.3  # after waking they say "not available" for so long
@@ -52,9 +52,11 @@ class CscBoards:
         ids = csc.said_ids(seats)
         kind, module = np.nonzero(ids >= 0)
         said = ids[kind, module]
-        self._kind, self._module = kind, module
+        self._module = module
         self._ids, self._buses = said.astype(np.uint32), buses[module]
         self._seeds = csc.seeds(ids, seats)[kind, module]
+        self._status, self._values = np.flatnonzero(kind == 0), np.flatnonzero(kind > 0)
+        self._temperatures, self._sums = np.flatnonzero(kind == 1), np.flatnonzero(kind == 2)
         self._triples = np.flatnonzero(kind >= 3)
         self._grid_rows = module[self._triples] * csc.TRIPLES_MAX + kind[self._triples] - 3
 
@@ -97,41 +99,36 @@ class CscBoards:
         `cell_v` [cell] volts (NaN: not available), `module_c` [module, 4] and `board_c` [module] degrees Celsius,
         `error` [module] bits. After a long pause only the newest few of each id are said.
         """
-        status_counts, value_counts = self._status_cycle.due(now_s), self._value_cycle.due(now_s)
-        if not len(status_counts) and not len(value_counts):
-            return Frames.join([])
+        due = (self._value_cycle.due(now_s), self._status_cycle.due(now_s))
         awake = self.awake(now_s)
+        if not any(due) or not awake.any():
+            return NO_FRAMES
         words = self._words(cell_v, module_c, board_c, error, now_s)
-        words[~(self._booted_s <= now_s)[self._module]] = _UNTIL_BOOTED
-        speaks = awake[self._module]
-        status = np.flatnonzero(speaks & (self._kind == 0))
-        values = np.flatnonzero(speaks & (self._kind > 0))
-        rounds = [(values, count) for count in value_counts] + [(status, count) for count in status_counts]
-        row = np.concatenate([rows for rows, _ in rounds])
-        counter = np.repeat([count for _, count in rounds], [len(rows) for rows, _ in rounds]).astype(np.uint64)
-        said = words[row]
-        booted = said != _UNTIL_BOOTED
-        sealed = said | counter << np.uint64(csc.COUNTER_BIT)
-        csc.CHECK.seal(sealed, self._seeds[row])
-        said = np.where(booted, sealed, said)
-        return Frames.make(self._ids[row], said.view(np.uint8).reshape(-1, 8), 8, now_s, self._buses[row])
+        booting = ~(self._booted_s <= now_s)
+        rows = (self._values, self._status)
+        if not awake.all():
+            rows = (self._values[awake[self._module[self._values]]], self._status[awake[self._module[self._status]]])
+        row = np.concatenate([np.tile(rows[kind], len(due[kind])) for kind in (0, 1)])
+        counter = np.concatenate([np.repeat(np.array(due[kind], np.uint64), len(rows[kind])) for kind in (0, 1)])
+        said = words.take(row) | counter << np.uint64(csc.COUNTER_BIT)
+        csc.CHECK.seal(said, self._seeds.take(row))
+        if booting.any():
+            said[booting[self._module[row]]] = _UNTIL_BOOTED
+        return Frames.make(self._ids.take(row), said.view(np.uint8).reshape(-1, 8), 8, now_s, self._buses.take(row))
 
     def _words(self, cell_v: Floats, module_c: Floats, board_c: Floats, error: Ints, now_s: float) -> Words:
         """[frame] the eight bytes of every frame of every module, counter and check byte still 0."""
         bleeding = self.bleeding(now_s)
-        pairs = np.zeros((len(self._kind), 4), np.uint16)
+        pairs = np.zeros((len(self._module), 4), np.uint16)
         words: Words = pairs.view(np.uint64)[:, 0]
-        words[self._kind == 0] = error & 0xFFFFFFFF | self._places.masks(bleeding) << 32
-        bytes_ = pairs.view(np.uint8)
-        temperatures = np.flatnonzero(self._kind == 1)
-        bytes_[temperatures, :TEMPERATURES_PER_MODULE] = csc.temperature_codes(module_c)
-        bytes_[temperatures, TEMPERATURES_PER_MODULE] = csc.temperature_codes(board_c)
-        bytes_[temperatures, TEMPERATURES_PER_MODULE + 1] = csc.NO_TEMPERATURE
-        total_v = np.add.reduceat(np.clip(cell_v, 0.0, csc.NO_CELL / 1000.0), self._places.first)[self._module[self._kind == 2]]
-        pairs[self._kind == 2, 0] = _millivolts(total_v, csc.NO_WORD)
+        words[self._status] = error & 0xFFFFFFFF | self._places.masks(bleeding) << 32
+        celsius = np.column_stack([module_c, board_c, np.full(self._modules, np.nan)])
+        pairs[self._temperatures, :3] = csc.temperature_codes(celsius).view(np.uint16)
+        total_v = np.add.reduceat(np.clip(cell_v, 0.0, csc.NO_CELL / 1000.0), self._places.first)
+        pairs[self._sums, 0] = _millivolts(total_v.take(self._module.take(self._sums)), csc.NO_WORD)
         grid = np.full(self._modules * 3 * csc.TRIPLES_MAX, csc.NO_CELL, np.uint16)
         grid[self._places.slot18] = _millivolts(cell_v, csc.NO_CELL) | bleeding * np.uint16(csc.BLEEDING_BIT)
-        pairs[self._triples, :3] = grid.reshape(-1, 3)[self._grid_rows]
+        pairs[self._triples, :3] = grid.reshape(-1, 3).take(self._grid_rows, axis=0)
         return words
 
 

@@ -105,6 +105,7 @@ class CellPlaces:
     position: Ints  # [cell] 0.. in its module
     first: Ints  # [module] its first cell
     bit: Ints  # [cell] its bit in the module's masks
+    slot18: Ints  # [cell] its place if every module had six full triples
 
     @classmethod
     def of(cls, seats: Sequence[CscSeat]) -> "CellPlaces":
@@ -113,16 +114,12 @@ class CellPlaces:
         first = np.cumsum(cells) - cells
         module = np.repeat(np.arange(len(cells)), cells)
         position = np.arange(len(module)) - first[module]
-        return cls(module, position, first, np.left_shift(1, position))
+        slot18 = module * (3 * TRIPLES_MAX) + position
+        return cls(module, position, first, np.left_shift(1, position), slot18)
 
     def masks(self, marked: Bools) -> Ints:
         """[cell] bools -> [module] bit masks, bit 0 the first cell."""
         return np.asarray(np.add.reduceat(self.bit * marked, self.first))
-
-    @property
-    def slot18(self) -> Ints:
-        """[cell] its place when every module had six full triples."""
-        return self.module * (3 * TRIPLES_MAX) + self.position
 
 
 def temperature_codes(celsius: Floats) -> Bytes:

@@ -78,9 +78,10 @@ class CscMaster:
         self._request_ids = ids.ravel().astype(np.uint32)
         self._request_buses = np.tile(buses, 2)
         self._request_seeds = csc.seeds(ids, seats).ravel()
-        large = np.array([seat.large for seat in seats])
+        large = np.array([seat.large for seat in seats], np.bool_)
         self._idle_mv = np.where(large, IDLE_TARGET_MV[1], IDLE_TARGET_MV[0])
-        ask: list[Ints] = [np.where(large, there << 32, here << 24) for here, there in zip(_ASK_SMALL, _ASK_LARGE, strict=True)]
+        rounds = zip(_ASK_SMALL, _ASK_LARGE, strict=True)
+        ask: list[Ints] = [np.where(large, there << 32, here << 24) for here, there in rounds]
         ask[2] |= _THIRD_ROUND_MARK << 48
         self._balance = ask[-1] | np.where(large, _BALANCE_LARGE, _BALANCE_SMALL)
         self._ask: list[Ints] = [words | self._idle_mv for words in ask]  # [round][module]

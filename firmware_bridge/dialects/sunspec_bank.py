@@ -43,7 +43,7 @@ class SunSpecBank:
         return self.base + self._places[model_id] + self._models[model_id].points[name].offset
 
     def put(self, model_id: int, values: Mapping[str, float | str | None]) -> None:
-        """Set points by name, in SI (scale factors are applied as the map has them); NaN = not implemented."""
+        """Set points by name, in SI, one by one: a scale factor counts for what follows it; NaN = not implemented."""
         start, points = self._places[model_id], self._models[model_id].points
         for name, value in values.items():
             point = points[name]

@@ -20,7 +20,7 @@ from firmware_bridge.records import PcsState
 
 __all__ = ["PcsBank", "PcsControl", "PcsMaster", "PcsPicture", "PcsRatings"]
 
-RATINGS_S = 30.0  # 702 and the scale factors
+RATINGS_S = 30.0  # 702 and 701 W_SF: static, so believed only when read twice alike
 STATUS_S = 5.0  # 703 and 713
 HEARTBEAT_S = 1.0  # 715 ControllerHb: "incremented every second by the controller"
 OPERATE_AGAIN_S = 5.0  # START or STOP is said again when the inverter does not obey
@@ -29,7 +29,7 @@ SEARCH_AGAIN_S = 5.0
 LOCAL_STALE_S = 3.0  # local switch not heard for so long: somebody may stand at the cabinet, we do not write
 
 FAST = ("measured", "set-point", "control")
-SLOW = {RATINGS_S: ("rated", "W_SF", "WSet_SF"), STATUS_S: ("permit", "stored")}
+SLOW = {RATINGS_S: ("rated", "W_SF"), STATUS_S: ("permit", "stored")}
 REQUIRED = (701, 702, 704, 715)
 WANTED = {  # model -> least L: up to the last register we use
     model: max(block.first + block.count - 2 for of, block in BLOCKS.values() if of == model)
@@ -122,8 +122,8 @@ class PcsMaster:
             return
         elif tag == "set-point":
             self._set_point.hear(words, now_s)
-        elif tag == "WSet_SF":
-            self._set_point.hear_scale(words[0])
+        elif tag in SLOW[RATINGS_S] and words != self._seen.get(tag):
+            self._seen[tag], self._asked_s[RATINGS_S] = words, -inf  # asked again in the next beat
         else:
             self._reading.hear(tag, words, now_s)
 
@@ -151,6 +151,7 @@ class PcsMaster:
         """Another device may answer next. What was read stays, and grows old, until one does."""
         self._set_point: SetPoint | None = None
         self._reads: dict[str, Request] = {}
+        self._seen: dict[str, tuple[int, ...]] = {}  # static registers as last read
         self._not_taken: dict[str, str] = {}  # name of a write -> trouble, to be told
         self._asked_s = dict.fromkeys(SLOW, -inf)
         self._streak = 0

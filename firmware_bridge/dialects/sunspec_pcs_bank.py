@@ -133,6 +133,7 @@ def _first_words(ratings: PcsRatings, set_point_scale: int) -> dict[int, dict[st
     most_w = max(ratings.charge_w, ratings.discharge_w)
     w_scale = _scale_for(2 * most_w, 32767)
     zero = dict.fromkeys(("WSetPct", "WSetPctRvrt", *READ_BACK), 0.0)
+    del zero["WSet_SF"]
     return {
         701: {"W_SF": w_scale, "Hz_SF": -3, "Tmp_SF": -1, "ACType": 2, "ConnSt": 1, "Alrm": 0},
         702: {

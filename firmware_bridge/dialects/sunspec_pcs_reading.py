@@ -25,7 +25,6 @@ BLOCKS = {  # tag of the request -> model and registers
     "control": (715, CONTROL),
     "rated": (702, RATED),
     "W_SF": (701, Block(701, ("W_SF",))),
-    "WSet_SF": (704, Block(704, ("WSet_SF",))),
     "permit": (703, PERMIT),
     "stored": (713, STORED),
 }

@@ -11,7 +11,7 @@ right (told again every 30 s). Sign: 704 WSet is positive when generating, that 
 from collections.abc import Sequence
 from math import inf, isfinite, isnan, nan
 
-from firmware_bridge.dialects.sunspec import MISSING_SCALE, Block, Events, encode_number, load_model, scaled
+from firmware_bridge.dialects.sunspec import Block, Events, encode_number, load_model
 from firmware_bridge.frames import Request
 
 REVERT_S = 12  # what we ask for
@@ -31,6 +31,7 @@ READ_BACK = (
     "WSetEnaRvrt",
     "WSetRvrtTms",
     "WSetRvrtRem",
+    "WSet_SF",  # with every read-back: a set-point in the wrong unit would be off by tens
 )
 BLOCK = Block(704, READ_BACK, scale=False)
 _OFFSET = {name: load_model(704).points[name].offset for name in READ_BACK}
@@ -42,8 +43,7 @@ class SetPoint:
     def __init__(self, address: int, events: Events) -> None:
         """`address` is that of model 704's ID register."""
         self.refused = False
-        self._scale_word = MISSING_SCALE  # WSet_SF
-        self._unit_w = nan  # what one count of WSet is
+        self._scale = self._unit_w = nan  # WSet_SF as last read, and what one count of WSet is
         self._address, self._events = address, events
         self._ena = self._mode = self._raw = self._revert = self._ena_revert = self._revert_s = self._rest_s = nan
         self._heard_s = self._told_s = self._written_s = self._moved_s = -inf
@@ -57,7 +57,8 @@ class SetPoint:
         """Take a read-back (`BLOCK`)."""
         numbers = BLOCK.decode(words, {})
         before = self._rest_s
-        self._ena, self._mode, self._raw, self._revert, self._ena_revert, self._revert_s, self._rest_s = numbers
+        self._ena, self._mode, self._raw, self._revert, self._ena_revert, self._revert_s, self._rest_s, scale = numbers
+        self._hear_scale(scale)
         self._heard_s = now_s
         if self._rest_s != before:
             self._moved_s = now_s
@@ -71,11 +72,11 @@ class SetPoint:
                 self._events.tell("fallback", "PCS now falls back to 0 W: accepted")
         self._tell_timer()
 
-    def hear_scale(self, word: int) -> None:
-        """Take the register WSet_SF. Without a usable one nothing but 0 W can be said."""
-        self._unit_w = scaled(1.0, word)
-        self._scale_word = word
-        self._events.tell("scale", "PCS set-point has no usable scale factor: not armed" if isnan(self._unit_w) else "")
+    def _hear_scale(self, scale: float) -> None:
+        """Believed when read twice alike. Without a usable one nothing but 0 W can be said."""
+        self._unit_w = 10.0**scale if scale == self._scale else nan
+        self._scale = scale
+        self._events.tell("scale", "PCS set-point has no usable scale factor: not armed" if isnan(scale) else "")
 
     def write_failed(self) -> None:
         """A write was not carried out: say it again at once."""
@@ -99,7 +100,7 @@ class SetPoint:
     @property
     def set_w(self) -> float:
         """The set-point in force as read back, + discharging; NaN when none is."""
-        return scaled(self._raw, self._scale_word) if self._ena == 1 and self._in_watts else nan
+        return self._raw * self._unit_w if self._ena == 1 and self._in_watts else nan
 
     @property
     def _in_watts(self) -> bool:

@@ -121,5 +121,7 @@ def random_frames(rng: np.random.Generator, count: int, ids: np.ndarray | None =
     return Frames(can_id, length, data, np.full(count, 5.0), rng.integers(-2, 4, count))
 
 
-CSC_IDS = np.unique(np.concatenate([csc_layout.said_ids(ALL_SIZES).ravel(), csc_layout.heard_ids(ALL_SIZES).ravel()]))[1:]
+CSC_IDS = np.unique(np.concatenate([csc_layout.said_ids(ALL_SIZES).ravel(), csc_layout.heard_ids(ALL_SIZES).ravel()]))[
+    1:
+]
 SBOX_TALK = np.array([*sbox_layout.SAID_IDS, *sbox_layout.HEARD_IDS])

@@ -27,7 +27,7 @@ def words(data: bytes) -> np.ndarray:
 
 def seed_of(can_id: int) -> np.ndarray:
     ahead = np.array([[can_id >> 8, can_id & 255]], np.uint8)
-    return csc_layout.CHECK.seed(ahead) ^ csc_layout.SLOT_XOR[can_id & 15]
+    return np.asarray(csc_layout.CHECK.seed(ahead) ^ csc_layout.SLOT_XOR[can_id & 15])
 
 
 @pytest.mark.parametrize(("can_id", "data", "check"), CSC_VECTORS)
@@ -90,8 +90,8 @@ def test_the_table_of_pairs_agrees_with_feeding_byte_by_byte(
     assert found == expected ^ data[position]
 
 
-@given(st.binary(min_size=7, max_size=7), st.integers(0x80, 0x1DF), st.integers(1, 2**56 - 1))
-def test_one_wrong_byte_is_always_noticed(data: bytes, can_id: int, _: int) -> None:
+@given(st.binary(min_size=7, max_size=7), st.integers(0x80, 0x1DF))
+def test_one_wrong_bit_is_always_noticed(data: bytes, can_id: int) -> None:
     frame = words(data)
     csc_layout.CHECK.seal(frame, seed_of(can_id))
     for byte in range(8):

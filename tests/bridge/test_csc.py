@@ -19,7 +19,10 @@ def test_everything_measured_survives_the_wire(seed: int) -> None:
     rng = np.random.default_rng(seed)
     modules = Modules()
     modules.cell_v = rng.integers(0, 0x3FFF, CELLS) / 1000.0
-    modules.module_c, modules.board_c = rng.integers(-40, 215, (MODULES, 4)) * 1.0, rng.integers(-40, 215, MODULES) * 1.0
+    modules.module_c, modules.board_c = (
+        rng.integers(-40, 215, (MODULES, 4)) * 1.0,
+        rng.integers(-40, 215, MODULES) * 1.0,
+    )
     modules.error = rng.integers(0, 2**32, MODULES)
     modules.bleed, modules.bleed_s = rng.random(CELLS) < 0.3, 60.0
     seen = modules.until(BOOTED_S).picture
@@ -203,3 +206,11 @@ def test_a_seat_that_no_board_has_is_refused(slot: int, cells: int) -> None:
 def test_two_modules_in_one_slot_are_refused() -> None:
     with pytest.raises(ValueError, match="share a CAN id"):
         CscMaster([CscSeat(0, 1, 10), CscSeat(0, 1, 10)])
+
+
+def test_a_site_without_modules_is_quiet_and_well() -> None:
+    modules = Modules(())
+    assert len(modules.beat()) == 0
+    modules.master.hear(Modules().until(BOOTED_S).beat(), 1.0)
+    seen = modules.picture
+    assert (len(seen.cell_v), len(seen.module_age_s), seen.module_c.shape) == (0, 0, (0, 4))

@@ -14,7 +14,7 @@ def one_module(crc: CrcMode) -> Modules:
     return Modules((CscSeat(0, 6, 12, crc, "A1/M07"),)).until(BOOTED_S)
 
 
-def through(modules: Modules, beats: int, spoil: object = None) -> Modules:
+def through(modules: Modules, beats: int, spoil: float | None = None) -> Modules:
     """Beats whose answers reach the master spoilt: all of them, or the share given."""
     rng = np.random.default_rng(1)
     for _ in range(beats):
@@ -67,7 +67,7 @@ def test_a_module_whose_byte_is_no_crc_goes_unchecked_and_is_heard() -> None:
 
 def test_while_it_learns_a_module_is_believed() -> None:
     modules = through(one_module("learn"), 2, spoil=1.0)
-    assert 8 * 2 < LEARN_FRAMES
+    assert LEARN_FRAMES > 2 * 8
     assert modules.picture.module_age_s[0] == 0.0
     assert not modules.master.checking[0]
 

@@ -19,7 +19,7 @@ from tests.bridge.test_sunspec_pcs import RATINGS, Stage
 
 WORD = st.sampled_from([0, 1, 2, 10, 12, 15, 16, 0x7FFF, 0x8000, 0x8001, 0xFFFE, 0xFFFF]) | st.integers(0, 0xFFFF)
 WORDS = st.lists(WORD, max_size=140).map(tuple)
-SAFE = (1, 1, 0, 0, 0, 0, 0, 0, 1, 0, 12, 0, 9)  # registers 22 to 34 of model 704
+SAFE = (1, 1, 0, 0, 0, 0, 0, 0, 1, 0, 12, 0, 9) + (0xFFFF,) * 20 + (0,)  # registers 22 to 55 of model 704
 
 
 class Noise:
@@ -94,7 +94,7 @@ def test_a_set_point_is_armed_only_by_a_read_back_that_says_so(changes: list[tup
     for place, word in changes:
         words[place] = word
     point = SetPoint(40000, Events())
-    point.hear_scale(0)
+    point.hear(words, 0.0)
     point.hear(words, 0.0)
     revert_s = words[9] << 16 | words[10]
     rest_s = words[11] << 16 | words[12]
@@ -114,7 +114,7 @@ def test_a_set_point_is_armed_only_by_a_read_back_that_says_so(changes: list[tup
 @settings(max_examples=25, deadline=None)
 @given(st.integers(0, 2**32 - 1), st.sampled_from([0.02, 0.2, 0.7]))
 def test_spoilt_answers_never_raise_and_never_ask_for_more_than_the_rating(seed: int, share: float) -> None:
-    stage = Stage(between=Noise(seed, share, spare=frozenset({"rated"})))
+    stage = Stage(between=Noise(seed, share))
     for beat in range(300):
         picture = stage.beat(1e9 if beat % 2 else -1e9)
         assert -50_000 <= stage.bank.get(704, "WSet") <= 60_000

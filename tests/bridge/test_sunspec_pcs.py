@@ -361,7 +361,7 @@ def test_a_reversion_timer_that_stands_still_disarms() -> None:
     def still(answer: Answer) -> Answer:
         if answer.request.tag != "set-point":
             return answer
-        return Answer(answer.request, (*answer.words[:11], 0, 9))
+        return Answer(answer.request, (*answer.words[:11], 0, 9, *answer.words[13:]))
 
     stage.between = still
     assert not stage.beats(10, 20_000)[-1].armed
