@@ -146,21 +146,26 @@ OptionalSite = Annotated[
 ]
 
 
-def status(site: OptionalSite = None, home: Home = None, as_json: Json = False) -> None:
+def status(
+    site: OptionalSite = None,
+    home: Home = None,
+    as_json: Json = False,
+    svg: Annotated[Path | None, typer.Option(metavar="FILE", help="Save it as a picture instead.")] = None,
+) -> None:
     """What the running daemon does, and why it is limited."""
     told = _ask(site, home, {"get": "picture"})
+    if "error" in told:
+        print(told["error"], file=sys.stderr)
+        raise typer.Exit(1)
     if as_json:
         print(json.dumps(told))
-    elif "error" in told:
-        print(told["error"], file=sys.stderr)
+        return
+    from ess_controller.screen import console, draw, save_svg
+
+    if svg is not None:
+        save_svg(told, svg)
     else:
-        from rich.console import Console
-
-        from ess_controller.screen import draw
-
-        Console().print(draw(told))
-    if "error" in told:
-        raise typer.Exit(1)
+        console().print(draw(told))
 
 
 def top(

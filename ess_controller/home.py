@@ -51,14 +51,17 @@ def find(site: Path | None, given: Path | None) -> Path:
 
 def lock(home: Path, who: str) -> IO[str]:
     """Hold `home` for one process of a kind as long as the returned file is open. HomeError when another holds it."""
-    file = (home / f"{who}.lock").open("a+")
+    try:
+        file = (home / f"{who}.lock").open("a+")
+    except OSError as trouble:
+        raise HomeError(f"{trouble.filename}: cannot be opened: {trouble.strerror}") from None
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
-        file.seek(0)
-        raise HomeError(
-            f"{home}: another {who} (process {file.read().strip() or '?'}) runs this site: expected one a site"
-        ) from None
+        with file:
+            file.seek(0)
+            holder = file.read().strip() or "?"
+        raise HomeError(f"{home}: another {who} (process {holder}) runs this site: expected one a site") from None
     file.truncate(0)
     file.write(f"{os.getpid()}\n")
     file.flush()

@@ -12,6 +12,7 @@ import zlib
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from datetime import datetime
+from itertools import count
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from threading import Event, Thread
@@ -124,7 +125,8 @@ class Journal:
         folder.mkdir(parents=True, exist_ok=True)
         self.stored = 0  # beats safely handed to the operating system
         self.dropped = 0
-        self._folder, self._budget, self._file_bytes = folder, budget_bytes, file_bytes
+        self._folder, self._budget, self._file_bytes = folder, budget_bytes, min(file_bytes, budget_bytes // 4)
+        self._unwritten = 0  # beats taken from the queue and not yet stored
         self._head = json.dumps(asdict(plant)).encode() + b"\n"
         self._queue: SimpleQueue[Beat] = SimpleQueue()
         self._ending = Event()
@@ -149,28 +151,32 @@ class Journal:
                 self._one_file()
             except OSError as trouble:
                 log.warning("journal: %s: beats are dropped until it can be written again", trouble)
-                self._drop_block()
-
-    def _drop_block(self) -> None:
-        self.dropped += len(self._block())
+                self.dropped += self._unwritten
+                self._unwritten = 0
 
     def _one_file(self) -> None:
         first = self._block()
         if not first:
             return
-        path = self._folder / f"{first[0].tick.utc:%Y%m%dT%H%M%S.%f}.journal"
         self._make_room()
-        with path.open("wb") as file:
+        with self._new_path(first[0]).open("xb") as file:
             file.write(MAGIC + self._head)
             self._write_block(file, first)
             while file.tell() < self._file_bytes and (beats := self._block()):
                 self._write_block(file, beats)
+
+    def _new_path(self, beat: Beat) -> Path:
+        """Named by plant time, which may come again: an older file is never written over."""
+        stamp = f"{beat.tick.utc:%Y%m%dT%H%M%S.%f}"
+        names = (f"{stamp}{f'-{again}' if again else ''}.journal" for again in count())
+        return next(path for name in names if not (path := self._folder / name).exists())
 
     def _write_block(self, file: BinaryIO, beats: list[Beat]) -> None:
         data = zlib.compress(b"".join(map(pack, beats)), level=1)
         file.write(_BLOCK.pack(len(data), zlib.crc32(data)) + data)
         file.flush()
         self.stored += len(beats)
+        self._unwritten = 0
 
     def _block(self) -> list[Beat]:
         """The next beats; empty only at the end."""
@@ -181,6 +187,7 @@ class Journal:
             except Empty:
                 if self._ending.is_set():
                     break
+        self._unwritten = len(beats)
         return beats
 
     def _make_room(self) -> None:

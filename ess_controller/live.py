@@ -19,6 +19,7 @@ from ess_controller.orders import Orders
 
 LONGEST_LINE = 4096
 REPLY_WITHIN_S = 5.0
+NOT_A_LINE = f"expected one JSON object on a line of at most {LONGEST_LINE} bytes, its end included"
 
 
 class NoDaemonError(Exception):
@@ -58,7 +59,12 @@ def _give(wish: dict[str, Any], orders: Orders) -> dict[str, Any]:
 
 
 def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        return False
+    try:
+        return math.isfinite(value)
+    except OverflowError:  # a whole number beyond any float
+        return False
 
 
 class Window:
@@ -71,7 +77,11 @@ class Window:
             def handle(self) -> None:
                 with contextlib.suppress(OSError):
                     while line := self.rfile.readline(LONGEST_LINE):
-                        self.wfile.write(json.dumps(answer(line, picture, orders)).encode() + b"\n")
+                        whole = line.endswith(b"\n")
+                        reply = answer(line, picture, orders) if whole else {"error": NOT_A_LINE}
+                        self.wfile.write(json.dumps(reply).encode() + b"\n")
+                        if not whole:
+                            return
 
         path.unlink(missing_ok=True)  # the site's lock is ours: the socket is a dead daemon's
         self._path = path
@@ -102,5 +112,8 @@ def ask(path: Path, request: dict[str, Any]) -> dict[str, Any]:
             ) from None
     if not reply:
         raise NoDaemonError(f"{path}: the daemon closed the line without an answer")
-    told: dict[str, Any] = json.loads(reply)
+    try:
+        told: dict[str, Any] = json.loads(reply)
+    except ValueError:
+        raise NoDaemonError(f"{path}: the daemon ended in the middle of its answer") from None
     return told

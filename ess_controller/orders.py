@@ -13,32 +13,34 @@ LONGEST_S = 24 * 3600.0  # an order forgotten by its giver ends by itself
 @dataclass(frozen=True, slots=True)
 class _Given:
     order: Order
-    until_wire_s: float
+    for_s: float
 
 
 class Orders:
-    """Handed to the loop; set from other threads. Expiry runs on wall time."""
+    """Handed to the loop; set from other threads. Expiry runs on wall time, from the first beat that saw the order."""
 
     def __init__(self) -> None:
         self._given: _Given | None = None
         self._leaving = Event()
-        self._wire_s = 0.0
+        self._seen: _Given | None = None  # this and the next belong to the loop's thread alone
+        self._until_wire_s = 0.0
 
     def __call__(self, tick: Tick) -> Order:
         """The order of this beat."""
-        self._wire_s = tick.wire_s
         if self._leaving.is_set():
             return AT_REST
         given = self._given
-        if given is None or tick.wire_s > given.until_wire_s:
+        if given is None:
             return Order()
-        if given.order.clear_latched:  # a deed, not a wish: done once
-            self._given = None
-        return given.order
+        if given is not self._seen:
+            self._seen, self._until_wire_s = given, tick.wire_s + given.for_s
+        elif given.order.clear_latched:  # a deed, not a wish: done once
+            return Order()
+        return given.order if tick.wire_s <= self._until_wire_s else Order()
 
     def give(self, order: Order, for_s: float) -> None:
         """Follow `order` for so many seconds of wall time from now."""
-        self._given = _Given(order, self._wire_s + min(for_s, LONGEST_S))
+        self._given = _Given(order, min(for_s, LONGEST_S))
 
     def withdraw(self) -> None:
         """Back to the site's own rule."""

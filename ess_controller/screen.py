@@ -1,12 +1,25 @@
 """Draws the picture of a running daemon on a terminal, for `ess status` and `ess top`."""
 
+import sys
+from io import StringIO
+from pathlib import Path
 from typing import Any
 
-from rich.console import Group, RenderableType
+from rich.box import SIMPLE_HEAD
+from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-_MODE_STYLE = {"run": "green", "fault": "bold red", "tripped": "red", "off": "dim", "wake": "dim"}
+_MODE_STYLE = {"run": "bold green", "fault": "bold red", "tripped": "red", "off": "dim", "wake": "dim"}
+WIDTH = 108
+# Rich's own SVG frame without the web font it would load from elsewhere.
+_SVG = """<svg class="rich-terminal" viewBox="0 0 {width} {height}" xmlns="http://www.w3.org/2000/svg"><style>
+.{unique_id}-matrix {{ font-family: monospace; font-size: {char_height}px; line-height: {line_height}px; }}
+.{unique_id}-title {{ font-size: 18px; font-weight: bold; font-family: sans-serif; }}
+{styles}</style><defs><clipPath id="{unique_id}-clip-terminal"><rect x="0" y="0" width="{terminal_width}"
+height="{terminal_height}" /></clipPath>{lines}</defs>{chrome}<g transform="translate({terminal_x}, {terminal_y})"
+clip-path="url(#{unique_id}-clip-terminal)">{backgrounds}<g class="{unique_id}-matrix">{matrix}</g></g></svg>
+"""
 
 
 def draw(picture: dict[str, Any]) -> RenderableType:
@@ -17,41 +30,54 @@ def draw(picture: dict[str, Any]) -> RenderableType:
     return Group(*parts)
 
 
+def console() -> Console:
+    """The terminal as wide as it is; what is no terminal is as wide as the picture."""
+    return Console(width=None if sys.stdout.isatty() else WIDTH)
+
+
+def save_svg(picture: dict[str, Any], path: Path) -> None:
+    """The same as a picture file."""
+    paper = Console(record=True, width=WIDTH, file=StringIO(), force_terminal=True)
+    paper.print(draw(picture))
+    paper.save_svg(str(path), title=f"ess top {picture['site']}", code_format=_SVG)
+
+
 def _site(picture: dict[str, Any]) -> Text:
     battery_w = [cabinet["pcs_w"] for cabinet in picture["cabinets"]]
     battery = None if None in battery_w else sum(battery_w)
-    line = Text.assemble((picture["site"], "bold"), "  ", picture["utc"][:19].replace("T", " "), " UTC\n")
-    line.append(f"grid {_kw(picture['grid_w'])}   battery {_kw(battery)}   load less PV {_kw(picture['net_load_w'])}\n")
-    line.append(f"wanted {_kw(picture['wanted_w'])} by {picture['wanted_by']}, late beats {picture['late_beats']}")
-    return line
+    line = Text.assemble((f"{picture['site']}  ", "bold"), picture["utc"][:19].replace("T", " "), " UTC  ·  ")
+    line.append(f"{picture['late_beats']} late beats\n", "dim" if picture["late_beats"] == 0 else "yellow")
+    for name, value in (("grid", picture["grid_w"]), ("battery", battery), ("load less PV", picture["net_load_w"])):
+        line.append(f"{name} ", "dim").append(f"{_kw(value)}   ", "bold")
+    return line.append("wanted ", "dim").append(f"{_kw(picture['wanted_w'])}, {picture['wanted_by']}")
 
 
 def _table(*columns: str) -> Table:
-    table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
+    table = Table(box=SIMPLE_HEAD, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
     for column in columns:
-        table.add_column(column, overflow="fold")
+        table.add_column(column, no_wrap=True)
     return table
 
 
 def _cabinets(picture: dict[str, Any]) -> Table:
-    table = _table("\ncabinet", "\nset", "\nis", "\ninverter", "may charge\nbecause of", "may discharge\nbecause of")
+    table = _table("cabinet", "inverter", "set", "is", "may charge, because of", "may discharge, because of")
     for cabinet in picture["cabinets"]:
         limit = cabinet["limits"]
-        state = cabinet["pcs_state"] + ("" if cabinet["pcs_armed"] else ", not armed")
+        state = "local" if cabinet["pcs_local"] else cabinet["pcs_state"]
         table.add_row(
             cabinet["name"],
+            state if cabinet["pcs_armed"] else Text(f"{state}, not armed", "yellow"),
             _kw(cabinet["set_w"]),
             _kw(cabinet["pcs_w"]),
-            "local" if cabinet["pcs_local"] else state,
-            f"{_kw(limit['charge_w'])}\n{limit['charge_by']}",
-            f"{_kw(limit['discharge_w'])}\n{limit['discharge_by']}",
+            f"{_kw(limit['charge_w'], sign='')}\n{limit['charge_by']}",
+            f"{_kw(limit['discharge_w'], sign='')}\n{limit['discharge_by']}",
         )
     return table
 
 
 def _strings(picture: dict[str, Any]) -> Table:
     table = _table(
-        "\nstring", "\nmode", "\nvolts", "\namps", "SOC\nleast - mean - most", "cells\nlowest", "\nhighest", "\nhottest"
+        "string", "mode", "voltage", "current", "SOC low mean high", "lowest cell", "highest cell", "hottest"
     )
     for string in picture["strings"]:
         mode = string["mode"]
@@ -60,37 +86,40 @@ def _strings(picture: dict[str, Any]) -> Table:
             Text(mode, _MODE_STYLE.get(mode, "yellow")),
             _unit(string["string_v"], "V", 1),
             _unit(string["string_a"], "A", 1),
-            " - ".join(_percent(string[key]) for key in ("soc_min", "soc", "soc_max")),
+            "  ".join(_percent(string[key]) for key in ("soc_min", "soc", "soc_max")) + " %",
             f"{_unit(string['cell_v_min'], 'V', 3)}\n{string['cell_v_min_at']}",
             f"{_unit(string['cell_v_max'], 'V', 3)}\n{string['cell_v_max_at']}",
-            f"{_unit(string['cell_c_max'], '°C', 1)}\n{string['cell_c_max_at']}",
+            f"{_unit(string['cell_c_max'], '°C', 0)}\n{string['cell_c_max_at']}",
         )
     return table
 
 
 def _trouble(picture: dict[str, Any]) -> Text | None:
-    text = Text()
-    for string in picture["strings"]:
-        for row in string["diagnoses"]:
-            text.append(
-                f"\n{string['name']}: {row['name']}: {row['action']}", "red" if row["level"] == "stop" else "yellow"
-            )
-    for cabinet in picture["cabinets"]:
-        if cabinet["guard"]:
-            text.append(f"\n{cabinet['name']}: guard holds 0 W: {cabinet['guard']}", "red")
-    for name, wire in picture["wires"].items():
-        if not wire["up"]:
-            text.append(f"\nwire {name} is down: {wire['trouble']}", "red")
-    return text or None
+    lines = [
+        Text(f"{string['name']}: {row['name']}: {row['action']}", "red" if row["level"] == "stop" else "yellow")
+        for string in picture["strings"]
+        for row in string["diagnoses"]
+    ]
+    lines += [
+        Text(f"{cabinet['name']}: guard holds 0 W: {cabinet['guard']}", "red")
+        for cabinet in picture["cabinets"]
+        if cabinet["guard"]
+    ]
+    lines += [
+        Text(f"wire {name} is down: {wire['trouble']}", "red")
+        for name, wire in picture["wires"].items()
+        if not wire["up"]
+    ]
+    return Text("\n").join(lines) if lines else None
 
 
 def _unit(value: float | None, unit: str, digits: int) -> str:
     return "-" if value is None else f"{value:.{digits}f} {unit}"
 
 
-def _kw(value: float | None) -> str:
-    return "-" if value is None else f"{value / 1000:+.1f} kW"
+def _kw(value: float | None, sign: str = "+") -> str:
+    return "-" if value is None else f"{value / 1000:{sign}.1f} kW"
 
 
 def _percent(value: float | None) -> str:
-    return "-" if value is None else f"{100 * value:.0f} %"
+    return "-" if value is None else f"{100 * value:.0f}"

@@ -29,7 +29,8 @@ class Problem:
     def __str__(self) -> str:
         place = f"{self.file}:{self.line}" if self.line else self.file
         what = f"{self.key} = {self.value}" if self.value else self.key
-        return ": ".join(part for part in (place, what, f"expected {self.expected}") if part)
+        line = ": ".join(part for part in (place, what, f"expected {self.expected}") if part)
+        return line if line.isprintable() else "".join(map(_printable, line))
 
 
 class SiteError(BadInputError):
@@ -79,8 +80,8 @@ def cut(table: dict[str, Any], path: KeyPath) -> None:
     inner = table.get(key)
     if isinstance(inner, dict) and rest:
         cut(inner, rest)
-    elif isinstance(inner, list) and all(isinstance(each, dict) for each in inner) and len(rest) > 1:
-        cut(inner[int(rest[0])], rest[1:])
+    elif isinstance(inner, list) and len(rest) > 1 and isinstance(rest[0], int) and isinstance(inner[rest[0]], dict):
+        cut(inner[rest[0]], rest[1:])
     else:
         table.pop(key, None)
 
@@ -107,6 +108,10 @@ def shown(value: object, depth: int = 3) -> str:
     else:
         text = str(value)
     return text if len(text) <= _SHOWN else text[: _SHOWN - 3] + "..."
+
+
+def _printable(character: str) -> str:
+    return character if character.isprintable() else f"\\u{ord(character):04x}"
 
 
 def _node(schema: Mapping[str, Any], path: KeyPath) -> Mapping[str, Any]:
@@ -148,8 +153,8 @@ def _in_words(node: Mapping[str, Any]) -> str:
         return f"{words}, or {node['also']}" if "also" in node else words
     if kind == "object":
         return "a table"
-    if kind == "array" and "description" not in node:
-        return f"{node.get('minItems', 0)} to {node.get('maxItems', 'any number of')} tables"
+    if kind == "array" and "prefixItems" not in node:
+        return f"{node['minItems']} to {node['maxItems']} {node.get('description', 'tables')}"
     if node.get("pattern") == NAME_PATTERN:
         return _NAME
     return str(node.get("description", "text"))

@@ -8,7 +8,7 @@ from copy import deepcopy
 from functools import cache
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, Strict
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, Strict
 
 NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,39}$"
 
@@ -27,32 +27,31 @@ Soh = Annotated[float, Field(ge=0.3, le=1.1)]
 
 # TOML has lists only, so tuples are told to take them; what is inside stays strict.
 _LIST = Strict(False)
+
+
+def _at_most(length: int) -> BeforeValidator:
+    """Refuse a list that is too long as a whole, before anything is said of its elements."""
+
+    def checked(value: object) -> object:
+        if isinstance(value, list) and len(value) > length:
+            raise ValueError("too long")
+        return value
+
+    return BeforeValidator(checked)
+
+
 _VoltPoint = Annotated[tuple[CellVolts, Share], _LIST, Field(description="a pair [cell V, share 0..1]")]
 _CelsiusPoint = Annotated[tuple[Celsius, Share], _LIST, Field(description="a pair [degrees C, share 0..1]")]
 _SharePoint = Annotated[tuple[Share, Share], _LIST, Field(description="a pair [SOC 0..1, share 0..1]")]
 _SohPoint = Annotated[tuple[Soh, Share], _LIST, Field(description="a pair [SOH 0.3..1.1, share 0..1]")]
-_POINTS = Field(min_length=2, max_length=100)
-ByVolt = Annotated[
-    tuple[_VoltPoint, ...],
-    _LIST,
-    Field(min_length=2, max_length=100, description="2 to 100 pairs [cell V, share 0..1]"),
-]
+_POINTS, _FEW = Field(min_length=2, max_length=100), _at_most(100)
+_NUMBERS, _SHORT = Field(min_length=2, max_length=1000), _at_most(1000)
+ByVolt = Annotated[tuple[_VoltPoint, ...], _LIST, _POINTS, _FEW, Field(description="pairs [cell V, share 0..1]")]
 ByCelsius = Annotated[
-    tuple[_CelsiusPoint, ...],
-    _LIST,
-    Field(min_length=2, max_length=100, description="2 to 100 pairs [degrees C, share 0..1]"),
+    tuple[_CelsiusPoint, ...], _LIST, _POINTS, _FEW, Field(description="pairs [degrees C, share 0..1]")
 ]
-BySoc = Annotated[
-    tuple[_SharePoint, ...],
-    _LIST,
-    Field(min_length=2, max_length=100, description="2 to 100 pairs [SOC 0..1, share 0..1]"),
-]
-BySoh = Annotated[
-    tuple[_SohPoint, ...],
-    _LIST,
-    Field(min_length=2, max_length=100, description="2 to 100 pairs [SOH 0.3..1.1, share 0..1]"),
-]
-_LENGTH = Field(min_length=2, max_length=1000)
+BySoc = Annotated[tuple[_SharePoint, ...], _LIST, _POINTS, _FEW, Field(description="pairs [SOC 0..1, share 0..1]")]
+BySoh = Annotated[tuple[_SohPoint, ...], _LIST, _POINTS, _FEW, Field(description="pairs [SOH 0.3..1.1, share 0..1]")]
 
 
 class _Table(BaseModel):
@@ -182,7 +181,7 @@ class StringTable(_Table):
 
     name: Name
     box: BoxTable
-    module: Annotated[tuple[ModuleTable, ...], _LIST] = Field(min_length=1, max_length=64)
+    module: Annotated[tuple[ModuleTable, ...], _LIST, _at_most(64)] = Field(min_length=1, max_length=64)
 
 
 class CabinetTable(_Table):
@@ -190,7 +189,7 @@ class CabinetTable(_Table):
 
     name: Name
     pcs: PcsTable
-    string: Annotated[tuple[StringTable, ...], _LIST] = Field(min_length=1, max_length=64)
+    string: Annotated[tuple[StringTable, ...], _LIST, _at_most(64)] = Field(min_length=1, max_length=64)
 
 
 class SiteFile(_Table):
@@ -207,25 +206,25 @@ class SiteFile(_Table):
     estimate: EstimateTable
     dispatch: DispatchTable
     meter: MeterTable
-    cabinet: Annotated[tuple[CabinetTable, ...], _LIST] = Field(min_length=1, max_length=100)
+    cabinet: Annotated[tuple[CabinetTable, ...], _LIST, _at_most(100)] = Field(min_length=1, max_length=100)
 
 
 class OcvTable(_Table):
     """Open-circuit voltage over SOC."""
 
-    soc: Annotated[tuple[Share, ...], _LIST, _LENGTH] = Field(description="2 to 1000 numbers from 0 to 1")
-    v: Annotated[tuple[CellVolts, ...], _LIST, _LENGTH] = Field(description="2 to 1000 voltages")
+    soc: Annotated[tuple[Share, ...], _LIST, _NUMBERS, _SHORT] = Field(description="numbers from 0 to 1")
+    v: Annotated[tuple[CellVolts, ...], _LIST, _NUMBERS, _SHORT] = Field(description="voltages")
 
 
 class ResistanceTable(_Table):
     """Resistance over horizon, and what temperature and age make of it."""
 
-    horizon_s: Annotated[tuple[Seconds, ...], _LIST, _LENGTH] = Field(description="2 to 1000 horizons")
-    ohm: Annotated[tuple[Ohms, ...], _LIST, _LENGTH] = Field(description="2 to 1000 resistances")
-    by_temperature_c: Annotated[tuple[Celsius, ...], _LIST, _LENGTH] = Field(description="2 to 1000 temperatures")
-    temperature_factor: Annotated[tuple[Factor, ...], _LIST, _LENGTH] = Field(description="2 to 1000 factors")
-    by_soh: Annotated[tuple[Share, ...], _LIST, _LENGTH] = Field(description="2 to 1000 SOHs from 0 to 1")
-    soh_factor: Annotated[tuple[Factor, ...], _LIST, _LENGTH] = Field(description="2 to 1000 factors")
+    horizon_s: Annotated[tuple[Seconds, ...], _LIST, _NUMBERS, _SHORT] = Field(description="horizons")
+    ohm: Annotated[tuple[Ohms, ...], _LIST, _NUMBERS, _SHORT] = Field(description="resistances")
+    by_temperature_c: Annotated[tuple[Celsius, ...], _LIST, _NUMBERS, _SHORT] = Field(description="temperatures")
+    temperature_factor: Annotated[tuple[Factor, ...], _LIST, _NUMBERS, _SHORT] = Field(description="factors")
+    by_soh: Annotated[tuple[Share, ...], _LIST, _NUMBERS, _SHORT] = Field(description="SOHs from 0 to 1")
+    soh_factor: Annotated[tuple[Factor, ...], _LIST, _NUMBERS, _SHORT] = Field(description="factors")
 
 
 class CellFile(_Table):

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from ess_controller.core.health import DIAGNOSES, Level
-from ess_controller.core.types import Mode, Rule
+from ess_controller.core.types import Mode
 from ess_controller.daemon import Beat
 from ess_controller.picture import SCHEMA_VERSION, limits
 from firmware_bridge.guard import in_words
@@ -19,8 +19,9 @@ from firmware_bridge.records import Floats, Layout
 
 log = logging.getLogger("ess")
 
-# Rules that shade power all day are told by status and boards; the log tells of those that a person should know of.
-_WORTH_A_LINE = (Rule.DEEP_DISCHARGE, Rule.COMMUNICATION, Rule.PCS, Rule.OPERATOR)
+SETTLED_S = 1.0
+"""Rules shade power all day, which status and boards tell; the log tells when closed strings may do nothing at all, and
+only once it has stayed so for this long: an inverter that is being armed is no news."""
 
 
 class ChangeLog:
@@ -30,7 +31,9 @@ class ChangeLog:
         self._layout, self._plant = layout, plant
         self._mode = np.full(layout.strings, int(Mode.WAKE))
         self._active = np.zeros((len(DIAGNOSES), layout.strings), bool)
-        self._stopped_by = np.full(layout.cabinets, int(Rule.NONE))
+        self._stopped = np.zeros(layout.cabinets, bool)
+        self._shut_s = np.zeros(layout.cabinets)
+        self._wire_s = np.inf  # no time passes before the first beat
         self._trips = np.zeros(layout.cabinets, np.int64)
 
     def __call__(self, beat: Beat) -> None:
@@ -61,14 +64,16 @@ class ChangeLog:
         self._mode = beat.state.mode
 
     def _limits(self, beat: Beat) -> None:
-        bound = beat.decision.cabinet_bound
-        shut = (bound.charge == 0.0) & (bound.discharge == 0.0) & np.isin(bound.discharge_by, _WORTH_A_LINE)
-        stopped_by = np.where(shut, bound.discharge_by, int(Rule.NONE))
-        for cabinet in np.flatnonzero(stopped_by != self._stopped_by):
-            if shut[cabinet]:
-                reason = limits(beat.decision, int(cabinet), self._layout)["discharge_by"]
-                log.warning("%s: 0 W because of %s", self._layout.cabinet_names[cabinet], reason)
-        self._stopped_by = stopped_by
+        bound, layout = beat.decision.cabinet_bound, self._layout
+        carrying = np.logical_or.reduceat(beat.state.mode == int(Mode.RUN), layout.first_string)
+        shut = carrying & (bound.charge == 0.0) & (bound.discharge == 0.0)
+        self._shut_s = np.where(shut, self._shut_s + beat.tick.wire_s - self._wire_s, 0.0)
+        self._wire_s = beat.tick.wire_s
+        told = self._shut_s >= SETTLED_S
+        for cabinet in np.flatnonzero(told & ~self._stopped):
+            reason = limits(beat.decision, int(cabinet), layout)["discharge_by"]
+            log.warning("%s: 0 W because of %s", layout.cabinet_names[cabinet], reason)
+        self._stopped = told
 
     def _guard(self, beat: Beat) -> None:
         for cabinet in np.flatnonzero(beat.trips & ~self._trips):

@@ -47,10 +47,10 @@ class Frames:
         n = len(ids)
         return cls(
             ids,
-            np.broadcast_to(np.asarray(length, np.uint8), n),
+            length if isinstance(length, np.ndarray) else np.full(n, length, np.uint8),
             np.asarray(data, np.uint8).reshape(n, 8),
             np.full(n, wire_s),
-            np.broadcast_to(np.asarray(bus, np.int64), n),
+            bus if isinstance(bus, np.ndarray) else np.full(n, bus, np.int64),
         )
 
     @classmethod

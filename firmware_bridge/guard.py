@@ -24,77 +24,89 @@ class Trip(IntFlag):
     BLEEDING = 128  # a cell was to be bled that is unheard or empty
 
 
+# What each condition of a string forbids, in the order of `_conditions`.
+_NO_CHARGE = np.array(
+    [
+        [Trip.UNHEARD],
+        [Trip.CELL_VOLTAGE],  # a cell too full
+        [0],
+        [Trip.CELL_TEMPERATURE],  # too hot or too cold for anything
+        [Trip.CELL_TEMPERATURE],  # too cold to charge
+        [Trip.STRING_CURRENT],
+    ]
+)
+_NO_DISCHARGE = np.array(
+    [
+        [Trip.UNHEARD],
+        [0],
+        [Trip.CELL_VOLTAGE],  # a cell too empty
+        [Trip.CELL_TEMPERATURE],
+        [0],
+        [Trip.STRING_CURRENT],
+    ]
+)
+_NO_CLOSING = np.array([[True], [True], [True], [True], [False], [True]])  # a cold string may close, to discharge
+_OPEN, _UNHEARD, _NO_FALLBACK = int(Contactor.OPEN), int(Trip.UNHEARD), int(Trip.NO_FALLBACK)
+_COMMAND, _CLOSING, _BLEEDING = int(Trip.COMMAND), int(Trip.CLOSING), int(Trip.BLEEDING)
+
+
 def guard(envelope: Envelope, layout: Layout, seen: Measurements, commands: Commands) -> tuple[Commands, Ints]:
     """Let pass what is inside the envelope. Returns (commands, [cabinet] Trip bits of what was changed).
 
     A cabinet's power is 0 W in every direction that a raw reading forbids; strings known to be open do not count,
     strings whose contactors are unknown do. Contactors never close on unsound strings; opening is always let pass.
     """
-    neither, charge, discharge = _forbidden(envelope, layout, seen)
-    connected = seen.string_contactor != Contactor.OPEN
-    inverter = _flag(np.isnan(seen.pcs_w), Trip.UNHEARD) | _flag(~seen.pcs_armed | seen.pcs_local, Trip.NO_FALLBACK)
-    trip = inverter | np.where(
-        commands.pcs_w < 0.0,
-        _gather(layout, (neither | charge) * connected),
-        _gather(layout, (neither | discharge) * connected),
-    )
+    holds = _conditions(envelope, layout, seen)
+    no_charge = np.bitwise_or.reduce(holds * _NO_CHARGE, axis=0)
+    no_discharge = np.bitwise_or.reduce(holds * _NO_DISCHARGE, axis=0)
+    connected = seen.string_contactor != _OPEN
+
+    inverter = np.isnan(seen.pcs_w) * _UNHEARD | (~seen.pcs_armed | seen.pcs_local) * _NO_FALLBACK
+    charging = commands.pcs_w < 0.0
+    strings = np.where(charging[layout.string_cabinet], no_charge, no_discharge) * connected
+    trip = inverter | np.bitwise_or.reduceat(strings, layout.first_string)
+
+    limit_w = envelope.pcs_w_max
     sane = np.isfinite(commands.pcs_w)
     asked_w = np.where(sane, commands.pcs_w, 0.0)
-    power_w = np.where(trip == 0, np.clip(asked_w, -envelope.pcs_w_max, envelope.pcs_w_max), 0.0)
+    power_w = np.minimum(np.maximum(asked_w, -limit_w), limit_w) * (trip == 0)
 
-    closing = (commands.contactor > Contactor.OPEN) & (seen.string_contactor == Contactor.OPEN)
-    refused = closing & ((neither | charge | discharge) != 0)
-    contactor = np.where(refused, int(Contactor.OPEN), commands.contactor)
+    closing = (commands.contactor > seen.string_contactor) & (seen.string_contactor >= _OPEN)
+    refused = closing & (holds & _NO_CLOSING).any(axis=0)
+    contactor = np.where(refused, _OPEN, commands.contactor)
+    bleed = commands.bleed & (seen.cell_v > envelope.cell_v_min)  # an unheard cell is not bled
+    unbled = np.logical_or.reduceat(commands.bleed & ~bleed, layout.first_cell_of_string)
 
-    bleedable = seen.cell_v > envelope.cell_v_min  # an unheard cell is not
-    unbled = _of_cells(layout, commands.bleed & ~bleedable)
-
-    told = (
-        trip * (asked_w != 0.0)
-        | _flag(~sane | (np.abs(asked_w) > envelope.pcs_w_max), Trip.COMMAND)
-        | _gather(layout, _flag(refused, Trip.CLOSING) | _flag(unbled, Trip.BLEEDING))
-    )
-    return replace(commands, pcs_w=power_w, contactor=contactor, bleed=commands.bleed & bleedable), told
+    told = trip * (asked_w != 0.0) | (~sane | (np.abs(asked_w) > limit_w)) * _COMMAND
+    told |= np.bitwise_or.reduceat(refused * _CLOSING | unbled * _BLEEDING, layout.first_string)
+    return replace(commands, pcs_w=power_w, contactor=contactor, bleed=bleed), told
 
 
-def _forbidden(envelope: Envelope, layout: Layout, seen: Measurements) -> tuple[Ints, Ints, Ints]:
-    """What forbids both directions, charging, and discharging: Trip bits [string]."""
+def _conditions(envelope: Envelope, layout: Layout, seen: Measurements) -> Bools:
+    """[condition, string] what holds in any cell, module or box of each string."""
     cold_c, hot_c = np.fmin.reduce(seen.module_c, axis=1), np.fmax.reduce(seen.module_c, axis=1)
-    unheard = _of_cells(layout, np.isnan(seen.cell_v)) | _of_modules(layout, np.isnan(hot_c))
-    sick = _of_modules(layout, (hot_c > envelope.cell_c_max) | (cold_c < envelope.cell_c_min))
-    neither = (
-        _flag(unheard | np.isnan(seen.string_a) | np.isnan(seen.string_v), Trip.UNHEARD)
-        | _flag(sick, Trip.CELL_TEMPERATURE)
-        | _flag(np.abs(seen.string_a) > envelope.string_a_max, Trip.STRING_CURRENT)
+    of_modules = np.array(
+        (
+            np.isnan(hot_c),
+            (hot_c > envelope.cell_c_max) | (cold_c < envelope.cell_c_min),
+            cold_c < envelope.charge_c_min,
+        )
     )
-    full = _of_cells(layout, seen.cell_v > envelope.cell_v_max)
-    empty = _of_cells(layout, seen.cell_v < envelope.cell_v_min)
-    cold = _of_modules(layout, cold_c < envelope.charge_c_min)
-    return (
-        neither,
-        _flag(full, Trip.CELL_VOLTAGE) | _flag(cold, Trip.CELL_TEMPERATURE),
-        _flag(empty, Trip.CELL_VOLTAGE),
+    unheard, sick, cold = of_modules[:, layout.cell_module]
+    of_cells = np.array(
+        (
+            np.isnan(seen.cell_v) | unheard,
+            seen.cell_v > envelope.cell_v_max,
+            seen.cell_v < envelope.cell_v_min,
+            sick,
+            cold,
+        )
     )
-
-
-def _flag(where: Bools, trip: Trip) -> Ints:
-    return where * np.int64(trip)
-
-
-def _of_cells(layout: Layout, bad: Bools) -> Bools:
-    """Whether any cell of each string is bad."""
-    return np.logical_or.reduceat(bad, layout.first_cell_of_string)
-
-
-def _of_modules(layout: Layout, bad: Bools) -> Bools:
-    """Whether any module of each string is bad."""
-    return np.logical_or.reduceat(bad, layout.first_module)
-
-
-def _gather(layout: Layout, string_bits: Ints) -> Ints:
-    """Bits of every string of a cabinet together."""
-    bits: Ints = np.bitwise_or.reduceat(string_bits, layout.first_string)
-    return bits
+    holds = np.empty((len(_NO_CHARGE), layout.strings), bool)
+    holds[:-1] = np.logical_or.reduceat(of_cells, layout.first_cell_of_string, axis=1)
+    holds[0] |= np.isnan(seen.string_a + seen.string_v)
+    holds[-1] = np.abs(seen.string_a) > envelope.string_a_max
+    return holds
 
 
 def in_words(bits: int) -> str:

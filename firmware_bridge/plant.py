@@ -10,8 +10,10 @@ from firmware_bridge.dialects.sbox import SBOX_IDS, SboxMaster, SboxSeat
 from firmware_bridge.dialects.sunspec_meter import MeterMaster
 from firmware_bridge.dialects.sunspec_pcs import PcsMaster
 from firmware_bridge.frames import Answer, Frames
-from firmware_bridge.records import Commands, Contactor, Floats, Measurements, PcsState, PlantSpec, Tick
+from firmware_bridge.records import Bools, Commands, Contactor, Floats, Ints, Measurements, PlantSpec, Tick
 from firmware_bridge.wires import CanWire, RegisterWire
+
+_UNKNOWN, _CLOSED = int(Contactor.UNKNOWN), int(Contactor.CLOSED)  # PcsState.UNKNOWN is the same number
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +49,26 @@ def ids_on(spec: PlantSpec, bus: str) -> frozenset[int]:
     modules = (csc_ids(module.slot, module.cells) for module in spec.modules if module.bus == bus)
     boxes = (SBOX_IDS for string in spec.strings if string.box_bus == bus)
     return frozenset().union(*modules, *boxes)
+
+
+class _Live:
+    """Lets through what is fresh. Nearly always all of it is, and then nothing needs to be copied."""
+
+    def __init__(self, each: Bools) -> None:
+        self.each = each
+        self._all = bool(each.all())
+
+    def floats(self, values: Floats) -> Floats:
+        """NaN where stale; values [n] or [n, m]."""
+        return values if self._all else np.where(self.each if values.ndim == 1 else self.each[:, None], values, np.nan)
+
+    def states(self, values: Ints) -> Ints:
+        """UNKNOWN where stale."""
+        return values if self._all else np.where(self.each, values, _UNKNOWN)
+
+    def bits(self, values: Ints) -> Ints:
+        """No bits where stale or never told (a dialect's -1)."""
+        return np.maximum(values, 0) * self.each
 
 
 class Plant:
@@ -91,34 +113,31 @@ class Plant:
         modules, boxes, meter = self._modules.picture(now_s), self._boxes.picture(now_s), self._meter.picture(now_s)
         pcs = [device.picture(now_s) for device in self._pcs]
         can_s, register_s = self._freshness.can_stale_s, self._freshness.register_stale_s
-        module_live, box_live = modules.module_age_s <= can_s, boxes.age_s <= can_s
+        cell_live = _Live(modules.cell_age_s <= can_s)
+        module_live, box_live = _Live(modules.module_age_s <= can_s), _Live(boxes.age_s <= can_s)
         pcs_age_s = np.array([one.age_s for one in pcs])
-        pcs_live = pcs_age_s <= register_s
-
-        def live(values: Floats, alive: np.ndarray) -> Floats:
-            return np.where(alive, values, np.nan)
-
+        pcs_live = _Live(pcs_age_s <= register_s)
         return Measurements(
-            cell_v=live(modules.cell_v, modules.cell_age_s <= can_s),
+            cell_v=cell_live.floats(modules.cell_v),
             cell_age_s=modules.cell_age_s,
             cell_bleeding=modules.cell_bleeding,
-            module_c=np.where(module_live[:, None], modules.module_c, np.nan),
-            module_board_c=live(modules.module_board_c, module_live),
-            module_error=np.where(module_live, np.maximum(modules.module_error, 0), 0),
+            module_c=module_live.floats(modules.module_c),
+            module_board_c=module_live.floats(modules.module_board_c),
+            module_error=module_live.bits(modules.module_error),
             module_age_s=modules.module_age_s,
-            string_a=live(boxes.string_a, box_live),
-            string_v=live(boxes.string_v, box_live),
-            string_bus_v=live(boxes.string_bus_v, box_live),
-            string_contactor=np.where(box_live, boxes.contactor, int(Contactor.UNKNOWN)),
-            string_fault=np.where(box_live, np.maximum(boxes.fault, 0), 0),
-            string_insulation_ohm=live(boxes.insulation_ohm, box_live),
+            string_a=box_live.floats(boxes.string_a),
+            string_v=box_live.floats(boxes.string_v),
+            string_bus_v=box_live.floats(boxes.string_bus_v),
+            string_contactor=box_live.states(boxes.contactor),
+            string_fault=box_live.bits(boxes.fault),
+            string_insulation_ohm=box_live.floats(boxes.insulation_ohm),
             string_age_s=boxes.age_s,
-            pcs_w=live(np.array([one.w for one in pcs]), pcs_live),
-            pcs_state=np.where(pcs_live, [int(one.state) for one in pcs], int(PcsState.UNKNOWN)),
-            pcs_charge_w=live(np.array([one.charge_w for one in pcs]), pcs_live),
-            pcs_discharge_w=live(np.array([one.discharge_w for one in pcs]), pcs_live),
-            pcs_set_w=live(np.array([one.set_w for one in pcs]), pcs_live),
-            pcs_armed=np.array([one.armed for one in pcs]) & pcs_live,
+            pcs_w=pcs_live.floats(np.array([one.w for one in pcs])),
+            pcs_state=pcs_live.states(np.array([int(one.state) for one in pcs])),
+            pcs_charge_w=pcs_live.floats(np.array([one.charge_w for one in pcs])),
+            pcs_discharge_w=pcs_live.floats(np.array([one.discharge_w for one in pcs])),
+            pcs_set_w=pcs_live.floats(np.array([one.set_w for one in pcs])),
+            pcs_armed=np.array([one.armed for one in pcs]) & pcs_live.each,
             pcs_local=np.array([one.local for one in pcs]),
             pcs_age_s=pcs_age_s,
             grid_w=meter.w if meter.age_s <= register_s else np.nan,
@@ -128,11 +147,12 @@ class Plant:
     def write(self, commands: Commands, tick: Tick) -> None:
         """Tell every device its part. A contactor of UNKNOWN is told nothing."""
         self._send(self._modules.request(commands.bleed, commands.bleed_s))
-        spoken = commands.contactor != Contactor.UNKNOWN
+        spoken = commands.contactor != _UNKNOWN
         if spoken.any():
             told = self._boxes.command(commands.contactor)
-            self._send(told[np.tile(spoken, len(told) // len(spoken))])  # several frames a box, box by box in each kind
-        run = np.logical_or.reduceat(commands.contactor == Contactor.CLOSED, self.layout.first_string)
+            # several frames a box, box by box in each kind
+            self._send(told if spoken.all() else told[np.tile(spoken, len(told) // len(spoken))])
+        run = np.logical_or.reduceat(commands.contactor == _CLOSED, self.layout.first_string)
         for wire, device, set_w, on in zip(self._registers, self._pcs, commands.pcs_w, run, strict=False):
             if not wire.waiting:
                 wire.ask(device.ask(float(set_w), bool(on), tick.wire_s))

@@ -3,7 +3,7 @@
 They keep wall time (`wire_s`): cycles, watchdogs and reversion timers. What they measure comes from the physics.
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -68,8 +68,7 @@ class Devices:
         self._plant, self._nature = plant, nature
         self.faults = Faults()
         self.instruments = Instruments(layout, scenario.sensors, seed)
-        used = {module.bus for module in plant.modules} | {string.box_bus for string in plant.strings}
-        self.can_buses = tuple(name for name in plant.buses if name in used)
+        self.can_buses = plant.can_buses
         self._number = number = {name: index for index, name in enumerate(self.can_buses)}
         self._module_bus = np.array([number[module.bus] for module in plant.modules])
         self._module_slot = np.array([module.slot for module in plant.modules])
@@ -162,9 +161,12 @@ class Devices:
     def _post(self, frames: Frames, buses: set[int]) -> None:
         if not len(frames):
             return
+        if len(buses) > 1:
+            frames = frames[np.argsort(frames.bus, kind="stable")]
+        edges = np.searchsorted(frames.bus, np.arange(len(self.can_buses) + 1)).tolist()
         for number in buses:
             outbox = self._outbox[number]
-            outbox.append(frames if len(buses) == 1 else frames[frames.bus == number])
+            outbox.append(frames[edges[number] : edges[number + 1]])
             del outbox[:-OUTBOX_BATCHES]
 
     def _board_frames(self, now: Now, wire_s: float) -> Frames:
@@ -226,9 +228,10 @@ def _box_faults(contactor: Ints, wanted: Ints) -> Ints:
     return np.where(welded, int(BoxFault.WELDED), np.where(stuck, int(BoxFault.STUCK_OPEN), 0))
 
 
-def _marks(indices: Iterable[int], count: int) -> Bools:
+def _marks(indices: Collection[int], count: int) -> Bools:
     marks = np.zeros(count, np.bool_)
-    marks[list(indices)] = True
+    if indices:
+        marks[list(indices)] = True
     return marks
 
 

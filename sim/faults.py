@@ -22,10 +22,33 @@ class Fault:
     targets: Callable[[PlantSpec], int]  # how many there are to choose from
     set: Callable[[Faults, PlantSpec, int], None]
     lift: Callable[[Faults, PlantSpec, int], None]
+    cabinets: Callable[[PlantSpec, int], set[int]]  # whose power has to go to 0 W
+    strings: Callable[[PlantSpec, int], set[int]]  # whose contactors have to open
 
 
 def _one(_: PlantSpec) -> int:
     return 1
+
+
+def _none(_: PlantSpec, __: int) -> set[int]:
+    return set()
+
+
+def _strings_on_bus(plant: PlantSpec, target: int) -> set[int]:
+    bus, strings = plant.can_buses[target], enumerate(plant.strings)
+    return {number for number, one in strings if bus in (one.box_bus, *(module.bus for module in one.modules))}
+
+
+def _cabinets_on_bus(plant: PlantSpec, target: int) -> set[int]:
+    return {int(plant.layout.string_cabinet[string]) for string in _strings_on_bus(plant, target)}
+
+
+def _string_of_module(plant: PlantSpec, target: int) -> set[int]:
+    return {int(plant.layout.module_string[target])}
+
+
+def _cabinet_of_module(plant: PlantSpec, target: int) -> set[int]:
+    return {int(plant.layout.string_cabinet[plant.layout.module_string[target]])}
 
 
 FAULTS = {
@@ -34,24 +57,32 @@ FAULTS = {
         lambda plant: len(plant.can_buses),
         lambda broken, plant, target: broken.silent_buses.add(plant.can_buses[target]),
         lambda broken, plant, target: broken.silent_buses.discard(plant.can_buses[target]),
+        _cabinets_on_bus,
+        _strings_on_bus,
     ),
     "module silent": Fault(
         "one module's board says nothing while the others go on",
         lambda plant: len(plant.modules),
         lambda broken, _, target: broken.silent_modules.add(target),
         lambda broken, _, target: broken.silent_modules.discard(target),
+        _cabinet_of_module,
+        _string_of_module,
     ),
     "PCS dead": Fault(
         "an inverter answers nothing; its reversion timer goes on",
         lambda plant: len(plant.cabinets),
         lambda broken, _, target: broken.silent_pcs.add(target),
         lambda broken, _, target: broken.silent_pcs.discard(target),
+        lambda _, target: {target},
+        _none,
     ),
     "meter frozen": Fault(
         "the grid meter answers with the same words for ever",
         _one,
         lambda broken, _, __: setattr(broken, "frozen_meter", True),
         lambda broken, _, __: setattr(broken, "frozen_meter", False),
+        lambda plant, _: set(range(plant.layout.cabinets)),
+        _none,
     ),
 }
 DAEMON_KILLED = "daemon killed"

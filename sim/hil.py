@@ -1,15 +1,19 @@
 """The world in real time on real buses: what `ess hil` runs, a process of its own beside the daemon."""
 
+import json
 import logging
 import signal
 from datetime import datetime
 from pathlib import Path
 from types import FrameType
 
+import numpy as np
+
 from ess_controller import home as homes
 from ess_controller.clock import WallClock
 from ess_controller.errors import BadInputError
 from ess_controller.site import Site
+from firmware_bridge.records import Tick
 from firmware_bridge.wires.urls import serve_can, serve_registers
 from sim.faults import Schedule
 from sim.scenario import Scenario
@@ -18,6 +22,48 @@ from sim.world import World
 log = logging.getLogger("ess.hil")
 
 CYCLE_S = 0.01  # the string box speaks every 10 ms
+TRUTH_S = 0.1  # of wall time between two lines of truth
+
+
+class TruthFile:
+    """What is truly so, a JSON line every TRUTH_S and at every change of contactors or faults, for who judges a daemon.
+
+    `wire_s` is the machine's monotonic clock, the same in all its processes. Nobody who controls the site reads this.
+    """
+
+    def __init__(self, path: Path) -> None:
+        """Lines are added to `path`. BadInputError where it cannot be written."""
+        try:
+            self._file = path.open("a", buffering=1, encoding="utf-8")
+        except OSError as trouble:
+            raise BadInputError(f"--truth {path}: cannot be written: {trouble.strerror}") from None
+        self._due_s = -np.inf
+        self._before: tuple[list[int], list[str]] = ([], [])
+
+    def tell(self, world: World, faults: list[str], tick: Tick) -> None:
+        """Add a line when one is due."""
+        now = world.now
+        marks = now.contactor.tolist(), faults
+        if tick.wire_s < self._due_s and marks == self._before:
+            return
+        self._due_s, self._before = tick.wire_s + TRUTH_S - CYCLE_S / 2, marks
+        line = {
+            "wire_s": round(tick.wire_s, 4),
+            "utc": tick.utc.isoformat(timespec="milliseconds"),
+            "pcs_w": now.pcs_w.round(1).tolist(),
+            "string_a": now.string_a.round(2).tolist(),
+            "contactor": marks[0],
+            "grid_w": round(now.grid_w, 1),
+            "cell_v_min": round(float(now.cell_v.min()), 4),
+            "cell_v_max": round(float(now.cell_v.max()), 4),
+            "opened_under_load": world.opened_under_load,
+            "faults": faults,
+        }
+        self._file.write(json.dumps(line) + "\n")
+
+    def close(self) -> None:
+        """No more lines."""
+        self._file.close()
 
 
 def serve(

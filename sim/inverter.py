@@ -54,4 +54,4 @@ def loss_w(spec: Inverter, ac_w: Floats) -> Floats:
     """Losses of a running inverter at an AC power [cabinet]: no-load, proportional and quadratic parts."""
     rated_w = max(spec.charge_w, spec.discharge_w)
     size_w = np.abs(ac_w)
-    return np.asarray(spec.no_load_w + spec.loss_share * size_w + (spec.loss_square / rated_w) * size_w * size_w)
+    return np.asarray(spec.no_load_w + (spec.loss_share + (spec.loss_square / rated_w) * size_w) * size_w)

@@ -32,13 +32,19 @@ def billing_block(tuning: Tuning, state: State, seen: Measurements, tick: Tick) 
 
     Returns (block number, imported in it so far in Ws, the mean import in W that its rest still allows). Blocks are
     counted from the epoch, so they start at the full hour in every time zone of whole blocks. Import is what the meter
-    bills: what is exported within a block does not make room.
+    bills: what is exported within a block does not make room. What was not seen (a silent meter, the part of a block
+    before the daemon started) counts as import at the peak.
     """
     knobs = tuning.dispatch
     epoch_s = tick.utc.timestamp()
     block = int(epoch_s // knobs.block_s)
-    imported_w = max(seen.grid_w, 0.0) if np.isfinite(seen.grid_w) else 0.0
-    imported_ws = (state.block_ws if block == state.block else 0.0) + imported_w * tick.dt_s
+    if np.isinf(knobs.peak_w):
+        return block, 0.0, np.inf
+    imported_w = max(seen.grid_w, 0.0) if np.isfinite(seen.grid_w) else knobs.peak_w
+    before_ws = state.block_ws if block == state.block else 0.0
+    if state.block < 0:
+        before_ws = knobs.peak_w * max(epoch_s - block * knobs.block_s - tick.dt_s, 0.0)
+    imported_ws = before_ws + imported_w * tick.dt_s
     left_s = max((block + 1) * knobs.block_s - epoch_s, LEAST_REST_OF_BLOCK_S)
     return block, imported_ws, max(knobs.peak_w * knobs.block_s - imported_ws, 0.0) / left_s
 

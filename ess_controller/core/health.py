@@ -42,6 +42,7 @@ DIAGNOSES = (
     Diagnosis("deep discharge", Level.DERATE, 0.5, False, False, "replace the module; its string is not charged"),
     Diagnosis("module errors", Level.NOTICE, 1.0, True, False, "read the module's error bits"),
 )
+BOX_SILENT = [row.name for row in DIAGNOSES].index("string box silent")
 STOPS = np.array([[row.level == Level.STOP] for row in DIAGNOSES])
 ON_WIRE = np.array([[row.on_wire] for row in DIAGNOSES])
 LATCHES = np.array([[row.latched] for row in DIAGNOSES])
@@ -98,7 +99,8 @@ def debounce(tuning: Tuning, state: State, holds: Bools, tick: Tick, clear: bool
     it has held long enough and in at least two beats, however long a beat is; a latched one until `clear`.
     """
     after_s = np.where(ON_LOSS, tuning.mode.lost_open_wire_s, AFTER_S)
-    dt_s = np.where(ON_WIRE, tick.wire_s - state.wire_s, tick.dt_s)
+    since_s = tick.wire_s - state.wire_s
+    dt_s = np.where(ON_WIRE, 0.0 if np.isnan(since_s) else since_s, tick.dt_s)  # NaN: the first beat
     bad_s = np.where(holds, state.bad_s + dt_s, np.maximum(np.minimum(state.bad_s, after_s) - dt_s, 0.0))
     active = holds & (bad_s >= after_s) & (state.bad_s > 0.0)
     latched = active & LATCHES | state.latched & (not clear)

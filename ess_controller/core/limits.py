@@ -4,6 +4,8 @@ Rules of strings speak in amperes, for each cell what its string may carry on it
 string is said of all its cells. Rules of cabinets speak in watts at the inverter. NaN means that nothing may flow.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from ess_controller.core.types import Bound, Estimate, Mode, Order, Rule, RuleTable, State, Tuning
@@ -21,7 +23,7 @@ STRING_RULES = (
     Rule.STRING_CURRENT,
 )
 CABINET_RULES = (Rule.OPERATOR, Rule.PCS, Rule.CONTACTORS, Rule.GRID_CONTRACT, Rule.GRID_EXPORT)
-Words = tuple[Floats, Floats]  # what may be charged, what discharged
+Words = tuple[Floats | float, Floats | float]  # what may be charged, what discharged; a number speaks for all
 
 # Python 3.11 looks an enum's member up slowly: what the beat needs stands here as plain numbers.
 _RUN, _PCS_FAULT = int(Mode.RUN), int(PcsState.FAULT)
@@ -33,7 +35,7 @@ def string_rules(tuning: Tuning, seen: Measurements, now: Estimate, deep: Bools)
     """Every rule's word on every cell, A, in the order of STRING_RULES."""
     words = (
         communication(tuning, seen),
-        deep_discharge(tuning, deep),
+        deep_discharge(deep),
         cell_voltage(tuning, seen),
         cell_voltage_predicted(tuning, seen, now),
         cell_temperature(tuning, seen),
@@ -41,8 +43,15 @@ def string_rules(tuning: Tuning, seen: Measurements, now: Estimate, deep: Bools)
         module_soh(tuning),
         string_current(tuning),
     )
-    charge, discharge = (_nothing_below_zero(np.array(side)) for side in zip(*words, strict=True))
-    return RuleTable(charge, discharge)
+    return RuleTable(*_tabled(words, tuning.layout.cells))
+
+
+def _tabled(words: Sequence[Words], width: int) -> tuple[Floats, Floats]:
+    """Words as [rule, n], charge and discharge; nothing below zero, and what is no number is zero."""
+    charge, discharge = np.empty((2, len(words), width))
+    for row, (may_charge, may_discharge) in enumerate(words):
+        charge[row], discharge[row] = may_charge, may_discharge
+    return np.fmax(charge, 0.0), np.fmax(discharge, 0.0)
 
 
 def join_strings(tuning: Tuning, table: RuleTable) -> Bound:
@@ -53,10 +62,6 @@ def join_strings(tuning: Tuning, table: RuleTable) -> Bound:
         np.minimum.reduceat(table.charge, first, axis=1),
         np.minimum.reduceat(table.discharge, first, axis=1),
     )
-
-
-def _nothing_below_zero(words: Floats) -> Floats:
-    return np.fmax(words, 0.0)  # of NaN and 0 it takes 0
 
 
 def _strictest(rules: Ints, charge: Floats, discharge: Floats) -> Bound:
@@ -78,9 +83,9 @@ def communication(tuning: Tuning, seen: Measurements) -> Words:
     return free, free
 
 
-def deep_discharge(tuning: Tuning, deep: Bools) -> Words:
+def deep_discharge(deep: Bools) -> Words:
     """A cell once found deeply discharged may have grown copper bridges: its string is never charged again unasked."""
-    return np.where(deep, 0.0, np.inf), tuning.unbounded
+    return np.where(deep, 0.0, np.inf), np.inf
 
 
 def deep_cells(tuning: Tuning, state: State, seen: Measurements, order: Order) -> Bools:
@@ -123,12 +128,12 @@ def cell_soc(tuning: Tuning, now: Estimate) -> Words:
 
 def module_soh(tuning: Tuning) -> Words:
     """The most aged module bounds charging; discharging it keeps the rated current."""
-    return tuning.charge_by_soh_a, tuning.unbounded
+    return tuning.charge_by_soh_a, np.inf
 
 
 def string_current(tuning: Tuning) -> Words:
     """What fuse, cables and current sensor are rated for."""
-    return tuning.rated_a, tuning.rated_a
+    return tuning.limits.rated_a, tuning.limits.rated_a
 
 
 # --- cabinets, W ----------------------------------------------------------------------------------------------------
@@ -142,19 +147,19 @@ def cabinet_bound(
     Where a string bounds its cabinet, the bound bears the string's own rule.
     """
     words = (
-        operator(tuning, order),
+        operator(order),
         inverter(seen),
         contactors(tuning, state),
         contract(tuning, now),
         export(tuning, now),
     )
-    charge, discharge = (_nothing_below_zero(np.array(side)) for side in zip(*words, strict=True))
-    return from_strings(tuning, state, seen, strings, now) & _strictest(_CABINET_RULE_IDS, charge, discharge)
+    own = _strictest(_CABINET_RULE_IDS, *_tabled(words, tuning.layout.cabinets))
+    return from_strings(tuning, state, seen, strings, now) & own
 
 
-def operator(tuning: Tuning, order: Order) -> Words:
+def operator(order: Order) -> Words:
     """Asked to rest: nothing flows."""
-    free = np.full(tuning.layout.cabinets, np.inf if order.run else 0.0)
+    free = np.inf if order.run else 0.0
     return free, free
 
 
@@ -173,14 +178,12 @@ def contactors(tuning: Tuning, state: State) -> Words:
 
 def contract(tuning: Tuning, now: Estimate) -> Words:
     """Charging leaves import below the contract; the room is shared evenly by cabinets."""
-    n = tuning.layout.cabinets
-    return np.full(n, (tuning.dispatch.contract_w - now.net_load_w) / n), np.full(n, np.inf)
+    return (tuning.dispatch.contract_w - now.net_load_w) / tuning.layout.cabinets, np.inf
 
 
 def export(tuning: Tuning, now: Estimate) -> Words:
     """Discharging does not export more than allowed; without a meter nothing is known and nothing flows."""
-    n = tuning.layout.cabinets
-    return np.full(n, np.inf), np.full(n, (tuning.dispatch.export_w + now.net_load_w) / n)
+    return np.inf, (tuning.dispatch.export_w + now.net_load_w) / tuning.layout.cabinets
 
 
 def from_strings(tuning: Tuning, state: State, seen: Measurements, strings: Bound, now: Estimate) -> Bound:
@@ -194,7 +197,7 @@ def from_strings(tuning: Tuning, state: State, seen: Measurements, strings: Boun
     w_per_a = np.add.reduceat(siemens, layout.first_string)[layout.string_cabinet] * string_ohm * seen.string_v
     words = []
     for bound, by in ((strings.charge, strings.charge_by), (strings.discharge, strings.discharge_by)):
-        string_w = np.where(connected, np.where(ready, _nothing_below_zero(bound * w_per_a), 0.0), np.inf)
+        string_w = np.where(connected, np.where(ready, np.fmax(bound * w_per_a, 0.0), 0.0), np.inf)
         least_w = np.minimum.reduceat(string_w, layout.first_string)
         strictest = np.flatnonzero(string_w <= least_w[layout.string_cabinet])
         words.append((least_w, by[strictest[np.searchsorted(strictest, layout.first_string)]]))

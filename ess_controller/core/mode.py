@@ -4,7 +4,7 @@ from enum import IntEnum
 
 import numpy as np
 
-from ess_controller.core.health import STOPS
+from ess_controller.core.health import BOX_SILENT, STOPS
 from ess_controller.core.types import Mode, Order, State, Tuning
 from firmware_bridge.records import Bools, Contactor, Floats, Ints, Measurements, PcsState, Tick
 
@@ -45,20 +45,18 @@ NEXT: dict[tuple[Mode, Event], Mode] = {
 AFTER = np.array([[NEXT.get((mode, event), mode) for event in Event] for mode in Mode])
 """The same table as an array [mode, event]: what it does not know changes nothing."""
 
-TOLD = np.array(
-    [
-        {
-            Mode.WAKE: Contactor.UNKNOWN,
-            Mode.PRECHARGE: Contactor.PRECHARGE,
-            Mode.RUN: Contactor.CLOSED,
-            Mode.RELEASE: Contactor.CLOSED,
-            Mode.TRIPPED: Contactor.CLOSED,
-        }.get(mode, Contactor.OPEN)
-        for mode in Mode
-    ]
-)
-"""What contactors are told in each Mode; UNKNOWN = nothing is said, the box keeps its state until its own watchdog."""
-
+# A contactor that is not seen precharged or closed is never told to close: a box that has restarted, or opened by its
+# own protection, would close onto an empty bus. UNKNOWN = nothing is said, the box keeps its state until its watchdog.
+_KEEP = (Contactor.UNKNOWN, Contactor.OPEN, Contactor.OPEN, Contactor.CLOSED)
+_TOLD = {
+    Mode.WAKE: (Contactor.UNKNOWN,) * 4,
+    Mode.PRECHARGE: (Contactor.PRECHARGE,) * 4,
+    Mode.RUN: (Contactor.UNKNOWN, Contactor.OPEN, Contactor.CLOSED, Contactor.CLOSED),
+    Mode.RELEASE: _KEEP,
+    Mode.TRIPPED: _KEEP,
+}
+TOLD = np.array([_TOLD.get(mode, (Contactor.OPEN,) * 4) for mode in Mode])
+"""[mode, feedback + 1] what contactors are told, by where they are seen: unknown, open, precharge, closed."""
 
 KNOWS = np.array([[(mode, event) in NEXT for mode in Mode] for event in Event if event != Event.NONE])
 """[event, mode] whether the table has a line for it: of several events only those count that mean something now."""
@@ -77,7 +75,8 @@ def events(
     knobs, layout, contactor = tuning.mode, tuning.layout, seen.string_contactor
     tripped = (active & STOPS).any(axis=0)
     heard = ~np.isnan(seen.string_a + seen.string_v + seen.string_bus_v)
-    cells_heard = ~np.isnan(np.add.reduceat(seen.cell_v, layout.first_cell_of_string))
+    heard_c = np.fmax.reduce(seen.module_c, axis=1)[layout.cell_module]
+    cells_heard = ~np.isnan(np.add.reduceat(seen.cell_v + heard_c, layout.first_cell_of_string))
     inverter_well = (~np.isnan(seen.pcs_w) & (seen.pcs_state != _PCS_FAULT))[layout.string_cabinet]
     well = heard & cells_heard & inverter_well & ~tripped
     good_s = (state.good_s + tick.dt_s) * well
@@ -87,14 +86,15 @@ def events(
     may_close = tick.t_s - state.closed_t_s[:, 0] >= 3600.0
     level = (np.abs(seen.string_v - seen.string_bus_v) <= knobs.precharge_v) & (current_a <= knobs.precharge_a)
     precharging = contactor == _PRECHARGE
+    up = level & precharging & well
     overdue = state.mode_s >= max(knobs.precharge_timeout_s, 3 * tick.dt_s)
     happened = np.array(
         (
             settled & may_close & (contactor == _OPEN) & order.run,  # START
-            level & precharging,  # BUS_UP
-            overdue & ~(level & precharging),  # TOO_LONG
+            up,  # BUS_UP
+            overdue & ~up,  # TOO_LONG
             np.full(layout.strings, not order.run),  # STOP
-            (current_a <= knobs.break_a) | ~heard | (state.mode_s >= knobs.break_deadline_s),  # CLEAR
+            (current_a <= knobs.break_a) | active[BOX_SILENT] | (state.mode_s >= knobs.break_deadline_s),  # CLEAR
             (contactor == _OPEN) | precharging,  # SEEN_OPEN
             contactor == _CLOSED,  # SEEN_CLOSED
             settled & (state.mode_s >= knobs.settle_s),  # RESET

@@ -49,7 +49,7 @@ def step(tuning: Tuning, state: State, seen: Measurements, order: Order, tick: T
     target_w = cabinet_bound.clamp(dispatch.split(wanted_w, cabinet_bound))
     power_w = dispatch.ramp(tuning, state, target_w, tick)
 
-    commands = Commands(power_w, mode.TOLD[modes], np.zeros(tuning.layout.cells, bool))
+    commands = Commands(power_w, mode.TOLD[modes, seen.string_contactor + 1], np.zeros(tuning.layout.cells, bool))
     after = State(
         soc=now.soc,
         soc_sd=now.soc_sd,

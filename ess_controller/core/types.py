@@ -118,19 +118,9 @@ class Tuning:
         return self.cell.resistance_by_soh(self.module_soh) * (self.cell.nameplate_ah / self.module_nameplate_ah)
 
     @cached_property
-    def rated_a(self) -> Floats:
-        """[cell] rated current of its string."""
-        return np.full(self.layout.cells, self.limits.rated_a)
-
-    @cached_property
     def charge_by_soh_a(self) -> Floats:
         """[cell] what its module's age lets its string charge."""
         return (self.limits.rated_a * self.limits.charge_by_soh(self.module_soh))[self.layout.cell_module]
-
-    @cached_property
-    def unbounded(self) -> Floats:
-        """[cell] the word of a rule that has nothing against it."""
-        return np.full(self.layout.cells, np.inf)
 
 
 # --- asked for ------------------------------------------------------------------------------------------------------

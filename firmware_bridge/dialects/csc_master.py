@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from firmware_bridge.dialects import csc_layout as csc
-from firmware_bridge.dialects.crc import Whole
+from firmware_bridge.dialects.crc import Whole, Words
 from firmware_bridge.dialects.csc_layout import CellPlaces, CscSeat
 from firmware_bridge.dialects.frame_check import COUNTER_PERIOD, FrameCheck, FrameCounters
 from firmware_bridge.frames import Frames
@@ -22,6 +22,7 @@ _TEMPERATURE_OF = np.append(np.arange(255) - csc.TEMPERATURE_OFFSET_C, np.nan)  
 # byte 3 (i3) in the init rounds and after: nothing x3, voltages, then voltages and temperatures
 _ASK_SMALL = (0x00, 0x00, 0x00, 0x10, 0x50)
 _ASK_LARGE = (0x20, 0x20, 0x20, 0x20, 0x40)  # byte 4 (PHEV): init, measure
+_INIT_ROUNDS = len(_ASK_SMALL) - 1
 _THIRD_ROUND_MARK = 0x04  # byte 6, beside the counter
 _BALANCE_SMALL, _BALANCE_LARGE = 0x08 << 32, 0x0108 << 32  # byte 4; PHEV boards want byte 5 = 1 too
 
@@ -85,6 +86,8 @@ class CscMaster:
         ask[2] |= _THIRD_ROUND_MARK << 48
         self._balance = ask[-1] | np.where(large, _BALANCE_LARGE, _BALANCE_SMALL)
         self._ask: list[Ints] = [words | self._idle_mv for words in ask]  # [round][module]
+        self._no_mask = np.zeros_like(self._idle_mv)
+        self._idle = [self._sealed(self._ask[-1], self._no_mask, counter) for counter in range(COUNTER_PERIOD)]
         self._round = 0
 
     @property
@@ -153,27 +156,25 @@ class CscMaster:
         other cell.
         """
         seconds = min(math.ceil(bleed_s), csc.NO_WORD - 1) if 0.0 < bleed_s < math.inf else 0
-        words = np.zeros(2 * self._modules, np.uint64)
+        counter, step = self._round % COUNTER_PERIOD, min(self._round, _INIT_ROUNDS)
+        self._round += 1
         if seconds and bleed.any():
             masks = self._places.masks(bleed)
-            words[: self._modules] = self._request_words(bleed, masks > 0)
-            words[self._modules :] = masks | (masks > 0) * (seconds << 16)
+            ask = self._ask[step]
+            if step == _INIT_ROUNDS:
+                ask = np.where(masks > 0, self._balance | self._targets_mv(bleed), ask)
+            words = self._sealed(ask, masks | (masks > 0) * (seconds << 16), counter)
+        elif step < _INIT_ROUNDS:
+            words = self._sealed(self._ask[step], self._no_mask, counter)
         else:
-            words[: self._modules] = self._idle_words()
-        words |= np.uint64(self._round % COUNTER_PERIOD << csc.COUNTER_BIT)
-        csc.CHECK.seal(words, self._request_seeds)
-        self._round += 1
+            words = self._idle[counter].copy()
         return Frames.make(self._request_ids, words.view(np.uint8).reshape(-1, 8), bus=self._request_buses)
 
-    def _idle_words(self) -> Ints:
-        """[module] measure, bleed nothing."""
-        return self._ask[min(self._round, len(self._ask) - 1)]
-
-    def _request_words(self, bleed: Bools, balance: Bools) -> Ints:
-        if self._round < len(self._ask) - 1:
-            return self._idle_words()
-        balancing = self._balance | self._targets_mv(bleed)
-        return np.where(balance, balancing, self._ask[-1])
+    def _sealed(self, ask: Ints, mask: Ints, counter: int) -> Words:
+        """[2 modules] requests, then masks, with counter and check byte."""
+        words = (np.concatenate([ask, mask]) | counter << csc.COUNTER_BIT).astype(np.uint64)
+        csc.CHECK.seal(words, self._request_seeds)
+        return words
 
     def _targets_mv(self, bleed: Bools) -> Ints:
         """[module] lowest target at which a board that bleeds by voltage alone touches no cell outside `bleed`."""

@@ -40,8 +40,8 @@ class SboxDevices:
             Cycle(sbox.VALUE_CYCLE_S),
             Cycle(sbox.VALUE_CYCLE_S),
             Cycle(sbox.VALUE_CYCLE_S),
-            Cycle(sbox.FEEDBACK_CYCLE_S),
             Cycle(sbox.INSULATION_CYCLE_S),
+            Cycle(sbox.FEEDBACK_CYCLE_S),
         )
         self._ids = np.array(sbox.SAID_IDS, np.uint32)
         self._buses = buses
@@ -90,8 +90,8 @@ class SboxDevices:
                 _milli_codes(-string_a),  # wire: - discharging
                 _milli_codes(string_v),
                 _milli_codes(string_bus_v),
-                _feedback_codes(contactor, fault),
                 _ohm_codes(insulation_ohm),
+                _feedback_codes(contactor, fault),
             ]
         )
         kind = np.repeat(np.arange(len(due)), [len(counters) for counters in due])

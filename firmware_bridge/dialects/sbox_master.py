@@ -14,11 +14,28 @@ from firmware_bridge.records import Bools, Contactor, Floats, Ints
 
 INSULATION_STALE_S = 2.0  # 20 cycles missed: the resistance is not known any more
 
-_KINDS = len(sbox.SAID_IDS)
+_INSULATION = sbox.SAID_IDS.index(sbox.INSULATION)
+_FEEDBACK = sbox.SAID_IDS.index(sbox.FEEDBACK)  # the last kind; the ones before are values
+_MILLI = (sbox.ZERO_CODE, sbox.RANGE_CODES, 1000.0)
+_DISCHARGING_NEGATIVE = (sbox.ZERO_CODE, sbox.RANGE_CODES, -1000.0)
+_SCALES = (_DISCHARGING_NEGATIVE, _MILLI, _MILLI, (0, sbox.NO_VALUE, 1.0))  # zero code, codes beyond it, codes a unit
 _CONTACTOR_OF = np.full(256, int(Contactor.UNKNOWN))
 _CONTACTOR_OF[: Contactor.CLOSED + 1] = np.arange(Contactor.CLOSED + 1)
 _FAULT_OF = np.append(np.arange(sbox.NO_FAULT_WORD), sbox.FAULT_UNKNOWN)
 _LOW_WORD = np.uint64(0xFFFF_FFFF)
+
+
+def _command_words() -> tuple[Words, Words]:
+    """[counter, state] commands 0x100 and [state] enables 0x300; states UNKNOWN, OPEN, PRECHARGE, CLOSED, any other."""
+    codes = [sbox.OPEN_CODE, sbox.OPEN_CODE, sbox.PRECHARGE_CODE, sbox.CLOSED_CODE, sbox.OPEN_CODE]
+    counters = np.arange(COUNTER_PERIOD) << 4 | sbox.COUNTER_MARK
+    commands = (np.array(codes) | counters[:, None] << 8 | 0xFF << 16).astype(np.uint64).reshape(-1)
+    sbox.COMMAND_CHECK.seal(commands)
+    enables = [sbox.DISABLED if code == sbox.OPEN_CODE else sbox.ENABLED for code in codes]
+    return commands.reshape(COUNTER_PERIOD, -1), np.array(enables, np.uint64) << np.uint64(8) | np.uint64(0xFFFF_00FF)
+
+
+_COMMANDS, _ENABLES = _command_words()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -30,7 +47,7 @@ class SboxPicture:
     string_bus_v: Floats  # inverter side
     contactor: Ints  # Contactor as fed back, UNKNOWN before
     fault: Ints  # BoxFault bits, FAULT_UNKNOWN (-1) before
-    insulation_ohm: Floats  # NaN too when not heard for INSULATION_STALE_S
+    insulation_ohm: Floats  # NaN too when none was valid for INSULATION_STALE_S
     age_s: Floats  # the oldest of current, both voltages and feedback
 
 
@@ -50,15 +67,16 @@ class SboxMaster:
             sbox.SAID_CHECK,
             counter_bit=sbox.SAID_COUNTER_BIT,
         )
-        self._kind_starts = np.arange(_KINDS) * strings
-        # current, battery voltage, bus voltage: one place a channel, one more for what is not available
-        self._value = np.full(3 * strings + 1, np.nan)
-        self._valid_s = np.full(3 * strings + 1, -np.inf)
+        self._feedback_from = _FEEDBACK * strings
+        self._voltages_from = strings
+        per_kind = [np.repeat(column, strings) for column in zip(*_SCALES, strict=True)]
+        self._zero, self._range, self._per_unit = per_kind
+        # one place a channel of values, one more for what is not available
+        self._value = np.full(_FEEDBACK * strings + 1, np.nan)
+        self._valid_s = np.full(_FEEDBACK * strings + 1, -np.inf)
         self._contactor = np.full(strings, int(Contactor.UNKNOWN))
         self._fault = np.full(strings, sbox.FAULT_UNKNOWN)
         self._feedback_s = np.full(strings + 1, -np.inf)
-        self._insulation_ohm = np.full(strings, np.nan)
-        self._insulation_s = np.full(strings, -np.inf)
         self._round = 0
         self._command_ids = np.repeat(np.array(sbox.HEARD_IDS, np.uint32), strings)
         self._command_buses = np.tile(buses, 2)
@@ -83,34 +101,29 @@ class SboxMaster:
         channel, words, stamp_s = heard
         if not len(channel):
             return
-        _, voltage, _, feedback, insulation = channel.searchsorted(self._kind_starts).tolist()
+        feedback = int(channel.searchsorted(self._feedback_from))
         if feedback:
-            self._take_values(channel[:feedback], words[:feedback], stamp_s[:feedback], voltage)
-        if insulation > feedback:
-            self._take_feedback(channel[feedback:insulation] - 3 * self._strings, heard.rows(feedback, insulation))
-        if len(channel) > insulation:
-            ohm = (words[insulation:] & _LOW_WORD).astype(np.float64)
-            string = channel[insulation:] - 4 * self._strings
-            self._insulation_ohm[string] = np.where(ohm == sbox.NO_VALUE, np.nan, ohm)
-            self._insulation_s[string] = stamp_s[insulation:]
+            self._take_values(channel[:feedback], words[:feedback], stamp_s[:feedback])
+        if len(channel) > feedback:
+            self._take_feedback(heard.rows(feedback, len(channel)))
 
-    def _take_values(self, channel: Whole, words: Words, stamp_s: Floats, voltage: int) -> None:
-        """Current (the first `voltage` rows) and voltages, valid samples only."""
-        code = (words & _LOW_WORD).view(np.int64) - sbox.ZERO_CODE
-        place = np.where(np.abs(code) < sbox.RANGE_CODES, channel, 3 * self._strings)
-        self._value[place[voltage:]] = code[voltage:] / 1000.0
+    def _take_values(self, channel: Whole, words: Words, stamp_s: Floats) -> None:
+        """Current, voltages and insulation; valid samples only."""
+        code = (words & _LOW_WORD).view(np.int64) - self._zero.take(channel)
+        place = np.where(np.abs(code) < self._range.take(channel), channel, len(self._value) - 1)
+        value = code / self._per_unit.take(channel)
+        self._value[place] = value  # of samples in one place the newest stays
         self._valid_s[place] = stamp_s
-        if voltage:
-            # a sample is the mean of the interval before it, so the mean of a beat's samples counts its charge;
-            # on the wire discharging is negative
-            spots = 3 * self._strings + 1
-            samples = np.bincount(place[:voltage], minlength=spots)[: self._strings]
-            total = np.bincount(place[:voltage], code[:voltage] / -1000.0, spots)[
-                : self._strings
-            ]  # wire: - discharging
+        currents = int(channel.searchsorted(self._voltages_from))
+        if currents:
+            # a sample is the mean of the interval before it, so the mean of a beat's samples counts its charge
+            place, value = place[:currents], value[:currents]
+            samples = np.bincount(place, minlength=len(self._value))[: self._strings]
+            total = np.bincount(place, value, len(self._value))[: self._strings]
             np.divide(total, samples, out=self._value[: self._strings], where=samples > 0)
 
-    def _take_feedback(self, string: Whole, heard: Heard) -> None:
+    def _take_feedback(self, heard: Heard) -> None:
+        string = heard.channel - _FEEDBACK * self._strings
         state = _CONTACTOR_OF.take(heard.bytes[:, 0])
         self._contactor[string] = state
         self._fault[string] = _FAULT_OF.take(heard.pairs[:, 1])
@@ -118,18 +131,17 @@ class SboxMaster:
 
     def picture(self, now_s: float) -> SboxPicture:
         """Everything as known at `now_s`."""
-        values = self._value[:-1].reshape(3, -1).copy()
-        oldest_s = np.minimum(self._valid_s[:-1].reshape(3, -1).min(axis=0), self._feedback_s[:-1])
-        insulation_ohm = self._insulation_ohm.copy()
-        insulation_ohm[self._insulation_s < now_s - INSULATION_STALE_S] = np.nan
+        values = self._value[:-1].reshape(_FEEDBACK, -1).copy()
+        valid_s = self._valid_s[:-1].reshape(_FEEDBACK, -1)
+        values[_INSULATION, valid_s[_INSULATION] < now_s - INSULATION_STALE_S] = np.nan
         return SboxPicture(
             string_a=values[0],
             string_v=values[1],
             string_bus_v=values[2],
             contactor=self._contactor.copy(),
             fault=self._fault.copy(),
-            insulation_ohm=insulation_ohm,
-            age_s=now_s - oldest_s,
+            insulation_ohm=values[_INSULATION],
+            age_s=now_s - np.minimum(valid_s[:_INSULATION].min(axis=0), self._feedback_s[:-1]),
         )
 
     def command(self, contactor: Ints) -> Frames:
@@ -137,13 +149,8 @@ class SboxMaster:
 
         The box opens by itself when commands stop for WATCHDOG_S.
         """
-        close = contactor == Contactor.CLOSED
-        precharge = contactor == Contactor.PRECHARGE
-        code = np.where(close, sbox.CLOSED_CODE, np.where(precharge, sbox.PRECHARGE_CODE, sbox.OPEN_CODE))
-        counter = self._round % COUNTER_PERIOD << 4 | sbox.COUNTER_MARK
+        state = contactor + 1  # the table begins with UNKNOWN
+        command = _COMMANDS[self._round % COUNTER_PERIOD].take(state, mode="clip")
         self._round += 1
-        command = code.astype(np.uint64) | np.uint64(counter << 8 | 0xFF << 16)
-        sbox.COMMAND_CHECK.seal(command)
-        enable = np.where(close | precharge, sbox.ENABLED, sbox.DISABLED).astype(np.uint64)
-        words = np.concatenate([command, enable << np.uint64(8) | np.uint64(0xFFFF_00FF)])
+        words = np.concatenate([command, _ENABLES.take(state, mode="clip")])
         return Frames.make(self._command_ids, words.view(np.uint8).reshape(-1, 8), 4, bus=self._command_buses)

@@ -213,11 +213,13 @@ class Block:
 
 
 def _fetcher(kind: str) -> Callable[[Words, int], float]:
-    """`decode_number` for one type; the common 16-bit ones without its detours."""
+    """`decode_number` for one type; the common ones without its detours."""
     if kind == "int16":
         return lambda words, at: nan if (w := words[at]) == 0x8000 else float(w - 0x10000 if w > 0x8000 else w)
     if kind in ("uint16", "enum16"):
         return lambda words, at: nan if (w := words[at]) == 0xFFFF else float(w)
+    if kind == "uint32":
+        return lambda words, at: nan if (w := words[at] << 16 | words[at + 1]) == 0xFFFFFFFF else float(w)
     return lambda words, at: decode_number(kind, words, at)
 
 

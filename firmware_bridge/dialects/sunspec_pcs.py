@@ -118,9 +118,7 @@ class PcsMaster:
             self._events.tell("models", "PCS has changed its register map: searched anew")
             self._reading = PcsReading(self._events, self._reading.measured_s)
             self._search(now_s)
-        elif self._set_point is None:
-            return
-        elif tag == "set-point":
+        elif tag == "set-point" and self._set_point:
             self._set_point.hear(words, now_s)
         elif tag in SLOW[RATINGS_S] and words != self._seen.get(tag):
             self._seen[tag], self._asked_s[RATINGS_S] = words, -inf  # asked again in the next beat

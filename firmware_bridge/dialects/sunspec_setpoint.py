@@ -22,6 +22,7 @@ REFUSED_AGAIN_S = 30.0
 STALE_S = 3.0  # a read-back older than this proves nothing
 STILL_S = 3.0  # WSetRvrtRem counts in seconds: unchanged for so long between two loads, it stands still
 TELLS = 2
+LACKS = 3  # a device that starts may show "not implemented" once
 
 READ_BACK = (
     "WSetEna",
@@ -33,6 +34,7 @@ READ_BACK = (
     "WSetRvrtRem",
     "WSet_SF",  # with every read-back: a set-point in the wrong unit would be off by tens
 )
+NEEDED = ("WSetEna", "WSet", "WSetRvrt", "WSetEnaRvrt", "WSetRvrtTms")
 BLOCK = Block(704, READ_BACK, scale=False)
 _OFFSET = {name: load_model(704).points[name].offset for name in READ_BACK}
 
@@ -49,6 +51,7 @@ class SetPoint:
         self._heard_s = self._told_s = self._written_s = self._moved_s = -inf
         self._written: int | None = None  # WSet as last written, in units of the device
         self._tells = 0
+        self._lacking = 0  # read-backs in a row that lack a point we need
         self._counting = False
 
     # --- what it says ---------------------------------------------------------------------------------------------
@@ -60,6 +63,7 @@ class SetPoint:
         self._ena, self._mode, self._raw, self._revert, self._ena_revert, self._revert_s, self._rest_s, scale = numbers
         self._hear_scale(scale)
         self._heard_s = now_s
+        self._lacking = self._lacking + 1 if self._unable else 0
         if self._rest_s != before:
             self._moved_s = now_s
             self._counting = self._rest_s > 0
@@ -116,7 +120,7 @@ class SetPoint:
             return [] if self._right else self._tell_fallback(now_s)
         raw = self._raw_of(wanted_w if self.armed(now_s) else 0.0)
         astray = (self._raw != raw or self._ena != 1) and now_s - self._written_s >= SETTLE_S
-        if raw == self._written and not astray and now_s - self._written_s < REWRITE_S:
+        if raw == self._written and not astray and now_s - self._written_s < min(REWRITE_S, self._revert_s / 3):
             return []
         return self._write_set(raw, now_s, enable=True)
 
@@ -135,8 +139,9 @@ class SetPoint:
 
     def _tell_fallback(self, now_s: float) -> list[Request]:
         """Say the fallback, and again; then refuse."""
-        if self._unable:
-            self._refuse(f"PCS does not implement {self._unable}: no fallback to 0 W")
+        if self._lacking:
+            if self._lacking >= LACKS and not self.refused:
+                self._refuse(f"PCS does not implement {self._unable}: no fallback to 0 W")
             return []
         wait_s = REFUSED_AGAIN_S if self.refused else SETTLE_S
         if self._heard_s <= self._told_s or now_s - self._told_s < wait_s:
@@ -153,14 +158,8 @@ class SetPoint:
     @property
     def _unable(self) -> str:
         """Points without which there is no fallback, and that this device lacks."""
-        needed = {
-            "WSetEna": self._ena,
-            "WSet": self._raw,
-            "WSetRvrt": self._revert,
-            "WSetEnaRvrt": self._ena_revert,
-            "WSetRvrtTms": self._revert_s,
-        }
-        return ", ".join(name for name, value in needed.items() if isnan(value))
+        values = (self._ena, self._raw, self._revert, self._ena_revert, self._revert_s)
+        return ", ".join([name for name, value in zip(NEEDED, values, strict=True) if isnan(value)])
 
     @property
     def _differs(self) -> str:

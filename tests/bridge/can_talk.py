@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field, replace
 
 import numpy as np
+from hypothesis import settings
 
 from firmware_bridge.dialects import csc_layout, sbox_layout
 from firmware_bridge.dialects.csc import CscBoards, CscMaster, CscPicture, CscSeat
@@ -10,6 +11,7 @@ from firmware_bridge.dialects.sbox import SboxDevices, SboxMaster, SboxPicture, 
 from firmware_bridge.frames import Frames
 from firmware_bridge.records import Bools, Contactor, Floats, Ints
 
+unhurried = settings(deadline=None)  # a busy machine is no failure
 ALL_SIZES = tuple(CscSeat(bus, slot, 8 + slot % 9) for bus in (0, 1) for slot in range(16))
 BEAT_S = 0.1
 BOOTED_S = 0.5

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from firmware_bridge.dialects import csc_layout, sbox_layout
 from firmware_bridge.dialects.crc import CheckByte, Crc8
+from tests.bridge.can_talk import unhurried
 
 # requests to modules as published, with their check byte
 CSC_VECTORS = [
@@ -71,6 +72,7 @@ def test_the_crc_of_the_digits_is_the_catalogued_one(crc: Crc8, check: int) -> N
     assert crc.of(digits) == check
 
 
+@unhurried
 @given(
     st.binary(min_size=8, max_size=8),
     st.integers(0, 7),
@@ -90,6 +92,7 @@ def test_the_table_of_pairs_agrees_with_feeding_byte_by_byte(
     assert found == expected ^ data[position]
 
 
+@unhurried
 @given(st.binary(min_size=7, max_size=7), st.integers(0x80, 0x1DF))
 def test_one_wrong_bit_is_always_noticed(data: bytes, can_id: int) -> None:
     frame = words(data)

@@ -8,21 +8,20 @@ from hypothesis.extra import numpy as nps
 
 from firmware_bridge.dialects.csc import ERROR_UNKNOWN, CscMaster, CscSeat, csc_ids
 from firmware_bridge.frames import NO_FRAMES, Frames
-from tests.bridge.can_talk import ALL_SIZES, BOOTED_S, Modules, of_id
+from tests.bridge.can_talk import ALL_SIZES, BOOTED_S, Modules, of_id, unhurried
 
 CELLS = sum(seat.cells for seat in ALL_SIZES)
 MODULES = len(ALL_SIZES)
 
 
+@unhurried
 @given(st.integers(0, 2**32 - 1))
 def test_everything_measured_survives_the_wire(seed: int) -> None:
     rng = np.random.default_rng(seed)
     modules = Modules()
     modules.cell_v = rng.integers(0, 0x3FFF, CELLS) / 1000.0
-    modules.module_c, modules.board_c = (
-        rng.integers(-40, 215, (MODULES, 4)) * 1.0,
-        rng.integers(-40, 215, MODULES) * 1.0,
-    )
+    modules.module_c[:] = rng.integers(-40, 215, (MODULES, 4))
+    modules.board_c[:] = rng.integers(-40, 215, MODULES)
     modules.error = rng.integers(0, 2**32, MODULES)
     modules.bleed, modules.bleed_s = rng.random(CELLS) < 0.3, 60.0
     seen = modules.until(BOOTED_S).picture
@@ -35,6 +34,7 @@ def test_everything_measured_survives_the_wire(seed: int) -> None:
     assert (seen.module_age_s == 0.0).all()
 
 
+@unhurried
 @given(nps.arrays(np.float64, CELLS, elements=st.floats()), nps.arrays(np.float64, MODULES, elements=st.floats()))
 def test_any_number_of_the_world_fits_on_the_wire(cell_v: np.ndarray, board_c: np.ndarray) -> None:
     modules = Modules()

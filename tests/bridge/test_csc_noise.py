@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from firmware_bridge.dialects.csc import ERROR_UNKNOWN, CscBoards, CscMaster, CscPicture, CscSeat
 from firmware_bridge.frames import Frames
 from firmware_bridge.records import CrcMode
-from tests.bridge.can_talk import ALL_SIZES, CSC_IDS, Modules, random_frames
+from tests.bridge.can_talk import ALL_SIZES, CSC_IDS, Modules, random_frames, unhurried
 
 MILLION = 1_000_000
 
@@ -60,6 +60,7 @@ ROW = st.tuples(
 )
 
 
+@unhurried
 @given(st.lists(st.lists(ROW, max_size=12), max_size=4), st.sampled_from(["on", "off", "learn"]), st.floats(0, 1e9))
 def test_any_frames_at_any_time_give_a_plausible_picture(
     batches: list[list[tuple[int, int, bytes, int, float]]], crc: CrcMode, now_s: float
@@ -80,6 +81,7 @@ def test_any_frames_at_any_time_give_a_plausible_picture(
     boards.say(seen.cell_v, seen.module_c, seen.module_board_c, seen.module_error, now_s)
 
 
+@unhurried
 @given(st.integers(0, 2**32 - 1))
 def test_noise_between_good_frames_changes_no_voltage(seed: int) -> None:
     rng = np.random.default_rng(seed)

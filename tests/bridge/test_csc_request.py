@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from firmware_bridge.dialects.csc import CscBoards, CscMaster, CscSeat
 from firmware_bridge.frames import Frames
-from tests.bridge.can_talk import ALL_SIZES, BOOTED_S, Modules, of_id, spoilt
+from tests.bridge.can_talk import ALL_SIZES, BOOTED_S, Modules, of_id, spoilt, unhurried
 
 CELLS = sum(seat.cells for seat in ALL_SIZES)
 SMALL, LARGE = CscSeat(0, 7, 12), CscSeat(0, 0, 16)
@@ -69,6 +69,7 @@ def test_a_board_whose_voltages_are_unknown_is_given_a_target_nobody_is_above() 
     assert of_id(request, 0x080).data[0][:2].tolist() == [0xC7, 0x10]
 
 
+@unhurried
 @given(st.integers(0, 2**32 - 1), st.floats(0.01, 60000.0))
 def test_the_mask_survives_the_wire(seed: int, bleed_s: float) -> None:
     modules = Modules()

@@ -18,12 +18,13 @@ from firmware_bridge.dialects.sbox import (
 )
 from firmware_bridge.frames import Frames
 from firmware_bridge.records import Contactor
-from tests.bridge.can_talk import Boxes, of_id, spoilt
+from tests.bridge.can_talk import Boxes, of_id, spoilt, unhurried
 
 AMPERES = st.floats(-8000.0, 8000.0)
 VOLTS = st.floats(-10.0, 1500.0)
 
 
+@unhurried
 @given(AMPERES, VOLTS, VOLTS, st.sampled_from([0, 1, 2]), st.integers(0, 0xFFFE), st.floats(0, 4.2e9))
 def test_everything_measured_survives_the_wire(
     string_a: float, string_v: float, bus_v: float, contactor: int, fault: int, insulation_ohm: float
@@ -43,6 +44,7 @@ def test_everything_measured_survives_the_wire(
     assert (seen.age_s == 0.0).all()
 
 
+@unhurried
 @given(st.floats(), st.floats(), st.floats(), st.floats(min_value=0.0))
 def test_any_number_of_the_world_fits_on_the_wire(a: float, v: float, bus_v: float, ohm: float) -> None:
     boxes = Boxes((SboxSeat(0),))

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from firmware_bridge.dialects.sbox import SboxDevices, SboxMaster, SboxPicture, SboxSeat
 from firmware_bridge.frames import Frames
 from firmware_bridge.records import Contactor, CrcMode
-from tests.bridge.can_talk import SBOX_TALK, random_frames
+from tests.bridge.can_talk import SBOX_TALK, random_frames, unhurried
 
 MILLION = 1_000_000
 
@@ -58,6 +58,7 @@ ROW = st.tuples(
 )
 
 
+@unhurried
 @given(st.lists(st.lists(ROW, max_size=12), max_size=4), st.sampled_from(["on", "off", "learn"]), st.floats(0, 1e9))
 def test_any_frames_at_any_time_give_a_plausible_picture(
     batches: list[list[tuple[int, int, bytes, int, float]]], crc: CrcMode, now_s: float
@@ -80,6 +81,7 @@ def test_any_frames_at_any_time_give_a_plausible_picture(
     master.command(seen.contactor)
 
 
+@unhurried
 @given(st.lists(st.integers(-100, 100), max_size=3))
 def test_any_command_number_but_precharge_and_closed_opens(commands: list[int]) -> None:
     seats = [SboxSeat(bus) for bus in range(len(commands))]

@@ -186,6 +186,14 @@ def test_a_block_larger_than_one_modbus_read_is_our_own_mistake() -> None:
         Block(701, ("St", "MnAlrmInfo"), header=True)
 
 
+def test_a_scale_factor_may_stand_in_the_model_itself() -> None:
+    bank = SunSpecBank([load_model(305)])
+    bank.put(305, {"Lat": 31.2304})
+    assert bank.get(305, "Lat") == 31.2304
+    with pytest.raises(ValueError, match="Lat"):
+        Block(305, ("Lat",))
+
+
 def test_the_same_thing_is_told_once_and_again_after_something_else() -> None:
     events = Events()
     for text in ("a", "a", "b", "a", "", "a"):

@@ -97,7 +97,7 @@ class Console:
     def __init__(self, world: World, speed: float = 1.0) -> None:
         self.world, self.speed = world, speed
         self.t_s = self.wire_s = 0.0
-        number = {bus: index for index, bus in enumerate(world.can_buses)}
+        number = {bus: index for index, bus in enumerate(world.plant.can_buses)}
         spec = world.plant
         self._modules = CscMaster([CscSeat(number[m.bus], m.slot, m.cells) for m in spec.modules])
         self._boxes = SboxMaster([SboxSeat(number[s.box_bus]) for s in spec.strings])
@@ -158,3 +158,13 @@ class Console:
             world.hear(bus, frames[frames.bus == number], self.wire_s)
         for master, wire in self._pcs:
             wire.ask(master.ask(want.set_w, want.run, self.wire_s))
+
+
+def console(site: PlantSpec | None = None, speed: float = 1.0, **tables: dict[str, object]) -> Console:
+    """A console on a new world of the bench site, with some keys replaced."""
+    return Console(World(site or plant(), scenario(**tables), NOON), speed)
+
+
+def running(set_w: float) -> Want:
+    """Contactors closed, inverter running at a set-point."""
+    return Want(Contactor.CLOSED, set_w, True)

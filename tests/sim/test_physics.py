@@ -33,9 +33,9 @@ def started() -> Now:
 
 
 @pytest.mark.parametrize("set_w", [40000.0, -40000.0])
-def test_twenty_minutes_come_out_the_same_in_steps_of_a_tenth_a_second_and_six(set_w: float) -> None:
+def test_ten_minutes_come_out_the_same_in_steps_of_a_tenth_a_second_and_six(set_w: float) -> None:
     begin, told = started(), orders(Contactor.CLOSED, set_w)
-    (fine, fine_j), (second, _), (coarse, coarse_j) = (run(begin, told, 1200.0, dt_s) for dt_s in (0.1, 1.0, 6.0))
+    (fine, fine_j), (second, _), (coarse, coarse_j) = (run(begin, told, 600.0, dt_s) for dt_s in (0.1, 1.0, 6.0))
     assert second.cell_v == pytest.approx(fine.cell_v, abs=2e-5)
     assert coarse.cell_v == pytest.approx(fine.cell_v, abs=5e-4)
     assert coarse.cells.soc == pytest.approx(fine.cells.soc, abs=2e-5)
@@ -52,16 +52,16 @@ def test_the_grid_gives_what_load_sun_and_battery_leave_over() -> None:
     assert now.grid_w == pytest.approx(12000.0 - 3000.0 + 5000.0)
 
 
-def test_the_weaker_string_of_a_cabinet_heats_no_more_than_its_share() -> None:
-    now, totals = run(started(), orders(Contactor.CLOSED, 50000.0), 1800.0, 1.0)
-    assert now.warmth.cell_c.max() < 45
+def test_half_an_hour_at_full_power_warms_the_cells_and_no_string_loses_the_bus() -> None:
+    now, totals = run(started(), orders(Contactor.CLOSED, 50000.0), 1800.0, 6.0)
+    assert 23 < now.warmth.cell_c.max() < 45
     assert totals.cell_heat_j > 0
     assert now.string_v == pytest.approx(now.bus_v[0], abs=1.0)
 
 
 def test_the_round_trip_of_a_used_string_is_between_85_and_95_percent() -> None:
     begin = started()
-    down, out = run(begin, orders(Contactor.CLOSED, 20000.0, BLEED & False), 3600.0, 1.0)
+    down, out = run(begin, orders(Contactor.CLOSED, 20000.0, BLEED & False), 3600.0, 6.0)
     back, come = down, Totals()
     while back.cells.soc.mean() < begin.cells.soc.mean():
         back, part = run(back, orders(Contactor.CLOSED, -20000.0, BLEED & False), 10.0, 1.0)

@@ -4,7 +4,7 @@ import tomllib
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ess_controller.places import line_of, locate, spell
@@ -132,6 +132,7 @@ def test_keys_are_spelled_as_an_operator_reads_them() -> None:
     assert spell(("buses", 'a."b"')) == 'buses."a.\\"b\\""'
 
 
+@settings(deadline=None)
 @given(TABLES)
 def test_the_line_of_each_value_survives_writing(table: dict[str, Any]) -> None:
     text, places = written(table)

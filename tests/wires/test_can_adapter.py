@@ -53,15 +53,13 @@ def test_an_error_frame_is_counted_and_never_handed_on() -> None:
     close(wire)
 
 
-@pytest.mark.parametrize(
-    ("url", "complaint"), [("slcan:/dev/no-such-adapter", "no-such-adapter"), ("virtual:x?nonsense=1", "nonsense")]
-)
-def test_an_adapter_that_is_absent_is_down_with_its_reason_and_not_an_error(url: str, complaint: str) -> None:
+@pytest.mark.parametrize("url", ["slcan:/dev/no-such-adapter", "pcan:NOSUCHBUS?bitrate=500000", "kvaser:x"])
+def test_an_adapter_that_is_absent_is_down_with_its_reason_and_not_an_error(url: str) -> None:
     wire = open_can(url, Path(), HandClock())
     wait_until(lambda: wire.health.trouble)
     wire.send(some_frames(2))
     assert not wire.health.up
-    assert complaint in wire.health.trouble or "serial" in wire.health.trouble
+    assert wire.health.trouble.startswith(url.partition("?")[0])
     assert wire.health.dropped == 2
     assert len(wire.drain()) == 0
     close(wire)

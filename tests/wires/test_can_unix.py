@@ -54,11 +54,7 @@ def bus(tmp_path: Path) -> Iterator[Bus]:
 
 
 def same(heard: Frames, said: Frames) -> bool:
-    return (
-        heard.id.tolist() == said.id.tolist()
-        and heard.length.tolist() == said.length.tolist()
-        and heard.data.tolist() == said.data.tolist()
-    )
+    return heard.pack() == said.pack()
 
 
 def test_frames_cross_the_bus_both_ways_whole_and_in_order(bus: Bus) -> None:

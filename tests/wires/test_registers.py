@@ -7,6 +7,7 @@ import struct
 import subprocess
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 
 import pytest
 
@@ -221,6 +222,7 @@ class Peer:
     def __init__(self, reply: Callable[[bytes], bytes]) -> None:
         self._reply = reply
         self._listener = socket.create_server(("127.0.0.1", 0))
+        self._master: socket.socket | None = None
         self.port = self._listener.getsockname()[1]
         self._thread = threading.Thread(target=self._serve, daemon=True)
         self._thread.start()
@@ -231,6 +233,7 @@ class Peer:
                 master, _ = self._listener.accept()
             except OSError:
                 return
+            self._master = master
             with master:
                 try:
                     while request := master.recv(300):
@@ -241,14 +244,18 @@ class Peer:
     def close(self) -> None:
         self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
-        self._thread.join()
+        while self._thread.is_alive():
+            if self._master is not None:
+                with suppress(OSError):
+                    self._master.shutdown(socket.SHUT_RDWR)
+            self._thread.join(0.05)
 
 
 def frame(transaction: int, unit: int, pdu: bytes, protocol: int = 0) -> bytes:
     return struct.pack(">HHHB", transaction, protocol, len(pdu) + 1, unit) + pdu
 
 
-WRONG = {
+WRONG: dict[str, Callable[[int], bytes]] = {
     "unit 9 answered": lambda tid: frame(tid, 9, b"\x03\x02\x00\x07"),
     "an answer to another request": lambda tid: frame(tid ^ 0x5555, 1, b"\x03\x02\x00\x07"),
     "an answer to another request ": lambda _: frame(0, 1, b"\x03\x02\x00\x07"),

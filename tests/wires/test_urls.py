@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -55,7 +56,7 @@ def test_a_good_url_names_its_kind(url: str, kind: str) -> None:
     ],
 )
 def test_a_bad_url_is_refused_in_one_sentence_that_names_it(url: str, complaint: str) -> None:
-    with pytest.raises(ValueError, match="expected|is outside|is no") as refusal:
+    with pytest.raises(ValueError, match=r"expected|is outside|is no") as refusal:
         check_url(url)
     assert repr(url) in str(refusal.value)
     assert complaint in str(refusal.value)
@@ -64,10 +65,8 @@ def test_a_bad_url_is_refused_in_one_sentence_that_names_it(url: str, complaint:
 
 @given(st.text(max_size=40) | st.text(max_size=20).map("tcp://".__add__) | st.text(max_size=20).map("unix:".__add__))
 def test_any_text_is_a_url_or_refused(text: str) -> None:
-    try:
+    with suppress(ValueError):
         assert check_url(text) in ("can", "registers")
-    except ValueError as refusal:
-        assert str(refusal)
 
 
 def test_a_device_url_is_taken_apart() -> None:
