@@ -83,8 +83,8 @@ def _string(beat: Beat, number: int, layout: Layout) -> dict[str, Any]:
     cells = (layout.first_cell_of_string, layout.cell_string)
     modules = (layout.first_module, layout.module_string)
     (low_v, low_at), (high_v, high_at) = lowest(seen.cell_v, *cells), highest(seen.cell_v, *cells)
-    cold_c = lowest(np.fmin.reduce(seen.module_c, axis=1), *modules)[0]
-    hot_c, hot_at = highest(np.fmax.reduce(seen.module_c, axis=1), *modules)
+    cold_c = lowest(seen.module_cold_c, *modules)[0]
+    hot_c, hot_at = highest(seen.module_hot_c, *modules)
     mine = layout.cell_string == number
     soc = now.soc[mine]
     silent = np.isnan(seen.cell_v[mine]).sum()

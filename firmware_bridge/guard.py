@@ -84,7 +84,7 @@ def guard(envelope: Envelope, layout: Layout, seen: Measurements, commands: Comm
 
 def _conditions(envelope: Envelope, layout: Layout, seen: Measurements) -> Bools:
     """[condition, string] what holds in any cell, module or box of each string."""
-    cold_c, hot_c = np.fmin.reduce(seen.module_c, axis=1), np.fmax.reduce(seen.module_c, axis=1)
+    cold_c, hot_c = seen.module_cold_c, seen.module_hot_c
     of_modules = np.array(
         (
             np.isnan(hot_c),
@@ -104,7 +104,7 @@ def _conditions(envelope: Envelope, layout: Layout, seen: Measurements) -> Bools
     )
     holds = np.empty((len(_NO_CHARGE), layout.strings), bool)
     holds[:-1] = np.logical_or.reduceat(of_cells, layout.first_cell_of_string, axis=1)
-    holds[0] |= np.isnan(seen.string_a + seen.string_v)
+    holds[0] |= ~seen.box_heard
     holds[-1] = np.abs(seen.string_a) > envelope.string_a_max
     return holds
 

@@ -160,6 +160,9 @@ class Plant:
             self._registers[-1].ask(self._meter.ask(tick.wire_s))
 
     def _send(self, frames: Frames) -> None:
+        if len(self._can) == 1 or (frames.bus == frames.bus[0]).all():
+            self._can[frames.bus[0]].send(frames)
+            return
         for number, wire in enumerate(self._can):
             mine = frames.bus == number
             if mine.any():

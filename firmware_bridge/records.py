@@ -199,7 +199,7 @@ def _starts(counts: Sequence[int]) -> Ints:
 # --- one picture in, one set of commands out -----------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class Measurements:
     """One consistent picture of the whole site, taken at one tick."""
 
@@ -227,6 +227,23 @@ class Measurements:
     pcs_age_s: Floats  # [cabinet]
     grid_w: float  # + importing
     grid_age_s: float  # since the meter said something new
+
+    @cached_property
+    def module_cold_c(self) -> Floats:
+        """[module] its coldest sensor; NaN where none is heard."""
+        coldest: Floats = np.fmin.reduce(self.module_c, axis=1)
+        return coldest
+
+    @cached_property
+    def module_hot_c(self) -> Floats:
+        """[module] its hottest sensor; NaN where none is heard."""
+        hottest: Floats = np.fmax.reduce(self.module_c, axis=1)
+        return hottest
+
+    @cached_property
+    def box_heard(self) -> Bools:
+        """[string] whether current and both voltages are known."""
+        return ~np.isnan(self.string_a + self.string_v + self.string_bus_v)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -34,14 +34,15 @@ class Bench:
         self.world = World(site.plant, scenario, start, seed=seed)
         pairs = {name: MemoryCan.pair(self.clock) for name in self.world.can_buses}
         self._ends = {name: world_end for name, (_, world_end) in pairs.items()}
-        registers: dict[str, RegisterWire] = {
+        self.can = {name: daemon_end for name, (daemon_end, _) in pairs.items()}
+        self.registers: dict[str, RegisterWire] = {
             name: MemoryRegisters(bank, self.clock) for name, bank in self.world.banks.items()
         }
         self.plant = Plant(
             site.plant,
             Freshness(site.can_stale_s, site.register_stale_s),
-            {name: daemon_end for name, (daemon_end, _) in pairs.items()},
-            registers,
+            self.can,
+            self.registers,
         )
 
     @property

@@ -4,6 +4,7 @@ import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from math import nan
 from pathlib import Path
 from random import Random
@@ -24,7 +25,8 @@ from sim.campaign_score import (
     RECOVER_WITHIN_S,
     SMALL_SHARE,
     Outcome,
-    journal_points,
+    journal_stamps,
+    points_of,
 )
 from sim.faults import DAEMON_KILLED, FAULTS
 from sim.premises import surroundings
@@ -125,12 +127,10 @@ class Stage:
 
     def live(self, script: Iterator[Tick], tees: Sequence[Tee] = ()) -> None:
         """A daemon starts and lives through `script`; it remembers nothing of those before it."""
-        wires, site = self.bench.plant.wires(), self.site
-        for wire in wires.values():
+        bench, site = self.bench, self.site
+        for wire in bench.plant.wires().values():
             wire.drain()  # what came before it was there, nobody heard
-        can = {name: wires[name] for name in site.plant.can_buses}
-        registers = {name: wires[name] for name in site.plant.register_buses}
-        plant = Plant(site.plant, Freshness(site.can_stale_s, site.register_stale_s), can, registers)
+        plant = Plant(site.plant, Freshness(site.can_stale_s, site.register_stale_s), bench.can, bench.registers)
         self.beat = None
         run(site.tuning, plant, Life(script), lambda _: self.order, (self._keep, self.totals, *tees))
         self.beat = None
@@ -151,7 +151,7 @@ class Stage:
         times = [one.wire_s - self.site.period_s for one in self.looks if one.told and one.wire_s > since_s]
         return max(times[0] - since_s, 0.0) if times else nan
 
-    def safe_after(self, since_s: float, cabinets: set[int], strings: set[int], until_s: float) -> float:
+    def safe_after(self, since_s: float, cabinets: tuple[int, ...], strings: tuple[int, ...], until_s: float) -> float:
         """From `since_s` until the cabinets truly moved no power any more, up to `until_s`; NaN when they still did.
 
         Once all the `strings` concerned lie open, what others in the cabinet do is no matter.
@@ -162,7 +162,7 @@ class Stage:
             return 0.0
         return nan if moving[-1] == looks[-1].wire_s else moving[-1] - since_s + self.site.period_s
 
-    def open_after(self, since_s: float, strings: set[int], until_s: float) -> float:
+    def open_after(self, since_s: float, strings: tuple[int, ...], until_s: float) -> float:
         """From `since_s` until all `strings` truly lay open; NaN when they did not before `until_s`."""
         times = [one.wire_s for one in self.looks if since_s < one.wire_s <= until_s and _all_open(one, strings)]
         return times[0] - since_s if times else nan
@@ -172,7 +172,7 @@ class Stage:
         looks = [one for one in self.looks if since_s <= one.wire_s <= until_s]
         return all((one.contactor == Contactor.CLOSED).all() for one in looks)
 
-    def _moves(self, look: Look, cabinets: set[int]) -> bool:
+    def _moves(self, look: Look, cabinets: tuple[int, ...]) -> bool:
         return bool((np.abs(look.pcs_w[list(cabinets)]) >= self._small_w).any())
 
 
@@ -188,7 +188,7 @@ def tells_trouble(decision: Decision) -> bool:
     return bool(decision.active.any() or ((bound.charge == 0.0) & (bound.discharge == 0.0)).any())
 
 
-def _all_open(look: Look, strings: set[int]) -> bool:
+def _all_open(look: Look, strings: tuple[int, ...]) -> bool:
     return bool(strings) and bool((look.contactor[list(strings)] == Contactor.OPEN).all())
 
 
@@ -202,7 +202,7 @@ def busy_time(scenario: Scenario, seed: int, dice: Random, span_s: float = SCENE
         moments = (start + timedelta(seconds=span_s * share / 20) for share in range(21))
         around = (surroundings(scenario.premises, seed, moment) for moment in moments)
         net_w = [one.load_w - one.pv_w for one in around]
-        if BUSY_W < min(net_w) and max(net_w) < MOST_W or max(net_w) < -BUSY_W:
+        if (min(net_w) > BUSY_W and max(net_w) < MOST_W) or max(net_w) < -BUSY_W:
             return start
 
 
@@ -216,16 +216,17 @@ def strike(site: Site, scenario: Scenario, fault: str, dice: Random, beat_s: flo
         journal = Journal(Path(folder), site.plant, JOURNAL_BYTES)
         how = f"{fault} (world {seed}, {start.isoformat()})"
         try:
-            outcome = _kill(stage, dice, how, journal) if fault == DAEMON_KILLED else _break(stage, fault, dice, how, journal)
+            run_ = _kill if fault == DAEMON_KILLED else partial(_break, name=fault)
+            outcome = run_(stage, dice=dice, how=how, journal=journal)
         finally:
             journal.close()
-        outcome.points = journal_points(Path(folder), stage.totals.beats, site.period_s)
+        outcome.points = points_of(journal_stamps(Path(folder)), stage.totals.beats)
     outcome.guard_trips = stage.totals.guard_trips
     outcome.harm(verdict(stage.world, site.tuning.envelope))
     return outcome
 
 
-def _break(stage: Stage, name: str, dice: Random, how: str, journal: Journal) -> Outcome:
+def _break(stage: Stage, dice: Random, how: str, journal: Journal, name: str) -> Outcome:
     """A fault of the world, with the daemon alive all the time."""
     fault, plant, broken = FAULTS[name], stage.site.plant, stage.world.faults
     target = dice.randrange(fault.targets(plant))
@@ -275,13 +276,15 @@ def _kill(stage: Stage, dice: Random, how: str, journal: Journal) -> Outcome:
     soon = dice.random() < 0.5
     outcome = Outcome(DAEMON_KILLED, "bench", f"{how}, {phase}, restarted {'soon' if soon else 'late'}")
     stage.live(_until_killed(stage, phase, dice), (journal,))
-    struck_s, was_closed = stage.wire_s, stage.closed
+    struck_s, was_closed, was_at_power = stage.wire_s, stage.closed, stage.at_power
     if soon:
         stage.dead(stage.for_s(dice.uniform(*SOON_S)))
     else:
         stage.dead(stage.for_s(dice.uniform(*LATE_S)))
-        outcome.safe_s = stage.safe_after(struck_s, set(range(stage.site.plant.layout.cabinets)), set(), stage.wire_s)
-        outcome.demand("0 W", outcome.safe_s, DEMANDS[DAEMON_KILLED].safe_s)
+        if was_at_power:
+            every = tuple(range(stage.site.plant.layout.cabinets))
+            outcome.safe_s = stage.safe_after(struck_s, every, (), stage.wire_s)
+            outcome.demand("0 W", outcome.safe_s, DEMANDS[DAEMON_KILLED].safe_s)
     restarted_s = stage.wire_s
     stage.order = Order()
     marks: list[float] = []

@@ -9,9 +9,12 @@ from typing import Any
 import numpy as np
 
 from ess_controller.journal import read
+from firmware_bridge.records import Floats
+from sim.faults import DAEMON_KILLED
 
 SMALL_SHARE = 0.02  # of its rating: an inverter below that moves no power worth the name
 RECOVER_WITHIN_S = 30.0  # from lifting to power: precharge, inverter start and searching a Modbus device anew included
+INRUSH_A = 200.0  # 5 V over the least resistance of a string is 100 A: closed without precharge it is thousands
 FIRST_WITHIN_S = 10.0  # from a restart to the first command given with all data fresh
 
 
@@ -23,13 +26,16 @@ class Demand:
     open_s: float = inf  # contactors of the strings concerned open; inf: they stay closed
 
 
+WORLD_KILLED = "world killed"
+"""All devices fall silent at once and come back as after a power cut: contactors open, registers forgotten."""
+
 DEMANDS = {
     "bus silent": Demand(5.0, 16.0),  # told to open after 10 s; a box that hears nothing opens by its own 15 s watchdog
     "module silent": Demand(5.0, 12.0),
     "PCS dead": Demand(15.0),  # its own reversion timer: 12 s after the last word, then its ramp
     "meter frozen": Demand(5.0),
-    "daemon killed": Demand(15.0),
-    "world killed": Demand(5.0),
+    DAEMON_KILLED: Demand(15.0),
+    WORLD_KILLED: Demand(5.0, 12.0),  # counted by what is asked
 }
 
 
@@ -78,14 +84,20 @@ class Outcome:
         self.cells_outside = verdict["cells_outside_limits"]
         if self.opened_under_load:
             self.troubles.append(f"{self.how}: contactors opened under load {self.opened_under_load} times")
+        if verdict["inrush_a_max"] > INRUSH_A:
+            self.troubles.append(f"{self.how}: {verdict['inrush_a_max']:.0f} A flowed when contactors closed")
         if self.cells_outside:
             self.troubles.append(f"{self.how}: {self.cells_outside} cells left the envelope")
 
 
-def journal_points(folder: Path, expected: int, period_s: float) -> Points:
-    """What the journal files of a folder hold, in beats; one twice when two lie within half a period of each other."""
-    stamps_s = np.sort([entry.tick.wire_s for file in sorted(folder.glob("*.journal")) for entry in read(file)])
-    return Points(expected, len(stamps_s), int((np.diff(stamps_s) < period_s / 2).sum()))
+def journal_stamps(folder: Path) -> Floats:
+    """When the beats in the journal files of a folder were, wire time in order."""
+    return np.sort([entry.tick.wire_s for file in sorted(folder.glob("*.journal")) for entry in read(file)])
+
+
+def points_of(stamps_s: Floats, expected: int) -> Points:
+    """Stored beats, and how many of them are there twice."""
+    return Points(expected, len(stamps_s), int((np.diff(stamps_s) == 0.0).sum()))
 
 
 def rows(outcomes: Sequence[Outcome]) -> list[dict[str, Any]]:

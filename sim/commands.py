@@ -69,6 +69,9 @@ def hil(
     start: Start = None,
     seed: Seed = None,
     fault_file: FaultFile = None,
+    truth: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Add what is truly so to FILE, ten JSON lines a second.")
+    ] = None,
     quiet: Quiet = False,
 ) -> None:
     """Be the site's devices in real time on its buses, for a daemon beside it or hardware on the bench."""
@@ -80,7 +83,7 @@ def hil(
     from sim.verdict import verdict
 
     schedule = load_schedule(fault_file, loaded.plant) if fault_file else Schedule()
-    world = serve(loaded, scenario, schedule, home, speed, plant_time(start), seed)
+    world = serve(loaded, scenario, schedule, home, speed, plant_time(start), seed, truth)
     harm = {"schema_version": 1, **verdict(world, loaded.tuning.envelope)}
     (folder(loaded.name, home) / "world.json").write_text(json.dumps(harm, indent=2) + "\n")
 

@@ -6,7 +6,7 @@ import socket
 import subprocess
 import sys
 import tempfile
-from contextlib import ExitStack
+from contextlib import ExitStack, nullcontext
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -40,7 +40,7 @@ def run_demo(wanted: Demo) -> dict[str, Any]:
     """Bring both up, wait, take both down in order. Returns the daemon's summary with the world's own count of harm."""
     with tempfile.TemporaryDirectory(prefix="ess-demo-") as folder, ExitStack() as processes:
         home = Path(folder)
-        common = [str(wanted.site), "--home", folder, "--speed", str(wanted.speed), *_buses(wanted.site)]
+        common = [str(wanted.site), "--home", folder, "--speed", str(wanted.speed), *own_buses(wanted.site)]
         if wanted.start is not None:
             common += ["--start", wanted.start.isoformat()]
         world = ["hil", *common, "--quiet"]
@@ -58,34 +58,49 @@ def run_demo(wanted: Demo) -> dict[str, Any]:
 
 
 class Child:
-    """An `ess` command as a process beside this one; its talk goes to our stderr."""
+    """An `ess` command as a process beside this one; its talk goes to our stderr, or is added to a file."""
 
-    def __init__(self, arguments: list[str]) -> None:
+    def __init__(self, arguments: list[str], talk: Path | None = None) -> None:
         self.name = arguments[0]
-        self._process = subprocess.Popen([sys.executable, "-m", "ess_controller", *arguments], stdin=subprocess.DEVNULL)
+        command = [sys.executable, "-m", "ess_controller", *arguments]
+        with talk.open("ab") if talk is not None else nullcontext() as stderr:
+            self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stderr=stderr)
 
     def __enter__(self) -> "Child":
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self._process.poll() is None:
-            self._process.kill()
-        self._process.wait()
+        self.kill()
+
+    @property
+    def pid(self) -> int:
+        """Its process id."""
+        return self._process.pid
 
     @property
     def ended(self) -> int | None:
         """Its exit status, once it has one."""
         return self._process.poll()
 
+    def kill(self) -> None:
+        """End it at once: it cannot say a word any more."""
+        if self._process.poll() is None:
+            self._process.kill()
+        self._process.wait()
+
+    def ask_to_end(self) -> None:
+        """SIGTERM."""
+        self._process.send_signal(signal.SIGTERM)
+
     def stop(self) -> None:
         """Ask it to end, and wait until it has."""
-        self._process.send_signal(signal.SIGTERM)
+        self.ask_to_end()
         if self._process.wait(DOWN_WITHIN_S) != 0:
             raise BadInputError(f"ess {self.name} ended with status {self._process.returncode}")
 
 
-def _buses(site: Path) -> list[str]:
-    """Every bus of the site on sockets of the demo's own folder and on free ports, whatever the site file says."""
+def own_buses(site: Path) -> list[str]:
+    """Options that put every bus on sockets of the home folder and on free ports, whatever the site file says."""
     plant = load(site, {}).plant
     moved = {name: f"unix:{number}.can" for number, name in enumerate(plant.can_buses)}
     for name, port in zip(plant.register_buses, _free_ports(len(plant.register_buses)), strict=True):

@@ -22,33 +22,33 @@ class Fault:
     targets: Callable[[PlantSpec], int]  # how many there are to choose from
     set: Callable[[Faults, PlantSpec, int], None]
     lift: Callable[[Faults, PlantSpec, int], None]
-    cabinets: Callable[[PlantSpec, int], set[int]]  # whose power has to go to 0 W
-    strings: Callable[[PlantSpec, int], set[int]]  # whose contactors have to open
+    cabinets: Callable[[PlantSpec, int], tuple[int, ...]]  # whose power has to go to 0 W
+    strings: Callable[[PlantSpec, int], tuple[int, ...]]  # whose contactors have to open
 
 
 def _one(_: PlantSpec) -> int:
     return 1
 
 
-def _none(_: PlantSpec, __: int) -> set[int]:
-    return set()
+def _none(_: PlantSpec, __: int) -> tuple[int, ...]:
+    return ()
 
 
-def _strings_on_bus(plant: PlantSpec, target: int) -> set[int]:
+def _strings_on_bus(plant: PlantSpec, target: int) -> tuple[int, ...]:
     bus, strings = plant.can_buses[target], enumerate(plant.strings)
-    return {number for number, one in strings if bus in (one.box_bus, *(module.bus for module in one.modules))}
+    return tuple(number for number, one in strings if bus in (one.box_bus, *(module.bus for module in one.modules)))
 
 
-def _cabinets_on_bus(plant: PlantSpec, target: int) -> set[int]:
-    return {int(plant.layout.string_cabinet[string]) for string in _strings_on_bus(plant, target)}
+def _cabinets_on_bus(plant: PlantSpec, target: int) -> tuple[int, ...]:
+    return tuple({int(plant.layout.string_cabinet[string]): None for string in _strings_on_bus(plant, target)})
 
 
-def _string_of_module(plant: PlantSpec, target: int) -> set[int]:
-    return {int(plant.layout.module_string[target])}
+def _string_of_module(plant: PlantSpec, target: int) -> tuple[int, ...]:
+    return (int(plant.layout.module_string[target]),)
 
 
-def _cabinet_of_module(plant: PlantSpec, target: int) -> set[int]:
-    return {int(plant.layout.string_cabinet[plant.layout.module_string[target]])}
+def _cabinet_of_module(plant: PlantSpec, target: int) -> tuple[int, ...]:
+    return (int(plant.layout.string_cabinet[plant.layout.module_string[target]]),)
 
 
 FAULTS = {
@@ -73,7 +73,7 @@ FAULTS = {
         lambda plant: len(plant.cabinets),
         lambda broken, _, target: broken.silent_pcs.add(target),
         lambda broken, _, target: broken.silent_pcs.discard(target),
-        lambda _, target: {target},
+        lambda _, target: (target,),
         _none,
     ),
     "meter frozen": Fault(
@@ -81,7 +81,7 @@ FAULTS = {
         _one,
         lambda broken, _, __: setattr(broken, "frozen_meter", True),
         lambda broken, _, __: setattr(broken, "frozen_meter", False),
-        lambda plant, _: set(range(plant.layout.cabinets)),
+        lambda plant, _: tuple(range(plant.layout.cabinets)),
         _none,
     ),
 }
@@ -110,6 +110,11 @@ class Schedule:
 
     rows: tuple[_Row, ...] = ()
     _on: set[int] = field(default_factory=set)
+
+    @property
+    def on(self) -> list[str]:
+        """Names of the faults that are set now, in the order of the schedule."""
+        return [self.rows[number].name for number in sorted(self._on)]
 
     def due(self, world: World, t_s: float) -> Iterator[str]:
         """Set and lift what is due at `t_s`; tells each change in a line."""

@@ -3,6 +3,7 @@
 import json
 import logging
 import signal
+from contextlib import ExitStack
 from datetime import datetime
 from pathlib import Path
 from types import FrameType
@@ -42,21 +43,23 @@ class TruthFile:
 
     def tell(self, world: World, faults: list[str], tick: Tick) -> None:
         """Add a line when one is due."""
-        now = world.now
-        marks = now.contactor.tolist(), faults
+        marks = world.now.contactor.tolist(), faults
         if tick.wire_s < self._due_s and marks == self._before:
             return
         self._due_s, self._before = tick.wire_s + TRUTH_S - CYCLE_S / 2, marks
+        truth = world.truth
         line = {
             "wire_s": round(tick.wire_s, 4),
             "utc": tick.utc.isoformat(timespec="milliseconds"),
-            "pcs_w": now.pcs_w.round(1).tolist(),
-            "string_a": now.string_a.round(2).tolist(),
+            "pcs_w": truth.pcs_w.round(1).tolist(),
+            "string_a": truth.string_a.round(2).tolist(),
             "contactor": marks[0],
-            "grid_w": round(now.grid_w, 1),
-            "cell_v_min": round(float(now.cell_v.min()), 4),
-            "cell_v_max": round(float(now.cell_v.max()), 4),
-            "opened_under_load": world.opened_under_load,
+            "grid_w": round(truth.grid_w, 1),
+            "cell_v_min": round(float(truth.cell_v_min.min()), 4),
+            "cell_v_max": round(float(truth.cell_v_max.max()), 4),
+            "cell_c_max": round(float(truth.cell_c_max.max()), 2),
+            "inrush_a": round(float(truth.inrush_a.max()), 2),
+            "opened_under_load": int(truth.opened_under_load.sum()),
             "faults": faults,
         }
         self._file.write(json.dumps(line) + "\n")
@@ -74,11 +77,15 @@ def serve(
     speed: float = 1.0,
     start: datetime | None = None,
     seed: int | None = None,
+    truth: Path | None = None,
 ) -> World:
     """Be the site's devices until SIGTERM or SIGINT. Returns the world as it then was."""
     folder = homes.folder(site.name, home)
     clock = WallClock(CYCLE_S, speed, start)
-    with homes.lock(folder, "hil"):
+    with homes.lock(folder, "hil"), ExitStack() as open_things:
+        told = TruthFile(truth) if truth is not None else None
+        if told is not None:
+            open_things.callback(told.close)
         world = World(site.plant, scenario, clock.start, seed=seed, wire_s=clock.monotonic_s())
         urls = site.plant.buses
         try:
@@ -103,6 +110,8 @@ def serve(
                     world.advance(tick.t_s, tick.wire_s)
                 for name, wire in buses.items():
                     wire.send(world.can_frames(name, tick.wire_s))
+                if told is not None:
+                    told.tell(world, schedule.on, tick)
         finally:
             server.close()
             for wire in buses.values():

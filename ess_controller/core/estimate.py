@@ -39,7 +39,6 @@ def cell_ohm(tuning: Tuning, seen: Measurements, horizon_s: float) -> Floats:
     A module that tells no temperature counts as the coldest of the cell file.
     """
     cell = tuning.cell
-    coldest_c = np.fmin.reduce(seen.module_c, axis=1)
-    coldest_c = np.where(np.isnan(coldest_c), cell.resistance_by_c.x[0], coldest_c)
+    coldest_c = np.where(np.isnan(seen.module_cold_c), cell.resistance_by_c.x[0], seen.module_cold_c)
     new_ohm = np.interp(horizon_s, cell.resistance.x, cell.resistance.y)
     return (cell.resistance_by_c(coldest_c) * tuning.module_ohm_factor * new_ohm)[tuning.layout.cell_module]

@@ -57,7 +57,7 @@ _LIES_OPEN = np.array([mode in (Mode.OFF, Mode.FAULT) for mode in Mode])
 def conditions(tuning: Tuning, state: State, seen: Measurements) -> Bools:
     """What holds right now, [diagnosis, string], in the order of DIAGNOSES."""
     knobs, layout = tuning.mode, tuning.layout
-    hottest_c = np.fmax.reduce(seen.module_c, axis=1)
+    hottest_c = seen.module_hot_c
     of_modules = np.array((np.isnan(hottest_c), hottest_c > knobs.trip_cell_c_max, seen.module_error != 0))
     silent, hot, erring = of_modules[:, layout.cell_module]
     of_cells = np.array(

@@ -76,10 +76,8 @@ def _strictest(rules: Ints, charge: Floats, discharge: Floats) -> Bound:
 def communication(tuning: Tuning, seen: Measurements) -> Words:
     """What is not heard may be anything: one silent cell, module or string box, and nothing flows."""
     layout = tuning.layout
-    silent = np.isnan(seen.cell_v)
-    silent |= np.isnan(np.fmax.reduce(seen.module_c, axis=1))[layout.cell_module]
-    silent |= np.isnan(seen.string_a + seen.string_v)[layout.cell_string]
-    free = np.where(silent, 0.0, np.inf)
+    unheard = np.isnan(seen.cell_v + seen.module_hot_c[layout.cell_module])
+    free = np.where(unheard | ~seen.box_heard[layout.cell_string], 0.0, np.inf)
     return free, free
 
 
@@ -113,7 +111,7 @@ def cell_voltage_predicted(tuning: Tuning, seen: Measurements, now: Estimate) ->
 def cell_temperature(tuning: Tuning, seen: Measurements) -> Words:
     """Coldest and hottest sensor of each module, each against both curves."""
     knobs, module = tuning.limits, tuning.layout.cell_module
-    both_c = np.array((np.fmin.reduce(seen.module_c, axis=1), np.fmax.reduce(seen.module_c, axis=1)))
+    both_c = np.array((seen.module_cold_c, seen.module_hot_c))
     charge = knobs.charge_by_c(both_c).min(axis=0) * knobs.rated_a
     discharge = knobs.discharge_by_c(both_c).min(axis=0) * knobs.rated_a
     return charge[module], discharge[module]

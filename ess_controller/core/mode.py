@@ -74,11 +74,12 @@ def events(
     """The strongest event of each string [string], and good_s [string]: how long all has been well."""
     knobs, layout, contactor = tuning.mode, tuning.layout, seen.string_contactor
     tripped = (active & STOPS).any(axis=0)
-    heard = ~np.isnan(seen.string_a + seen.string_v + seen.string_bus_v)
-    heard_c = np.fmax.reduce(seen.module_c, axis=1)[layout.cell_module]
-    cells_heard = ~np.isnan(np.add.reduceat(seen.cell_v + heard_c, layout.first_cell_of_string))
+    # a sum is NaN when one of its terms is
+    cells_heard = ~np.isnan(
+        np.add.reduceat(seen.cell_v + seen.module_hot_c[layout.cell_module], layout.first_cell_of_string)
+    )
     inverter_well = (~np.isnan(seen.pcs_w) & (seen.pcs_state != _PCS_FAULT))[layout.string_cabinet]
-    well = heard & cells_heard & inverter_well & ~tripped
+    well = seen.box_heard & cells_heard & inverter_well & ~tripped
     good_s = (state.good_s + tick.dt_s) * well
 
     current_a = np.abs(seen.string_a)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from firmware_bridge.frames import Frames
 from firmware_bridge.wires import WireClock
-from firmware_bridge.wires.can_ids import EFF_FLAG, EFF_MASK, ERR_FLAG, RTR_FLAG, SFF_MASK, IdFilter
+from firmware_bridge.wires.can_ids import EFF_FLAG, EFF_MASK, ERR_FLAG, RTR_FLAG, SFF_MASK, IdFilter, is_error
 from firmware_bridge.wires.recvmmsg import Batch, Receiver, stamp_socket
 from firmware_bridge.wires.socket_wire import RETRY_S, SocketWire, enlarge, local_socket, reachable
 
@@ -75,10 +75,9 @@ class SocketCan(SocketWire):
         return super()._words(error)
 
     def _take(self, batch: Batch) -> Frames:
-        heard = super()._take(batch)
-        if len(heard):
+        if not self._health.up and not is_error(batch.frames["id"]).all():
             self._health.up = self._socket is not None  # a bus that is heard is not bus-off
-        return heard
+        return super()._take(batch)
 
 
 class UnixCan(SocketWire):

@@ -24,6 +24,10 @@ class LoopThread:
         """Begin `work` in the loop; its outcome comes in the future."""
         return asyncio.run_coroutine_threadsafe(work, self._loop)
 
+    def keep(self, work: Coroutine[Any, Any, None]) -> None:
+        """Begin `work` that is to go on until `close`; the log tells if it does not."""
+        self.start(work).add_done_callback(_mourn)
+
     def soon(self, call: Callable[[], object]) -> None:
         """Have `call` made in the loop, soon. After `close` it is not made."""
         if not self._loop.is_closed():
@@ -50,3 +54,8 @@ async def _end_all() -> None:
 def _note(_loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
     """What a peer's bytes did to the library under us is that device's trouble, told in its answers."""
     log.debug("on a register wire: %s %r", context.get("message"), context.get("exception"))
+
+
+def _mourn(future: "Future[None]") -> None:
+    if not future.cancelled() and (error := future.exception()) is not None:
+        log.error("a register wire has stopped for good: %r", error)

@@ -32,7 +32,7 @@ class RegisterPool:
         line = self._lines.get((host, port))
         if line is None:
             line = self._lines[host, port] = Line(host, port)
-            self._loop.start(line.run())
+            self._loop.keep(line.run())
         if unit in line.devices:
             raise ValueError(f"tcp://{host}:{port}/{unit} is in use twice")
         queue = RegisterQueue(f"{host}:{port} unit {unit}", self._clock)

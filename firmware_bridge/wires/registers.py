@@ -75,7 +75,7 @@ class Line:
             return None
         if self._client is None:
             return max(self._backoff.next_s - now_s, 0.0)
-        due_s = [device.silence.next_s for device in self.devices.values() if device.queue.waiting]
+        due_s = [device.silence.next_s for device in list(self.devices.values()) if device.queue.waiting]
         return max(min(due_s), self._probe_s, now_s) - now_s if due_s else None
 
     async def _connected(self) -> bool:
@@ -106,7 +106,7 @@ class Line:
         client.ctx.transport.get_extra_info("socket").setsockopt(
             socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, UNACKED_MS
         )
-        for device in self.devices.values():
+        for device in list(self.devices.values()):
             device.queue.health.reconnects += self._connected_before
         self._connected_before = True
         return True
@@ -181,7 +181,8 @@ class Line:
             device.silence.worked()
             return
         device.silence.failed(now_s)
-        self._probe_s = now_s + 2.0 * ANSWER_S
+        if len(self.devices) > 1:
+            self._probe_s = now_s + 2.0 * ANSWER_S
         self._timeouts += 1
         if self._timeouts >= MOST_TIMEOUTS or self._ear.odd or not (self._client and self._client.connected):
             self._disconnect(trouble)
