@@ -7,8 +7,8 @@ import numpy as np
 
 from firmware_bridge.dialects.csc import CscMaster, CscSeat, csc_ids
 from firmware_bridge.dialects.sbox import SBOX_IDS, SboxMaster, SboxSeat
-from firmware_bridge.dialects.sunspec_meter import MeterMaster
-from firmware_bridge.dialects.sunspec_pcs import PcsMaster
+from firmware_bridge.dialects.sunspec.meter import MeterMaster
+from firmware_bridge.dialects.sunspec.pcs import PcsMaster
 from firmware_bridge.frames import Answer, Frames
 from firmware_bridge.records import Bools, Commands, Contactor, Floats, Ints, Measurements, PlantSpec, Tick
 from firmware_bridge.wires import CanWire, RegisterWire

@@ -10,8 +10,8 @@ from firmware_bridge.plant import Freshness, Plant
 from firmware_bridge.records import Tick
 from firmware_bridge.wires import RegisterWire
 from firmware_bridge.wires.memory import MemoryCan, MemoryRegisters
-from sim.scenario import Scenario
 from sim.world import World
+from sim.world.scenario import Scenario
 
 
 class Bench:

@@ -10,7 +10,7 @@ from sim.campaign_bench import strike
 from sim.campaign_score import Outcome, rows
 from sim.campaign_sockets import daemon_killed, scheduled, world_killed
 from sim.faults import DAEMON_KILLED, FAULTS
-from sim.scenario import Scenario
+from sim.world.scenario import Scenario
 
 
 def campaign(

@@ -29,9 +29,9 @@ from sim.campaign_score import (
     points_of,
 )
 from sim.faults import DAEMON_KILLED, FAULTS
-from sim.premises import surroundings
-from sim.scenario import Scenario
 from sim.verdict import verdict
+from sim.world.premises import surroundings
+from sim.world.scenario import Scenario
 
 UP_WITHIN_S = 60.0  # of wire time, as everything here
 BUSY_W, MOST_W = 8_000.0, 40_000.0  # net load that keeps the battery at work and not at its limits

@@ -27,7 +27,7 @@ from sim.campaign_score import (
 )
 from sim.demo import Child, own_buses
 from sim.faults import DAEMON_KILLED, FAULTS
-from sim.scenario import Scenario
+from sim.world.scenario import Scenario
 
 UP_WITHIN_S = 60.0
 LOOK_EVERY_S = 0.03

@@ -10,7 +10,7 @@ import typer
 from ess_controller.commands import Buses, Home, Json, SitePath, Speed, Start, load_site, plant_time, talk
 
 if TYPE_CHECKING:
-    from sim.scenario import Scenario
+    from sim.world.scenario import Scenario
 
 OptionalSitePath = Annotated[Path, typer.Argument(metavar="[SITE]", help="A folder with site.toml and world.toml.")]
 Seed = Annotated[int | None, typer.Option(min=0, help="Another world: cells, sensors, weather. Default: world.toml's.")]
@@ -31,7 +31,7 @@ def register(app: typer.Typer) -> None:
 def load_world(site: Path) -> "Scenario":
     """The checked world.toml beside a site.toml."""
     from ess_controller.errors import BadInputError
-    from sim.scenario import load
+    from sim.world.scenario import load
 
     folder = site if site.is_dir() else site.parent
     try:

@@ -18,8 +18,8 @@ from ess_controller.tees import Totals
 from firmware_bridge.records import Tick
 from sim.bench import Bench
 from sim.faults import Schedule
-from sim.scenario import Scenario
 from sim.verdict import verdict
+from sim.world.scenario import Scenario
 
 
 @dataclass(frozen=True, slots=True)

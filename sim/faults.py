@@ -10,8 +10,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from ess_controller.errors import BadInputError
 from firmware_bridge.records import PlantSpec
-from sim.devices import Faults
 from sim.world import World
+from sim.world.devices import Faults
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,8 +17,8 @@ from ess_controller.site import Site
 from firmware_bridge.records import Tick
 from firmware_bridge.wires.urls import serve_can, serve_registers
 from sim.faults import Schedule
-from sim.scenario import Scenario
 from sim.world import World
+from sim.world.scenario import Scenario
 
 log = logging.getLogger("ess.hil")
 

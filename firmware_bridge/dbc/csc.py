@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from firmware_bridge.dbc.model import COUNTER_VALUES, Message, Signal, dbc_text
-from firmware_bridge.dialects import csc_layout as csc
+from firmware_bridge.dialects.csc import layout as csc
 from firmware_bridge.records import TEMPERATURES_PER_MODULE
 
 MASTER, BOARD = "Master", "Module"

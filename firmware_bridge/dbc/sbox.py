@@ -1,7 +1,7 @@
 """The string box's frames: those of the car's S-Box, and feedback and insulation, which are ours."""
 
 from firmware_bridge.dbc.model import COUNTER_VALUES, Message, Signal, dbc_text
-from firmware_bridge.dialects import sbox_layout as sbox
+from firmware_bridge.dialects.sbox import layout as sbox
 
 MASTER, BOX = "Master", "StringBox"
 TITLE = (

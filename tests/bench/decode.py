@@ -16,7 +16,7 @@ from cantools.database import Database
 
 import firmware_bridge.dbc
 from firmware_bridge.dialects.csc import CscBoards, CscMaster, CscSeat
-from firmware_bridge.dialects.csc_layout import CHECK
+from firmware_bridge.dialects.csc.layout import CHECK
 from firmware_bridge.dialects.sbox import SboxDevices, SboxMaster, SboxSeat
 from firmware_bridge.frames import Frames
 from firmware_bridge.records import Contactor

@@ -5,9 +5,10 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from hypothesis import settings
 
-from firmware_bridge.dialects import csc_layout, sbox_layout
 from firmware_bridge.dialects.csc import CscBoards, CscMaster, CscPicture, CscSeat
+from firmware_bridge.dialects.csc import layout as csc_layout
 from firmware_bridge.dialects.sbox import SboxDevices, SboxMaster, SboxPicture, SboxSeat
+from firmware_bridge.dialects.sbox import layout as sbox_layout
 from firmware_bridge.frames import Frames
 from firmware_bridge.records import Bools, Contactor, Floats, Ints
 

@@ -5,8 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from firmware_bridge.dialects import csc_layout, sbox_layout
 from firmware_bridge.dialects.crc import CheckByte, Crc8
+from firmware_bridge.dialects.csc import layout as csc_layout
+from firmware_bridge.dialects.sbox import layout as sbox_layout
 from tests.bridge.can_talk import unhurried
 
 # requests to modules as published, with their check byte

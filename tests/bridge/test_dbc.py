@@ -10,9 +10,10 @@ from cantools.database import Database
 
 import firmware_bridge.dbc
 from firmware_bridge.dbc.__main__ import FILES
-from firmware_bridge.dialects import csc_layout, sbox_layout
 from firmware_bridge.dialects.csc import CscSeat
+from firmware_bridge.dialects.csc import layout as csc_layout
 from firmware_bridge.dialects.sbox import SboxSeat
+from firmware_bridge.dialects.sbox import layout as sbox_layout
 from firmware_bridge.frames import Frames
 from firmware_bridge.records import Contactor
 from tests.bridge.can_talk import BOOTED_S, Boxes, Modules

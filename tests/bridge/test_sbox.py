@@ -5,7 +5,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from firmware_bridge.dialects import sbox_layout
 from firmware_bridge.dialects.csc import csc_ids
 from firmware_bridge.dialects.sbox import (
     FAULT_UNKNOWN,
@@ -16,6 +15,7 @@ from firmware_bridge.dialects.sbox import (
     SboxMaster,
     SboxSeat,
 )
+from firmware_bridge.dialects.sbox import layout as sbox_layout
 from firmware_bridge.frames import Frames
 from firmware_bridge.records import Contactor
 from tests.bridge.can_talk import Boxes, of_id, spoilt, unhurried

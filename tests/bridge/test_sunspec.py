@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from firmware_bridge.dialects.sunspec import (
+from firmware_bridge.dialects.sunspec.bank import SunSpecBank
+from firmware_bridge.dialects.sunspec.model import (
     MISSING_SCALE,
     Block,
     Events,
@@ -19,7 +20,6 @@ from firmware_bridge.dialects.sunspec import (
     names_of_bits,
     scaled,
 )
-from firmware_bridge.dialects.sunspec_bank import SunSpecBank
 
 MISSING = {
     "int16": (0x8000,),

@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from firmware_bridge.dialects.sunspec import Events
-from firmware_bridge.dialects.sunspec_meter import MeterBank, MeterMaster
-from firmware_bridge.dialects.sunspec_pcs import PcsBank, PcsMaster
-from firmware_bridge.dialects.sunspec_setpoint import BLOCK, SetPoint
+from firmware_bridge.dialects.sunspec.meter import MeterBank, MeterMaster
+from firmware_bridge.dialects.sunspec.model import Events
+from firmware_bridge.dialects.sunspec.pcs import PcsBank, PcsMaster
+from firmware_bridge.dialects.sunspec.setpoint import BLOCK, SetPoint
 from firmware_bridge.frames import Answer, Request
 from firmware_bridge.records import PcsState
 from firmware_bridge.wires.memory import MemoryRegisters

@@ -6,9 +6,9 @@ from math import inf, isnan, nan
 
 import pytest
 
-from firmware_bridge.dialects.sunspec import load_model
-from firmware_bridge.dialects.sunspec_bank import SunSpecBank
-from firmware_bridge.dialects.sunspec_meter import ENERGY, POWER, MeterBank, MeterMaster, MeterPicture
+from firmware_bridge.dialects.sunspec.bank import SunSpecBank
+from firmware_bridge.dialects.sunspec.meter import ENERGY, POWER, MeterBank, MeterMaster, MeterPicture
+from firmware_bridge.dialects.sunspec.model import load_model
 from firmware_bridge.frames import Answer, Request
 from firmware_bridge.wires.memory import MemoryRegisters
 from tests.bridge.test_sunspec_pcs import CountedClock

@@ -6,7 +6,7 @@ from math import inf, isnan, nan
 
 import pytest
 
-from firmware_bridge.dialects.sunspec_pcs import PcsBank, PcsMaster, PcsPicture, PcsRatings
+from firmware_bridge.dialects.sunspec.pcs import PcsBank, PcsMaster, PcsPicture, PcsRatings
 from firmware_bridge.frames import Answer, Request
 from firmware_bridge.records import PcsState
 from firmware_bridge.wires.memory import MemoryRegisters

@@ -5,8 +5,8 @@ from math import isnan, nan
 
 import pytest
 
-from firmware_bridge.dialects.sunspec_pcs import PcsBank
-from firmware_bridge.dialects.sunspec_pcs_bank import MODELS
+from firmware_bridge.dialects.sunspec.pcs import PcsBank
+from firmware_bridge.dialects.sunspec.pcs_bank import MODELS
 from firmware_bridge.frames import Answer
 from firmware_bridge.records import PcsState
 from firmware_bridge.wires.memory import MemoryRegisters

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from firmware_bridge.dialects.sunspec import Events
-from firmware_bridge.dialects.sunspec_scan import END, MARK, MOST_MODELS, Place, Scan
+from firmware_bridge.dialects.sunspec.model import Events
+from firmware_bridge.dialects.sunspec.scan import END, MARK, MOST_MODELS, Place, Scan
 from firmware_bridge.frames import Answer, Request
 
 WANTED = {701: 153, 704: 65}

@@ -1,18 +1,32 @@
 """Pictures of the bench site for tests of the core: everything well, unless a test says otherwise."""
 
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from functools import cache
+from math import ceil
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from ess_controller.core.types import Tuning
+from ess_controller.core.step import first_state, step
+from ess_controller.core.types import Decision, Mode, Order, State, Tuning
 from ess_controller.site import load
-from firmware_bridge.records import Contactor, Measurements, PcsState, Tick
+from firmware_bridge.records import (
+    CabinetSpec,
+    Contactor,
+    Floats,
+    Layout,
+    Measurements,
+    ModuleSpec,
+    PcsState,
+    PlantSpec,
+    StringSpec,
+    Tick,
+)
 
 BENCH = Path(__file__).parents[2] / "sites/bench"
+ASKED_NOTHING = Order()
 START = datetime(2026, 6, 1, 4, tzinfo=UTC)
 
 
@@ -22,26 +36,39 @@ def tuning() -> Tuning:
     return load(BENCH, {}).tuning
 
 
+@cache
+def plant_tuning() -> Tuning:
+    """The bench site's, for two cabinets of two strings of two modules of eight cells: 32 cells."""
+    modules = [ModuleSpec(f"M{n}", f"can{n // 2}", n % 2, 8, 232.0, 0.8) for n in range(8)]
+    strings = [StringSpec(f"S{n}", f"can{n}", tuple(modules[2 * n : 2 * n + 2])) for n in range(4)]
+    cabinets = (CabinetSpec("A", "pcs a", tuple(strings[:2])), CabinetSpec("B", "pcs b", tuple(strings[2:])))
+    layout = Layout.of(PlantSpec({}, cabinets, "meter"))
+    soh, nameplate_ah = np.full(8, 0.8), np.full(8, 232.0)
+    cell_ah = np.full(layout.cells, 0.8 * 232.0)
+    return replace(tuning(), layout=layout, module_soh=soh, module_nameplate_ah=nameplate_ah, cell_ah=cell_ah)
+
+
 def tick(t_s: float, dt_s: float = 0.1, speed: float = 1.0) -> Tick:
     """A beat at plant time t_s."""
     return Tick(t_s, dt_s, t_s / speed, START + timedelta(seconds=t_s))
 
 
-def well(**changes: Any) -> Measurements:
-    """The bench site at mid charge with closed contactors, idle, all heard."""
-    layout = tuning().layout
-    modules, strings, cabinets = layout.modules, layout.strings, layout.cabinets
+def well(layout: Layout | None = None, **changes: Any) -> Measurements:
+    """A site (the bench, or `layout`) at mid charge with closed contactors, idle, all heard."""
+    layout = layout or tuning().layout
+    cells, modules, strings, cabinets = layout.cells, layout.modules, layout.strings, layout.cabinets
+    string_v = 3.7 * np.bincount(layout.cell_string).astype(np.float64)
     seen = Measurements(
-        cell_v=np.full(layout.cells, 3.7),
-        cell_age_s=np.zeros(layout.cells),
-        cell_bleeding=np.zeros(layout.cells, bool),
+        cell_v=np.full(cells, 3.7),
+        cell_age_s=np.zeros(cells),
+        cell_bleeding=np.zeros(cells, bool),
         module_c=np.full((modules, 4), 25.0),
         module_board_c=np.full(modules, 27.0),
         module_error=np.zeros(modules, np.int64),
         module_age_s=np.zeros(modules),
         string_a=np.zeros(strings),
-        string_v=np.full(strings, 3.7 * 94),
-        string_bus_v=np.full(strings, 3.7 * 94),
+        string_v=string_v,
+        string_bus_v=string_v.copy(),
         string_contactor=np.full(strings, int(Contactor.CLOSED)),
         string_fault=np.zeros(strings, np.int64),
         string_insulation_ohm=np.full(strings, 1e6),
@@ -60,7 +87,46 @@ def well(**changes: Any) -> Measurements:
     return replace(seen, **changes)
 
 
-def one(values: np.ndarray, at: int, value: float) -> np.ndarray:
+@dataclass(slots=True)
+class Controller:
+    """The core, beat after beat, with what it remembers: `speed` is plant time over wall time."""
+
+    tuning: Tuning
+    dt_s: float = 0.1
+    speed: float = 1.0
+    t_s: float = 0.0
+    state: State = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.state = first_state(self.tuning)
+
+    def beat(self, seen: Measurements, order: Order = ASKED_NOTHING) -> Decision:
+        """One beat later."""
+        self.t_s += self.dt_s
+        self.state, decision = step(self.tuning, self.state, seen, order, tick(self.t_s, self.dt_s, self.speed))
+        return decision
+
+    def last(self, seconds: float, seen: Measurements, order: Order = ASKED_NOTHING) -> Decision:
+        """The same picture for so long (two beats at least); the last decision."""
+        for _ in range(max(ceil(seconds / self.dt_s - 1e-9), 2) - 1):
+            self.beat(seen, order)
+        return self.beat(seen, order)
+
+    @property
+    def mode(self) -> Mode:
+        """Of the first string."""
+        return Mode(int(self.state.mode[0]))
+
+
+def running(dt_s: float = 0.1, tuned: Tuning | None = None, **changes: Any) -> Controller:
+    """A controller that has found its contactors closed and cells well."""
+    controller = Controller(tuned or tuning(), dt_s, **changes)
+    controller.beat(well(controller.tuning.layout))
+    assert set(controller.state.mode) == {Mode.RUN}
+    return controller
+
+
+def one(values: Floats, at: int, value: float) -> Floats:
     """A copy with one element changed."""
     changed = values.copy()
     changed.flat[at] = value

@@ -1,4 +1,4 @@
-"""Raw readings of a small site for the guard: two cabinets, three strings, four modules; sound unless a test says so."""
+"""Raw readings of a small site for the guard: two cabinets, three strings, four modules, sound by themselves."""
 
 from dataclasses import replace
 from typing import Any

@@ -116,6 +116,8 @@ def test_whatever_is_unheard_stops_its_own_cabinet_in_both_directions() -> None:
         ("string_a", (B1,), 1),
         ("string_v", (A2,), 0),
         ("string_v", (B1,), 1),
+        ("string_bus_v", (A2,), 0),
+        ("string_bus_v", (B1,), 1),
         ("pcs_w", (0,), 0),
         ("pcs_w", (1,), 1),
     )

@@ -9,13 +9,13 @@ from pydantic import BaseModel
 
 from firmware_bridge.dialects.csc import CscMaster, CscPicture, CscSeat
 from firmware_bridge.dialects.sbox import SboxMaster, SboxPicture, SboxSeat
-from firmware_bridge.dialects.sunspec_meter import MeterMaster, MeterPicture
-from firmware_bridge.dialects.sunspec_pcs import PcsMaster, PcsPicture
+from firmware_bridge.dialects.sunspec.meter import MeterMaster, MeterPicture
+from firmware_bridge.dialects.sunspec.pcs import PcsMaster, PcsPicture
 from firmware_bridge.frames import Frames
 from firmware_bridge.records import Bools, CabinetSpec, Contactor, Floats, ModuleSpec, PlantSpec, StringSpec
 from firmware_bridge.wires.memory import MemoryRegisters
-from sim.scenario import Scenario, load
 from sim.world import World
+from sim.world.scenario import Scenario, load
 
 BENCH = Path(__file__).parents[2] / "sites" / "bench"
 NOON = datetime(2026, 1, 15, 4, tzinfo=UTC)  # a Thursday, 12:00 in Shanghai

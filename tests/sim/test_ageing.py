@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from firmware_bridge.records import CabinetSpec, ModuleSpec, PlantSpec, StringSpec
-from sim.ageing import Seeded, seeded
+from sim.world.ageing import Seeded, seeded
 from tests.sim.sites import plant, scenario
 
 

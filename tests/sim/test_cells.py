@@ -6,8 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from firmware_bridge.records import Floats
-from sim.ageing import aged_curves, seeded
-from sim.cells import KNOTS, Cells, CellState, discharge, source, stored_j, warmed
+from sim.world.ageing import aged_curves, seeded
+from sim.world.cells import KNOTS, Cells, CellState, discharge, source, stored_j, warmed
 from tests.sim.sites import plant, scenario
 
 SEEDED = seeded(plant(), scenario(), np.random.default_rng(7))

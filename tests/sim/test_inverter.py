@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from firmware_bridge.records import PcsState
-from sim.inverter import InverterState, control, loss_w
+from sim.world.inverter import InverterState, control, loss_w
 from tests.sim.sites import scenario
 
 SPEC = scenario().inverter

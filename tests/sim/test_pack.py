@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from firmware_bridge.records import Bools, Contactor, Floats, Ints
-from sim.pack import Bus, Wear, Wiring, solve, switch
+from sim.world.pack import Bus, Wear, Wiring, solve, switch
 from tests.sim.sites import plant, scenario
 
 OPEN, PRECHARGE, CLOSED = Contactor.OPEN, Contactor.PRECHARGE, Contactor.CLOSED

@@ -2,10 +2,10 @@ import numpy as np
 import pytest
 
 from firmware_bridge.records import Bools, Contactor
-from sim.ageing import seeded
-from sim.pack import Wear
-from sim.physics import Nature, Now, Orders, Totals, at_rest, step
-from sim.premises import Surroundings
+from sim.world.ageing import seeded
+from sim.world.pack import Wear
+from sim.world.physics import Nature, Now, Orders, Totals, at_rest, step
+from sim.world.premises import Surroundings
 from tests.sim.sites import plant, scenario
 
 SITE, SCENARIO = plant(2), scenario(start={"soc": 0.7})

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sim.premises import surroundings
+from sim.world.premises import surroundings
 from tests.sim.sites import scenario
 
 SPEC = scenario().premises

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from sim.scenario import load
+from sim.world.scenario import load
 from tests.sim.sites import BENCH
 
 TEXT = (BENCH / "world.toml").read_text(encoding="utf-8").replace("../cells/", f"{BENCH.parent}/cells/")

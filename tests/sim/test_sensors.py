@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from sim.sensors import CELL_OFFSET_CUT_V, Instruments
+from sim.world.sensors import CELL_OFFSET_CUT_V, Instruments
 from tests.sim.sites import plant, scenario
 
 SITE = plant(2)

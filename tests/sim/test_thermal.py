@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from sim.thermal import HeatPaths, Warmth, stored_j, warm
+from sim.world.thermal import HeatPaths, Warmth, stored_j, warm
 from tests.sim.sites import plant, scenario
 
 LAYOUT = plant(2).layout

@@ -9,11 +9,10 @@ from hypothesis import strategies as st
 
 from firmware_bridge.frames import NO_FRAMES, Frames
 from firmware_bridge.records import Contactor, Floats, PcsState
-from sim import thermal
-from sim.cells import CellState, stored_j
-from sim.devices import OUTBOX_BATCHES
-from sim.physics import Now
-from sim.world import World
+from sim.world import World, thermal
+from sim.world.cells import CellState, stored_j
+from sim.world.devices import OUTBOX_BATCHES
+from sim.world.physics import Now
 from tests.sim.sites import NOON, QUIET, Console, Want, console, plant, running, scenario
 
 CLOSED_AT_REST = Want(Contactor.CLOSED)

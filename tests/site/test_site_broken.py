@@ -95,12 +95,12 @@ def test_deep_tables_of_dots_are_one_mistake(tmp_path: Path) -> None:
     assert "beta = {x = ...}: expected no such key" in said
 
 
-def outcome(content: bytes) -> None:
+def outcome(site: bytes, cell_text: str | None = None) -> None:
     """Load; only a Site or a SiteError with lines that can be shown may come of it."""
     with tempfile.TemporaryDirectory() as folder:
-        problems = problems_of(Path(folder), content)
-    lines = content.count(b"\n") + 1
-    assert all(0 <= problem.line <= lines for problem in problems if problem.file.endswith("site.toml"))
+        problems = problems_of(Path(folder), site, cell_text)
+    lines = max(site.count(b"\n"), (cell_text or CELL_TEXT).count("\n")) + 1
+    assert all(0 <= problem.line <= lines for problem in problems)
     assert all(str(problem).isprintable() for problem in problems)
 
 
@@ -110,13 +110,12 @@ PIECES = st.sampled_from(
 
 
 @st.composite
-def mangled(draw: st.DrawFn) -> bytes:
-    """The bench file after some edits of a careless hand."""
-    text = TEXT
+def mangled(draw: st.DrawFn, text: str) -> str:
+    """A file after some edits of a careless hand."""
     for _ in range(draw(st.integers(1, 4))):
         begin = draw(st.integers(0, len(text)))
         text = text[:begin] + draw(PIECES) + text[begin + draw(st.integers(0, 40)) :]
-    return text.encode()
+    return text
 
 
 @st.composite
@@ -158,9 +157,15 @@ def replaced(draw: st.DrawFn) -> bytes:
 
 
 @settings(deadline=None)
-@given(mangled())
-def test_a_mangled_file_is_told_in_lines(content: bytes) -> None:
-    outcome(content)
+@given(mangled(TEXT))
+def test_a_mangled_file_is_told_in_lines(content: str) -> None:
+    outcome(content.encode())
+
+
+@settings(deadline=None)
+@given(mangled(CELL_TEXT))
+def test_a_mangled_cell_file_is_told_in_lines(content: str) -> None:
+    outcome(TEXT.encode(), content)
 
 
 @settings(deadline=None)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from firmware_bridge.records import Bools, Contactor, Floats, Ints, Layout
-from sim.scenario import Pack
+from sim.world.scenario import Pack
 
 LOAD_A = 5.0  # opening above this is opening under load
 OPEN, CLOSED = int(Contactor.OPEN), int(Contactor.CLOSED)  # numpy is ten times slower with an IntEnum

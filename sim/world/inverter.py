@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from firmware_bridge.records import Bools, Floats, Ints, PcsState
-from sim.scenario import Inverter
+from sim.world.scenario import Inverter
 
 # numpy is ten times slower with an IntEnum
 OFF, STANDBY, RUNNING, FAULT = (int(PcsState[name]) for name in ("OFF", "STANDBY", "RUNNING", "FAULT"))

@@ -5,13 +5,13 @@ from dataclasses import dataclass, fields
 import numpy as np
 
 from firmware_bridge.records import Bools, Contactor, Floats, Ints, Layout, PlantSpec
-from sim.ageing import Seeded
-from sim.cells import Cells, CellState, discharge, source, warmed
-from sim.inverter import InverterState, control
-from sim.pack import Wear, Wiring, solve, switch
-from sim.premises import Surroundings
-from sim.scenario import Scenario
-from sim.thermal import HeatPaths, Warmth, warm
+from sim.world.ageing import Seeded
+from sim.world.cells import Cells, CellState, discharge, source, warmed
+from sim.world.inverter import InverterState, control
+from sim.world.pack import Wear, Wiring, solve, switch
+from sim.world.premises import Surroundings
+from sim.world.scenario import Scenario
+from sim.world.thermal import HeatPaths, Warmth, warm
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 
 from firmware_bridge.records import Floats, Layout, PlantSpec
-from sim.cells import KNOTS, Cells, Curves
-from sim.scenario import Ageing, Scenario
+from sim.world.cells import KNOTS, Cells, Curves
+from sim.world.scenario import Ageing, Scenario
 
 SOH = np.array([0.58, 0.695, 0.746, 0.79, 0.82, 0.844, 0.876, 0.90, 0.95, 0.975])
 CAPACITY_CV = np.array([0.12, 0.093, 0.071, 0.047, 0.030, 0.023, 0.014, 0.009, 0.007, 0.005])

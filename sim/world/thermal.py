@@ -10,7 +10,7 @@ from math import exp
 import numpy as np
 
 from firmware_bridge.records import Floats, Ints, Layout
-from sim.scenario import Scenario
+from sim.world.scenario import Scenario
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -9,9 +9,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from math import ceil, inf, isnan, log10, nan
 
-from firmware_bridge.dialects.sunspec import load_model
-from firmware_bridge.dialects.sunspec_bank import SunSpecBank
-from firmware_bridge.dialects.sunspec_setpoint import READ_BACK
+from firmware_bridge.dialects.sunspec.bank import SunSpecBank
+from firmware_bridge.dialects.sunspec.model import load_model
+from firmware_bridge.dialects.sunspec.setpoint import READ_BACK
 from firmware_bridge.records import PcsState
 
 MODELS = (1, 701, 702, 703, 704, 713, 714, 715)

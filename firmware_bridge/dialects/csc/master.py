@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from firmware_bridge.dialects import csc_layout as csc
 from firmware_bridge.dialects.crc import Whole, Words
-from firmware_bridge.dialects.csc_layout import CellPlaces, CscSeat
+from firmware_bridge.dialects.csc import layout as csc
+from firmware_bridge.dialects.csc.layout import CellPlaces, CscSeat
 from firmware_bridge.dialects.frame_check import COUNTER_PERIOD, FrameCheck, FrameCounters
 from firmware_bridge.frames import Frames
 from firmware_bridge.records import TEMPERATURES_PER_MODULE, Bools, Floats, Ints

@@ -10,11 +10,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from math import inf, isfinite, nan
 
-from firmware_bridge.dialects.sunspec import Events, encode_number, load_model
-from firmware_bridge.dialects.sunspec_pcs_bank import PcsBank, PcsControl, PcsRatings
-from firmware_bridge.dialects.sunspec_pcs_reading import BLOCKS, PcsReading
-from firmware_bridge.dialects.sunspec_scan import Place, Scan
-from firmware_bridge.dialects.sunspec_setpoint import SetPoint
+from firmware_bridge.dialects.sunspec.model import Events, encode_number, load_model
+from firmware_bridge.dialects.sunspec.pcs_bank import PcsBank, PcsControl, PcsRatings
+from firmware_bridge.dialects.sunspec.pcs_reading import BLOCKS, PcsReading
+from firmware_bridge.dialects.sunspec.scan import Place, Scan
+from firmware_bridge.dialects.sunspec.setpoint import SetPoint
 from firmware_bridge.frames import Answer, Request
 from firmware_bridge.records import PcsState
 

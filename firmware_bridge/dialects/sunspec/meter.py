@@ -12,9 +12,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from math import ceil, inf, isnan, log10, nan
 
-from firmware_bridge.dialects.sunspec import Block, Events, load_model
-from firmware_bridge.dialects.sunspec_bank import SunSpecBank
-from firmware_bridge.dialects.sunspec_scan import Place, Scan
+from firmware_bridge.dialects.sunspec.bank import SunSpecBank
+from firmware_bridge.dialects.sunspec.model import Block, Events, load_model
+from firmware_bridge.dialects.sunspec.scan import Place, Scan
 from firmware_bridge.frames import Answer, Request
 
 METERS = (203, 204, 202, 201)  # the first of these that a device has

@@ -6,8 +6,8 @@ from datetime import datetime
 import numpy as np
 
 from firmware_bridge.records import Bools, Floats, Ints
-from sim.pack import Wear
-from sim.physics import Nature, Now, Orders, Totals, copied
+from sim.world.pack import Wear
+from sim.world.physics import Nature, Now, Orders, Totals, copied
 
 
 @dataclass(slots=True)

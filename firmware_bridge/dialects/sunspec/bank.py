@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from math import isnan
 
-from firmware_bridge.dialects.sunspec import (
+from firmware_bridge.dialects.sunspec.model import (
     Model,
     Point,
     decode_number,
@@ -12,7 +12,7 @@ from firmware_bridge.dialects.sunspec import (
     missing_words,
     scaled,
 )
-from firmware_bridge.dialects.sunspec_scan import END, MARK
+from firmware_bridge.dialects.sunspec.scan import END, MARK
 
 
 class SunSpecBank:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from math import cos, floor, pi, sin
 
-from sim.scenario import Premises
+from sim.world.scenario import Premises
 
 NOISE_SLOT_S = 60.0
 BURST_SLOT_S = 300.0

@@ -12,13 +12,13 @@ import numpy as np
 from firmware_bridge.frames import Frames
 from firmware_bridge.records import PlantSpec
 from firmware_bridge.wires import RegisterBank
-from sim.ageing import seeded
-from sim.devices import Devices, Faults
-from sim.pack import Wear
-from sim.physics import Nature, Totals, at_rest, step
-from sim.premises import Surroundings, surroundings
-from sim.scenario import Scenario
-from sim.truth import Extremes, Truth, truth
+from sim.world.ageing import seeded
+from sim.world.devices import Devices, Faults
+from sim.world.pack import Wear
+from sim.world.physics import Nature, Totals, at_rest, step
+from sim.world.premises import Surroundings, surroundings
+from sim.world.scenario import Scenario
+from sim.world.truth import Extremes, Truth, truth
 
 ORDERS_S = 0.25  # wall time after which watchdogs and reversion are looked at again within a long run
 

@@ -5,7 +5,7 @@ from math import sqrt
 import numpy as np
 
 from firmware_bridge.records import TEMPERATURES_PER_MODULE, Floats, Ints, Layout
-from sim.scenario import Sensors
+from sim.world.scenario import Sensors
 
 CELL_OFFSET_CUT_V = 0.005
 SAMPLE_S = 0.01  # the string box measures current in this time (wall time, as its frames come)

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from firmware_bridge.dialects import sbox_layout as sbox
 from firmware_bridge.dialects.crc import Whole, Words
 from firmware_bridge.dialects.frame_check import COUNTER_PERIOD, FrameCheck, FrameCounters, Heard
-from firmware_bridge.dialects.sbox_layout import SboxSeat
+from firmware_bridge.dialects.sbox import layout as sbox
+from firmware_bridge.dialects.sbox.layout import SboxSeat
 from firmware_bridge.frames import Frames
 from firmware_bridge.records import Bools, Contactor, Floats, Ints
 

@@ -7,7 +7,7 @@ bounded in models and in addresses. Trouble is told in words.
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from firmware_bridge.dialects.sunspec import Events
+from firmware_bridge.dialects.sunspec.model import Events
 from firmware_bridge.frames import Answer, Request
 
 BASES = (40000, 50000, 0)  # SunSpec Device Information Model Specification: where a map may begin

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from firmware_bridge.dialects import csc_layout as csc
 from firmware_bridge.dialects.crc import Words
-from firmware_bridge.dialects.csc_layout import CellPlaces, CscSeat
+from firmware_bridge.dialects.csc import layout as csc
+from firmware_bridge.dialects.csc.layout import CellPlaces, CscSeat
 from firmware_bridge.dialects.cycle import Cycle
 from firmware_bridge.dialects.frame_check import FrameCheck, FrameCounters
 from firmware_bridge.frames import NO_FRAMES, Frames

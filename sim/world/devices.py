@@ -10,13 +10,13 @@ import numpy as np
 
 from firmware_bridge.dialects.csc import CscBoards, CscSeat
 from firmware_bridge.dialects.sbox import BoxFault, SboxDevices, SboxSeat
-from firmware_bridge.dialects.sunspec_meter import MeterBank
-from firmware_bridge.dialects.sunspec_pcs import PcsBank, PcsRatings
+from firmware_bridge.dialects.sunspec.meter import MeterBank
+from firmware_bridge.dialects.sunspec.pcs import PcsBank, PcsRatings
 from firmware_bridge.frames import NO_FRAMES, Frames
 from firmware_bridge.records import Bools, Contactor, Floats, Ints, PcsState, PlantSpec
 from firmware_bridge.wires import RegisterBank
-from sim.physics import Nature, Now, Orders, Totals
-from sim.sensors import SAMPLE_S, Instruments
+from sim.world.physics import Nature, Now, Orders, Totals
+from sim.world.sensors import SAMPLE_S, Instruments
 
 OUTBOX_BATCHES = 32  # what waits for a bus that nobody drains
 

@@ -7,11 +7,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from firmware_bridge.dialects import sbox_layout as sbox
 from firmware_bridge.dialects.crc import Words
 from firmware_bridge.dialects.cycle import Cycle
 from firmware_bridge.dialects.frame_check import FrameCheck, FrameCounters
-from firmware_bridge.dialects.sbox_layout import SboxSeat
+from firmware_bridge.dialects.sbox import layout as sbox
+from firmware_bridge.dialects.sbox.layout import SboxSeat
 from firmware_bridge.frames import Frames
 from firmware_bridge.records import Contactor, Floats, Ints
 

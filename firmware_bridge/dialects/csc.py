@@ -1,7 +1,0 @@
-"""Module cell boards on CAN: `CscMaster` is our end, `CscBoards` the modules' end (simulator and tests)."""
-
-from firmware_bridge.dialects.csc_board import CscBoards
-from firmware_bridge.dialects.csc_layout import ERROR_UNKNOWN, CscSeat, csc_ids
-from firmware_bridge.dialects.csc_master import CscMaster, CscPicture
-
-__all__ = ["ERROR_UNKNOWN", "CscBoards", "CscMaster", "CscPicture", "CscSeat", "csc_ids"]

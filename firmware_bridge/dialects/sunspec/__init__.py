@@ -1,0 +1,1 @@
+"""SunSpec over Modbus registers: the models, finding them, and the devices that speak them."""
