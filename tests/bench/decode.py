@@ -3,12 +3,11 @@
 `python -m tests.bench.decode` prints the table; `rows()` gives it to whoever collects benches.
 """
 
-import sys
 import timeit
 from collections.abc import Callable
 from itertools import cycle
 from pathlib import Path
-from typing import TypedDict, cast
+from typing import cast
 
 import cantools
 import numpy as np
@@ -20,22 +19,12 @@ from firmware_bridge.dialects.csc.layout import CHECK
 from firmware_bridge.dialects.sbox import SboxDevices, SboxMaster, SboxSeat
 from firmware_bridge.frames import Frames
 from firmware_bridge.records import Contactor
+from tests.bench.table import Row, row, show
 
 COUNTER_TURN = 15  # beats after which every counter is back where it was: traffic can be repeated without a gap
 BEAT_S = 0.1
 STRING = tuple(CscSeat(0, slot, 9 if slot < 6 else 10) for slot in range(10))  # 94 cells in ten modules
 PLANT = tuple(CscSeat(bus, slot, 12) for bus in range(16) for slot in range(16))[:250]  # 2000 frames a beat
-
-
-class Row(TypedDict):
-    """One line of the table; `ratio` is value / reference_value."""
-
-    name: str
-    value: float
-    unit: str
-    reference: str
-    reference_value: float
-    ratio: float
 
 
 def rows(seconds: float = 0.3) -> list[Row]:
@@ -48,18 +37,18 @@ def rows(seconds: float = 0.3) -> list[Row]:
         master, turn = CscMaster(PLANT), cycle(batches)
         rate = len(traffic) / len(batches) / _best_s(lambda: master.hear(next(turn), 0.0), seconds)  # noqa: B023
         result.append(
-            _row(f"decode with CRC and counter, {size} a batch", rate, "messages/s", "cantools, no CRC", cantools_rate)
+            row(f"decode with CRC and counter, {size} a batch", rate, "frames/s", "cantools, no CRC", cantools_rate)
         )
     words = np.ascontiguousarray(traffic.data[:10_000]).view(np.uint64)[:, 0]
     crc_rate = len(words) / _best_s(lambda: CHECK.residue(words), seconds)
-    result.append(_row("CRC alone, 10000 a batch", crc_rate, "messages/s", "cantools, no CRC", cantools_rate))
+    result.append(row("CRC alone, 10000 a batch", crc_rate, "frames/s", "cantools, no CRC", cantools_rate))
     beat_us = {
         "hear and picture one beat of ten modules": (_module_beat(), 100.0),
         "hear and picture one beat of a string box": (_box_beat(), 50.0),
         "request to ten modules": (_request(), 100.0),
     }
     for name, (work, target_us) in beat_us.items():
-        result.append(_row(name, _best_s(work, seconds) * 1e6, "us", "target", target_us))
+        result.append(row(name, _best_s(work, seconds) * 1e6, "us", "target", target_us))
     return result
 
 
@@ -125,27 +114,5 @@ def _best_s(work: Callable[[], object], seconds: float) -> float:
     return min(timeit.repeat(work, number=number, repeat=7)) / number
 
 
-def _row(name: str, value: float, unit: str, reference: str, reference_value: float) -> Row:
-    return Row(
-        name=name,
-        value=value,
-        unit=unit,
-        reference=reference,
-        reference_value=reference_value,
-        ratio=value / reference_value,
-    )
-
-
-def main() -> None:
-    """Print the table."""
-    sys.stdout.write(f"{'':44s}{'value':>14s} {'':12s}{'reference':>14s} {'':18s}{'ratio':>8s}\n")
-    for row in rows():
-        value, reference = f"{row['value']:,.4g}", f"{row['reference_value']:,.4g}"
-        if row["unit"] == "messages/s":
-            value, reference = f"{row['value']:,.0f}", f"{row['reference_value']:,.0f}"
-        right = f"{reference:>14s} {row['reference']:18s}{row['ratio']:8.2f}"
-        sys.stdout.write(f"{row['name']:44s}{value:>14s} {row['unit']:12s}{right}\n")
-
-
 if __name__ == "__main__":
-    main()
+    show(rows())

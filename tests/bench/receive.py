@@ -8,7 +8,6 @@ import time  # noqa: TID251  a bench measures time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -16,6 +15,7 @@ from firmware_bridge.frames import Frames
 from firmware_bridge.wires.can_hub import UnixCanHub
 from firmware_bridge.wires.can_socket import UnixCan
 from firmware_bridge.wires.socket_wire import local_socket
+from tests.bench.table import Row, row, show
 
 FRAMES_PER_S = 32_000  # eight buses of 500 kbit/s, full
 RUN_S = 3.0
@@ -102,7 +102,7 @@ def plain(path: Path) -> tuple[Callable[[], int], Callable[[], None]]:
     layout = struct.Struct("<IB3x8s")
 
     def drain() -> int:
-        frames: list[Any] = []
+        frames: list[tuple[object, ...]] = []
         while True:
             try:
                 frames.append(layout.unpack(wire.recv(16)))
@@ -130,13 +130,13 @@ def drain_of(count: int, receiver: Receiver) -> float:
     return float(np.median(cpu_s))
 
 
-def rows() -> list[dict[str, Any]]:
+def rows() -> list[Row]:
     """The bench table: ours beside the reference, measured in the same run.
 
     What either costs is nearly all the kernel's price of a packet; ours stamps, filters and makes arrays as well.
     """
     ours_run, plain_run = measure(ours), measure(plain)
-    reference = "socket.recv and struct.unpack a frame, without stamps"
+    reference = "socket.recv, struct"
     table = [
         ("CPU share at 32 000 frames/s", ours_run.cpu_share, "core", reference, plain_run.cpu_share),
         ("frames/s a core", FRAMES_PER_S / ours_run.cpu_share, "1/s", reference, FRAMES_PER_S / plain_run.cpu_share),
@@ -144,28 +144,11 @@ def rows() -> list[dict[str, Any]]:
         ("drain of 3 200 frames", 1e6 * ours_run.drain_s, "us", reference, 1e6 * plain_run.drain_s),
         ("drain of 120 frames", 1e6 * drain_of(120, ours), "us", reference, 1e6 * drain_of(120, plain)),
     ]
-    return [
-        {
-            "name": f"CAN receive, {name}",
-            "value": value,
-            "unit": unit,
-            "reference": against,
-            "reference_value": other,
-            "ratio": value / other if other else float("nan"),
-        }
-        for name, value, unit, against, other in table
-    ]
-
-
-def main() -> None:
-    """Print the table."""
-    for row in rows():
-        numbers = f"{row['value']:>12.4g} {row['unit']:<6} {row['reference_value']:>12.4g} {row['ratio']:>7.2f}"
-        sys.stdout.write(f"{row['name']:<44}{numbers}  {row['reference']}\n")
+    return [row(f"CAN receive, {name}", value, unit, against, other) for name, value, unit, against, other in table]
 
 
 if __name__ == "__main__":
     if sys.argv[1:2] == ["say"]:
         say(sys.argv[2])
     else:
-        main()
+        show(rows())

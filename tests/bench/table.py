@@ -15,8 +15,8 @@ class Row(TypedDict):
 
 
 def row(name: str, value: float, unit: str, reference: str = "", reference_value: float | None = None) -> Row:
-    """A row; the ratio is value / reference."""
-    ratio = None if reference_value is None else float(value) / reference_value
+    """A row; the ratio is value / reference, None where there is nothing to divide by."""
+    ratio = float(value) / reference_value if reference_value else None
     return Row(
         name=name, value=float(value), unit=unit, reference=reference, reference_value=reference_value, ratio=ratio
     )
@@ -25,5 +25,5 @@ def row(name: str, value: float, unit: str, reference: str = "", reference_value
 def show(rows: list[Row]) -> None:
     """Print rows as a table."""
     for one in rows:
-        reference = "" if one["reference_value"] is None else f"{one['reference_value']:>14,.3f}  x {one['ratio']:.3g}"
-        print(f"{one['name']:<48}{one['value']:>14,.3f} {one['unit']:<12}{one['reference']:<28}{reference}")  # noqa: T201
+        against = "" if one["ratio"] is None else f"{one['reference_value']:>14,.3f}  x {one['ratio']:.3g}"
+        print(f"{one['name']:<48}{one['value']:>16,.3f} {one['unit']:<10}{one['reference']:<20}{against}")  # noqa: T201

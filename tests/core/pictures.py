@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ess_controller.core.step import first_state, step
 from ess_controller.core.types import Decision, Mode, Order, State, Tuning
@@ -15,7 +16,6 @@ from ess_controller.site import load
 from firmware_bridge.records import (
     CabinetSpec,
     Contactor,
-    Floats,
     Layout,
     Measurements,
     ModuleSpec,
@@ -53,7 +53,7 @@ def tick(t_s: float, dt_s: float = 0.1, speed: float = 1.0) -> Tick:
     return Tick(t_s, dt_s, t_s / speed, START + timedelta(seconds=t_s))
 
 
-def well(layout: Layout | None = None, **changes: Any) -> Measurements:
+def well(layout: Layout | None = None, /, **changes: Any) -> Measurements:
     """A site (the bench, or `layout`) at mid charge with closed contactors, idle, all heard."""
     layout = layout or tuning().layout
     cells, modules, strings, cabinets = layout.cells, layout.modules, layout.strings, layout.cabinets
@@ -126,7 +126,7 @@ def running(dt_s: float = 0.1, tuned: Tuning | None = None, **changes: Any) -> C
     return controller
 
 
-def one(values: Floats, at: int, value: float) -> Floats:
+def one(values: NDArray[Any], at: int, value: float) -> NDArray[Any]:
     """A copy with one element changed."""
     changed = values.copy()
     changed.flat[at] = value

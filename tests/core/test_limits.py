@@ -334,11 +334,22 @@ def test_equal_strings_in_parallel_carry_twice_as_much() -> None:
 
 def test_the_string_that_reaches_its_bound_first_bounds_its_cabinet_alone() -> None:
     layout = plant_tuning().layout
-    warm = well(layout)
-    warm.module_c[0] = 46.0  # half of 42..50, string 0: 75 A of 150
-    allowed = plant_bound(warm)
-    np.testing.assert_allclose(allowed.discharge, [2 * 75.0 * 3.7 * 16, 2 * 150.0 * 3.7 * 16])
-    assert Rule(int(allowed.discharge_by[0])) == Rule.CELL_TEMPERATURE
+    allowed = plant_bound(well(layout, cell_v=one(well(layout).cell_v, 20, 3.1)))  # in the second string: 97.5 A
+    np.testing.assert_allclose(allowed.discharge, [2 * 97.5 * 3.7 * 16, 2 * 150.0 * 3.7 * 16])
+    assert Rule(int(allowed.discharge_by[0])) == Rule.CELL_VOLTAGE
+
+
+def test_at_the_cabinets_bound_no_string_carries_more_than_its_own() -> None:
+    layout = plant_tuning().layout
+    for c in (5.0, 12.0, 44.0, 47.0):
+        seen = well(layout, module_c=np.repeat([c, 25.0, 25.0, 25.0], 2)[:, None] * np.ones((8, 4)))
+        state, now = at_mid_charge(seen, plant_tuning())
+        own = limits.join_strings(plant_tuning(), limits.string_rules(plant_tuning(), seen, now, state.deep))
+        cabinet_a = plant_bound(seen).discharge / (3.7 * 16)
+        siemens = 1 / np.add.reduceat(now.cell_ohm, layout.first_cell_of_string)
+        string_a = cabinet_a[0] * siemens[:2] / siemens[:2].sum()  # the current divider
+        assert (string_a <= own.discharge[:2] * (1 + 1e-9)).all()
+        assert np.isclose(string_a, own.discharge[:2]).any()
 
 
 def test_a_silent_string_that_may_be_connected_stops_its_cabinet_and_an_open_one_does_not() -> None:

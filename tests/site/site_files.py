@@ -6,8 +6,8 @@ from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
-from ess_controller.places import KeyPath
 from ess_controller.site import Problem, Site, SiteError, load
+from ess_controller.site.places import KeyPath
 
 SITES = Path(__file__).parents[2] / "sites"
 BENCH_TEXT = (SITES / "bench" / "site.toml").read_text(encoding="utf-8")

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ess_controller.places import line_of, locate, spell
+from ess_controller.site.places import line_of, locate, spell
 from tests.site.site_files import BENCH_TEXT, written
 
 NASTY = '''# a [table] in a comment = no

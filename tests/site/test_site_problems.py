@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from ess_controller.places import KeyPath, spell
 from ess_controller.site import CellFile, SiteError, load, schema
-from ess_controller.site_errors import Finding, plain
-from ess_controller.site_rules import ORDER, number, number_findings
+from ess_controller.site.errors import Finding, plain
+from ess_controller.site.places import KeyPath, spell
+from ess_controller.site.rules import ORDER, number, number_findings
 from tests.site.site_files import BENCH_TEXT, SITES, Table, bench, cell, problems_of, with_value, written
 
 MODULE = ("cabinet", 0, "string", 0, "module", 3)

@@ -9,8 +9,8 @@ from typing import Any
 from pydantic import ValidationError
 
 from ess_controller.errors import BadInputError
-from ess_controller.places import KeyPath, spell
-from ess_controller.site_schema import NAME_PATTERN
+from ess_controller.site.places import KeyPath, spell
+from ess_controller.site.schema import NAME_PATTERN
 
 _SHOWN = 60  # characters of a value
 _NAME = "a name of at most 40 letters, digits, '.', '_' or '-', beginning with a letter or digit"

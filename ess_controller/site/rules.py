@@ -11,8 +11,8 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 
-from ess_controller.places import KeyPath
-from ess_controller.site_errors import Finding, plain
+from ess_controller.site.errors import Finding, plain
+from ess_controller.site.places import KeyPath
 
 Table = dict[str, Any]
 

@@ -13,13 +13,13 @@ from zoneinfo import ZoneInfo
 from pydantic import BaseModel, ValidationError
 
 from ess_controller.core.types import Tuning
-from ess_controller.places import KeyPath
-from ess_controller.site_buses import bus_findings, name_findings
-from ess_controller.site_errors import Finding, Problem, SiteError, cut, findings_of, shown
-from ess_controller.site_records import plant_of, tuning_of
-from ess_controller.site_rules import cell_findings, number_findings, together_findings
-from ess_controller.site_schema import CellFile, SiteFile, schema
-from ess_controller.site_sheet import Sheet, UnreadableError
+from ess_controller.site.buses import bus_findings, name_findings
+from ess_controller.site.errors import Finding, Problem, SiteError, cut, findings_of, shown
+from ess_controller.site.places import KeyPath
+from ess_controller.site.records import plant_of, tuning_of
+from ess_controller.site.rules import cell_findings, number_findings, together_findings
+from ess_controller.site.schema import CellFile, SiteFile, schema
+from ess_controller.site.sheet import Sheet, UnreadableError
 from firmware_bridge.records import PlantSpec
 
 __all__ = ["CellFile", "Problem", "Site", "SiteError", "SiteFile", "load", "schema"]

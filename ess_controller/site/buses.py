@@ -1,6 +1,6 @@
 """Who sits on which bus of a site, and whether they can live there together: names, URLs, slots, CAN ids.
 
-Works on what has passed the models, like `site_rules`.
+Works on what has passed the models, like `rules`.
 """
 
 from collections import Counter, defaultdict
@@ -8,8 +8,8 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from ess_controller.places import KeyPath, spell
-from ess_controller.site_errors import Finding
+from ess_controller.site.errors import Finding
+from ess_controller.site.places import KeyPath, spell
 from firmware_bridge.dialects.csc import csc_ids
 from firmware_bridge.dialects.sbox import SBOX_IDS
 from firmware_bridge.wires.urls import check_url, parse_device

@@ -17,7 +17,7 @@ from ess_controller.core.types import (
     ModeTuning,
     Tuning,
 )
-from ess_controller.site_schema import CabinetTable, CellFile, ModuleTable, SiteFile, StringTable
+from ess_controller.site.schema import CabinetTable, CellFile, ModuleTable, SiteFile, StringTable
 from firmware_bridge.records import CabinetSpec, Envelope, Floats, ModuleSpec, PlantSpec, StringSpec
 
 Record = TypeVar("Record", Envelope, ModeTuning, EstimateTuning, DispatchTuning, LimitTuning)

@@ -1,7 +1,7 @@
 """Which keys a site file and a cell file have, and their ranges: one model for check, editors and messages.
 
 Strict: a text is no number, an unknown key is refused, nothing has a default that the file does not show.
-What concerns two keys at once (order, names, buses) is in `site_rules`.
+What concerns two keys at once (order, names, buses) is in `rules` and `buses`.
 """
 
 from copy import deepcopy

@@ -7,8 +7,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from ess_controller.places import KeyPath, line_of, locate, spell
-from ess_controller.site_errors import Finding, Problem, shown
+from ess_controller.site.errors import Finding, Problem, shown
+from ess_controller.site.places import KeyPath, line_of, locate, spell
 
 LARGEST_BYTES = 1_000_000
 LONGEST_LINE = 8_000  # no curve needs more, and the time to read a key of many parts grows with its square

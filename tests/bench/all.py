@@ -1,0 +1,13 @@
+"""Every bench in one run on one machine: what `ess bench` prints."""
+
+from tests.bench import beat, decode, process, receive
+from tests.bench.table import Row, show
+
+
+def rows() -> list[Row]:
+    """All rows, in the order of the targets."""
+    return [*beat.rows(), *decode.rows(), *receive.rows(), *process.rows()]
+
+
+if __name__ == "__main__":
+    show(rows())

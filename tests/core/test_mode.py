@@ -1,0 +1,355 @@
+"""Contactors: the table, pair by pair; then what a string does, at a tenth of a second and at six seconds a beat."""
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from ess_controller.core.mode import AFTER, NEXT, TOLD, Event, advance
+from ess_controller.core.step import first_state
+from ess_controller.core.types import Mode, Order
+from firmware_bridge.records import Contactor, Measurements, PcsState
+from tests.core.pictures import Controller, one, running, tick, tuning, well
+
+OPEN, PRECHARGE, CLOSED, UNKNOWN = Contactor.OPEN, Contactor.PRECHARGE, Contactor.CLOSED, Contactor.UNKNOWN
+NAN = np.nan
+REST = Order(run=False)
+both_beats = pytest.mark.parametrize("dt_s", [0.1, 6.0])
+
+
+def box(feedback: Contactor, a: float = 0.0, bus_v: float = 347.8, **changes: Any) -> Measurements:
+    """The bench with this string box."""
+    return well(
+        string_contactor=np.array([int(feedback)]), string_a=np.array([a]), string_bus_v=np.array([bus_v]), **changes
+    )
+
+
+OPEN_BOX = box(OPEN, bus_v=0.0)
+
+
+def opened(dt_s: float = 0.1, **changes: Any) -> Controller:
+    """A controller that has just found its contactors open."""
+    controller = Controller(tuning(), dt_s, **changes)
+    controller.beat(OPEN_BOX)
+    assert controller.mode == Mode.OFF
+    return controller
+
+
+def told(controller: Controller, seen: Measurements, order: Order | None = None) -> Contactor:
+    """What the contactors are told in one more beat."""
+    return Contactor(int(controller.beat(seen, order or Order()).commands.contactor[0]))
+
+
+def precharging(dt_s: float = 0.1) -> Controller:
+    """A controller that has just begun to precharge."""
+    controller = opened(dt_s)
+    while controller.mode != Mode.PRECHARGE:
+        controller.beat(OPEN_BOX)
+    return controller
+
+
+# --- the table ------------------------------------------------------------------------------------------------------
+
+TABLE = """
+              START      BUS_UP  TOO_LONG  STOP     CLEAR  SEEN_OPEN  SEEN_CLOSED  RESET  TRIP
+    WAKE      -          -       -         -        -      OFF        RUN          -      TRIPPED
+    OFF       PRECHARGE  -       -         -        -      -          -            -      FAULT
+    PRECHARGE -          RUN     FAULT     OFF      -      -          -            -      FAULT
+    RUN       -          -       -         RELEASE  -      -          -            -      TRIPPED
+    RELEASE   -          -       -         -        OFF    -          -            -      TRIPPED
+    TRIPPED   -          -       -         -        FAULT  -          -            -      -
+    FAULT     -          -       -         -        -      -          -            OFF    -
+"""
+
+
+def test_every_pair_of_mode_and_event_leads_where_the_table_says() -> None:
+    head, *rows = (line.split() for line in TABLE.strip().splitlines())
+    assert head == [event.name for event in Event if event != Event.NONE]
+    assert [row[0] for row in rows] == [mode.name for mode in Mode]
+    for name, *cells in rows:
+        mode = Mode[name]
+        assert AFTER[mode, Event.NONE] == mode
+        for event_name, after in zip(head, cells, strict=True):
+            expected = mode if after == "-" else Mode[after]
+            assert AFTER[mode, Event[event_name]] == expected, (mode, event_name)
+            assert ((mode, Event[event_name]) in NEXT) == (after != "-")
+
+
+def test_time_in_a_mode_counts_from_its_first_beat() -> None:
+    state = replace(first_state(tuning()), mode=np.array([int(Mode.OFF)]), mode_s=np.array([7.0]))
+    stayed = advance(state, np.array([int(Event.NONE)]), tick(10.0, 6.0))
+    assert (stayed[0][0], stayed[1][0]) == (Mode.OFF, 13.0)
+    moved = advance(state, np.array([int(Event.START)]), tick(10.0, 6.0))
+    assert (moved[0][0], moved[1][0]) == (Mode.PRECHARGE, 0.0)
+
+
+def test_nothing_is_told_to_close_that_is_not_seen_precharged_or_closed() -> None:
+    for mode in Mode:
+        for feedback in (UNKNOWN, OPEN):
+            assert TOLD[mode, feedback + 1] != CLOSED, (mode, feedback)
+        if mode not in (Mode.RUN, Mode.RELEASE, Mode.TRIPPED):
+            assert CLOSED not in TOLD[mode]
+    for mode in (Mode.OFF, Mode.FAULT):
+        assert set(TOLD[mode]) == {OPEN}
+    assert set(TOLD[Mode.WAKE]) == {UNKNOWN}
+    for mode in (Mode.RELEASE, Mode.TRIPPED):  # opening under load welds: a closed one stays until the current is gone
+        assert TOLD[mode, CLOSED + 1] == CLOSED
+        assert TOLD[mode, PRECHARGE + 1] == OPEN
+
+
+# --- waking up ------------------------------------------------------------------------------------------------------
+
+
+@both_beats
+def test_a_new_daemon_says_nothing_until_it_has_seen_the_contactors(dt_s: float) -> None:
+    controller = Controller(tuning(), dt_s)
+    unseen = box(UNKNOWN, NAN, NAN, string_v=np.array([NAN]))
+    for _ in range(int(9.0 / dt_s)):
+        assert told(controller, unseen) == UNKNOWN
+        assert controller.mode == Mode.WAKE
+
+
+@both_beats
+def test_a_new_daemon_adopts_closed_contactors_under_load_and_opens_precharged_ones(dt_s: float) -> None:
+    controller = Controller(tuning(), dt_s)
+    assert told(controller, box(CLOSED, 120.0)) == CLOSED
+    assert controller.mode == Mode.RUN
+    assert np.isneginf(controller.state.closed_t_s).all()  # it did not close them
+    controller = Controller(tuning(), dt_s)
+    assert told(controller, box(PRECHARGE)) == OPEN
+    assert controller.mode == Mode.OFF
+
+
+@both_beats
+def test_a_box_that_wakes_up_into_a_trip_is_never_told_to_close(dt_s: float) -> None:
+    """The modules are heard before the box, one cell too high: the trip comes while the contactors are unseen."""
+    cell_v = one(well().cell_v, 5, 4.3)
+    controller = Controller(tuning(), dt_s)
+    unseen = box(UNKNOWN, NAN, NAN, string_v=np.array([NAN]), cell_v=cell_v)
+    for _ in range(int(20.0 / dt_s) + 5):
+        assert told(controller, unseen) != CLOSED
+    assert controller.mode == Mode.FAULT
+    controller = Controller(tuning(), dt_s)
+    for _ in range(3):
+        assert told(controller, box(UNKNOWN, NAN, NAN, string_v=np.array([NAN]))) == UNKNOWN
+
+
+# --- starting -------------------------------------------------------------------------------------------------------
+
+
+@both_beats
+def test_a_string_starts_once_all_has_been_well_for_the_settling_time_and_two_beats(dt_s: float) -> None:
+    controller = opened(dt_s)
+    beats = 1
+    while told(controller, OPEN_BOX) == OPEN:
+        beats += 1
+    assert controller.mode == Mode.PRECHARGE
+    assert beats == max(round(2.0 / dt_s) - 1, 1)
+    assert controller.state.closed_t_s[0, -1] == pytest.approx(controller.t_s)
+
+
+@both_beats
+@pytest.mark.parametrize(
+    "trouble",
+    [
+        {"cell_v": one(well().cell_v, 5, NAN)},
+        {"cell_v": one(well().cell_v, 5, 4.3)},
+        {"module_c": np.where(np.arange(10)[:, None] == 4, NAN, 25.0) * np.ones(4)},
+        {"string_v": np.array([NAN])},
+        {"pcs_w": np.array([NAN])},
+        {"pcs_state": np.array([int(PcsState.FAULT)])},
+        {"string_fault": np.array([1])},
+        {"string_insulation_ohm": np.array([1000.0])},
+    ],
+    ids=lambda trouble: next(iter(trouble)),
+)
+def test_a_string_does_not_start_while_something_is_wrong(dt_s: float, trouble: dict[str, Any]) -> None:
+    controller = Controller(tuning(), dt_s)
+    for _ in range(max(int(8.0 / dt_s), 4)):
+        told_it = told(controller, box(OPEN, bus_v=0.0, **trouble))
+        if controller.state.mode_s[0] > 5.0:  # a slow diagnosis may let a precharge begin, never a closing
+            assert told_it in (OPEN, PRECHARGE)
+    assert told_it == OPEN
+
+
+@both_beats
+def test_an_operators_rest_keeps_a_string_open(dt_s: float) -> None:
+    controller = opened(dt_s)
+    for _ in range(int(20.0 / dt_s)):
+        assert told(controller, OPEN_BOX, REST) == OPEN
+
+
+@both_beats
+def test_contactors_close_only_on_a_level_bus_without_current(dt_s: float) -> None:
+    for a, bus_v, closes in (
+        (0.9, 347.8, True),
+        (-0.9, 343.0, True),
+        (0.0, 342.0, False),
+        (0.0, 353.0, False),
+        (1.5, 347.8, False),
+        (-1.5, 347.8, False),
+        (NAN, 347.8, False),
+        (0.0, NAN, False),
+    ):
+        controller = precharging(dt_s)
+        assert (told(controller, box(PRECHARGE, a, bus_v)) == CLOSED) == closes, (a, bus_v)
+
+
+@both_beats
+def test_a_cell_that_falls_silent_during_precharge_keeps_the_contactors_from_closing(dt_s: float) -> None:
+    for trouble in ({"cell_v": one(well().cell_v, 5, NAN)}, {"module_c": np.full((10, 4), NAN)}):
+        controller = precharging(dt_s)
+        for _ in range(max(int(5.0 / dt_s), 5)):
+            assert told(controller, box(PRECHARGE, **trouble)) != CLOSED
+        assert controller.mode in (Mode.FAULT, Mode.OFF)
+
+
+@both_beats
+def test_a_level_bus_alone_is_not_a_precharge(dt_s: float) -> None:
+    controller = precharging(dt_s)
+    assert told(controller, box(OPEN)) == PRECHARGE  # the box has not acted yet
+    assert controller.mode == Mode.PRECHARGE
+
+
+@both_beats
+def test_a_precharge_that_takes_too_long_is_given_up(dt_s: float) -> None:
+    controller = precharging(dt_s)
+    passed_s = 0.0
+    while told(controller, box(PRECHARGE, 3.0, 200.0)) == PRECHARGE:
+        passed_s += dt_s
+    assert controller.mode == Mode.FAULT
+    assert 3.0 - 1e-6 <= passed_s <= max(3.0, 3 * dt_s) + dt_s + 1e-6
+
+
+@both_beats
+def test_at_most_three_closes_in_any_hour(dt_s: float) -> None:
+    controller = Controller(tuning(), dt_s)
+    closed_at_s: list[float] = []
+    feedback, order = OPEN, Order()
+    while controller.t_s < (3 * 3600.0 if dt_s > 1.0 else 300.0):
+        seen = box(feedback, bus_v=0.0 if feedback == OPEN else 347.8)
+        word = told(controller, seen, order)
+        if word == CLOSED and feedback != CLOSED:
+            closed_at_s.append(controller.t_s)
+        feedback = word if word != UNKNOWN else feedback
+        order = REST if controller.mode == Mode.RUN else Order()  # someone plays with the button
+    assert len(closed_at_s) >= 3
+    for first, fourth in zip(closed_at_s, closed_at_s[3:], strict=False):
+        assert fourth - first >= 3600.0 - dt_s
+
+
+# --- opening --------------------------------------------------------------------------------------------------------
+
+
+@both_beats
+def test_a_stopped_string_opens_below_the_breaking_current_and_asks_for_zero_at_once(dt_s: float) -> None:
+    controller = running(dt_s)
+    decision = controller.beat(box(CLOSED, 120.0), REST)
+    assert decision.commands.pcs_w[0] == 0.0
+    assert decision.commands.contactor[0] == CLOSED
+    assert controller.mode == Mode.RELEASE
+    assert told(controller, box(CLOSED, -4.9), REST) == OPEN
+    assert controller.mode == Mode.OFF
+
+
+@both_beats
+@pytest.mark.parametrize("a", [120.0, -120.0, 5.1, NAN])
+def test_under_load_or_unknown_current_a_string_opens_only_at_the_deadline(dt_s: float, a: float) -> None:
+    controller = running(dt_s)
+    controller.beat(box(CLOSED, a), REST)
+    passed_s = 0.0
+    while told(controller, box(CLOSED, a), REST) == CLOSED:
+        passed_s += dt_s
+    assert controller.mode == Mode.OFF
+    assert 3.0 - 1e-6 <= passed_s + dt_s <= 3.0 + 2 * dt_s + 1e-6
+
+
+@both_beats
+def test_a_trip_releases_the_same_way_and_ends_in_fault(dt_s: float) -> None:
+    controller = running(dt_s)
+    high = one(well().cell_v, 5, 4.3)
+    while controller.mode == Mode.RUN:
+        controller.beat(box(CLOSED, 100.0, cell_v=high))
+    assert controller.mode == Mode.TRIPPED
+    assert controller.t_s <= max(0.5, dt_s) + 2 * dt_s
+    decision = controller.beat(box(CLOSED, 100.0, cell_v=high))
+    assert (decision.commands.pcs_w[0], decision.commands.contactor[0]) == (0.0, CLOSED)
+    assert told(controller, box(CLOSED, 1.0, cell_v=high)) == OPEN
+    assert controller.mode == Mode.FAULT
+
+
+@pytest.mark.parametrize(("dt_s", "speed"), [(0.1, 1.0), (6.0, 60.0)])
+def test_a_string_box_lost_for_ten_wall_seconds_opens_whatever_the_speed(dt_s: float, speed: float) -> None:
+    controller = running(dt_s, speed=speed)
+    lost = box(UNKNOWN, NAN, NAN, string_v=np.array([NAN]))
+    began_s = controller.t_s
+    decision = controller.beat(lost)
+    assert decision.commands.pcs_w[0] == 0.0
+    while told(controller, lost) != OPEN:
+        assert controller.state.power_w[0] == 0.0
+    wall_s = (controller.t_s - began_s) / speed
+    assert 10.0 <= wall_s <= 10.6
+
+
+@pytest.mark.parametrize(("dt_s", "speed"), [(0.1, 1.0), (6.0, 60.0)])
+def test_a_silent_module_opens_its_string_after_ten_wall_seconds(dt_s: float, speed: float) -> None:
+    controller = running(dt_s, speed=speed)
+    silent = box(CLOSED, cell_v=np.where(np.arange(94) < 10, NAN, 3.7))
+    began_s = controller.t_s
+    while told(controller, silent) != OPEN:
+        assert controller.state.power_w[0] == 0.0
+    assert 10.0 <= (controller.t_s - began_s) / speed <= 10.6
+
+
+def test_a_silence_of_nine_seconds_opens_nothing() -> None:
+    controller = running()
+    lost = box(UNKNOWN, NAN, NAN, string_v=np.array([NAN]))
+    controller.last(9.0, lost)
+    assert controller.mode == Mode.RUN
+    assert told(controller, box(CLOSED)) == CLOSED
+    controller.last(60.0, well())
+    assert controller.mode == Mode.RUN
+
+
+@both_beats
+def test_a_box_that_opened_by_itself_is_not_told_to_close_and_needs_an_operator(dt_s: float) -> None:
+    controller = running(dt_s)
+    for _ in range(max(int(3.0 / dt_s), 4)):
+        assert told(controller, OPEN_BOX) == OPEN
+    assert controller.mode == Mode.FAULT
+    controller.last(30.0, OPEN_BOX)
+    assert controller.mode == Mode.FAULT
+    controller.beat(OPEN_BOX, Order(clear_latched=True))
+    while controller.mode == Mode.FAULT:
+        controller.beat(OPEN_BOX)
+    assert controller.mode == Mode.OFF
+
+
+@both_beats
+def test_a_fault_that_has_gone_is_left_after_the_settling_time(dt_s: float) -> None:
+    controller = running(dt_s)
+    high = one(well().cell_v, 5, 4.3)
+    controller.last(10.0, box(CLOSED, 0.0, cell_v=high))
+    assert controller.mode == Mode.FAULT
+    controller.last(20.0, box(OPEN, bus_v=0.0, cell_v=high))
+    assert controller.mode == Mode.FAULT
+    passed_s = 0.0
+    while controller.mode == Mode.FAULT:
+        controller.beat(OPEN_BOX)
+        passed_s += dt_s
+    assert 2.0 - 1e-6 <= passed_s <= 2.0 + 3 * dt_s
+
+
+@both_beats
+def test_a_welded_contactor_latches_until_an_operator_has_looked(dt_s: float) -> None:
+    controller = running(dt_s)
+    controller.last(1.0, box(CLOSED), REST)
+    assert controller.mode == Mode.OFF
+    controller.last(max(3.0, 4 * dt_s), box(CLOSED))  # told to open, stays closed
+    assert controller.mode == Mode.FAULT
+    controller.last(60.0, OPEN_BOX)
+    assert controller.mode == Mode.FAULT  # even though it is open now
+    controller.beat(OPEN_BOX, Order(clear_latched=True))
+    controller.last(max(5.0, 4 * dt_s), OPEN_BOX)
+    assert controller.mode in (Mode.OFF, Mode.PRECHARGE)
