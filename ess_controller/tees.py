@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from ess_controller.core.health import DIAGNOSES, Level
+from ess_controller.core.health import DIAGNOSES, STOPS
 from ess_controller.core.types import Mode
 from ess_controller.daemon import Beat
 from ess_controller.picture import SCHEMA_VERSION, limits
@@ -40,28 +40,26 @@ class ChangeLog:
         """Tell what is different from the beat before."""
         for line in self._plant.take_events():
             log.info("%s", line)
-        self._diagnoses(beat)
-        self._modes(beat)
+        self._strings(beat)
         self._limits(beat)
         self._guard(beat)
 
-    def _diagnoses(self, beat: Beat) -> None:
-        active = beat.decision.active
-        for number, string in np.argwhere(active != self._active):
-            row, name = DIAGNOSES[number], self._layout.string_names[string]
-            if active[number, string]:
-                level = logging.ERROR if row.level == Level.STOP else logging.WARNING
-                log.log(level, "%s: %s: %s", name, row.name, row.action)
-            else:
-                log.info("%s: %s is over", name, row.name)
-        self._active = active
-
-    def _modes(self, beat: Beat) -> None:
-        for string in np.flatnonzero(beat.state.mode != self._mode):
-            before, after = Mode(int(self._mode[string])), Mode(int(beat.state.mode[string]))
-            name = self._layout.string_names[string]
-            log.info("%s: %s -> %s", name, before.name.lower(), after.name.lower())
-        self._mode = beat.state.mode
+    def _strings(self, beat: Beat) -> None:
+        """One line a string and beat: where it goes, and what has come up or is over."""
+        active, mode = beat.decision.active, beat.state.mode
+        changed = (active != self._active).any(axis=0) | (mode != self._mode)
+        for string in np.flatnonzero(changed):
+            come, gone = active[:, string] & ~self._active[:, string], self._active[:, string] & ~active[:, string]
+            parts = []
+            if mode[string] != self._mode[string]:
+                before, after = Mode(int(self._mode[string])), Mode(int(mode[string]))
+                parts.append(f"{before.name.lower()} -> {after.name.lower()}")
+            parts += [f"{DIAGNOSES[row].name}: {DIAGNOSES[row].action}" for row in np.flatnonzero(come)]
+            if gone.any():
+                parts.append("over: " + ", ".join(DIAGNOSES[row].name for row in np.flatnonzero(gone)))
+            level = logging.ERROR if (come & STOPS[:, 0]).any() else logging.WARNING if come.any() else logging.INFO
+            log.log(level, "%s: %s", self._layout.string_names[string], "; ".join(parts))
+        self._active, self._mode = active, mode
 
     def _limits(self, beat: Beat) -> None:
         bound, layout = beat.decision.cabinet_bound, self._layout

@@ -88,6 +88,10 @@ class Request:
         return bool(self.words)
 
 
+STALE = "stale"
+"""How the trouble of a request begins that was never carried out: it had waited too long."""
+
+
 @dataclass(frozen=True, slots=True)
 class Answer:
     """What became of a Request: `words` for a read, and `trouble` (empty when all went well)."""

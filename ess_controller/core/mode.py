@@ -69,17 +69,14 @@ _STRENGTH = np.array([[event] for event in Event if event != Event.NONE])
 
 
 def events(
-    tuning: Tuning, state: State, seen: Measurements, order: Order, active: Bools, tick: Tick
+    tuning: Tuning, state: State, seen: Measurements, order: Order, holds: Bools, active: Bools, tick: Tick
 ) -> tuple[Ints, Floats]:
     """The strongest event of each string [string], and good_s [string]: how long all has been well."""
     knobs, layout, contactor = tuning.mode, tuning.layout, seen.string_contactor
     tripped = (active & STOPS).any(axis=0)
-    # a sum is NaN when one of its terms is
-    cells_heard = ~np.isnan(
-        np.add.reduceat(seen.cell_v + seen.module_hot_c[layout.cell_module], layout.first_cell_of_string)
-    )
+    ill = ((holds | active) & STOPS).any(axis=0)  # silence included; before its debounce is over, too
     inverter_well = (~np.isnan(seen.pcs_w) & (seen.pcs_state != _PCS_FAULT))[layout.string_cabinet]
-    well = seen.box_heard & cells_heard & inverter_well & ~tripped
+    well = seen.box_heard & inverter_well & ~ill
     good_s = (state.good_s + tick.dt_s) * well
 
     current_a = np.abs(seen.string_a)

@@ -36,7 +36,7 @@ def step(tuning: Tuning, state: State, seen: Measurements, order: Order, tick: T
 
     holds = health.conditions(tuning, state, seen)
     bad_s, active, latched = health.debounce(tuning, state, holds, tick, order.clear_latched)
-    happened, good_s = mode.events(tuning, state, seen, order, active, tick)
+    happened, good_s = mode.events(tuning, state, seen, order, holds, active, tick)
     modes, mode_s, closed_t_s = mode.advance(state, happened, tick)
 
     deep = limits.deep_cells(tuning, state, seen, order)

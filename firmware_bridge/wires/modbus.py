@@ -20,7 +20,6 @@ EXCEPTIONS = {
     11: "gateway target failed to respond",
 }
 NO_ANSWER = "no answer"
-STALE = "stale"  # a request that could not begin in time begins its trouble with this word
 
 
 def exception_words(code: int) -> str:

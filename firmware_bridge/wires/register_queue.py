@@ -4,9 +4,9 @@ import threading
 from collections import deque
 from collections.abc import Sequence
 
-from firmware_bridge.frames import Answer, Request, WireHealth
+from firmware_bridge.frames import STALE, Answer, Request, WireHealth
 from firmware_bridge.wires import WireClock
-from firmware_bridge.wires.modbus import STALE, request_trouble
+from firmware_bridge.wires.modbus import request_trouble
 
 FRESH_S = 1.0  # a request that has not begun by then is never carried out
 
@@ -72,5 +72,5 @@ class RegisterQueue:
         while self._queue and not self._busy and now_s - self._queue[0][1] > FRESH_S:
             request, _ = self._queue.popleft()
             self.health.dropped += 1
-            words = f"{STALE}: not begun within {FRESH_S:g} s ({self.health.trouble or 'device busy'})"
+            words = f"{STALE}: {self.health.trouble or 'device busy'}"
             self._answers.append(Answer(request, (), words, now_s))

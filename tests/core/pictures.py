@@ -89,11 +89,11 @@ def well(layout: Layout | None = None, /, **changes: Any) -> Measurements:
 
 @dataclass(slots=True)
 class Controller:
-    """The core, beat after beat, with what it remembers: `speed` is plant time over wall time."""
+    """The core, beat after beat, with what it remembers. A beat is a tenth of a second on the wires, `dt_s` in the
+    plant: its speed is plant time over wall time."""
 
     tuning: Tuning
     dt_s: float = 0.1
-    speed: float = 1.0
     t_s: float = 0.0
     state: State = field(init=False)
 
@@ -103,7 +103,7 @@ class Controller:
     def beat(self, seen: Measurements, order: Order = ASKED_NOTHING) -> Decision:
         """One beat later."""
         self.t_s += self.dt_s
-        self.state, decision = step(self.tuning, self.state, seen, order, tick(self.t_s, self.dt_s, self.speed))
+        self.state, decision = step(self.tuning, self.state, seen, order, tick(self.t_s, self.dt_s, self.dt_s / 0.1))
         return decision
 
     def last(self, seconds: float, seen: Measurements, order: Order = ASKED_NOTHING) -> Decision:
@@ -112,15 +112,14 @@ class Controller:
             self.beat(seen, order)
         return self.beat(seen, order)
 
-    @property
     def mode(self) -> Mode:
         """Of the first string."""
         return Mode(int(self.state.mode[0]))
 
 
-def running(dt_s: float = 0.1, tuned: Tuning | None = None, **changes: Any) -> Controller:
+def running(dt_s: float = 0.1, tuned: Tuning | None = None) -> Controller:
     """A controller that has found its contactors closed and cells well."""
-    controller = Controller(tuned or tuning(), dt_s, **changes)
+    controller = Controller(tuned or tuning(), dt_s)
     controller.beat(well(controller.tuning.layout))
     assert set(controller.state.mode) == {Mode.RUN}
     return controller

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from firmware_bridge.dialects.sunspec.model import Events
-from firmware_bridge.frames import Answer, Request
+from firmware_bridge.frames import STALE, Answer, Request
 
 BASES = (40000, 50000, 0)  # SunSpec Device Information Model Specification: where a map may begin
 MARK = (0x5375, 0x6E53)  # 'SunS'
@@ -70,6 +70,9 @@ class Scan:
     def _hear_mark(self, is_mark: bool, trouble: str, now_s: float) -> None:
         if is_mark:
             self._read_header(BASES[self._base] + 2)
+            return
+        if trouble.startswith(STALE):  # it was not even asked: no reason to look elsewhere
+            self.restart(now_s)
             return
         self._base += 1
         if self._base < len(BASES):
