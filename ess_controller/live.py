@@ -67,6 +67,11 @@ def _is_number(value: object) -> bool:
         return False
 
 
+class _Server(socketserver.ThreadingUnixStreamServer):
+    daemon_threads = True
+    request_queue_size = 64  # beyond it a Unix socket refuses at once, as if no daemon were there
+
+
 class Window:
     """Serves the socket from threads of its own; the beat only leaves its latest picture in the slot."""
 
@@ -85,8 +90,7 @@ class Window:
 
         path.unlink(missing_ok=True)  # the site's lock is ours: the socket is a dead daemon's
         self._path = path
-        self._server = socketserver.ThreadingUnixStreamServer(str(path), Visitor)
-        self._server.daemon_threads = True
+        self._server = _Server(str(path), Visitor)
         path.chmod(0o600)
         Thread(target=self._server.serve_forever, name="window", daemon=True).start()
 

@@ -56,8 +56,8 @@ class Frames:
     @classmethod
     def join(cls, parts: Sequence["Frames"]) -> "Frames":
         """Several batches as one, in the order given."""
-        if not parts:
-            return NO_FRAMES
+        if len(parts) <= 1:
+            return parts[0] if parts else NO_FRAMES
         return cls(
             np.concatenate([part.id for part in parts]),
             np.concatenate([part.length for part in parts]),

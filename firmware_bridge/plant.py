@@ -94,11 +94,10 @@ class Plant:
 
     def listen(self, tick: Tick) -> Heard:
         """Empty the wires: everything that has arrived since the last beat."""
-        parts = []
-        for number, wire in enumerate(self._can):
-            part = wire.drain()
-            parts.append(Frames(part.id, part.length, part.data, part.wire_s, np.full(len(part), number)))
-        return Heard(Frames.join(parts), tuple(tuple(wire.drain()) for wire in self._registers))
+        parts = [wire.drain() for wire in self._can]
+        frames, counts = Frames.join(parts), [len(part) for part in parts]
+        on_bus = replace(frames, bus=self._can_numbers.repeat(counts))
+        return Heard(on_bus, tuple([tuple(wire.drain()) for wire in self._registers]))
 
     def read(self, heard: Heard, tick: Tick) -> Measurements:
         """One consistent picture out of what was heard; what is stale is NaN, UNKNOWN or False."""

@@ -61,7 +61,7 @@ class Outcome:
     fault: str
     where: str  # "bench" or "sockets"
     how: str = ""  # what exactly befell, for whoever wants to repeat it
-    detect_s: float = nan  # first decision that tells of it
+    detect_s: float = nan  # first decision that tells of it; without a daemon, when the inverter's timer has run out
     safe_s: float = nan  # truly 0 W from then on
     open_s: float = nan  # contactors truly open
     recover_s: float = nan  # at power again, since the fault was lifted or the daemon started

@@ -17,7 +17,8 @@ def estimate(tuning: Tuning, state: State, seen: Measurements, tick: Tick) -> tu
     knobs, string = tuning.estimate, tuning.layout.cell_string
     flowing_a = np.where(seen.string_contactor == _OPEN, 0.0, seen.string_a)
     rest_s = (state.rest_s + tick.dt_s) * (np.abs(flowing_a) < knobs.rest_a)  # NaN is not rest
-    counted_a = np.where(np.isnan(flowing_a), 0.0, flowing_a)
+    believable = np.abs(flowing_a) <= 2 * tuning.envelope.string_a_max  # more would have blown the fuse; NaN is not
+    counted_a = np.where(believable, flowing_a, 0.0)
 
     soc = state.soc - (counted_a * (tick.dt_s / 3600))[string] / tuning.cell_ah
     soc_sd = state.soc_sd + knobs.drift_per_hour * (tick.dt_s / 3600)

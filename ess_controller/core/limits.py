@@ -194,7 +194,8 @@ def from_strings(tuning: Tuning, state: State, seen: Measurements, strings: Boun
     siemens = connected / string_ohm
     w_per_a = np.add.reduceat(siemens, layout.first_string)[layout.string_cabinet] * string_ohm * seen.string_v
     words = []
-    for bound, by in ((strings.charge, strings.charge_by), (strings.discharge, strings.discharge_by)):
+    discharge_a = strings.discharge * tuning.limits.inverter_efficiency  # what is lost on the way counts as theirs
+    for bound, by in ((strings.charge, strings.charge_by), (discharge_a, strings.discharge_by)):
         string_w = np.where(connected, np.where(ready, np.fmax(bound * w_per_a, 0.0), 0.0), np.inf)
         least_w = np.minimum.reduceat(string_w, layout.first_string)
         strictest = np.flatnonzero(string_w <= least_w[layout.string_cabinet])

@@ -85,14 +85,16 @@ def events(
     level = (np.abs(seen.string_v - seen.string_bus_v) <= knobs.precharge_v) & (current_a <= knobs.precharge_a)
     precharging = contactor == _PRECHARGE
     up = level & precharging & well
+    # a deadline gives the wires three beats, however long a beat is
     overdue = state.mode_s >= max(knobs.precharge_timeout_s, 3 * tick.dt_s)
+    deadline_s = max(knobs.break_deadline_s, 3 * tick.dt_s)
     happened = np.array(
         (
             settled & may_close & (contactor == _OPEN) & order.run,  # START
             up,  # BUS_UP
             overdue & ~up,  # TOO_LONG
             np.full(layout.strings, not order.run),  # STOP
-            (current_a <= knobs.break_a) | active[BOX_SILENT] | (state.mode_s >= knobs.break_deadline_s),  # CLEAR
+            (current_a <= knobs.break_a) | active[BOX_SILENT] | (state.mode_s >= deadline_s),  # CLEAR
             (contactor == _OPEN) | precharging,  # SEEN_OPEN
             contactor == _CLOSED,  # SEEN_CLOSED
             settled & (state.mode_s >= knobs.settle_s),  # RESET

@@ -51,6 +51,7 @@ class LimitTuning:
     charge_by_soc: Curve  # highest cell, with its uncertainty
     discharge_by_soc: Curve  # lowest cell
     charge_by_soh: Curve  # weakest module
+    inverter_efficiency: float  # its lowest: discharging, strings give more than the grid gets
     deep_discharge_v: float  # a cell found below this is never charged until an operator clears it
 
 

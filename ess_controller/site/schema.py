@@ -86,6 +86,7 @@ class LimitsTable(_Table):
     cell_v_min: CellVolts = Field(description="what a prediction may reach, V")
     cell_v_max: CellVolts = Field(description="what a prediction may reach, V")
     horizon_s: Seconds = Field(description="of the prediction, s")
+    inverter_efficiency: Annotated[float, Field(ge=0.5, le=1.0)] = Field(description="lowest of the inverter, a share")
     deep_discharge_v: CellVolts = Field(description="a cell found below is not charged until an operator clears it, V")
     charge_by_cell_v: ByVolt
     discharge_by_cell_v: ByVolt

@@ -22,23 +22,27 @@ LEARNED_ON = 0.9  # share of good CRC from which the check is believed (a noisy 
 LEARNED_OFF = 0.1  # share below which the byte is no CRC we know (chance alone gives 1/256)
 
 _ID_SPAN = 4096  # 11-bit ids fill the lower half of each bus; extended, remote and error frames fall into the upper
+# numpy takes a constant that is an array of the right type faster than a plain number
+_HIGHEST_ID = np.array(_ID_SPAN - 1, np.uint32)
+_HIGH_NIBBLE = np.array(4, np.uint8)
 _ALL_ONES = np.uint64(2**64 - 1)
-_NIBBLE = np.uint64(15)
 _NEVER = 16  # counter of a channel that has not spoken
 _FROZEN = 255
 
 
 def _counter_verdicts() -> Bytes:
-    """[(before * 16 + now)] frames lost between two counters, or _FROZEN. A device that uses 15 counts to 16."""
+    """[before, now] frames lost between two counters, or _FROZEN. A device that uses 15 counts to 16."""
     before, now = np.divmod(np.arange(17 * 16), 16)
     period = np.where((before == 15) | (now == 15), 16, COUNTER_PERIOD)
     verdict = (now - before - 1) % period
     verdict[now == before] = _FROZEN
     verdict[before == _NEVER] = 0
-    return verdict.astype(np.uint8)
+    return verdict.astype(np.uint8).reshape(17, 16)
 
 
 _VERDICT = _counter_verdicts()
+_NEXT = np.array([*range(1, COUNTER_PERIOD), 0, 0, 255], np.uint8)
+"""[before] the counter that follows; never 15, which is looked at closely, and none after _NEVER."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -61,7 +65,7 @@ class FrameCounters:
 class Heard(NamedTuple):
     """Live frames [n] of one batch, sorted by channel, in each channel oldest first."""
 
-    channel: Whole
+    channel: Ints
     words: Words  # the eight bytes, little-endian
     stamp_s: Floats
 
@@ -84,7 +88,7 @@ class Heard(NamedTuple):
         return self.words.view(np.uint16).reshape(-1, 4)
 
 
-_NOTHING = Heard(np.zeros(0, np.int32), np.zeros(0, np.uint64), np.zeros(0))
+_NOTHING = Heard(np.zeros(0, np.int64), np.zeros(0, np.uint64), np.zeros(0))
 
 
 class FrameCheck:
@@ -101,7 +105,10 @@ class FrameCheck:
         counter_bit: int = 52,
         plain_kinds: frozenset[int] = frozenset(),
     ) -> None:
-        """`ids` [kind, device] (-1: has none), `seeds` alike; `plain_kinds` carry neither CRC nor counter."""
+        """`ids` [kind, device] (-1: has none), `seeds` alike; `plain_kinds` carry neither CRC nor counter.
+
+        `counter_bit` is 4 in its byte: the counter is a byte's high nibble.
+        """
         kinds, devices = ids.shape
         self.devices = devices
         self.counters = FrameCounters.zero(devices)
@@ -109,7 +116,8 @@ class FrameCheck:
         self._check = check
         self._seed = np.zeros(kinds * devices, np.uint8) if seeds is None else seeds.astype(np.uint8).ravel()
         self._unread = ~check.mask
-        self._counter_bit = np.uint64(counter_bit)
+        self._length = np.array(check.length, np.uint8)
+        self._counter_byte = counter_bit // 8
         self._device = np.tile(np.arange(devices), kinds)
         self._plain = np.isin(np.arange(kinds * devices) // devices, list(plain_kinds))
         self._any_plain = bool(plain_kinds)
@@ -119,7 +127,7 @@ class FrameCheck:
         self._told_unsure = np.zeros(devices, np.bool_)
         self._seen = np.zeros(devices, np.int64)
         self._good = np.zeros(devices, np.int64)
-        self._counter = np.full(kinds * devices, _NEVER, np.int64)
+        self._counter = np.full(kinds * devices, _NEVER, np.uint8)
         self._events: list[str] = []
         self._channel_of = self._lookup(ids, buses)
 
@@ -138,33 +146,37 @@ class FrameCheck:
         """The frames of this batch that are live. Everything else is counted by device, or is nobody's."""
         if not len(frames):
             return _NOTHING
-        where = frames.bus * _ID_SPAN + np.minimum(frames.id, _ID_SPAN - 1)
+        where = frames.bus * _ID_SPAN + np.minimum(frames.id, _HIGHEST_ID)
         channel = self._channel_of.take(where, mode="clip")
         order = channel.argsort(kind="stable")
-        channel = channel.take(order)
-        if channel[0] < 0:
-            strangers = int(channel.searchsorted(self._channel_of.dtype.type(0)))
-            order, channel = order[strangers:], channel[strangers:]
+        strangers = np.count_nonzero(channel < 0)
+        if strangers:
+            order = order[strangers:]
+        # int64 from here on: numpy converts any other index anew each time
+        channel = channel.take(order).astype(np.int64)
         words = np.ascontiguousarray(frames.data).view(np.uint64)[:, 0].take(order)
         heard = Heard(channel, words, np.fmin(frames.wire_s.take(order), now_s))
-        heard = self._unfrozen(self._proven(heard, frames.length.take(order)))
+        wrong = self._check.residue(words) ^ self._seed.take(channel)
+        misfit = frames.length.take(order) ^ self._length
+        if not self._in_order(heard, wrong | misfit):
+            heard = self._unfrozen(self._sifted(heard, wrong != 0, misfit != 0))
         if len(heard.channel):
             self._count(self.counters.believed, heard.channel)
         return heard
 
-    def _proven(self, heard: Heard, length: Bytes) -> Heard:
-        """Without wrong lengths, wrong CRCs and "not available"."""
-        channel, words, _ = heard
-        wrong = self._check.residue(words) != self._seed.take(channel)
-        void = words | self._unread == _ALL_ONES
-        mislaid = length != self._check.length
-        if not (wrong | void | mislaid).any() and not self._learns:
-            return heard
-        return self._sifted(heard, wrong, void, mislaid)
+    def _in_order(self, heard: Heard, amiss: Bytes) -> bool:
+        """Whether every frame is right and follows the one before it, as nearly always; then its counter is kept."""
+        counter, before = self._counted(heard)
+        amiss |= counter ^ _NEXT.take(before)
+        if np.count_nonzero(amiss) or self._learns or self._any_plain:
+            return False
+        self._counter[heard.channel] = counter  # the last of a channel stays
+        return True
 
-    def _sifted(self, heard: Heard, wrong: Bools, void: Bools, mislaid: Bools) -> Heard:
-        """The slow way of `_proven`: something is amiss, or not checked, or being learned."""
+    def _sifted(self, heard: Heard, wrong: Bools, mislaid: Bools) -> Heard:
+        """Without wrong lengths, wrong CRCs and "not available"."""
         channel = heard.channel
+        void = heard.words | self._unread == _ALL_ONES
         void &= ~(mislaid | self._plain.take(channel))
         if self._learns:
             self._learn(channel, ~wrong, ~(mislaid | void | self._plain.take(channel)))
@@ -177,17 +189,12 @@ class FrameCheck:
 
     def _unfrozen(self, heard: Heard) -> Heard:
         """Without the frames whose counter is that of the frame before them."""
-        channel, words, _ = heard
+        channel = heard.channel
         if not len(channel):
             return heard
-        counter = (words >> self._counter_bit & _NIBBLE).view(np.int64)
-        before = np.empty_like(counter)
-        before[1:] = counter[:-1]
-        first = np.flatnonzero(channel[1:] != channel[:-1]) + 1
-        before[first] = self._counter.take(channel.take(first))
-        before[0] = self._counter[channel[0]]
+        counter, before = self._counted(heard)
         self._counter[channel] = counter  # the last of a channel stays
-        verdict = _VERDICT.take(before * 16 + counter)
+        verdict = _VERDICT[before, counter]
         if self._any_plain:
             verdict[self._plain.take(channel)] = 0
         if not verdict.any():
@@ -197,6 +204,14 @@ class FrameCheck:
         verdict[frozen] = 0
         self._count(self.counters.lost, channel, verdict)
         return heard.only(~frozen) if frozen.any() else heard
+
+    def _counted(self, heard: Heard) -> tuple[Bytes, Bytes]:
+        """Counters of frames [n] and of the frame before each on its channel."""
+        channel = heard.channel
+        counter = heard.words.view(np.uint8)[self._counter_byte :: 8] >> _HIGH_NIBBLE
+        before = self._counter.take(channel)
+        np.copyto(before[1:], counter[:-1], where=channel[1:] == channel[:-1])
+        return counter, before
 
     def _count(self, counter: Ints, channel: Whole, weights: Bytes | None = None) -> None:
         counted = np.bincount(self._device.take(channel), weights, self.devices)

@@ -86,10 +86,10 @@ def test_an_unknown_current_is_not_counted() -> None:
 
 def test_what_a_sensor_shows_on_open_contactors_is_its_offset_and_not_counted() -> None:
     seen = well(string_a=np.array([0.4]), string_contactor=OPEN)
-    assert (after(known(), seen, 3600.0)[0] == 0.5).all()
+    assert (after(known(), seen, 600.0)[0] == 0.5).all()
 
 
-@pytest.mark.parametrize("dt_s", [0.1, 6.0, 60.0])
+@pytest.mark.parametrize("dt_s", [1.0, 6.0, 60.0])
 def test_voltage_corrects_after_twenty_minutes_at_rest_and_not_before(dt_s: float) -> None:
     controller = Controller(tuning(), dt_s, t_s=0.0)
     controller.beat(well())

@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -16,6 +17,9 @@ from tests.core.pictures import one, plant_tuning, running, tick, tuning, well
 CELL, MODULE = 37, 3  # module 3 has cells 30 to 39
 LAST = 93
 NAN, INF = np.nan, np.inf
+
+
+EFFICIENCY = tuning().limits.inverter_efficiency
 
 
 def at_mid_charge(seen: Measurements | None = None, tuned: Tuning | None = None) -> tuple[State, Estimate]:
@@ -261,7 +265,14 @@ def test_a_cabinet_may_do_what_its_string_may_at_its_present_voltage() -> None:
     allowed = bound(seen)
     amps_allowed = string_bound(seen)
     assert allowed.charge[0] == min(amps_allowed.charge[0] * 347.8, 10_000.0)  # contract 80 kW
-    assert allowed.discharge[0] == 50_000.0  # the inverter's rating; 150 A would be 52 kW
+    assert allowed.discharge[0] == pytest.approx(150.0 * 347.8 * EFFICIENCY)
+    # 3.7 V lies below no taper: curve and rating say the same
+    assert Rule(int(allowed.discharge_by[0])) in (Rule.CELL_VOLTAGE, Rule.STRING_CURRENT)
+
+
+def test_the_inverter_s_rating_bounds_what_strings_could_do() -> None:
+    allowed = bound(well(grid_w=70_000.0, pcs_discharge_w=np.array([40_000.0])))
+    assert allowed.discharge[0] == 40_000.0
     assert Rule(int(allowed.discharge_by[0])) == Rule.PCS
 
 
@@ -329,13 +340,13 @@ def plant_bound(seen: Measurements, mode: list[Mode] | None = None) -> Bound:
 
 def test_equal_strings_in_parallel_carry_twice_as_much() -> None:
     allowed = plant_bound(well(plant_tuning().layout))
-    np.testing.assert_allclose(allowed.discharge, 2 * 150.0 * 3.7 * 16)
+    np.testing.assert_allclose(allowed.discharge, 2 * 150.0 * 3.7 * 16 * EFFICIENCY)
 
 
 def test_the_string_that_reaches_its_bound_first_bounds_its_cabinet_alone() -> None:
     layout = plant_tuning().layout
     allowed = plant_bound(well(layout, cell_v=one(well(layout).cell_v, 20, 3.1)))  # in the second string: 97.5 A
-    np.testing.assert_allclose(allowed.discharge, [2 * 97.5 * 3.7 * 16, 2 * 150.0 * 3.7 * 16])
+    np.testing.assert_allclose(allowed.discharge, np.array([97.5, 150.0]) * 2 * 3.7 * 16 * EFFICIENCY)
     assert Rule(int(allowed.discharge_by[0])) == Rule.CELL_VOLTAGE
 
 
@@ -345,7 +356,7 @@ def test_at_the_cabinets_bound_no_string_carries_more_than_its_own() -> None:
         seen = well(layout, module_c=np.repeat([c, 25.0, 25.0, 25.0], 2)[:, None] * np.ones((8, 4)))
         state, now = at_mid_charge(seen, plant_tuning())
         own = limits.join_strings(plant_tuning(), limits.string_rules(plant_tuning(), seen, now, state.deep))
-        cabinet_a = plant_bound(seen).discharge / (3.7 * 16)
+        cabinet_a = plant_bound(seen).discharge / EFFICIENCY / (3.7 * 16)  # the inverter's losses are the strings' too
         siemens = 1 / np.add.reduceat(now.cell_ohm, layout.first_cell_of_string)
         string_a = cabinet_a[0] * siemens[:2] / siemens[:2].sum()  # the current divider
         assert (string_a <= own.discharge[:2] * (1 + 1e-9)).all()
@@ -367,4 +378,4 @@ def test_a_silent_string_that_may_be_connected_stops_its_cabinet_and_an_open_one
         assert (allowed.discharge[0] == 0.0) == stopped, (feedback, mode)
         assert allowed.discharge[1] > 0.0
         if not stopped:
-            np.testing.assert_allclose(allowed.discharge[0], 150.0 * 3.7 * 16)
+            np.testing.assert_allclose(allowed.discharge[0], 150.0 * 3.7 * 16 * EFFICIENCY)

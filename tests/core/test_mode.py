@@ -260,7 +260,8 @@ def test_under_load_or_unknown_current_a_string_opens_only_at_the_deadline(dt_s:
     while told(controller, box(CLOSED, a), REST) == CLOSED:
         passed_s += dt_s
     assert controller.mode() == Mode.OFF
-    assert 3.0 - 1e-6 <= passed_s + dt_s <= 3.0 + 2 * dt_s + 1e-6
+    deadline_s = max(3.0, 3 * dt_s)  # the wires need three beats to carry the 0 W, however long a beat is
+    assert deadline_s - 1e-6 <= passed_s + dt_s <= deadline_s + 2 * dt_s + 1e-6
 
 
 @both_beats

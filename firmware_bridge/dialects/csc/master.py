@@ -19,6 +19,10 @@ IDLE_TARGET_MV = (4200, 4295)  # i3, PHEV: no cell is above it
 
 _KINDS = 3 + csc.TRIPLES_MAX
 _TEMPERATURE_OF = np.append(np.arange(255) - csc.TEMPERATURE_OFFSET_C, np.nan)  # byte -> degC
+_NO_TEMPERATURES = 2**64 - 1  # every byte NO_TEMPERATURE
+# numpy takes a constant that is an array of the right type faster than a plain number
+_CELL_BITS, _NO_CELL, _BLEEDING_BIT = np.array((csc.CELL_BITS, csc.NO_CELL, csc.BLEEDING_BIT), np.uint16)[:, None]
+_ERROR_BITS = np.array(0xFFFFFFFF, np.uint64)
 # byte 3 (i3) in the init rounds and after: nothing x3, voltages, then voltages and temperatures
 _ASK_SMALL = (0x00, 0x00, 0x00, 0x10, 0x50)
 _ASK_LARGE = (0x20, 0x20, 0x20, 0x20, 0x40)  # byte 4 (PHEV): init, measure
@@ -60,15 +64,16 @@ class CscMaster:
             csc.seeds(ids, seats),
             csc.COUNTER_BIT,
         )
-        self._kind_starts = np.array([0, 1, 2, 3]).astype(np.int64) * modules
+        self._triples_from = 3 * modules
         self._heard_s = np.full(_KINDS * modules, -np.inf)
-        self._error = np.zeros(modules, np.int64)
-        self._balancing = np.zeros(modules, np.int64)
-        self._celsius = np.full((modules, TEMPERATURES_PER_MODULE + 1), np.nan)
+        self._word = np.zeros(_KINDS * modules, np.uint64)  # [kind, module] as last heard
+        self._word[modules : 2 * modules] = _NO_TEMPERATURES
         # one place more than there are cells: what is invalid or not fitted goes there and is never read
-        cell_of = np.full((csc.TRIPLES_MAX, modules, 3), cells, np.int64)
-        cell_of[places.position // 3, places.module, places.position % 3] = np.arange(cells)
+        self._nowhere = np.array(cells)
+        cell_of = np.full((_KINDS, modules, 3), cells, np.int64)
+        cell_of[3 + places.position // 3, places.module, places.position % 3] = np.arange(cells)
         self._cell_of = cell_of.reshape(-1, 3)
+        self._balancing_bit = np.left_shift(1, places.position.astype(np.uint64) + 32)  # [cell] in its module's status
         self._cell_v = np.full(cells + 1, np.nan)
         self._cell_s = np.full(cells + 1, -np.inf)
         self._cell_bleeding = np.zeros(cells + 1, np.bool_)
@@ -108,44 +113,40 @@ class CscMaster:
         """Take in a batch; foreign frames are passed over. `now_s` is on the clock of `frames.wire_s`."""
         heard = self._check.hear(frames, now_s)
         channel, words, stamp_s = heard
-        if not len(channel):
-            return
         self._heard_s[channel] = stamp_s
-        status, celsius, total, triple = channel.searchsorted(self._kind_starts).tolist()
-        if celsius > status:
-            module = channel[status:celsius]
-            self._error[module] = words[status:celsius] & np.uint64(0xFFFFFFFF)
-            self._balancing[module] = heard.pairs[status:celsius, 2]
-        if total > celsius:
-            module = channel[celsius:total] - self._modules
-            self._celsius[module] = _TEMPERATURE_OF.take(heard.bytes[celsius:total, : TEMPERATURES_PER_MODULE + 1])
+        self._word[channel] = words
+        triple = int(channel.searchsorted(self._triples_from))
         if len(channel) > triple:
-            self._take_voltages(channel[triple:] - 3 * self._modules, heard.pairs[triple:, :3], stamp_s[triple:])
+            self._take_voltages(channel[triple:], heard.pairs[triple:, :3], stamp_s[triple:])
 
-    def _take_voltages(self, triple: Whole, pairs: Whole, stamp_s: Floats) -> None:
-        millivolts = pairs & csc.CELL_BITS
-        cell = np.where(millivolts < csc.NO_CELL, self._cell_of.take(triple, axis=0), self._cells)
+    def _take_voltages(self, channel: Ints, pairs: Whole, stamp_s: Floats) -> None:
+        millivolts = pairs & _CELL_BITS
+        cell = np.where(millivolts < _NO_CELL, self._cell_of.take(channel, axis=0), self._nowhere)
         # an index that comes twice takes the later value: the frames of one id are in the order they came
         self._cell_v[cell] = millivolts / 1000.0
-        self._cell_s[cell] = stamp_s[:, None]
-        self._cell_bleeding[cell] = pairs >= csc.BLEEDING_BIT
+        self._cell_s[cell] = stamp_s.repeat(3).reshape(-1, 3)
+        self._cell_bleeding[cell] = pairs >= _BLEEDING_BIT
 
     def picture(self, now_s: float) -> CscPicture:
         """Everything as known at `now_s`."""
         heard_s = self._heard_s.reshape(_KINDS, self._modules)
-        limit_s = now_s - STALE_S
-        celsius = self._celsius.copy()
-        celsius[heard_s[1] < limit_s] = np.nan
-        fresh_status = heard_s[0] >= limit_s
-        balancing = self._balancing.take(self._places.module) >> self._places.position & 1
+        status, temperatures = self._word.reshape(_KINDS, self._modules)[:2]
+        error = (status & _ERROR_BITS).view(np.int64)
+        # sensor by sensor in memory, so that the coldest and the hottest are found fast
+        celsius = _TEMPERATURE_OF.take(temperatures.view(np.uint8).reshape(-1, 8).T[: TEMPERATURES_PER_MODULE + 1])
+        fresh = heard_s[:2] >= now_s - STALE_S
+        if np.count_nonzero(fresh) < fresh.size:
+            error[~fresh[0]] = csc.ERROR_UNKNOWN
+            celsius[:, ~fresh[1]] = np.nan
+        balancing = (status.take(self._places.module) & self._balancing_bit).astype(np.bool_)
         return CscPicture(
             cell_v=self._cell_v[:-1].copy(),
             cell_age_s=now_s - self._cell_s[:-1],
-            cell_bleeding=self._cell_bleeding[:-1] | balancing.view(np.int64).astype(np.bool_),
-            module_c=celsius[:, :TEMPERATURES_PER_MODULE],
-            module_board_c=celsius[:, TEMPERATURES_PER_MODULE],
-            module_error=np.where(fresh_status, self._error, csc.ERROR_UNKNOWN),
-            module_age_s=now_s - heard_s.max(axis=0),
+            cell_bleeding=self._cell_bleeding[:-1] | balancing,
+            module_c=celsius[:TEMPERATURES_PER_MODULE].T,
+            module_board_c=celsius[TEMPERATURES_PER_MODULE],
+            module_error=error,
+            module_age_s=now_s - np.maximum.reduce(heard_s),
         )
 
     def request(self, bleed: Bools, bleed_s: float) -> Frames:

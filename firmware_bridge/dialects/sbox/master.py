@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from firmware_bridge.dialects.crc import Whole, Words
-from firmware_bridge.dialects.frame_check import COUNTER_PERIOD, FrameCheck, FrameCounters, Heard
+from firmware_bridge.dialects.crc import Words
+from firmware_bridge.dialects.frame_check import COUNTER_PERIOD, FrameCheck, FrameCounters
 from firmware_bridge.dialects.sbox import layout as sbox
 from firmware_bridge.dialects.sbox.layout import SboxSeat
 from firmware_bridge.frames import Frames
@@ -22,7 +22,6 @@ _SCALES = (_DISCHARGING_NEGATIVE, _MILLI, _MILLI, (0, sbox.NO_VALUE, 1.0))  # ze
 _CONTACTOR_OF = np.full(256, int(Contactor.UNKNOWN))
 _CONTACTOR_OF[: Contactor.CLOSED + 1] = np.arange(Contactor.CLOSED + 1)
 _FAULT_OF = np.append(np.arange(sbox.NO_FAULT_WORD), sbox.FAULT_UNKNOWN)
-_LOW_WORD = np.uint64(0xFFFF_FFFF)
 
 
 def _command_words() -> tuple[Words, Words]:
@@ -67,11 +66,10 @@ class SboxMaster:
             sbox.SAID_CHECK,
             counter_bit=sbox.SAID_COUNTER_BIT,
         )
-        self._feedback_from = _FEEDBACK * strings
-        self._voltages_from = strings
-        per_kind = [np.repeat(column, strings) for column in zip(*_SCALES, strict=True)]
-        self._zero, self._range, self._per_unit = per_kind
+        self._kinds_from = np.array((1, _FEEDBACK)) * strings  # where voltages and feedback begin
+        self._scale = np.repeat(np.array(_SCALES).T, strings, axis=1)  # [3, channel]
         # one place a channel of values, one more for what is not available
+        self._nowhere = np.array(_FEEDBACK * strings)
         self._value = np.full(_FEEDBACK * strings + 1, np.nan)
         self._valid_s = np.full(_FEEDBACK * strings + 1, -np.inf)
         self._contactor = np.full(strings, int(Contactor.UNKNOWN))
@@ -101,47 +99,46 @@ class SboxMaster:
         channel, words, stamp_s = heard
         if not len(channel):
             return
-        feedback = int(channel.searchsorted(self._feedback_from))
+        currents, feedback = channel.searchsorted(self._kinds_from).tolist()
         if feedback:
-            self._take_values(channel[:feedback], words[:feedback], stamp_s[:feedback])
+            self._take_values(channel[:feedback], words[:feedback], stamp_s[:feedback], currents)
         if len(channel) > feedback:
-            self._take_feedback(heard.rows(feedback, len(channel)))
+            self._take_feedback(channel[feedback:] - _FEEDBACK * self._strings, words[feedback:], stamp_s[feedback:])
 
-    def _take_values(self, channel: Whole, words: Words, stamp_s: Floats) -> None:
+    def _take_values(self, channel: Ints, words: Words, stamp_s: Floats, currents: int) -> None:
         """Current, voltages and insulation; valid samples only."""
-        code = (words & _LOW_WORD).view(np.int64) - self._zero.take(channel)
-        place = np.where(np.abs(code) < self._range.take(channel), channel, len(self._value) - 1)
-        value = code / self._per_unit.take(channel)
+        zero, span, per_unit = self._scale.take(channel, axis=1)
+        code = words.view(np.uint32)[::2] - zero
+        place = np.where(np.abs(code) < span, channel, self._nowhere)
+        value = code / per_unit
         self._value[place] = value  # of samples in one place the newest stays
         self._valid_s[place] = stamp_s
-        currents = int(channel.searchsorted(self._voltages_from))
         if currents:
             # a sample is the mean of the interval before it, so the mean of a beat's samples counts its charge
             place, value = place[:currents], value[:currents]
             samples = np.bincount(place, minlength=len(self._value))[: self._strings]
             total = np.bincount(place, value, len(self._value))[: self._strings]
-            np.divide(total, samples, out=self._value[: self._strings], where=samples > 0)
+            np.divide(total, samples, out=self._value[: self._strings], where=samples.astype(np.bool_))
 
-    def _take_feedback(self, heard: Heard) -> None:
-        string = heard.channel - _FEEDBACK * self._strings
-        state = _CONTACTOR_OF.take(heard.bytes[:, 0])
+    def _take_feedback(self, string: Ints, words: Words, stamp_s: Floats) -> None:
+        state = _CONTACTOR_OF.take(words.view(np.uint8)[::8])
         self._contactor[string] = state
-        self._fault[string] = _FAULT_OF.take(heard.pairs[:, 1])
-        self._feedback_s[np.where(state >= 0, string, self._strings)] = heard.stamp_s
+        self._fault[string] = _FAULT_OF.take(words.view(np.uint16)[1::4])
+        self._feedback_s[np.where(state >= 0, string, self._strings)] = stamp_s
 
     def picture(self, now_s: float) -> SboxPicture:
         """Everything as known at `now_s`."""
-        values = self._value[:-1].reshape(_FEEDBACK, -1).copy()
+        string_a, string_v, string_bus_v, insulation_ohm = self._value[:-1].reshape(_FEEDBACK, -1).copy()
         valid_s = self._valid_s[:-1].reshape(_FEEDBACK, -1)
-        values[_INSULATION, valid_s[_INSULATION] < now_s - INSULATION_STALE_S] = np.nan
+        insulation_ohm[valid_s[_INSULATION] < now_s - INSULATION_STALE_S] = np.nan
         return SboxPicture(
-            string_a=values[0],
-            string_v=values[1],
-            string_bus_v=values[2],
+            string_a=string_a,
+            string_v=string_v,
+            string_bus_v=string_bus_v,
             contactor=self._contactor.copy(),
             fault=self._fault.copy(),
-            insulation_ohm=values[_INSULATION],
-            age_s=now_s - np.minimum(valid_s[:_INSULATION].min(axis=0), self._feedback_s[:-1]),
+            insulation_ohm=insulation_ohm,
+            age_s=now_s - np.minimum(np.minimum.reduce(valid_s[:_INSULATION]), self._feedback_s[:-1]),
         )
 
     def command(self, contactor: Ints) -> Frames:

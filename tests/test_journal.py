@@ -1,0 +1,212 @@
+"""The journal: every beat comes back as it was; what is torn or flipped is left out, never misread."""
+
+import resource
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+from threading import Event
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ess_controller.daemon import Beat
+from ess_controller.journal import MAGIC, Entry, Journal, pack, read, unpack
+from firmware_bridge.frames import Answer, Request
+from firmware_bridge.plant import Heard
+from tests.loop.story import Story, site
+
+PLENTY = 100_000_000
+
+
+@cache
+def beats() -> tuple[Beat, ...]:
+    """Twelve seconds of the bench, bytes and all."""
+    return tuple(Story(12.0).beats)
+
+
+def write(folder: Path, some: tuple[Beat, ...], budget_bytes: int = PLENTY, file_bytes: int = PLENTY) -> Journal:
+    """A journal of these beats, closed."""
+    journal = Journal(folder, site().plant, budget_bytes, file_bytes)
+    for beat in some:
+        journal(beat)
+    journal.close()
+    return journal
+
+
+def files(folder: Path) -> list[Path]:
+    """Oldest first."""
+    return sorted(folder.glob("*.journal"))
+
+
+@cache
+def recorded(tmp: Path) -> bytes:
+    """One whole journal file."""
+    write(tmp, beats())
+    (file,) = files(tmp)
+    return file.read_bytes()
+
+
+def same(entry: Entry, beat: Beat) -> bool:
+    """Whether a beat came back as it was."""
+    mine, theirs = entry.heard.frames, beat.heard.frames
+    return (
+        entry.tick == beat.tick
+        and all(np.array_equal(getattr(mine, f), getattr(theirs, f)) for f in ("id", "length", "data", "wire_s", "bus"))
+        and entry.heard.answers == beat.heard.answers
+        and entry.pcs_w == tuple(beat.commands.pcs_w)
+        and entry.contactor == tuple(beat.commands.contactor)
+        and entry.trips == tuple(beat.trips)
+    )
+
+
+# --- there and back -------------------------------------------------------------------------------------------------
+
+
+def test_every_beat_comes_back_as_it_was(tmp_path: Path) -> None:
+    journal = write(tmp_path, beats())
+    assert (journal.stored, journal.dropped) == (len(beats()), 0)
+    (file,) = files(tmp_path)
+    entries = list(read(file))
+    assert len(entries) == len(beats())
+    assert all(same(entry, beat) for entry, beat in zip(entries, beats(), strict=True))
+    assert sum(len(entry.heard.frames) for entry in entries) > 5000
+
+
+words = st.lists(st.integers(0, 65535), max_size=5).map(tuple)
+requests = st.builds(Request, st.integers(0, 65535), st.integers(0, 125), words, st.text(max_size=5))
+answers = st.builds(Answer, requests, words, st.text(max_size=10), st.floats(allow_nan=False))
+
+
+@settings(max_examples=50)
+@given(st.lists(answers, max_size=4), st.lists(st.floats(allow_nan=False), min_size=1, max_size=3))
+def test_any_answer_and_any_power_survive_the_journal(some: list[Answer], power_w: list[float]) -> None:
+    beat = beats()[0]
+    strange = replace(
+        beat,
+        heard=Heard(beat.heard.frames, (tuple(some), ())),
+        commands=replace(beat.commands, pcs_w=np.array(power_w)),
+    )
+    first, second = unpack(pack(strange) + pack(beat))
+    assert same(first, strange)
+    assert same(second, beat)
+
+
+# --- damage ---------------------------------------------------------------------------------------------------------
+
+
+def test_what_a_power_cut_tore_off_is_left_out_and_the_rest_is_whole(tmp_path: Path) -> None:
+    whole = recorded(tmp_path)
+    torn = tmp_path / "torn"
+    counts = set()
+    for length in (*range(len(whole) - 40, len(whole)), *np.linspace(len(MAGIC) + 1, len(whole) - 41, 60).astype(int)):
+        torn.write_bytes(whole[:length])
+        entries = list(read(torn))
+        counts.add(len(entries))
+        assert all(same(entry, beat) for entry, beat in zip(entries, beats(), strict=False))
+    assert {0, 50, 100} <= counts
+    assert max(counts) < len(beats())
+
+
+def test_a_flipped_bit_is_found_and_never_read_as_something_else(tmp_path: Path) -> None:
+    whole = bytearray(recorded(tmp_path))
+    start = whole.index(b"\n", len(MAGIC)) + 1  # behind the two head lines
+    flipped = tmp_path / "flipped"
+    rng = np.random.default_rng(3)
+    for at in rng.integers(start, len(whole), 60):
+        whole[at] ^= 1 << int(rng.integers(0, 8))
+        flipped.write_bytes(whole)
+        entries = list(read(flipped))
+        assert len(entries) < len(beats())
+        assert all(same(entry, beat) for entry, beat in zip(entries, beats(), strict=False))
+        whole = bytearray(recorded(tmp_path))
+
+
+def test_something_that_is_no_journal_is_told_by_its_path(tmp_path: Path) -> None:
+    for content in (b"", b"hello\n", MAGIC[:-1], b"\xff" * 100):
+        (tmp_path / "other").write_bytes(content)
+        with pytest.raises(ValueError, match="other: not a journal"):
+            list(read(tmp_path / "other"))
+
+
+def test_a_journal_that_ends_right_after_its_head_is_empty(tmp_path: Path) -> None:
+    (tmp_path / "empty").write_bytes(MAGIC)
+    assert list(read(tmp_path / "empty")) == []
+
+
+# --- the disk -------------------------------------------------------------------------------------------------------
+
+
+def test_files_are_cut_at_their_size_and_the_oldest_go_when_the_budget_is_spent(tmp_path: Path) -> None:
+    budget = 150_000
+    write(tmp_path, beats() * 8, budget, file_bytes=20_000)
+    kept = files(tmp_path)
+    assert len(kept) > 1
+    assert sum(file.stat().st_size for file in kept) <= budget + 50_000  # and the one block that crossed the line
+    newest = list(read(max(kept, key=lambda file: file.stat().st_mtime_ns)))
+    assert newest[-1].tick == beats()[-1].tick
+
+
+def test_a_small_budget_is_kept_even_below_the_usual_size_of_a_file(tmp_path: Path) -> None:
+    write(tmp_path, beats() * 8, budget_bytes=200_000, file_bytes=16_000_000)
+    assert sum(file.stat().st_size for file in files(tmp_path)) <= 250_000
+
+
+def test_a_second_run_at_the_same_plant_time_writes_over_nothing(tmp_path: Path) -> None:
+    write(tmp_path, beats()[:60])
+    before = {file: file.read_bytes() for file in files(tmp_path)}
+    write(tmp_path, beats()[:60])
+    assert len(files(tmp_path)) == 2 * len(before)
+    assert all(file.read_bytes() == content for file, content in before.items())
+
+
+@contextmanager
+def small_disk(most_bytes: int) -> Iterator[None]:
+    """No file may grow beyond this: what a write then gets is what a full disk gives."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (most_bytes, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+def test_a_full_disk_drops_and_counts_every_beat_and_harms_nobody(tmp_path: Path) -> None:
+    beats()
+    with small_disk(100_000):
+        journal = write(tmp_path, beats() * 4)
+    assert journal.dropped > 0
+    assert journal.stored + journal.dropped == len(beats()) * 4
+    assert sum(len(list(read(file))) for file in files(tmp_path)) == journal.stored
+
+
+def test_a_folder_that_is_gone_is_written_again_once_it_is_back(tmp_path: Path) -> None:
+    folder = tmp_path / "journal"
+    journal = Journal(folder, site().plant, PLENTY)
+    shutil.rmtree(folder)
+    for beat in beats()[:50]:
+        journal(beat)
+    while journal.dropped < 50:  # the test's own deadline is the runner's
+        Event().wait(0.01)
+    folder.mkdir()
+    for beat in beats()[50:110]:
+        journal(beat)
+    journal.close()
+    assert (journal.stored, journal.dropped) == (60, 50)
+    (file,) = files(folder)
+    assert all(same(entry, beat) for entry, beat in zip(read(file), beats()[50:110], strict=True))
+
+
+def test_a_disk_that_cannot_keep_up_costs_beats_but_no_memory_without_end(tmp_path: Path) -> None:
+    folder = tmp_path / "journal"
+    journal = Journal(folder, site().plant, PLENTY)
+    for _ in range(60):
+        for beat in beats():
+            journal(beat)
+    assert journal.dropped > 0
+    journal.close()
+    assert journal.stored + journal.dropped == 60 * len(beats())
