@@ -142,7 +142,7 @@ def _ask(site: Path | None, home: Path | None, request: dict[str, Any]) -> dict[
 
 
 OptionalSite = Annotated[
-    Path | None, typer.Argument(metavar="[SITE]", help="The site; may be left out where one runs.")
+    Path | None, typer.Argument(metavar="SITE", help="The site; may be left out where just one runs.")
 ]
 
 

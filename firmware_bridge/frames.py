@@ -58,16 +58,32 @@ class Frames:
         """Several batches as one, in the order given."""
         if len(parts) <= 1:
             return parts[0] if parts else NO_FRAMES
-        return cls(
-            np.concatenate([part.id for part in parts]),
-            np.concatenate([part.length for part in parts]),
-            np.concatenate([part.data for part in parts]),
-            np.concatenate([part.wire_s for part in parts]),
-            np.concatenate([part.bus for part in parts]),
-        )
+        return cls(*_joined(parts), np.concatenate([part.bus for part in parts]))
+
+    @classmethod
+    def of_buses(cls, parts: Sequence["Frames"]) -> "Frames":
+        """What each bus brought, as one batch; a frame's `bus` becomes the place of its part."""
+        if len(parts) == 1:
+            return parts[0]
+        bus = np.arange(len(parts)).repeat([len(part) for part in parts])
+        return cls(*_joined(parts), bus)
+
+    def saying(self, words: NDArray[np.uint64]) -> "Frames":
+        """The same frames with other bytes: `words` [n], little-endian. What stays is shared, so never write to it."""
+        return Frames(self.id, self.length, words.view(np.uint8).reshape(-1, 8), self.wire_s, self.bus)
 
     def __getitem__(self, rows: slice | Ints | Bools) -> "Frames":
         return Frames(self.id[rows], self.length[rows], self.data[rows], self.wire_s[rows], self.bus[rows])
+
+
+def _joined(parts: Sequence[Frames]) -> tuple[NDArray[np.uint32], NDArray[np.uint8], NDArray[np.uint8], Floats]:
+    """All but the bus."""
+    return (
+        np.concatenate([part.id for part in parts]),
+        np.concatenate([part.length for part in parts]),
+        np.concatenate([part.data for part in parts]),
+        np.concatenate([part.wire_s for part in parts]),
+    )
 
 
 NO_FRAMES = Frames.make(np.zeros(0, np.uint32), np.zeros((0, 8), np.uint8))

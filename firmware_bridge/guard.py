@@ -3,12 +3,14 @@
 Not a safety function: the modules' own protection, the inverter's reversion timer and the contactor chain are.
 """
 
-from dataclasses import replace
 from enum import IntFlag
+from itertools import product
+from math import isfinite, isnan
 
 import numpy as np
+from numpy.typing import NDArray
 
-from firmware_bridge.records import Bools, Commands, Contactor, Envelope, Ints, Layout, Measurements
+from firmware_bridge.records import Commands, Contactor, Envelope, Ints, Layout, Measurements
 
 
 class Trip(IntFlag):
@@ -24,28 +26,22 @@ class Trip(IntFlag):
     BLEEDING = 128  # a cell was to be bled that is unheard or empty
 
 
-# What each condition of a string forbids, in the order of `_conditions`.
-_NO_CHARGE = np.array(
-    [
-        [Trip.UNHEARD],
-        [Trip.CELL_VOLTAGE],  # a cell too full
-        [0],
-        [Trip.CELL_TEMPERATURE],  # too hot or too cold for anything
-        [Trip.CELL_TEMPERATURE],  # too cold to charge
-        [Trip.STRING_CURRENT],
-    ]
+# What each condition of a string forbids: charging, discharging (for which Trip) and closing. In `_conditions`' order.
+_CONDITIONS = (
+    (Trip.UNHEARD, Trip.UNHEARD, True),  # a cell
+    (Trip.CELL_VOLTAGE, 0, True),  # a cell too full
+    (0, Trip.CELL_VOLTAGE, True),  # a cell too empty
+    (Trip.UNHEARD, Trip.UNHEARD, True),  # a module's sensors
+    (Trip.CELL_TEMPERATURE, Trip.CELL_TEMPERATURE, True),  # too hot or too cold for anything
+    (Trip.CELL_TEMPERATURE, 0, False),  # too cold to charge; may close, to discharge
+    (Trip.UNHEARD, Trip.UNHEARD, True),  # the string box
+    (Trip.STRING_CURRENT, Trip.STRING_CURRENT, True),
 )
-_NO_DISCHARGE = np.array(
-    [
-        [Trip.UNHEARD],
-        [0],
-        [Trip.CELL_VOLTAGE],  # a cell too empty
-        [Trip.CELL_TEMPERATURE],
-        [0],
-        [Trip.STRING_CURRENT],
-    ]
-)
-_NO_CLOSING = np.array([[True], [True], [True], [True], [False], [True]])  # a cold string may close, to discharge
+_HELD = np.array(list(product((0, 1), repeat=len(_CONDITIONS))))
+_FORBIDS = np.bitwise_or.reduce(_HELD[:, :, None] * np.array(_CONDITIONS), axis=1).T
+"""[charging, discharging, closing][byte of conditions, the first one highest] what all that hold forbid together."""
+
+# Python 3.11 looks an enum's member up slowly: what the beat needs stands here as plain numbers.
 _OPEN, _UNHEARD, _NO_FALLBACK = int(Contactor.OPEN), int(Trip.UNHEARD), int(Trip.NO_FALLBACK)
 _COMMAND, _CLOSING, _BLEEDING = int(Trip.COMMAND), int(Trip.CLOSING), int(Trip.BLEEDING)
 
@@ -56,35 +52,43 @@ def guard(envelope: Envelope, layout: Layout, seen: Measurements, commands: Comm
     A cabinet's power is 0 W in every direction that a raw reading forbids; strings known to be open do not count,
     strings whose contactors are unknown do. Contactors never close on unsound strings; opening is always let pass.
     """
-    holds = _conditions(envelope, layout, seen)
-    no_charge = np.bitwise_or.reduce(holds * _NO_CHARGE, axis=0)
-    no_discharge = np.bitwise_or.reduce(holds * _NO_DISCHARGE, axis=0)
-    connected = seen.string_contactor != _OPEN
-
-    inverter = np.isnan(seen.pcs_w) * _UNHEARD | (~seen.pcs_armed | seen.pcs_local) * _NO_FALLBACK
-    charging = commands.pcs_w < 0.0
-    strings = np.where(charging[layout.string_cabinet], no_charge, no_discharge) * connected
-    trip = inverter | np.bitwise_or.reduceat(strings, layout.first_string)
-
+    no_charge, no_discharge, no_closing = _FORBIDS.take(_conditions(envelope, layout, seen), axis=1).tolist()
     limit_w = envelope.pcs_w_max
-    sane = np.isfinite(commands.pcs_w)
-    asked_w = np.where(sane, commands.pcs_w, 0.0)
-    power_w = np.minimum(np.maximum(asked_w, -limit_w), limit_w) * (trip == 0)
-
-    closing = (commands.contactor > seen.string_contactor) & (seen.string_contactor >= _OPEN)
-    refused = closing & (holds & _NO_CLOSING).any(axis=0)
-    contactor = np.where(refused, _OPEN, commands.contactor)
+    power_w = [min(max(w, -limit_w), limit_w) if isfinite(w) else 0.0 for w in commands.pcs_w.tolist()]
+    contactor = commands.contactor.tolist()
     bleed = commands.bleed & (seen.cell_v > envelope.cell_v_min)  # an unheard cell is not bled
-    unbled = np.logical_or.reduceat(commands.bleed & ~bleed, layout.first_cell_of_string)
+    unbled = np.logical_or.reduceat(commands.bleed != bleed, layout.first_cell_of_string).tolist()
 
-    told = trip * (asked_w != 0.0) | (~sane | (np.abs(asked_w) > limit_w)) * _COMMAND
-    told |= np.bitwise_or.reduceat(refused * _CLOSING | unbled * _BLEEDING, layout.first_string)
-    return replace(commands, pcs_w=power_w, contactor=contactor, bleed=bleed), told
+    trip, told = [_of_inverter(seen, cabinet) for cabinet in range(len(power_w))], [0] * len(power_w)
+    for string, cabinet in enumerate(layout.string_cabinet.tolist()):
+        now = int(seen.string_contactor[string])
+        if now != _OPEN:
+            trip[cabinet] |= no_charge[string] if power_w[cabinet] < 0.0 else no_discharge[string]
+        if contactor[string] > now and now >= _OPEN and no_closing[string]:
+            contactor[string] = _OPEN
+            told[cabinet] |= _CLOSING
+        told[cabinet] |= unbled[string] * _BLEEDING
+
+    for cabinet, wanted_w in enumerate(commands.pcs_w.tolist()):
+        told[cabinet] |= (power_w[cabinet] != wanted_w) * _COMMAND
+        if trip[cabinet] and power_w[cabinet] != 0.0:
+            told[cabinet] |= trip[cabinet]
+            power_w[cabinet] = 0.0
+    return Commands(np.array(power_w), np.array(contactor), bleed, commands.bleed_s), np.array(told)
 
 
-def _conditions(envelope: Envelope, layout: Layout, seen: Measurements) -> Bools:
-    """[condition, string] what holds in any cell, module or box of each string."""
+def _of_inverter(seen: Measurements, cabinet: int) -> int:
+    """Trip bits of what a cabinet's inverter forbids."""
+    ready = seen.pcs_armed[cabinet] and not seen.pcs_local[cabinet]
+    return isnan(seen.pcs_w[cabinet]) * _UNHEARD | (not ready) * _NO_FALLBACK
+
+
+def _conditions(envelope: Envelope, layout: Layout, seen: Measurements) -> NDArray[np.uint8]:
+    """[string] what holds in any of its cells or modules or in its box: a bit for each of _CONDITIONS."""
     cold_c, hot_c = seen.module_cold_c, seen.module_hot_c
+    of_cells = np.array(
+        (np.isnan(seen.cell_v), seen.cell_v > envelope.cell_v_max, seen.cell_v < envelope.cell_v_min),
+    )
     of_modules = np.array(
         (
             np.isnan(hot_c),
@@ -92,21 +96,16 @@ def _conditions(envelope: Envelope, layout: Layout, seen: Measurements) -> Bools
             cold_c < envelope.charge_c_min,
         )
     )
-    unheard, sick, cold = of_modules[:, layout.cell_module]
-    of_cells = np.array(
+    of_boxes = np.array((~seen.box_heard, np.abs(seen.string_a) > envelope.string_a_max))
+    holds = np.concatenate(
         (
-            np.isnan(seen.cell_v) | unheard,
-            seen.cell_v > envelope.cell_v_max,
-            seen.cell_v < envelope.cell_v_min,
-            sick,
-            cold,
+            np.logical_or.reduceat(of_cells, layout.first_cell_of_string, axis=1),
+            np.logical_or.reduceat(of_modules, layout.first_module, axis=1),
+            of_boxes,
         )
     )
-    holds = np.empty((len(_NO_CHARGE), layout.strings), bool)
-    holds[:-1] = np.logical_or.reduceat(of_cells, layout.first_cell_of_string, axis=1)
-    holds[0] |= ~seen.box_heard
-    holds[-1] = np.abs(seen.string_a) > envelope.string_a_max
-    return holds
+    codes: NDArray[np.uint8] = np.packbits(holds, axis=0)[0]
+    return codes
 
 
 def in_words(bits: int) -> str:

@@ -10,7 +10,7 @@ from firmware_bridge.dialects.sbox import SBOX_IDS, SboxMaster, SboxSeat
 from firmware_bridge.dialects.sunspec.meter import MeterMaster
 from firmware_bridge.dialects.sunspec.pcs import PcsMaster
 from firmware_bridge.frames import Answer, Frames
-from firmware_bridge.records import Bools, Commands, Contactor, Floats, Ints, Measurements, PlantSpec, Tick
+from firmware_bridge.records import Commands, Contactor, Floats, Ints, Measurements, PlantSpec, Tick
 from firmware_bridge.wires import CanWire, RegisterWire
 
 _UNKNOWN, _CLOSED = int(Contactor.UNKNOWN), int(Contactor.CLOSED)  # PcsState.UNKNOWN is the same number
@@ -54,21 +54,22 @@ def ids_on(spec: PlantSpec, bus: str) -> frozenset[int]:
 class _Live:
     """Lets through what is fresh. Nearly always all of it is, and then nothing needs to be copied."""
 
-    def __init__(self, each: Bools) -> None:
-        self.each = each
-        self._all = bool(each.all())
+    def __init__(self, age_s: Floats, stale_s: float) -> None:
+        self.each = age_s <= stale_s
+        self.all = np.count_nonzero(self.each) == len(self.each)
 
     def floats(self, values: Floats) -> Floats:
         """NaN where stale; values [n] or [n, m]."""
-        return values if self._all else np.where(self.each if values.ndim == 1 else self.each[:, None], values, np.nan)
+        return values if self.all else np.where(self.each if values.ndim == 1 else self.each[:, None], values, np.nan)
 
     def states(self, values: Ints) -> Ints:
         """UNKNOWN where stale."""
-        return values if self._all else np.where(self.each, values, _UNKNOWN)
+        return values if self.all else np.where(self.each, values, _UNKNOWN)
 
     def bits(self, values: Ints) -> Ints:
         """No bits where stale or never told (a dialect's -1)."""
-        return np.maximum(values, 0) * self.each
+        told = np.maximum(values, 0)
+        return told if self.all else told * self.each
 
 
 class Plant:
@@ -84,6 +85,7 @@ class Plant:
         self._freshness = freshness
         self._can_names = spec.can_buses
         self._can = tuple(can[name] for name in spec.can_buses)
+        self._can_numbers = np.arange(len(self._can))
         self._modules = CscMaster(module_seats(spec))
         self._boxes = SboxMaster(box_seats(spec))
         self._pcs = tuple(PcsMaster() for _ in spec.cabinets)
@@ -94,10 +96,8 @@ class Plant:
 
     def listen(self, tick: Tick) -> Heard:
         """Empty the wires: everything that has arrived since the last beat."""
-        parts = [wire.drain() for wire in self._can]
-        frames, counts = Frames.join(parts), [len(part) for part in parts]
-        on_bus = replace(frames, bus=self._can_numbers.repeat(counts))
-        return Heard(on_bus, tuple([tuple(wire.drain()) for wire in self._registers]))
+        frames = Frames.of_buses([wire.drain() for wire in self._can])
+        return Heard(frames, tuple([tuple(wire.drain()) for wire in self._registers]))
 
     def read(self, heard: Heard, tick: Tick) -> Measurements:
         """One consistent picture out of what was heard; what is stale is NaN, UNKNOWN or False."""
@@ -112,10 +112,18 @@ class Plant:
         modules, boxes, meter = self._modules.picture(now_s), self._boxes.picture(now_s), self._meter.picture(now_s)
         pcs = [device.picture(now_s) for device in self._pcs]
         can_s, register_s = self._freshness.can_stale_s, self._freshness.register_stale_s
-        cell_live = _Live(modules.cell_age_s <= can_s)
-        module_live, box_live = _Live(modules.module_age_s <= can_s), _Live(boxes.age_s <= can_s)
-        pcs_age_s = np.array([one.age_s for one in pcs])
-        pcs_live = _Live(pcs_age_s <= register_s)
+        cell_live = _Live(modules.cell_age_s, can_s)
+        module_live, box_live = _Live(modules.module_age_s, can_s), _Live(boxes.age_s, can_s)
+        pcs_age_s, pcs_w, charge_w, discharge_w, set_w = np.array(
+            [
+                [one.age_s for one in pcs],
+                [one.w for one in pcs],
+                [one.charge_w for one in pcs],
+                [one.discharge_w for one in pcs],
+                [one.set_w for one in pcs],
+            ]
+        )
+        pcs_live = _Live(pcs_age_s, register_s)
         return Measurements(
             cell_v=cell_live.floats(modules.cell_v),
             cell_age_s=modules.cell_age_s,
@@ -131,11 +139,11 @@ class Plant:
             string_fault=box_live.bits(boxes.fault),
             string_insulation_ohm=box_live.floats(boxes.insulation_ohm),
             string_age_s=boxes.age_s,
-            pcs_w=pcs_live.floats(np.array([one.w for one in pcs])),
-            pcs_state=pcs_live.states(np.array([int(one.state) for one in pcs])),
-            pcs_charge_w=pcs_live.floats(np.array([one.charge_w for one in pcs])),
-            pcs_discharge_w=pcs_live.floats(np.array([one.discharge_w for one in pcs])),
-            pcs_set_w=pcs_live.floats(np.array([one.set_w for one in pcs])),
+            pcs_w=pcs_live.floats(pcs_w),
+            pcs_state=pcs_live.states(np.array([one.state for one in pcs], np.int64)),
+            pcs_charge_w=pcs_live.floats(charge_w),
+            pcs_discharge_w=pcs_live.floats(discharge_w),
+            pcs_set_w=pcs_live.floats(set_w),
             pcs_armed=np.array([one.armed for one in pcs]) & pcs_live.each,
             pcs_local=np.array([one.local for one in pcs]),
             pcs_age_s=pcs_age_s,
@@ -147,10 +155,11 @@ class Plant:
         """Tell every device its part. A contactor of UNKNOWN is told nothing."""
         self._send(self._modules.request(commands.bleed, commands.bleed_s))
         spoken = commands.contactor != _UNKNOWN
-        if spoken.any():
+        speaks = np.count_nonzero(spoken)
+        if speaks:
             told = self._boxes.command(commands.contactor)
             # several frames a box, box by box in each kind
-            self._send(told if spoken.all() else told[np.tile(spoken, len(told) // len(spoken))])
+            self._send(told if speaks == len(spoken) else told[np.tile(spoken, len(told) // len(spoken))])
         run = np.logical_or.reduceat(commands.contactor == _CLOSED, self.layout.first_string)
         for wire, device, set_w, on in zip(self._registers, self._pcs, commands.pcs_w, run, strict=False):
             if not wire.waiting:
@@ -159,13 +168,15 @@ class Plant:
             self._registers[-1].ask(self._meter.ask(tick.wire_s))
 
     def _send(self, frames: Frames) -> None:
-        if len(self._can) == 1 or (frames.bus == frames.bus[0]).all():
-            self._can[frames.bus[0]].send(frames)
+        bus = frames.bus
+        if not np.count_nonzero(bus != bus[0]):
+            self._can[bus[0]].send(frames)
             return
-        for number, wire in enumerate(self._can):
-            mine = frames.bus == number
-            if mine.any():
-                wire.send(frames[mine])
+        frames = frames[bus.argsort(kind="stable")]
+        ends = frames.bus.searchsorted(self._can_numbers, side="right").tolist()
+        for wire, first, end in zip(self._can, [0, *ends], ends, strict=False):
+            if end > first:
+                wire.send(frames[first:end])
 
     def take_events(self) -> list[str]:
         """What changed on the wires since the last call, one line each."""

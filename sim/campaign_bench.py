@@ -29,6 +29,7 @@ JOURNAL_BYTES = 100_000_000
 SHORT_S, LONG_S = (0.2, 3.0), (16.5, 20.0)  # a drop-out that must not open contactors; a fault
 SOON_S, LATE_S = (0.1, 5.0), (15.5, 25.0)  # until a dead daemon is started again
 PHASES = ("before start", "in precharge", "at power", "in shutdown")
+KILLS = (*((phase, True) for phase in PHASES), *(("at power", False),) * 3, ("in precharge", False))  # restarted soon?
 
 
 def strike(site: Site, scenario: Scenario, fault: str, dice: Random, beat_s: float | None = None) -> Outcome:
@@ -97,8 +98,7 @@ def _break(stage: Stage, dice: Random, how: str, journal: Journal, name: str) ->
 
 def _kill(stage: Stage, dice: Random, how: str, journal: Journal) -> Outcome:
     """The daemon ends without a word in some phase of its life; another one starts sooner or later."""
-    phase = dice.choice(PHASES)
-    soon = dice.random() < 0.5
+    phase, soon = dice.choice(KILLS)
     outcome = Outcome(DAEMON_KILLED, "bench", f"{how}, {phase}, restarted {'soon' if soon else 'late'}")
     stage.live(_until_killed(stage, phase, dice), (journal,))
     struck_s, was_closed, was_at_power = stage.wire_s, stage.closed, stage.at_power

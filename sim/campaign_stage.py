@@ -10,6 +10,7 @@ import numpy as np
 
 from ess_controller.core.types import Decision, Order
 from ess_controller.daemon import Beat, Tee, run
+from ess_controller.errors import BadInputError
 from ess_controller.site import Site
 from ess_controller.tees import Totals
 from firmware_bridge.plant import Freshness, Plant
@@ -19,7 +20,8 @@ from sim.campaign_score import SMALL_SHARE
 from sim.world.premises import surroundings
 from sim.world.scenario import Scenario
 
-BUSY_W, MOST_W = 8_000.0, 40_000.0  # net load that keeps the battery at work and not at its limits
+BUSY_SHARE, MOST_SHARE = 0.16, 0.8  # of an inverter: net load that keeps the battery at work and not at its limits
+MOST_TRIES = 5_000
 FIRST_DAY = datetime(2026, 6, 1, tzinfo=UTC)
 
 
@@ -179,11 +181,19 @@ def _all_open(look: Look, strings: tuple[int, ...]) -> bool:
 
 
 def busy_time(scenario: Scenario, seed: int, dice: Random, span_s: float) -> datetime:
-    """A moment at which the site's rule keeps the battery at work for `span_s`, charging or discharging."""
-    while True:
+    """A moment from which the site's rule keeps the battery at work for `span_s`, charging or discharging.
+
+    BadInputError when the premises have no such time.
+    """
+    least_w, most_w = (share * scenario.inverter.discharge_w for share in (BUSY_SHARE, MOST_SHARE))
+    for _ in range(MOST_TRIES):
         start = FIRST_DAY + timedelta(seconds=dice.randrange(28 * 86_400))
         moments = (start + timedelta(seconds=span_s * share / 20) for share in range(21))
         around = (surroundings(scenario.premises, seed, moment) for moment in moments)
         net_w = [one.load_w - one.pv_w for one in around]
-        if (min(net_w) > BUSY_W and max(net_w) < MOST_W) or max(net_w) < -BUSY_W:
+        if (min(net_w) > least_w and max(net_w) < most_w) or max(net_w) < -least_w:
             return start
+    raise BadInputError(
+        f"world.toml: premises: found no {span_s:g} s with load less sun between {least_w:g} and {most_w:g} W "
+        f"or below {-least_w:g} W: expected work for the battery, to strike it under power"
+    )

@@ -12,7 +12,10 @@ from ess_controller.commands import Buses, Home, Json, SitePath, Speed, Start, l
 if TYPE_CHECKING:
     from sim.world.scenario import Scenario
 
-OptionalSitePath = Annotated[Path, typer.Argument(metavar="[SITE]", help="A folder with site.toml and world.toml.")]
+OptionalSitePath = Annotated[
+    Path,
+    typer.Argument(metavar="SITE", help="A folder with site.toml and world.toml.", show_default="sites/bench"),
+]
 Seed = Annotated[int | None, typer.Option(min=0, help="Another world: cells, sensors, weather. Default: world.toml's.")]
 FaultFile = Annotated[Path | None, typer.Option("--faults", metavar="FILE", help="A schedule of faults (TOML).")]
 Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="Only answers.")]
@@ -44,7 +47,7 @@ def demo(
     site: OptionalSitePath = BENCH_SITE,
     speed: Speed = 60.0,
     hours: Annotated[float, typer.Option(min=0.01, help="Plant hours to run.")] = 24.0,
-    start: Start = None,
+    start: Start = "2026-06-01T08:00:00+08:00",
     seed: Seed = None,
     fault_file: FaultFile = None,
     as_json: Json = False,

@@ -6,7 +6,7 @@ import socket
 import subprocess
 import sys
 import tempfile
-from contextlib import ExitStack, nullcontext
+from contextlib import ExitStack, nullcontext, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -50,7 +50,8 @@ def run_demo(wanted: Demo) -> dict[str, Any]:
             world += ["--faults", str(wanted.faults)]
         hil = processes.enter_context(Child(world))
         daemon = processes.enter_context(Child(["run", *common, *(["--quiet"] if wanted.show else [])]))
-        _watch(home, wanted, (hil, daemon))
+        with suppress(KeyboardInterrupt):  # Ctrl-C: enough seen
+            _watch(home, wanted, (hil, daemon))
         daemon.stop()
         hil.stop()
         told: list[dict[str, Any]] = [json.loads((home / name).read_text()) for name in ("summary.json", "world.json")]
@@ -64,7 +65,8 @@ class Child:
         self.name = arguments[0]
         command = [sys.executable, "-m", "ess_controller", *arguments]
         with talk.open("ab") if talk is not None else nullcontext() as stderr:
-            self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stderr=stderr)
+            # a session of its own: a Ctrl-C at our terminal is for us, who then end the children in order
+            self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stderr=stderr, start_new_session=True)
 
     def __enter__(self) -> "Child":
         return self

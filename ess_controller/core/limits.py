@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from ess_controller.core.types import Bound, Estimate, Mode, Order, Rule, RuleTable, State, Tuning
-from firmware_bridge.records import Bools, Floats, Ints, Measurements, PcsState
+from firmware_bridge.records import Bools, Contactor, Floats, Ints, Measurements, PcsState
 
 # Of rules that say the same, the first is named: silence before what follows from it.
 STRING_RULES = (
@@ -27,6 +27,7 @@ Words = tuple[Floats | float, Floats | float]  # what may be charged, what disch
 
 # Python 3.11 looks an enum's member up slowly: what the beat needs stands here as plain numbers.
 _RUN, _PCS_FAULT = int(Mode.RUN), int(PcsState.FAULT)
+_OPEN, _CLOSED = int(Contactor.OPEN), int(Contactor.CLOSED)
 _STRING_RULE_IDS = np.array(STRING_RULES, np.int64)
 _CABINET_RULE_IDS = np.array(CABINET_RULES, np.int64)
 
@@ -137,9 +138,7 @@ def string_current(tuning: Tuning) -> Words:
 # --- cabinets, W ----------------------------------------------------------------------------------------------------
 
 
-def cabinet_bound(
-    tuning: Tuning, state: State, seen: Measurements, strings: Bound, order: Order, now: Estimate
-) -> Bound:
+def cabinet_bound(tuning: Tuning, mode: Ints, seen: Measurements, strings: Bound, order: Order, now: Estimate) -> Bound:
     """Joins what strings allow with contactors, inverter, grid and operator; W at each inverter.
 
     Where a string bounds its cabinet, the bound bears the string's own rule.
@@ -147,12 +146,12 @@ def cabinet_bound(
     words = (
         operator(order),
         inverter(seen),
-        contactors(tuning, state),
+        contactors(tuning, mode, seen),
         contract(tuning, now),
         export(tuning, now),
     )
     own = _strictest(_CABINET_RULE_IDS, *_tabled(words, tuning.layout.cabinets))
-    return from_strings(tuning, state, seen, strings, now) & own
+    return from_strings(tuning, mode, seen, strings, now) & own
 
 
 def operator(order: Order) -> Words:
@@ -167,9 +166,10 @@ def inverter(seen: Measurements) -> Words:
     return np.where(obeys, seen.pcs_charge_w, 0.0), np.where(obeys, seen.pcs_discharge_w, 0.0)
 
 
-def contactors(tuning: Tuning, state: State) -> Words:
-    """Without a closed string there is nothing behind the inverter."""
-    carries = np.logical_or.reduceat(state.mode == _RUN, tuning.layout.first_string)
+def contactors(tuning: Tuning, mode: Ints, seen: Measurements) -> Words:
+    """Without a string that is to be closed, and is, there is nothing behind the inverter."""
+    ready = (mode == _RUN) & (seen.string_contactor == _CLOSED)
+    carries = np.logical_or.reduceat(ready, tuning.layout.first_string)
     free = np.where(carries, np.inf, 0.0)
     return free, free
 
@@ -184,12 +184,13 @@ def export(tuning: Tuning, now: Estimate) -> Words:
     return np.inf, (tuning.dispatch.export_w + now.net_load_w) / tuning.layout.cabinets
 
 
-def from_strings(tuning: Tuning, state: State, seen: Measurements, strings: Bound, now: Estimate) -> Bound:
+def from_strings(tuning: Tuning, mode: Ints, seen: Measurements, strings: Bound, now: Estimate) -> Bound:
     """Strings in parallel share the current by their resistance, so the cabinet may do what its first string at its
-    bound allows: min(bound / share). A string whose contactors carry current counts, whatever its mode."""
+    bound allows: min(bound / share). A string whose contactors may carry current counts, whatever its mode; one that
+    has fallen open carries no share, whatever its mode."""
     layout = tuning.layout
-    ready = state.mode == _RUN
-    connected = (seen.string_contactor != 0) | ready
+    ready = (mode == _RUN) & (seen.string_contactor == _CLOSED)
+    connected = seen.string_contactor != _OPEN
     string_ohm = np.add.reduceat(now.cell_ohm, layout.first_cell_of_string)
     siemens = connected / string_ohm
     w_per_a = np.add.reduceat(siemens, layout.first_string)[layout.string_cabinet] * string_ohm * seen.string_v

@@ -42,7 +42,7 @@ def step(tuning: Tuning, state: State, seen: Measurements, order: Order, tick: T
     deep = limits.deep_cells(tuning, state, seen, order)
     rules = limits.string_rules(tuning, seen, now, deep)
     string_bound = limits.join_strings(tuning, rules)
-    cabinet_bound = limits.cabinet_bound(tuning, state, seen, string_bound, order, now)
+    cabinet_bound = limits.cabinet_bound(tuning, modes, seen, string_bound, order, now)
 
     block, block_ws, peak_room_w = dispatch.billing_block(tuning, state, seen, tick)
     wanted_w, wanted_by = dispatch.wanted(tuning, order, now, peak_room_w)

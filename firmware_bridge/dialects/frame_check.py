@@ -147,13 +147,11 @@ class FrameCheck:
         if not len(frames):
             return _NOTHING
         where = frames.bus * _ID_SPAN + np.minimum(frames.id, _HIGHEST_ID)
-        channel = self._channel_of.take(where, mode="clip")
-        order = channel.argsort(kind="stable")
-        strangers = np.count_nonzero(channel < 0)
-        if strangers:
-            order = order[strangers:]
+        mixed = self._channel_of.take(where, mode="clip")
+        strangers = np.count_nonzero(mixed < 0)
+        order = mixed.argsort(kind="stable")[strangers:]
         # int64 from here on: numpy converts any other index anew each time
-        channel = channel.take(order).astype(np.int64)
+        channel: Ints = mixed.take(order).astype(np.int64)
         words = np.ascontiguousarray(frames.data).view(np.uint64)[:, 0].take(order)
         heard = Heard(channel, words, np.fmin(frames.wire_s.take(order), now_s))
         wrong = self._check.residue(words) ^ self._seed.take(channel)

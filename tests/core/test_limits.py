@@ -47,7 +47,7 @@ def bound(seen: Measurements, order: Order | None = None) -> Bound:
     """The bench cabinet's whole bound."""
     state, now = at_mid_charge(seen)
     strings = limits.join_strings(tuning(), limits.string_rules(tuning(), seen, now, state.deep))
-    return limits.cabinet_bound(tuning(), state, seen, strings, order or Order(), now)
+    return limits.cabinet_bound(tuning(), state.mode, seen, strings, order or Order(), now)
 
 
 def only(values: Floats, cell: int, value: float, others: float) -> None:
@@ -320,7 +320,7 @@ def test_without_a_closed_string_there_is_nothing_behind_the_inverter() -> None:
     lying_open = replace(state, mode=np.full(1, int(Mode.OFF)))
     seen = well(string_contactor=np.full(1, int(Contactor.OPEN)))
     strings = limits.join_strings(tuning(), limits.string_rules(tuning(), seen, now, state.deep))
-    allowed = limits.cabinet_bound(tuning(), lying_open, seen, strings, Order(), now)
+    allowed = limits.cabinet_bound(tuning(), lying_open.mode, seen, strings, Order(), now)
     assert (allowed.charge[0], allowed.discharge[0]) == (0.0, 0.0)
     assert Rule(int(allowed.discharge_by[0])) == Rule.CONTACTORS
 
@@ -335,7 +335,7 @@ def plant_bound(seen: Measurements, mode: list[Mode] | None = None) -> Bound:
     if mode is not None:
         state = replace(state, mode=np.array([int(each) for each in mode]))
     strings = limits.join_strings(tuned, limits.string_rules(tuned, seen, now, state.deep))
-    return limits.from_strings(tuned, state, seen, strings, now)
+    return limits.from_strings(tuned, state.mode, seen, strings, now)
 
 
 def test_equal_strings_in_parallel_carry_twice_as_much() -> None:
@@ -361,6 +361,18 @@ def test_at_the_cabinets_bound_no_string_carries_more_than_its_own() -> None:
         string_a = cabinet_a[0] * siemens[:2] / siemens[:2].sum()  # the current divider
         assert (string_a <= own.discharge[:2] * (1 + 1e-9)).all()
         assert np.isclose(string_a, own.discharge[:2]).any()
+
+
+def test_a_string_that_has_fallen_open_leaves_the_whole_current_to_the_other() -> None:
+    layout = plant_tuning().layout
+    allowed = plant_bound(well(layout, string_contactor=one(well(layout).string_contactor, 1, Contactor.OPEN)))
+    np.testing.assert_allclose(allowed.discharge, np.array([1.0, 2.0]) * 150.0 * 3.7 * 16 * EFFICIENCY)
+
+
+def test_contactors_that_have_fallen_open_let_no_power_be_asked() -> None:
+    for feedback in (Contactor.OPEN, Contactor.PRECHARGE):
+        allowed = bound(well(string_contactor=np.array([int(feedback)])))
+        assert (allowed.charge[0], allowed.discharge[0]) == (0.0, 0.0)
 
 
 def test_a_silent_string_that_may_be_connected_stops_its_cabinet_and_an_open_one_does_not() -> None:

@@ -37,7 +37,7 @@ OPERATORS: dict[type[ast.operator], tuple[type[ast.operator], ...]] = {
     ast.Sub: (ast.Add,),
 }
 SWAPS = (
-    ("minimum", "maximum"),
+    ("min", "max"),
     ("module_cold_c", "module_hot_c"),
     ("bitwise_or", "bitwise_and"),
     ("logical_or", "logical_and"),
@@ -52,20 +52,21 @@ SWAPS = (
     ("first_cell_of_string", "first_cell"),
     ("first_string", "first_module"),
     ("no_charge", "no_discharge"),
-    ("_NO_CHARGE", "_NO_DISCHARGE"),
+    ("no_discharge", "no_closing"),
+    ("told", "trip"),
+    ("first_cell_of_string", "first_module"),
     ("_UNHEARD", "_NO_FALLBACK"),
     ("_COMMAND", "_CLOSING"),
     ("_CLOSING", "_BLEEDING"),
-    ("asked_w", "power_w"),
+    ("power_w", "wanted_w"),
     ("UNHEARD", "COMMAND"),
     ("CELL_VOLTAGE", "CELL_TEMPERATURE"),
     ("STRING_CURRENT", "CELL_VOLTAGE"),
     ("OPEN", "CLOSED"),
 )
 EQUIVALENT = {  # what no reading can tell from the original, and why
-    "`np.isnan(seen.pcs_w) * _UNHEARD` only the left term": "Trip.UNHEARD is 1, and so is True",
-    "`commands.pcs_w < 0.0` to LtE": "0 W stays 0 W whichever direction it is judged by, and is not told",
-    "`_NO_CHARGE` to _NO_DISCHARGE": "in len(): both tables have a row for each condition",
+    "`isnan(seen.pcs_w[cabinet]) * _UNHEARD` only the left term": "Trip.UNHEARD is 1, and so is True",
+    "`power_w[cabinet] < 0.0` to LtE": "0 W stays 0 W whichever direction it is judged by, and is not told",
 }
 
 
@@ -100,15 +101,15 @@ def variants(node: ast.AST) -> Iterator[tuple[str, ast.AST]]:
             yield "only the right term", node.right
         case ast.AugAssign() | ast.Constant():
             yield from simpler(node)
-        case ast.UnaryOp():
-            yield "without its sign", node.operand
-        case ast.Call(func=ast.Attribute(attr="where"), args=[_, yes, no]):
+        case ast.BoolOp(op=op, values=[*terms]):
+            for index in range(len(terms)):
+                rest = terms[:index] + terms[index + 1 :]
+                yield f"without `{ast.unparse(terms[index])}`", rest[0] if len(rest) == 1 else ast.BoolOp(op, rest)
+        case ast.IfExp(body=yes, orelse=no):
             yield "always the first", yes
             yield "always the second", no
-        case ast.Call(func=ast.Name(id="replace")):
-            for index, keyword in enumerate(node.keywords):
-                rest = node.keywords[:index] + node.keywords[index + 1 :]
-                yield f"without {keyword.arg}", ast.Call(node.func, node.args, rest)
+        case ast.UnaryOp():
+            yield "without its sign", node.operand
         case _:
             yield from renamed(node)
 

@@ -177,6 +177,16 @@ def test_several_reasons_are_told_together() -> None:
     assert trips(sound(cell_v=cell_v, string_a=string_a), ask(CHARGE)) == [every, 0]
 
 
+def test_what_one_string_is_refused_does_not_hide_what_another_or_the_command_is_told() -> None:
+    v = sound().cell_v.copy()
+    v[[FIRST_CELL, FIRST_CELL_OF_A2]] = NAN
+    seen = sound(cell_v=v, string_contactor=np.full(3, OPEN))
+    commands = ask((60_000.0, 0.0), bleed=bled(FIRST_CELL).bleed)
+    assert trips(seen, commands) == [Trip.COMMAND | Trip.CLOSING | Trip.BLEEDING, 0]
+    closed = sound(cell_v=v, string_contactor=np.array([CLOSED, OPEN, CLOSED]))
+    assert trips(closed, commands) == [Trip.COMMAND | Trip.UNHEARD | Trip.CLOSING | Trip.BLEEDING, 0]
+
+
 def test_nothing_is_told_of_a_cabinet_that_was_asked_for_nothing() -> None:
     seen = reading("cell_v", NAN, *range(LAYOUT.cells))
     assert trips(seen, ask(0.0)) == [0, 0]

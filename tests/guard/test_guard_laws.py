@@ -65,7 +65,7 @@ def may(seen: Measurements, string: int, power_w: float) -> bool:
     return True
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(readings(), commands())
 def test_no_reading_yields_a_command_outside_the_envelope(seen: Measurements, wish: Commands) -> None:
     with np.errstate(all="ignore"):
@@ -84,7 +84,7 @@ def test_no_reading_yields_a_command_outside_the_envelope(seen: Measurements, wi
     assert ((trip != 0) | (told.pcs_w == np.where(np.isnan(wish.pcs_w), np.inf, wish.pcs_w))).all()
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(readings(), commands())
 def test_contactors_close_and_cells_bleed_only_where_the_readings_allow_it(seen: Measurements, wish: Commands) -> None:
     with np.errstate(all="ignore"):

@@ -4,7 +4,7 @@ import numpy as np
 
 from tests.guard.mutants import EQUIVALENT, Mutant, mutants, survives, unbroken
 
-SAMPLE = 40
+SAMPLE = 30
 
 
 def test_a_sample_of_broken_guards_is_noticed() -> None:

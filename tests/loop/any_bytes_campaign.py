@@ -44,8 +44,10 @@ def faint(frames_a_beat: int) -> Mood:
 
 
 def campaign(frames: int, moods: Sequence[Mood], seed: int, beats: int = BEATS_A_RUN) -> Tally:
-    """Runs of `beats` beats until so much noise was heard, each in the next mood; half of them with CRCs off, so that all of it
-    gets in."""
+    """Runs of `beats` beats until so much noise was heard, each in the next mood.
+
+    Half of them run with CRCs off, so that all of it gets in. Raises EnoughError where a law was broken.
+    """
     tally = Tally()
     while tally.noise < frames:
         crc: CrcMode = "on" if seed // len(moods) % 2 else "off"

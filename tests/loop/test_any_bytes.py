@@ -17,4 +17,4 @@ def test_noise_among_real_traffic_raises_nothing_and_commands_stay_inside_the_en
 @pytest.mark.parametrize("seed", [0, 1], ids=["CRC off", "CRC on"])
 def test_noise_that_hits_a_running_string_is_no_different(seed: int) -> None:
     tally = campaign(10_000, [faint(200)], seed, beats=500)
-    assert tally.with_power > 50  # power flowed between the noise, so that this tests something
+    assert tally.with_power > 5  # power flowed between the noise, so that this tests something

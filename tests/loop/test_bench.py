@@ -180,6 +180,19 @@ def test_a_string_too_cold_to_charge_starts_and_discharges() -> None:
     assert not story.trips.any()
 
 
+def test_contactors_that_fell_open_by_themselves_are_not_slammed_shut_onto_an_empty_bus() -> None:
+    """The string box restarts under load; half a second later it could close again."""
+
+    def restart(beat: Beat, world: World) -> None:
+        (world.faults.stuck_open.add if 15.0 <= beat.tick.t_s < 15.5 else world.faults.stuck_open.discard)(0)
+
+    story = Story(60.0, happens=restart)
+    after = story.t_s >= 15.2
+    assert not story.set_w[after & (story.t_s < 20.0)].any()
+    assert story.world.truth.closes[0] == 1
+    assert story.modes[-1] == Mode.FAULT  # until an operator has looked
+
+
 def test_a_fourth_close_within_the_hour_is_refused() -> None:
     story = Story(240.0, 1.0, order=lambda tick: Order(run=tick.t_s % 40.0 < 25.0))
     assert story.world.truth.closes[0] == 3

@@ -97,7 +97,7 @@ def test_after_a_kill_at_power_the_inverter_is_at_zero_in_15_s_and_the_next_daem
 
 
 @pytest.mark.parametrize(
-    ("seed", "phase"), [(1, "at power"), (2, "before start"), (8, "in precharge"), (4, "in shutdown")]
+    ("seed", "phase"), [(3, "at power"), (5, "before start"), (2, "in precharge"), (18, "in shutdown")]
 )
 def test_a_daemon_killed_in_any_phase_of_its_life_is_followed_by_one_that_works(seed: int, phase: str) -> None:
     outcome = struck(DAEMON_KILLED, 0.1, seed)
@@ -186,6 +186,12 @@ def test_harm_to_the_iron_is_noted_however_fast_power_was_gone(key: str) -> None
     assert outcome.troubles == []
     outcome.harm(unharmed | {key: 300})
     assert len(outcome.troubles) == 1
+
+
+def test_premises_without_work_for_the_battery_are_refused_and_not_searched_for_ever() -> None:
+    idle = scenario().premises.model_copy(update={"base_w": 0.0, "peak_w": 0.0, "burst_w": 0.0, "pv_wp": 0.0})
+    with pytest.raises(BadInputError, match=r"world.toml: premises: found no 60 s"):
+        busy_time(scenario().model_copy(update={"premises": idle}), 1, Random(1), 60.0)
 
 
 def test_a_schedule_sets_and_lifts_its_faults_at_their_times(tmp_path: Path) -> None:

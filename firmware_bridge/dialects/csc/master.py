@@ -81,8 +81,7 @@ class CscMaster:
 
     def _init_requests(self, seats: Sequence[CscSeat], buses: Ints) -> None:
         ids = csc.heard_ids(seats)
-        self._request_ids = ids.ravel().astype(np.uint32)
-        self._request_buses = np.tile(buses, 2)
+        self._requests = Frames.make(ids.ravel(), np.zeros((ids.size, 8)), bus=np.tile(buses, 2))
         self._request_seeds = csc.seeds(ids, seats).ravel()
         large = np.array([seat.large for seat in seats], np.bool_)
         self._idle_mv = np.where(large, IDLE_TARGET_MV[1], IDLE_TARGET_MV[0])
@@ -92,7 +91,8 @@ class CscMaster:
         self._balance = ask[-1] | np.where(large, _BALANCE_LARGE, _BALANCE_SMALL)
         self._ask: list[Ints] = [words | self._idle_mv for words in ask]  # [round][module]
         self._no_mask = np.zeros_like(self._idle_mv)
-        self._idle = [self._sealed(self._ask[-1], self._no_mask, counter) for counter in range(COUNTER_PERIOD)]
+        idle = [self._sealed(self._ask[-1], self._no_mask, counter) for counter in range(COUNTER_PERIOD)]
+        self._idle = [self._requests.saying(words) for words in idle]  # [counter]
         self._round = 0
 
     @property
@@ -159,17 +159,15 @@ class CscMaster:
         seconds = min(math.ceil(bleed_s), csc.NO_WORD - 1) if 0.0 < bleed_s < math.inf else 0
         counter, step = self._round % COUNTER_PERIOD, min(self._round, _INIT_ROUNDS)
         self._round += 1
-        if seconds and bleed.any():
+        if seconds and np.count_nonzero(bleed):
             masks = self._places.masks(bleed)
             ask = self._ask[step]
             if step == _INIT_ROUNDS:
                 ask = np.where(masks > 0, self._balance | self._targets_mv(bleed), ask)
-            words = self._sealed(ask, masks | (masks > 0) * (seconds << 16), counter)
-        elif step < _INIT_ROUNDS:
-            words = self._sealed(self._ask[step], self._no_mask, counter)
-        else:
-            words = self._idle[counter].copy()
-        return Frames.make(self._request_ids, words.view(np.uint8).reshape(-1, 8), bus=self._request_buses)
+            return self._requests.saying(self._sealed(ask, masks | (masks > 0) * (seconds << 16), counter))
+        if step < _INIT_ROUNDS:
+            return self._requests.saying(self._sealed(self._ask[step], self._no_mask, counter))
+        return self._idle[counter]
 
     def _sealed(self, ask: Ints, mask: Ints, counter: int) -> Words:
         """[2 modules] requests, then masks, with counter and check byte."""

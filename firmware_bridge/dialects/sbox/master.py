@@ -19,6 +19,8 @@ _FEEDBACK = sbox.SAID_IDS.index(sbox.FEEDBACK)  # the last kind; the ones before
 _MILLI = (sbox.ZERO_CODE, sbox.RANGE_CODES, 1000.0)
 _DISCHARGING_NEGATIVE = (sbox.ZERO_CODE, sbox.RANGE_CODES, -1000.0)
 _SCALES = (_DISCHARGING_NEGATIVE, _MILLI, _MILLI, (0, sbox.NO_VALUE, 1.0))  # zero code, codes beyond it, codes a unit
+_LAST_STATE = np.array(Contactor.CLOSED, np.uint8)
+_NO_FEEDBACK = np.uint64(2**64 - 1)  # neither contactor nor fault known
 _CONTACTOR_OF = np.full(256, int(Contactor.UNKNOWN))
 _CONTACTOR_OF[: Contactor.CLOSED + 1] = np.arange(Contactor.CLOSED + 1)
 _FAULT_OF = np.append(np.arange(sbox.NO_FAULT_WORD), sbox.FAULT_UNKNOWN)
@@ -72,12 +74,15 @@ class SboxMaster:
         self._nowhere = np.array(_FEEDBACK * strings)
         self._value = np.full(_FEEDBACK * strings + 1, np.nan)
         self._valid_s = np.full(_FEEDBACK * strings + 1, -np.inf)
-        self._contactor = np.full(strings, int(Contactor.UNKNOWN))
-        self._fault = np.full(strings, sbox.FAULT_UNKNOWN)
+        self._values = self._value[:-1].reshape(_FEEDBACK, strings)  # [kind, string], the same numbers
+        self._values_s = self._valid_s[:-1].reshape(_FEEDBACK, strings)
+        self._feedback = np.full(strings, _NO_FEEDBACK)  # [string] the last word
         self._feedback_s = np.full(strings + 1, -np.inf)
         self._round = 0
-        self._command_ids = np.repeat(np.array(sbox.HEARD_IDS, np.uint32), strings)
-        self._command_buses = np.tile(buses, 2)
+        ids = sbox.ids(sbox.HEARD_IDS, seats).ravel()
+        self._commands = Frames.make(ids, np.zeros((ids.size, 8)), 4, bus=np.tile(buses, 2))
+        self._wanted: bytes | None = None  # the contactors as last commanded
+        self._turn: list[Frames] = []  # [counter] the frames for that
 
     @property
     def counters(self) -> FrameCounters:
@@ -103,7 +108,7 @@ class SboxMaster:
         if feedback:
             self._take_values(channel[:feedback], words[:feedback], stamp_s[:feedback], currents)
         if len(channel) > feedback:
-            self._take_feedback(channel[feedback:] - _FEEDBACK * self._strings, words[feedback:], stamp_s[feedback:])
+            self._take_feedback(channel[feedback:] - self._nowhere, words[feedback:], stamp_s[feedback:])
 
     def _take_values(self, channel: Ints, words: Words, stamp_s: Floats, currents: int) -> None:
         """Current, voltages and insulation; valid samples only."""
@@ -121,22 +126,21 @@ class SboxMaster:
             np.divide(total, samples, out=self._value[: self._strings], where=samples.astype(np.bool_))
 
     def _take_feedback(self, string: Ints, words: Words, stamp_s: Floats) -> None:
-        state = _CONTACTOR_OF.take(words.view(np.uint8)[::8])
-        self._contactor[string] = state
-        self._fault[string] = _FAULT_OF.take(words.view(np.uint16)[1::4])
-        self._feedback_s[np.where(state >= 0, string, self._strings)] = stamp_s
+        self._feedback[string] = words
+        known = words.view(np.uint8)[::8] <= _LAST_STATE
+        self._feedback_s[np.where(known, string, self._strings)] = stamp_s
 
     def picture(self, now_s: float) -> SboxPicture:
         """Everything as known at `now_s`."""
-        string_a, string_v, string_bus_v, insulation_ohm = self._value[:-1].reshape(_FEEDBACK, -1).copy()
-        valid_s = self._valid_s[:-1].reshape(_FEEDBACK, -1)
+        string_a, string_v, string_bus_v, insulation_ohm = self._values.copy()
+        valid_s = self._values_s
         insulation_ohm[valid_s[_INSULATION] < now_s - INSULATION_STALE_S] = np.nan
         return SboxPicture(
             string_a=string_a,
             string_v=string_v,
             string_bus_v=string_bus_v,
-            contactor=self._contactor.copy(),
-            fault=self._fault.copy(),
+            contactor=_CONTACTOR_OF.take(self._feedback.view(np.uint8)[::8]),
+            fault=_FAULT_OF.take(self._feedback.view(np.uint16)[1::4]),
             insulation_ohm=insulation_ohm,
             age_s=now_s - np.minimum(np.minimum.reduce(valid_s[:_INSULATION]), self._feedback_s[:-1]),
         )
@@ -146,8 +150,12 @@ class SboxMaster:
 
         The box opens by itself when commands stop for WATCHDOG_S.
         """
-        state = contactor + 1  # the table begins with UNKNOWN
-        command = _COMMANDS[self._round % COUNTER_PERIOD].take(state, mode="clip")
-        self._round += 1
-        words = np.concatenate([command, _ENABLES.take(state, mode="clip")])
-        return Frames.make(self._command_ids, words.view(np.uint8).reshape(-1, 8), 4, bus=self._command_buses)
+        wanted = contactor.tobytes()
+        if wanted != self._wanted:
+            self._wanted = wanted
+            state = contactor + 1  # the tables begin with UNKNOWN
+            commands = _COMMANDS.take(state, axis=1, mode="clip")
+            enables = _ENABLES.take(state, mode="clip")
+            self._turn = [self._commands.saying(np.concatenate([command, enables])) for command in commands]
+        counter, self._round = self._round, (self._round + 1) % COUNTER_PERIOD
+        return self._turn[counter]

@@ -108,6 +108,7 @@ _KINDS = _kinds()
 _SCALE: dict[int, tuple[float, float]] = {  # register -> multiply by, divide by (x 0.1 would not round right)
     exponent & 0xFFFF: (10.0 ** max(exponent, 0), 10.0 ** max(-exponent, 0)) for exponent in range(-10, 11)
 }
+_EXPONENT = {exponent & 0xFFFF: float(exponent) for exponent in range(-10, 11)}  # register -> power of ten
 _NO_SCALE: tuple[float, float] = (nan, 1)  # not implemented or outside -10..10: the value is unusable
 _FLOATS = {"float32": ">2H", "float64": ">4H"}
 
@@ -214,13 +215,47 @@ class Block:
 
 def _fetcher(kind: str) -> Callable[[Words, int], float]:
     """`decode_number` for one type; the common ones without its detours."""
-    if kind == "int16":
-        return lambda words, at: nan if (w := words[at]) == 0x8000 else float(w - 0x10000 if w > 0x8000 else w)
-    if kind in ("uint16", "enum16"):
-        return lambda words, at: nan if (w := words[at]) == 0xFFFF else float(w)
-    if kind == "uint32":
-        return lambda words, at: nan if (w := words[at] << 16 | words[at + 1]) == 0xFFFFFFFF else float(w)
-    return lambda words, at: decode_number(kind, words, at)
+    return _FETCHERS.get(kind, lambda words, at: decode_number(kind, words, at))
+
+
+def _int16(words: Words, at: int) -> float:
+    word = words[at]
+    return nan if word == 0x8000 else float(word - 0x10000 if word > 0x8000 else word)
+
+
+def _uint16(words: Words, at: int) -> float:
+    word = words[at]
+    return nan if word == 0xFFFF else float(word)
+
+
+def _int32(words: Words, at: int) -> float:
+    word = words[at] << 16 | words[at + 1]
+    return nan if word == 0x80000000 else float(word - 0x100000000 if word > 0x80000000 else word)
+
+
+def _uint32(words: Words, at: int) -> float:
+    word = words[at] << 16 | words[at + 1]
+    return nan if word == 0xFFFFFFFF else float(word)
+
+
+def _bitfield32(words: Words, at: int) -> float:
+    word = words[at] << 16 | words[at + 1]
+    return nan if word > 0x7FFFFFFF else float(word)
+
+
+def _sunssf(words: Words, at: int) -> float:
+    return _EXPONENT.get(words[at], nan)
+
+
+_FETCHERS = {
+    "int16": _int16,
+    "uint16": _uint16,
+    "enum16": _uint16,
+    "int32": _int32,
+    "uint32": _uint32,
+    "bitfield32": _bitfield32,
+    "sunssf": _sunssf,
+}
 
 
 class Events:

@@ -100,7 +100,7 @@ class PcsMaster:
                     self._begin(self._scan.found, now_s)
             elif answer.request.is_write:
                 self._hear_write(answer)
-            elif answer.request == self._reads.get(tag):
+            elif answer.request is (read := self._reads.get(tag)) or answer.request == read:
                 if answer.trouble or len(answer.words) != answer.request.count:
                     self._hear_trouble(answer.trouble or "short answer", now_s)
                 else:

@@ -63,7 +63,8 @@ class SetPoint:
         self._ena, self._mode, self._raw, self._revert, self._ena_revert, self._revert_s, self._rest_s, scale = numbers
         self._hear_scale(scale)
         self._heard_s = now_s
-        self._lacking = self._lacking + 1 if self._unable else 0
+        needed = self._ena + self._raw + self._revert + self._ena_revert + self._revert_s  # NaN when one is
+        self._lacking = self._lacking + 1 if isnan(needed) else 0
         if self._rest_s != before:
             self._moved_s = now_s
             self._counting = self._rest_s > 0
@@ -74,7 +75,7 @@ class SetPoint:
             if self.refused:
                 self.refused = False
                 self._events.tell("fallback", "PCS now falls back to 0 W: accepted")
-        self._tell_timer()
+            self._tell_timer()
 
     def _hear_scale(self, scale: float) -> None:
         """Believed when read twice alike. Without a usable one nothing but 0 W can be said."""
@@ -174,7 +175,7 @@ class SetPoint:
 
     def _tell_timer(self) -> None:
         """WSetRvrtRem, where implemented, must count while a set-point is in force."""
-        if not isnan(self._rest_s) and self.safe and self._ena == 1:
+        if not isnan(self._rest_s) and self._ena == 1:
             still = not self._counting and self._heard_s - self._written_s > STILL_S
             if still:
                 what = f"stands still at {self._rest_s:g} s" if self._rest_s else "has run out"
