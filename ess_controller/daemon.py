@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from ess_controller.core.step import first_state, step
@@ -52,6 +52,7 @@ def run(tuning: Tuning, plant: Plant, clock: Clock, order: Callable[[Tick], Orde
         seen = plant.read(heard, tick)
         state, decision = step(tuning, state, seen, order(tick), tick)
         commands, trips = guard(tuning.envelope, tuning.layout, seen, decision.commands)
+        state = replace(state, power_w=commands.pcs_w)  # ramps go on from what was truly told
         plant.write(commands, tick)
         tell(listeners, Beat(tick, heard, seen, state, decision, commands, trips, clock.late_beats))
 

@@ -31,7 +31,7 @@ MAGIC = b"ESS journal 1\n"
 FRAME = np.dtype([("id", "<u4"), ("length", "u1"), ("bus", "u1"), ("data", "u1", (8,)), ("wire_s", "<f8")])
 _BLOCK = struct.Struct("<II")
 _LENGTH = struct.Struct("<I")
-_BEATS_A_BLOCK = 50  # at most so many beats are lost when the process is killed
+_BEATS_A_BLOCK, _BLOCK_S = 50, 1.0  # at most so many beats, and so much wall time, are lost when the process is killed
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -181,7 +181,7 @@ class Journal:
     def _block(self) -> list[Beat]:
         """The next beats; empty only at the end."""
         beats: list[Beat] = []
-        while len(beats) < _BEATS_A_BLOCK:
+        while len(beats) < _BEATS_A_BLOCK and (not beats or beats[-1].tick.wire_s - beats[0].tick.wire_s < _BLOCK_S):
             try:
                 beats.append(self._queue.get(timeout=0.2))
             except Empty:

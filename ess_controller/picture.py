@@ -5,9 +5,9 @@ from typing import Any
 
 import numpy as np
 
-from ess_controller.core.health import DIAGNOSES
+from ess_controller.core.health import DIAGNOSES, STOPS
 from ess_controller.core.limits import STRING_RULES
-from ess_controller.core.types import Decision, Mode, Rule
+from ess_controller.core.types import Decision, Mode, Rule, Tuning
 from ess_controller.core.worst import highest, lowest
 from ess_controller.daemon import Beat
 from firmware_bridge.frames import WireHealth
@@ -46,9 +46,9 @@ def _reason(rule: int, words: Floats, cabinet: int, layout: Layout) -> str:
     return f"{name}, {layout.cell_name(cell)}"
 
 
-def picture(site: str, layout: Layout, beat: Beat, wires: Mapping[str, WireHealth]) -> dict[str, Any]:
+def picture(site: str, tuning: Tuning, beat: Beat, wires: Mapping[str, WireHealth]) -> dict[str, Any]:
     """The whole site at one beat. Unknown numbers are null. Keys may be added, none renamed."""
-    seen, decision = beat.seen, beat.decision
+    layout, seen, decision = tuning.layout, beat.seen, beat.decision
     return {
         "schema_version": SCHEMA_VERSION,
         "site": site,
@@ -59,7 +59,7 @@ def picture(site: str, layout: Layout, beat: Beat, wires: Mapping[str, WireHealt
         "wanted_w": _number(decision.wanted_w),
         "wanted_by": decision.wanted_by,
         "cabinets": [_cabinet(beat, number, layout) for number in range(layout.cabinets)],
-        "strings": [_string(beat, number, layout) for number in range(layout.strings)],
+        "strings": [_string(tuning, beat, number) for number in range(layout.strings)],
         "wires": {name: _wire(health) for name, health in wires.items()},
     }
 
@@ -78,8 +78,29 @@ def _cabinet(beat: Beat, number: int, layout: Layout) -> dict[str, Any]:
     }
 
 
-def _string(beat: Beat, number: int, layout: Layout) -> dict[str, Any]:
-    seen, now = beat.seen, beat.decision.estimate
+def waits_for(tuning: Tuning, beat: Beat, string: int) -> str:
+    """Why a string whose contactors lie open does not close now; empty when they are closed or about to be."""
+    seen, layout, closed_t_s = beat.seen, tuning.layout, beat.state.closed_t_s[string, 0]
+    cabinet = layout.string_cabinet[string]
+    coldest_c = np.where(layout.module_string == string, seen.module_cold_c, np.inf)
+    left_s = 3600.0 - (beat.tick.t_s - closed_t_s)
+    reasons = (
+        (bool((beat.decision.active[:, string] & STOPS[:, 0]).any()), "a fault to be over"),
+        (not beat.decision.order.run, "the operator: at rest"),
+        (not seen.box_heard[string], "its string box to speak"),
+        (bool(np.isnan(seen.cell_v[layout.cell_string == string]).any()), "all cells to speak"),
+        (bool(np.isnan(seen.pcs_w[cabinet])), "its inverter to speak"),
+        (int(seen.pcs_state[cabinet]) == PcsState.FAULT, "its inverter to leave fault"),
+        (bool(coldest_c.min() < tuning.envelope.cell_c_min), f"warmth: {layout.module_place(int(coldest_c.argmin()))}"),
+        (left_s > 0.0, f"{tuning.mode.closes_per_hour} closes within an hour: {left_s / 60:.0f} min to go"),
+        (bool(beat.state.good_s[string] < tuning.mode.settle_s), "all to have been well for a while"),
+    )
+    lies_open = int(beat.state.mode[string]) in (Mode.WAKE, Mode.OFF, Mode.FAULT)
+    return next((words for holds, words in reasons if holds), "") if lies_open else ""
+
+
+def _string(tuning: Tuning, beat: Beat, number: int) -> dict[str, Any]:
+    seen, now, layout = beat.seen, beat.decision.estimate, tuning.layout
     cells = (layout.first_cell_of_string, layout.cell_string)
     modules = (layout.first_module, layout.module_string)
     (low_v, low_at), (high_v, high_at) = lowest(seen.cell_v, *cells), highest(seen.cell_v, *cells)
@@ -92,6 +113,7 @@ def _string(beat: Beat, number: int, layout: Layout) -> dict[str, Any]:
         "name": layout.string_names[number],
         "mode": Mode(int(beat.state.mode[number])).name.lower(),
         "mode_s": _number(beat.state.mode_s[number]),
+        "waits_for": waits_for(tuning, beat, number),
         "contactor": Contactor(int(seen.string_contactor[number])).name.lower(),
         "string_v": _number(seen.string_v[number]),
         "bus_v": _number(seen.string_bus_v[number]),

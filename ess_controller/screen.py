@@ -96,6 +96,11 @@ def _strings(picture: dict[str, Any]) -> Table:
 
 def _trouble(picture: dict[str, Any]) -> Text | None:
     lines = [
+        Text(f"{string['name']} waits for {string['waits_for']}", "yellow")
+        for string in picture["strings"]
+        if string["waits_for"] and not string["diagnoses"]
+    ]
+    lines += [
         Text(f"{string['name']}: {row['name']}: {row['action']}", "red" if row["level"] == "stop" else "yellow")
         for string in picture["strings"]
         for row in string["diagnoses"]

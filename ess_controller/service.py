@@ -102,7 +102,7 @@ def serve(site: Site, options: Options) -> dict[str, Any]:
 
         def show() -> dict[str, Any] | None:
             health = {name: wire.health for name, wire in plant.wires().items()}
-            return None if latest.beat is None else picture(site.name, layout, latest.beat, health)
+            return None if latest.beat is None else picture(site.name, site.tuning, latest.beat, health)
 
         open_things.callback(Window(home / "live.sock", show, orders).close)
         _on_signals(orders)

@@ -64,7 +64,8 @@ def guard(envelope: Envelope, layout: Layout, seen: Measurements, commands: Comm
         now = int(seen.string_contactor[string])
         if now != _OPEN:
             trip[cabinet] |= no_charge[string] if power_w[cabinet] < 0.0 else no_discharge[string]
-        if contactor[string] > now and now >= _OPEN and no_closing[string]:
+        # never closed without precharge, and neither on unsound cells
+        if contactor[string] > now >= _OPEN and (no_closing[string] or contactor[string] - now > 1):
             contactor[string] = _OPEN
             told[cabinet] |= _CLOSING
         told[cabinet] |= unbled[string] * _BLEEDING
@@ -74,7 +75,8 @@ def guard(envelope: Envelope, layout: Layout, seen: Measurements, commands: Comm
         if trip[cabinet] and power_w[cabinet] != 0.0:
             told[cabinet] |= trip[cabinet]
             power_w[cabinet] = 0.0
-    return Commands(np.array(power_w), np.array(contactor), bleed, commands.bleed_s), np.array(told)
+    passed = Commands(np.array(power_w), commands.pcs_run, np.array(contactor), bleed, commands.bleed_s)
+    return passed, np.array(told)
 
 
 def _of_inverter(seen: Measurements, cabinet: int) -> int:

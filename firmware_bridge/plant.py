@@ -13,7 +13,7 @@ from firmware_bridge.frames import Answer, Frames
 from firmware_bridge.records import Commands, Contactor, Floats, Ints, Measurements, PlantSpec, Tick
 from firmware_bridge.wires import CanWire, RegisterWire
 
-_UNKNOWN, _CLOSED = int(Contactor.UNKNOWN), int(Contactor.CLOSED)  # PcsState.UNKNOWN is the same number
+_UNKNOWN = int(Contactor.UNKNOWN)  # PcsState.UNKNOWN is the same number
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,10 +160,10 @@ class Plant:
             told = self._boxes.command(commands.contactor)
             # several frames a box, box by box in each kind
             self._send(told if speaks == len(spoken) else told[np.tile(spoken, len(told) // len(spoken))])
-        run = np.logical_or.reduceat(commands.contactor == _CLOSED, self.layout.first_string)
-        for wire, device, set_w, on in zip(self._registers, self._pcs, commands.pcs_w, run, strict=False):
+        asked = zip(commands.pcs_w.tolist(), commands.pcs_run.tolist(), strict=True)
+        for wire, device, (set_w, run) in zip(self._registers, self._pcs, asked, strict=False):
             if not wire.waiting:
-                wire.ask(device.ask(float(set_w), bool(on), tick.wire_s))
+                wire.ask(device.ask(set_w, run, tick.wire_s))
         if not self._registers[-1].waiting:
             self._registers[-1].ask(self._meter.ask(tick.wire_s))
 

@@ -134,6 +134,7 @@ class Layout:
     first_cell_of_string: Ints  # [string]
     first_module: Ints  # [string] its first module
     first_string: Ints  # [cabinet] its first string
+    strings_of_cabinet: tuple[tuple[int, ...], ...]
     module_names: tuple[str, ...]
     string_names: tuple[str, ...]
     cabinet_names: tuple[str, ...]
@@ -146,7 +147,8 @@ class Layout:
         strings = [len(cabinet.strings) for cabinet in plant.cabinets]
         module_string = np.repeat(np.arange(len(modules)), modules)
         cell_module = np.repeat(np.arange(len(cells)), cells)
-        first_cell, first_module = _starts(cells), _starts(modules)
+        first_cell, first_module, first_string = _starts(cells), _starts(modules), _starts(strings)
+        members = zip(first_string.tolist(), strings, strict=True)
         return cls(
             cell_module,
             module_string[cell_module],
@@ -155,7 +157,8 @@ class Layout:
             first_cell,
             first_cell[first_module],
             first_module,
-            _starts(strings),
+            first_string,
+            tuple(tuple(range(first, first + count)) for first, count in members),
             tuple(module.code for module in plant.modules),
             tuple(string.name for string in plant.strings),
             tuple(cabinet.name for cabinet in plant.cabinets),
@@ -251,6 +254,7 @@ class Commands:
     """What the site is told in this beat."""
 
     pcs_w: Floats  # [cabinet] + discharging
+    pcs_run: Bools  # [cabinet] started; a stopped inverter drops to 0 W at once, without its ramp
     contactor: Ints  # [string] Contactor
     bleed: Bools  # [cell]
     bleed_s: float = 0.0  # how long the modules go on bleeding without a new word

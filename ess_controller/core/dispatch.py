@@ -52,16 +52,13 @@ def billing_block(tuning: Tuning, state: State, seen: Measurements, tick: Tick) 
 def split(power_w: float, bound: Bound) -> Floats:
     """Shares a site power out by what each cabinet may do in that direction; more than all may do is cut."""
     may_w = bound.discharge if power_w >= 0 else bound.charge
-    total_w = may_w.sum()
-    if total_w <= 0.0:
-        return np.zeros(len(may_w))
-    return may_w * float(np.clip(power_w, -total_w, total_w) / total_w)
+    total_w = float(may_w.sum())
+    return may_w * (min(max(power_w, -total_w), total_w) / total_w if total_w > 0.0 else 0.0)
 
 
 def ramp(tuning: Tuning, state: State, target_w: Floats, tick: Tick) -> Floats:
     """Approaches the target no faster than the ramp; towards 0 W there is no ramp, so that a bound cuts at once."""
     step_w = tuning.dispatch.ramp_w_per_s * tick.dt_s
-    before_w = np.where(target_w * state.power_w > 0.0, state.power_w, 0.0)
-    grown = np.clip(np.abs(target_w), 0.0, np.abs(before_w) + step_w)
-    signed: Floats = np.copysign(grown, target_w)
-    return signed
+    before_w = state.power_w * (target_w * state.power_w > 0.0)
+    within: Floats = np.minimum(np.maximum(target_w, before_w - step_w), before_w + step_w)
+    return np.where(np.abs(target_w) < np.abs(before_w), target_w, within)

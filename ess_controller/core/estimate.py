@@ -22,9 +22,10 @@ def estimate(tuning: Tuning, state: State, seen: Measurements, tick: Tick) -> tu
 
     soc = state.soc - (counted_a * (tick.dt_s / 3600))[string] / tuning.cell_ah
     soc_sd = state.soc_sd + knobs.drift_per_hour * (tick.dt_s / 3600)
-    rested = (rest_s >= knobs.rest_s)[string]
-    read = (rested | np.isnan(soc)) & ~np.isnan(seen.cell_v) & ~seen.cell_bleeding
-    if read.any():
+    unknown, rested = np.isnan(soc), rest_s >= knobs.rest_s
+    if rested.any() or unknown.any():
+        rested = rested[string]
+        read = (rested | unknown) & ~np.isnan(seen.cell_v) & ~seen.cell_bleeding
         relaxed_v = seen.cell_v + counted_a[string] * cell_ohm(tuning, seen, knobs.rest_s)
         soc = np.where(read, np.interp(relaxed_v, tuning.cell.ocv.y, tuning.cell.ocv.x), soc)
         soc_sd = np.where(read, np.where(rested, knobs.rest_sd, knobs.start_sd), soc_sd)

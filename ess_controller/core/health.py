@@ -36,7 +36,8 @@ DIAGNOSES = (
     Diagnosis("cell under-voltage", Level.STOP, 0.5, False, False, "recharge slowly; inspect the cell named"),
     Diagnosis("cell over-temperature", Level.STOP, 2.0, False, False, "check cooling; keep away until it is cold"),
     Diagnosis("string over-current", Level.STOP, 1.0, False, False, "check inverter set-point and current sensor"),
-    Diagnosis("contactor feedback", Level.STOP, 1.0, True, True, "check contactors for welding before any restart"),
+    Diagnosis("contactors welded", Level.STOP, 1.0, True, True, "they stay closed: cut the string off by hand"),
+    Diagnosis("contactors fell open", Level.STOP, 0.3, True, False, "check string box power, E-stop and interlock"),
     Diagnosis("string box fault", Level.STOP, 0.3, True, False, "read the box's fault bits"),
     Diagnosis("insulation low", Level.STOP, 5.0, False, True, "do not touch; find the earth fault"),
     Diagnosis("deep discharge", Level.DERATE, 0.5, False, False, "replace the module; its string is not charged"),
@@ -49,7 +50,7 @@ LATCHES = np.array([[row.latched] for row in DIAGNOSES])
 ON_LOSS = np.array([[row.after_s is None] for row in DIAGNOSES])
 AFTER_S = np.array([[row.after_s or 0.0] for row in DIAGNOSES])
 # Python 3.11 looks an enum's member up slowly: what the beat needs stands here as plain numbers.
-_UNKNOWN, _OPEN, _CLOSED = int(Contactor.UNKNOWN), int(Contactor.OPEN), int(Contactor.CLOSED)
+_UNKNOWN, _OPEN = int(Contactor.UNKNOWN), int(Contactor.OPEN)
 _CARRIES = np.array([mode in (Mode.RUN, Mode.RELEASE, Mode.TRIPPED) for mode in Mode])
 _LIES_OPEN = np.array([mode in (Mode.OFF, Mode.FAULT) for mode in Mode])
 
@@ -74,7 +75,6 @@ def conditions(tuning: Tuning, state: State, seen: Measurements) -> Bools:
 
     feedback = seen.string_contactor
     unknown = feedback == _UNKNOWN
-    astray = _CARRIES[state.mode] & (feedback != _CLOSED) | _LIES_OPEN[state.mode] & (feedback > _OPEN)
     return np.array(
         (
             cells_silent,
@@ -83,7 +83,8 @@ def conditions(tuning: Tuning, state: State, seen: Measurements) -> Bools:
             low,
             hot,
             np.abs(seen.string_a) > knobs.trip_a,
-            astray & ~unknown,
+            _LIES_OPEN[state.mode] & (feedback > _OPEN),
+            _CARRIES[state.mode] & (feedback == _OPEN),
             seen.string_fault != 0,
             seen.string_insulation_ohm < knobs.insulation_ohm_min,
             deep,

@@ -4,12 +4,12 @@ Rules of strings speak in amperes, for each cell what its string may carry on it
 string is said of all its cells. Rules of cabinets speak in watts at the inverter. NaN means that nothing may flow.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
 from ess_controller.core.types import Bound, Estimate, Mode, Order, Rule, RuleTable, State, Tuning
-from firmware_bridge.records import Bools, Contactor, Floats, Ints, Measurements, PcsState
+from firmware_bridge.records import Bools, Contactor, Floats, Ints, Measurements, PcsState, Tick
 
 # Of rules that say the same, the first is named: silence before what follows from it.
 STRING_RULES = (
@@ -22,20 +22,22 @@ STRING_RULES = (
     Rule.MODULE_SOH,
     Rule.STRING_CURRENT,
 )
-CABINET_RULES = (Rule.OPERATOR, Rule.PCS, Rule.CONTACTORS, Rule.GRID_CONTRACT, Rule.GRID_EXPORT)
+CABINET_RULES = (Rule.OPERATOR, Rule.PCS, Rule.GRID_CONTRACT, Rule.GRID_EXPORT)
+DEEP_AFTER_S = 0.5  # one odd reading is not a deeply discharged cell
 Words = tuple[Floats | float, Floats | float]  # what may be charged, what discharged; a number speaks for all
 
 # Python 3.11 looks an enum's member up slowly: what the beat needs stands here as plain numbers.
 _RUN, _PCS_FAULT = int(Mode.RUN), int(PcsState.FAULT)
 _OPEN, _CLOSED = int(Contactor.OPEN), int(Contactor.CLOSED)
+_CONTACTORS = int(Rule.CONTACTORS)
 _STRING_RULE_IDS = np.array(STRING_RULES, np.int64)
 _CABINET_RULE_IDS = np.array(CABINET_RULES, np.int64)
 
 
-def string_rules(tuning: Tuning, seen: Measurements, now: Estimate, deep: Bools) -> RuleTable:
-    """Every rule's word on every cell, A, in the order of STRING_RULES."""
+def string_rules(tuning: Tuning, seen: Measurements, now: Estimate, deep: Bools, good_s: Floats) -> RuleTable:
+    """Every rule's word on every cell, A, in the order of STRING_RULES; good_s [string]: how long all has been well."""
     words = (
-        communication(tuning, seen),
+        communication(tuning, seen, good_s),
         deep_discharge(deep),
         cell_voltage(tuning, seen),
         cell_voltage_predicted(tuning, seen, now),
@@ -74,11 +76,15 @@ def _strictest(rules: Ints, charge: Floats, discharge: Floats) -> Bound:
 # --- strings, A -----------------------------------------------------------------------------------------------------
 
 
-def communication(tuning: Tuning, seen: Measurements) -> Words:
-    """What is not heard may be anything: one silent cell, module or string box, and nothing flows."""
+def communication(tuning: Tuning, seen: Measurements, good_s: Floats) -> Words:
+    """What is not heard may be anything: one silent cell, module or string box, and nothing flows.
+
+    Nor until all has been well for a while, or a flapping module would throw full power on and off.
+    """
     layout = tuning.layout
     unheard = np.isnan(seen.cell_v + seen.module_hot_c[layout.cell_module])
-    free = np.where(unheard | ~seen.box_heard[layout.cell_string], 0.0, np.inf)
+    held = ~seen.box_heard | (good_s < tuning.mode.settle_s)
+    free = np.where(unheard | held[layout.cell_string], 0.0, np.inf)
     return free, free
 
 
@@ -87,10 +93,15 @@ def deep_discharge(deep: Bools) -> Words:
     return np.where(deep, 0.0, np.inf), np.inf
 
 
-def deep_cells(tuning: Tuning, state: State, seen: Measurements, order: Order) -> Bools:
-    """Cells ever found below the deep-discharge voltage [cell]; forgotten only when an operator clears them."""
-    found = (seen.cell_v < tuning.limits.deep_discharge_v) & ~seen.cell_bleeding
-    return found if order.clear_latched else state.deep | found
+def deep_cells(tuning: Tuning, state: State, seen: Measurements, order: Order, tick: Tick) -> tuple[Bools, Floats]:
+    """Cells ever found below the deep-discharge voltage for half a second and two beats; an operator may clear them.
+
+    Returns ([cell] whether, [cell] for how long it is so now).
+    """
+    below = (seen.cell_v < tuning.limits.deep_discharge_v) & ~seen.cell_bleeding
+    deep_s = (state.deep_s + tick.dt_s) * below
+    found = (deep_s >= DEEP_AFTER_S) & (state.deep_s > 0.0)
+    return (found if order.clear_latched else state.deep | found), deep_s
 
 
 def cell_voltage(tuning: Tuning, seen: Measurements) -> Words:
@@ -138,68 +149,75 @@ def string_current(tuning: Tuning) -> Words:
 # --- cabinets, W ----------------------------------------------------------------------------------------------------
 
 
-def cabinet_bound(tuning: Tuning, mode: Ints, seen: Measurements, strings: Bound, order: Order, now: Estimate) -> Bound:
-    """Joins what strings allow with contactors, inverter, grid and operator; W at each inverter.
-
-    Where a string bounds its cabinet, the bound bears the string's own rule.
-    """
-    words = (
-        operator(order),
-        inverter(seen),
-        contactors(tuning, mode, seen),
-        contract(tuning, now),
-        export(tuning, now),
+def cabinet_rules(tuning: Tuning, seen: Measurements, order: Order, now: Estimate) -> Bound:
+    """What operator, inverter and grid allow at each inverter, whatever stands behind it; W."""
+    shared = (operator(order), contract(tuning, now), export(tuning, now))
+    words = []
+    for of_inverter in inverter(seen):
+        each = (shared[0], of_inverter, *shared[1:])  # in the order of CABINET_RULES
+        words.append((_least(charge for charge, _ in each), _least(discharge for _, discharge in each)))
+    (charge, by_charge), (discharge, by_discharge) = (zip(*side, strict=True) for side in zip(*words, strict=True))
+    return Bound(
+        np.array(charge),
+        np.array(discharge),
+        _CABINET_RULE_IDS[list(by_charge)],
+        _CABINET_RULE_IDS[list(by_discharge)],
     )
-    own = _strictest(_CABINET_RULE_IDS, *_tabled(words, tuning.layout.cabinets))
-    return from_strings(tuning, mode, seen, strings, now) & own
 
 
-def operator(order: Order) -> Words:
+def _least(words: Iterable[float]) -> tuple[float, int]:
+    """The smallest word and the first who says it; nothing below zero, and what is no number is zero."""
+    return min((word if word > 0.0 else 0.0, number) for number, word in enumerate(words))
+
+
+def operator(order: Order) -> tuple[float, float]:
     """Asked to rest: nothing flows."""
     free = np.inf if order.run else 0.0
     return free, free
 
 
-def inverter(seen: Measurements) -> Words:
-    """Its rating, and nothing at all unless it is heard, remote, sound and has proven that it falls back to 0 W."""
+def inverter(seen: Measurements) -> list[tuple[float, float]]:
+    """Of each cabinet: its rating, and nothing at all unless it is heard, remote, sound and has proven that it falls
+    back to 0 W."""
     obeys = seen.pcs_armed & ~seen.pcs_local & (seen.pcs_state != _PCS_FAULT) & ~np.isnan(seen.pcs_w)
-    return np.where(obeys, seen.pcs_charge_w, 0.0), np.where(obeys, seen.pcs_discharge_w, 0.0)
+    rated = zip(obeys.tolist(), seen.pcs_charge_w.tolist(), seen.pcs_discharge_w.tolist(), strict=True)
+    return [(charge_w, discharge_w) if well else (0.0, 0.0) for well, charge_w, discharge_w in rated]
 
 
-def contactors(tuning: Tuning, mode: Ints, seen: Measurements) -> Words:
-    """Without a string that is to be closed, and is, there is nothing behind the inverter."""
-    ready = (mode == _RUN) & (seen.string_contactor == _CLOSED)
-    carries = np.logical_or.reduceat(ready, tuning.layout.first_string)
-    free = np.where(carries, np.inf, 0.0)
-    return free, free
-
-
-def contract(tuning: Tuning, now: Estimate) -> Words:
+def contract(tuning: Tuning, now: Estimate) -> tuple[float, float]:
     """Charging leaves import below the contract; the room is shared evenly by cabinets."""
     return (tuning.dispatch.contract_w - now.net_load_w) / tuning.layout.cabinets, np.inf
 
 
-def export(tuning: Tuning, now: Estimate) -> Words:
+def export(tuning: Tuning, now: Estimate) -> tuple[float, float]:
     """Discharging does not export more than allowed; without a meter nothing is known and nothing flows."""
     return np.inf, (tuning.dispatch.export_w + now.net_load_w) / tuning.layout.cabinets
 
 
 def from_strings(tuning: Tuning, mode: Ints, seen: Measurements, strings: Bound, now: Estimate) -> Bound:
-    """Strings in parallel share the current by their resistance, so the cabinet may do what its first string at its
-    bound allows: min(bound / share). A string whose contactors may carry current counts, whatever its mode; one that
-    has fallen open carries no share, whatever its mode."""
+    """What stands behind each inverter allows, W, with the rule of the string that says so.
+
+    Strings in parallel share the current by their resistance, so the cabinet may do what its first string at its bound
+    allows: min(bound / share). A string whose contactors may carry current counts, whatever its mode; one that has
+    fallen open carries no share, whatever its mode. With no closed string there is nothing behind the inverter.
+    """
     layout = tuning.layout
-    ready = (mode == _RUN) & (seen.string_contactor == _CLOSED)
-    connected = seen.string_contactor != _OPEN
-    string_ohm = np.add.reduceat(now.cell_ohm, layout.first_cell_of_string)
-    siemens = connected / string_ohm
-    w_per_a = np.add.reduceat(siemens, layout.first_string)[layout.string_cabinet] * string_ohm * seen.string_v
+    ohm = np.add.reduceat(now.cell_ohm, layout.first_cell_of_string).tolist()
+    contactor, wanted, string_v = seen.string_contactor.tolist(), mode.tolist(), seen.string_v.tolist()
+    # what is lost in the inverter counts as the strings' when they discharge
+    charge_a, discharge_a = strings.charge.tolist(), (strings.discharge * tuning.limits.inverter_efficiency).tolist()
+    charge_by, discharge_by = strings.charge_by.tolist(), strings.discharge_by.tolist()
+
     words = []
-    discharge_a = strings.discharge * tuning.limits.inverter_efficiency  # what is lost on the way counts as theirs
-    for bound, by in ((strings.charge, strings.charge_by), (discharge_a, strings.discharge_by)):
-        string_w = np.where(connected, np.where(ready, np.fmax(bound * w_per_a, 0.0), 0.0), np.inf)
-        least_w = np.minimum.reduceat(string_w, layout.first_string)
-        strictest = np.flatnonzero(string_w <= least_w[layout.string_cabinet])
-        words.append((least_w, by[strictest[np.searchsorted(strictest, layout.first_string)]]))
-    (charge, charge_by), (discharge, discharge_by) = words
-    return Bound(charge, discharge, charge_by, discharge_by)
+    for members in layout.strings_of_cabinet:
+        connected = [string for string in members if contactor[string] != _OPEN]
+        ready = {string for string in connected if contactor[string] == _CLOSED and wanted[string] == _RUN}
+        siemens = sum(1.0 / ohm[string] for string in connected)
+        w_per_a = [siemens * ohm[string] * string_v[string] * (string in ready) for string in connected]
+        if not ready:
+            words.append((0.0, 0.0, _CONTACTORS, _CONTACTORS))
+            continue
+        charge_w, first = _least(charge_a[string] * w for string, w in zip(connected, w_per_a, strict=True))
+        discharge_w, last = _least(discharge_a[string] * w for string, w in zip(connected, w_per_a, strict=True))
+        words.append((charge_w, discharge_w, charge_by[connected[first]], discharge_by[connected[last]]))
+    return Bound(*(np.array(side) for side in zip(*words, strict=True)))

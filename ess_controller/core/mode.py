@@ -58,60 +58,66 @@ _TOLD = {
 TOLD = np.array([_TOLD.get(mode, (Contactor.OPEN,) * 4) for mode in Mode])
 """[mode, feedback + 1] what contactors are told, by where they are seen: unknown, open, precharge, closed."""
 
-KNOWS = np.array([[(mode, event) in NEXT for mode in Mode] for event in Event if event != Event.NONE])
-"""[event, mode] whether the table has a line for it: of several events only those count that mean something now."""
+EVENTS_OF = [[event for event in sorted(Event, reverse=True) if (mode, event) in NEXT] for mode in Mode]
+"""[mode] the events that the table has a line for, the strongest first: of several only those count that mean
+something now."""
 
 # Python 3.11 looks an enum's member up slowly: what the beat needs stands here as plain numbers.
 _OPEN, _PRECHARGE, _CLOSED = int(Contactor.OPEN), int(Contactor.PRECHARGE), int(Contactor.CLOSED)
-_PCS_FAULT = int(PcsState.FAULT)
-_CLOSING = int(Mode.PRECHARGE)
-_STRENGTH = np.array([[event] for event in Event if event != Event.NONE])
+_CLOSING, _TRIPPED, _PCS_FAULT = int(Mode.PRECHARGE), int(Mode.TRIPPED), int(PcsState.FAULT)
+_HOUR_S = 3600.0
 
 
 def events(
     tuning: Tuning, state: State, seen: Measurements, order: Order, holds: Bools, active: Bools, tick: Tick
 ) -> tuple[Ints, Floats]:
     """The strongest event of each string [string], and good_s [string]: how long all has been well."""
-    knobs, layout, contactor = tuning.mode, tuning.layout, seen.string_contactor
-    tripped = (active & STOPS).any(axis=0)
+    knobs, layout = tuning.mode, tuning.layout
+    tripped = (active & STOPS).any(axis=0).tolist()
     ill = ((holds | active) & STOPS).any(axis=0)  # silence included; before its debounce is over, too
-    inverter_well = (~np.isnan(seen.pcs_w) & (seen.pcs_state != _PCS_FAULT))[layout.string_cabinet]
-    well = seen.box_heard & inverter_well & ~ill
-    good_s = (state.good_s + tick.dt_s) * well
-
-    current_a = np.abs(seen.string_a)
-    settled = well & (state.good_s > 0.0) & (good_s >= knobs.settle_s)
-    may_close = tick.t_s - state.closed_t_s[:, 0] >= 3600.0
-    level = (np.abs(seen.string_v - seen.string_bus_v) <= knobs.precharge_v) & (current_a <= knobs.precharge_a)
-    precharging = contactor == _PRECHARGE
-    up = level & precharging & well
+    inverter_well = ~np.isnan(seen.pcs_w) & (seen.pcs_state != _PCS_FAULT)
+    well = (seen.box_heard & ~ill & inverter_well[layout.string_cabinet]).tolist()
+    current_a, gap_v = np.abs(seen.string_a).tolist(), np.abs(seen.string_v - seen.string_bus_v).tolist()
+    coldest_c = np.minimum.reduceat(seen.module_cold_c, layout.first_module).tolist()
+    lost, contactor = active[BOX_SILENT].tolist(), seen.string_contactor.tolist()
+    closed_t_s, good_s, mode_s = state.closed_t_s[:, 0].tolist(), state.good_s.tolist(), state.mode_s.tolist()
     # a deadline gives the wires three beats, however long a beat is
-    overdue = state.mode_s >= max(knobs.precharge_timeout_s, 3 * tick.dt_s)
+    overdue_s = max(knobs.precharge_timeout_s, 3 * tick.dt_s)
     deadline_s = max(knobs.break_deadline_s, 3 * tick.dt_s)
-    happened = np.array(
-        (
-            settled & may_close & (contactor == _OPEN) & order.run,  # START
+
+    happened = []
+    for string, mode in enumerate(state.mode.tolist()):
+        before_s, in_mode_s, now = good_s[string], mode_s[string], contactor[string]
+        good_s[string] = before_s + tick.dt_s if well[string] else 0.0
+        settled = before_s > 0.0 and good_s[string] >= knobs.settle_s
+        # a module below the envelope: the guard would refuse, and a close would be used up
+        may_close = coldest_c[string] >= tuning.envelope.cell_c_min and tick.t_s - closed_t_s[string] >= _HOUR_S
+        level = gap_v[string] <= knobs.precharge_v and current_a[string] <= knobs.precharge_a
+        up = level and now == _PRECHARGE and well[string]
+        # a mere wish to open waits for the current, be it for the inverter's own reversion
+        too_late = mode == _TRIPPED and in_mode_s >= deadline_s
+        happens = (
+            False,
+            settled and may_close and now == _OPEN and order.run,  # START
             up,  # BUS_UP
-            overdue & ~up,  # TOO_LONG
-            np.full(layout.strings, not order.run),  # STOP
-            (current_a <= knobs.break_a) | active[BOX_SILENT] | (state.mode_s >= deadline_s),  # CLEAR
-            (contactor == _OPEN) | precharging,  # SEEN_OPEN
-            contactor == _CLOSED,  # SEEN_CLOSED
-            settled & (state.mode_s >= knobs.settle_s),  # RESET
-            tripped,  # TRIP
+            in_mode_s >= overdue_s and not up,  # TOO_LONG
+            not order.run,  # STOP
+            current_a[string] <= knobs.break_a or lost[string] or too_late,  # CLEAR
+            now in (_OPEN, _PRECHARGE),  # SEEN_OPEN
+            now == _CLOSED,  # SEEN_CLOSED
+            settled and in_mode_s >= knobs.settle_s,  # RESET
+            tripped[string],  # TRIP
         )
-    )
-    return (happened * KNOWS[:, state.mode] * _STRENGTH).max(axis=0), good_s
+        happened.append(next((event for event in EVENTS_OF[mode] if happens[event]), 0))
+    return np.array(happened), np.array(good_s)
 
 
 def advance(state: State, happened: Ints, tick: Tick) -> tuple[Ints, Floats, Floats]:
     """Looks the table up. Returns (mode [string], mode_s [string], closed_t_s [string, closes_per_hour])."""
+    if not happened.any():
+        return state.mode, state.mode_s + tick.dt_s, state.closed_t_s
     mode = AFTER[state.mode, happened]
     changed = mode != state.mode
     mode_s = np.where(changed, 0.0, state.mode_s + tick.dt_s)
-    closed_t_s = state.closed_t_s
-    closing = changed & (mode == _CLOSING)
-    if closing.any():
-        rolled = np.concatenate((closed_t_s[:, 1:], np.full((len(mode), 1), tick.t_s)), axis=1)
-        closed_t_s = np.where(closing[:, None], rolled, closed_t_s)
-    return mode, mode_s, closed_t_s
+    rolled = np.concatenate((state.closed_t_s[:, 1:], np.full((len(mode), 1), tick.t_s)), axis=1)
+    return mode, mode_s, np.where((changed & (mode == _CLOSING))[:, None], rolled, state.closed_t_s)

@@ -5,7 +5,9 @@ import numpy as np
 from ess_controller.core import dispatch, health, limits, mode
 from ess_controller.core.estimate import estimate
 from ess_controller.core.types import Decision, Order, State, Tuning
-from firmware_bridge.records import Commands, Measurements, Tick
+from firmware_bridge.records import Commands, Measurements, PcsState, Tick
+
+_PCS_FAULT = int(PcsState.FAULT)  # an inverter in fault is told to stop, which clears what it can clear
 
 
 def first_state(tuning: Tuning) -> State:
@@ -17,6 +19,7 @@ def first_state(tuning: Tuning) -> State:
         soc_sd=np.full(layout.cells, tuning.estimate.start_sd),
         rest_s=np.zeros(layout.strings),
         deep=np.zeros(layout.cells, bool),
+        deep_s=np.zeros(layout.cells),
         bad_s=np.zeros(rows),
         good_s=np.zeros(layout.strings),
         latched=np.zeros(rows, bool),
@@ -39,22 +42,29 @@ def step(tuning: Tuning, state: State, seen: Measurements, order: Order, tick: T
     happened, good_s = mode.events(tuning, state, seen, order, holds, active, tick)
     modes, mode_s, closed_t_s = mode.advance(state, happened, tick)
 
-    deep = limits.deep_cells(tuning, state, seen, order)
-    rules = limits.string_rules(tuning, seen, now, deep)
+    deep, deep_s = limits.deep_cells(tuning, state, seen, order, tick)
+    rules = limits.string_rules(tuning, seen, now, deep, good_s)
     string_bound = limits.join_strings(tuning, rules)
-    cabinet_bound = limits.cabinet_bound(tuning, modes, seen, string_bound, order, now)
+    behind = limits.from_strings(tuning, modes, seen, string_bound, now)
+    cabinet_bound = behind & limits.cabinet_rules(tuning, seen, order, now)
 
     block, block_ws, peak_room_w = dispatch.billing_block(tuning, state, seen, tick)
     wanted_w, wanted_by = dispatch.wanted(tuning, order, now, peak_room_w)
     target_w = cabinet_bound.clamp(dispatch.split(wanted_w, cabinet_bound))
     power_w = dispatch.ramp(tuning, state, target_w, tick)
 
-    commands = Commands(power_w, mode.TOLD[modes, seen.string_contactor + 1], np.zeros(tuning.layout.cells, bool))
+    commands = Commands(
+        pcs_w=power_w,
+        pcs_run=(behind.charge + behind.discharge > 0.0) & (seen.pcs_state != _PCS_FAULT),
+        contactor=mode.TOLD[modes, seen.string_contactor + 1],
+        bleed=np.zeros(tuning.layout.cells, bool),
+    )
     after = State(
         soc=now.soc,
         soc_sd=now.soc_sd,
         rest_s=rest_s,
         deep=deep,
+        deep_s=deep_s,
         bad_s=bad_s,
         good_s=good_s,
         latched=latched,
@@ -66,4 +76,4 @@ def step(tuning: Tuning, state: State, seen: Measurements, order: Order, tick: T
         block_ws=block_ws,
         wire_s=tick.wire_s,
     )
-    return after, Decision(commands, now, wanted_w, wanted_by, rules, string_bound, cabinet_bound, active)
+    return after, Decision(order, commands, now, wanted_w, wanted_by, rules, string_bound, cabinet_bound, active)

@@ -212,6 +212,7 @@ class State:
     soc_sd: Floats  # [cell]
     rest_s: Floats  # [string] plant time at rest
     deep: Bools  # [cell] was found deeply discharged
+    deep_s: Floats  # [cell] how long it has been below that voltage
     bad_s: Floats  # [diagnosis, string] how long each condition has held
     good_s: Floats  # [string] how long nothing has been wrong
     latched: Bools  # [diagnosis, string] waits for an operator
@@ -238,6 +239,7 @@ class Estimate:
 class Decision:
     """What is to be done and every reason for it."""
 
+    order: Order
     commands: Commands
     estimate: Estimate
     wanted_w: float  # site, before any bound

@@ -123,7 +123,7 @@ class FrameCheck:
         self._any_plain = bool(plain_kinds)
         self._unchecked = self._plain | np.tile(np.array([mode != "on" for mode in modes], np.bool_), kinds)
         self._learning = np.array([mode == "learn" for mode in modes], np.bool_)
-        self._learns = bool(self._learning.any())
+        self._learns, self._trusts = bool(self._learning.any()), bool(self._unchecked.any())
         self._told_unsure = np.zeros(devices, np.bool_)
         self._seen = np.zeros(devices, np.int64)
         self._good = np.zeros(devices, np.int64)
@@ -155,6 +155,8 @@ class FrameCheck:
         words = np.ascontiguousarray(frames.data).view(np.uint64)[:, 0].take(order)
         heard = Heard(channel, words, np.fmin(frames.wire_s.take(order), now_s))
         wrong = self._check.residue(words) ^ self._seed.take(channel)
+        if self._trusts and not self._learns:
+            wrong[self._unchecked.take(channel)] = 0
         misfit = frames.length.take(order) ^ self._length
         if not self._in_order(heard, wrong | misfit):
             heard = self._unfrozen(self._sifted(heard, wrong != 0, misfit != 0))
@@ -224,7 +226,7 @@ class FrameCheck:
             share = self._good[device] / self._seen[device]
             self._seen[device] = self._good[device] = 0
             self._decide(int(device), float(share))
-        self._learns = bool(self._learning.any())
+        self._learns, self._trusts = bool(self._learning.any()), bool(self._unchecked.any())
 
     def _decide(self, device: int, share: float) -> None:
         name = self._names[device]

@@ -44,11 +44,14 @@ class LoopThread:
 
 
 async def _end_all() -> None:
-    """Cancel every task but this one, and let them finish."""
-    others = asyncio.all_tasks() - {asyncio.current_task()}
-    for task in others:
-        task.cancel()
-    await asyncio.gather(*others, return_exceptions=True)
+    """Cancel every task but this one, and let them finish.
+
+    Again and again: until Python 3.12 `asyncio.wait_for` swallows a cancellation that comes as its inner wait ends.
+    """
+    while others := asyncio.all_tasks() - {asyncio.current_task()}:
+        for task in others:
+            task.cancel()
+        await asyncio.wait(others, timeout=0.1)
 
 
 def _note(_loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:

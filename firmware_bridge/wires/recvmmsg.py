@@ -140,9 +140,8 @@ class Receiver:
 
     def _look(self, got: int) -> Batch:
         """Sort the first `got` packets (at least one) into frames, stamps and counts."""
-        lengths = self._lengths[:got]
-        one = CAN_FRAME.itemsize
-        if lengths.min() == one == lengths.max() and not (self._flags[:got] & socket.MSG_TRUNC).any():
+        odd = np.count_nonzero(self._lengths[:got] != CAN_FRAME.itemsize)
+        if not odd and not np.count_nonzero(self._flags[:got] & socket.MSG_TRUNC):
             stamps, lost = self._notes(got)
             return _tidy(self._payload[:got, 0].copy(), stamps, lost)
         return self._look_closely(got)
@@ -164,10 +163,10 @@ class Receiver:
     def _notes(self, got: int) -> tuple[Floats, int | None]:
         """Stamp [packet] and the latest count of lost frames, from the control buffers."""
         words, size = self._control[:got], self._noted[:got]
-        stamp_first = (words[:, 1] == _STAMP_KEY) & (size >= 32)
         stamp_s: Floats = words[:, 2] + 1e-9 * words[:, 3]
-        if got and stamp_first.all() and size.max() == 32:
-            return stamp_s, None
+        if not (np.count_nonzero(size != 32) or np.count_nonzero(words[:, 1] != _STAMP_KEY)):
+            return stamp_s, None  # stamps and nothing else, as nearly always
+        stamp_first = (words[:, 1] == _STAMP_KEY) & (size >= 32)
         count_first = (words[:, 1] == _COUNT_KEY) & (size >= 20)
         stamp_after = count_first & (words[:, 4] == _STAMP_KEY) & (size >= 56)
         count_after = stamp_first & (words[:, 5] == _COUNT_KEY) & (size >= 52)
@@ -187,6 +186,7 @@ class Sender:
         self._library = _c_library() if many else None
         self._vectors = np.zeros(packets, _VECTOR)
         self._vectors["length"] = CAN_FRAME.itemsize
+        self._bases = self._vectors["base"]
         self._steps = (CAN_FRAME.itemsize * np.arange(packets)).astype(np.uint64)
         self._messages = np.zeros(packets, _MESSAGE)
         self._messages["vector"] = self._vectors.ctypes.data + _VECTOR.itemsize * np.arange(packets)
@@ -208,7 +208,7 @@ class Sender:
     def _some(self, wire: socket.socket, frames: NDArray[Any]) -> tuple[int, OSError | None]:
         if self._library is None:
             return _send_singly(wire, frames)
-        self._vectors["base"][: len(frames)] = self._steps[: len(frames)] + np.uint64(frames.ctypes.data)
+        self._bases[: len(frames)] = self._steps[: len(frames)] + np.uint64(frames.ctypes.data)
         taken = self._library.sendmmsg(wire.fileno(), self._address, len(frames), _FLAGS)
         if taken >= 0:
             return int(taken), None
@@ -230,14 +230,16 @@ def stamp_socket(wire: socket.socket) -> None:
 def wire_time(stamp_s: Floats, clock: WireClock) -> Floats:
     """When frames were received, on the wire clock; a stamp that makes no sense counts as now."""
     age_s = clock.realtime_s() - stamp_s
-    age_s[~((age_s >= 0.0) & (age_s <= OLDEST_STAMP_S))] = 0.0
+    credible = (age_s >= 0.0) & (age_s <= OLDEST_STAMP_S)
+    if np.count_nonzero(credible) < len(credible):
+        age_s[~credible] = 0.0
     return clock.monotonic_s() - age_s
 
 
 def _tidy(frames: NDArray[Any], stamp_s: Floats, lost: int | None, malformed: int = 0, ended: bool = False) -> Batch:
     """A Batch of those frames whose length a CAN frame can have, with their bytes beyond it zeroed."""
     lengths = frames["length"]
-    if len(lengths) and lengths.min() == 8 == lengths.max():
+    if not np.count_nonzero(lengths != 8):
         return Batch(frames, stamp_s, lost, malformed, ended)
     good = lengths <= 8
     frames = frames[good]

@@ -18,7 +18,7 @@ from firmware_bridge.frames import CAN_FRAME, NO_FRAMES, Frames, WireHealth
 from firmware_bridge.records import Floats
 from firmware_bridge.wires import WireClock
 from firmware_bridge.wires.backoff import Backoff
-from firmware_bridge.wires.can_ids import ERR_BUSOFF, ERR_RESTARTED, IdFilter, error_words, is_error, sendable
+from firmware_bridge.wires.can_ids import ERR_BUSOFF, ERR_RESTARTED, SFF_MASK, IdFilter, error_words, is_error, sendable
 from firmware_bridge.wires.recvmmsg import NOTHING, Batch, Receiver, Sender, queue_full, stamp_socket, wire_time
 
 QUEUE_BYTES = 4 << 20  # some 5 000 frames: the kernel books about 800 bytes for each
@@ -146,7 +146,7 @@ class SocketWire:
             return NO_FRAMES
         heard = frames_of(batch.frames, wire_time(batch.stamp_s, self._clock))
         error = is_error(heard.id)
-        if error.any():
+        if np.count_nonzero(error):
             self._hear_errors(batch.frames[error])
             heard = heard[~error]
         if not self._wanted.everything:
@@ -169,10 +169,10 @@ class SocketWire:
 
 def pack(frames: Frames) -> NDArray[Any]:
     """The sendable ones of `frames` as CAN_FRAMEs [m]."""
-    passed = sendable(frames.id) & (frames.length <= 8)
-    chosen = frames if passed.all() else frames[passed]
-    packed = np.zeros(len(chosen), CAN_FRAME)
-    packed["id"], packed["length"], packed["data"] = chosen.id, chosen.length, chosen.data
+    if np.count_nonzero(frames.id > SFF_MASK) or np.count_nonzero(frames.length > 8):
+        frames = frames[sendable(frames.id) & (frames.length <= 8)]
+    packed = np.zeros(len(frames), CAN_FRAME)
+    packed["id"], packed["length"], packed["data"] = frames.id, frames.length, frames.data
     return packed
 
 

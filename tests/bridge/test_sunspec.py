@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from firmware_bridge.dialects.sunspec.bank import SunSpecBank
+from firmware_bridge.dialects.sunspec.block import Block
 from firmware_bridge.dialects.sunspec.model import (
     MISSING_SCALE,
-    Block,
     Events,
     decode_number,
     decode_text,

@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from firmware_bridge.dialects.sunspec.bank import SunSpecBank
+from firmware_bridge.dialects.sunspec.block import Block
 from firmware_bridge.dialects.sunspec.meter import MeterBank
-from firmware_bridge.dialects.sunspec.model import Block, Words, load_model
+from firmware_bridge.dialects.sunspec.model import Words, load_model
 from firmware_bridge.dialects.sunspec.pcs import PcsBank, PcsRatings
 from firmware_bridge.records import PcsState
 from firmware_bridge.wires.register_server import RegisterServer

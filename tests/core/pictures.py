@@ -1,5 +1,6 @@
 """Pictures of the bench site for tests of the core: everything well, unless a test says otherwise."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from functools import cache
@@ -16,6 +17,7 @@ from ess_controller.site import load
 from firmware_bridge.records import (
     CabinetSpec,
     Contactor,
+    Ints,
     Layout,
     Measurements,
     ModuleSpec,
@@ -96,9 +98,11 @@ class Controller:
     dt_s: float = 0.1
     t_s: float = 0.0
     state: State = field(init=False)
+    lies: Ints = field(init=False)  # where contactors lie that do as they are told, see `obeyed`
 
     def __post_init__(self) -> None:
         self.state = first_state(self.tuning)
+        self.lies = np.full(self.tuning.layout.strings, int(Contactor.OPEN))
 
     def beat(self, seen: Measurements, order: Order = ASKED_NOTHING) -> Decision:
         """One beat later."""
@@ -112,16 +116,33 @@ class Controller:
             self.beat(seen, order)
         return self.beat(seen, order)
 
+    def until(
+        self, enough: Callable[[Decision], bool], seen: Measurements, order: Order = ASKED_NOTHING, most: int = 1000
+    ) -> int:
+        """The same picture until a decision is as wished: how many beats that took, `most` at most."""
+        for beats in range(1, most + 1):
+            if enough(self.beat(seen, order)):
+                return beats
+        raise AssertionError(f"not in {most} beats; the string is in {self.mode().name}")
+
+    def obeyed(self, seen: Measurements, order: Order = ASKED_NOTHING) -> Decision:
+        """One beat later, with string boxes that have done what they were told in the beat before."""
+        decision = self.beat(replace(seen, string_contactor=self.lies), order)
+        told = decision.commands.contactor
+        self.lies = np.where(told == Contactor.UNKNOWN, self.lies, told)
+        return decision
+
     def mode(self) -> Mode:
         """Of the first string."""
         return Mode(int(self.state.mode[0]))
 
 
 def running(dt_s: float = 0.1, tuned: Tuning | None = None) -> Controller:
-    """A controller that has found its contactors closed and cells well."""
+    """A controller that has found its contactors closed, and all well for as long as it takes to let power flow."""
     controller = Controller(tuned or tuning(), dt_s)
-    controller.beat(well(controller.tuning.layout))
+    controller.last(controller.tuning.mode.settle_s + dt_s, well(controller.tuning.layout), Order(set_w=0.0))
     assert set(controller.state.mode) == {Mode.RUN}
+    controller.lies = well(controller.tuning.layout).string_contactor
     return controller
 
 

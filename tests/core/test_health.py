@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from ess_controller.core.health import DIAGNOSES, Level, conditions, debounce
 from ess_controller.core.step import first_state
-from ess_controller.core.types import Mode, Order, State
+from ess_controller.core.types import Mode, Order, Rule, State
 from firmware_bridge.records import Bools, Contactor, Measurements, Tick
 from tests.core.pictures import START, Controller, one, running, tuning, well
 
@@ -53,8 +53,8 @@ def sensor(c: float) -> dict[str, Any]:
         ({"string_a": np.array([175.0])}, set()),
         ({"string_a": np.array([175.1])}, {"string over-current"}),
         ({"string_a": np.array([-175.1])}, {"string over-current"}),
-        ({"string_contactor": np.array([int(Contactor.OPEN)])}, {"contactor feedback"}),
-        ({"string_contactor": np.array([int(Contactor.PRECHARGE)])}, {"contactor feedback"}),
+        ({"string_contactor": np.array([int(Contactor.OPEN)])}, {"contactors fell open"}),
+        ({"string_contactor": np.array([int(Contactor.PRECHARGE)])}, set()),
         ({"string_fault": np.array([4])}, {"string box fault"}),
         ({"string_insulation_ohm": np.array([199_999.0])}, {"insulation low"}),
         ({"string_insulation_ohm": np.array([NAN])}, set()),
@@ -67,26 +67,35 @@ def test_a_condition_holds_exactly_beyond_its_limit(changes: dict[str, Any], exp
 
 def test_a_deeply_discharged_cell_is_told_as_long_as_it_is_remembered() -> None:
     controller = running()
-    controller.beat(well(**cell(1.9)))
+    controller.last(1.0, well(**cell(1.9)))
     assert "deep discharge" in holding(well(), controller.state)
 
 
-def test_contactors_should_lie_open_in_off_and_fault_and_be_closed_in_run() -> None:
-    for mode, feedback, astray in (
-        (Mode.OFF, Contactor.CLOSED, True),
-        (Mode.FAULT, Contactor.PRECHARGE, True),
-        (Mode.OFF, Contactor.OPEN, False),
-        (Mode.WAKE, Contactor.CLOSED, False),
-        (Mode.PRECHARGE, Contactor.OPEN, False),
-        (Mode.PRECHARGE, Contactor.PRECHARGE, False),
-        (Mode.RELEASE, Contactor.OPEN, True),
-        (Mode.TRIPPED, Contactor.CLOSED, False),
-        (Mode.RUN, Contactor.UNKNOWN, False),
+def test_contactors_told_open_and_seen_closed_are_welded_told_closed_and_seen_open_they_fell() -> None:
+    welded, fell = {"contactors welded"}, {"contactors fell open"}
+    for mode, feedback, expected in (
+        (Mode.OFF, Contactor.CLOSED, welded),
+        (Mode.OFF, Contactor.PRECHARGE, welded),
+        (Mode.FAULT, Contactor.CLOSED, welded),
+        (Mode.FAULT, Contactor.PRECHARGE, welded),
+        (Mode.OFF, Contactor.OPEN, set()),
+        (Mode.FAULT, Contactor.OPEN, set()),
+        (Mode.WAKE, Contactor.CLOSED, set()),
+        (Mode.WAKE, Contactor.OPEN, set()),
+        (Mode.PRECHARGE, Contactor.OPEN, set()),
+        (Mode.PRECHARGE, Contactor.PRECHARGE, set()),
+        (Mode.PRECHARGE, Contactor.CLOSED, set()),
+        (Mode.RUN, Contactor.OPEN, fell),
+        (Mode.RELEASE, Contactor.OPEN, fell),
+        (Mode.TRIPPED, Contactor.OPEN, fell),
+        (Mode.RUN, Contactor.PRECHARGE, set()),
+        (Mode.RUN, Contactor.CLOSED, set()),
+        (Mode.TRIPPED, Contactor.CLOSED, set()),
+        (Mode.RUN, Contactor.UNKNOWN, {"string box silent"}),
     ):
-        controller = running()
-        controller.state.mode[0] = mode
-        told = holding(well(string_contactor=np.array([int(feedback)])), controller.state)
-        assert ("contactor feedback" in told) == astray, (mode, feedback)
+        state = replace(running().state, mode=np.array([int(mode)]))
+        told = holding(well(string_contactor=np.array([int(feedback)])), state)
+        assert told == expected, (mode, feedback)
 
 
 @pytest.mark.parametrize("dt_s", [0.02, 0.1, 1.0, 6.0, 60.0])
@@ -119,7 +128,7 @@ def test_a_trip_takes_its_debounce_and_two_beats_at_any_beat(name: str, changes:
     [
         ("cells silent", cell(NAN), 10.0),
         ("string box silent", {"string_a": np.array([NAN])}, 10.0),
-        ("contactor feedback", {"string_contactor": np.array([int(Contactor.OPEN)])}, 1.0),
+        ("contactors fell open", {"string_contactor": np.array([int(Contactor.OPEN)])}, 0.3),
         ("string box fault", {"string_fault": np.array([1])}, 0.3),
         ("module errors", {"module_error": np.ones(10, np.int64)}, 1.0),
     ],
@@ -134,6 +143,23 @@ def test_what_is_a_matter_of_wires_is_counted_in_wall_time(
         beats += 1
         assert beats < 1000
     assert beats * 0.1 == pytest.approx(wall_s, abs=0.11)
+
+
+@pytest.mark.parametrize("dt_s", [0.1, 6.0])
+@pytest.mark.parametrize("feedback", [Contactor.PRECHARGE, Contactor.CLOSED])
+def test_contactors_count_as_welded_after_a_second_of_wall_time_and_then_wait_for_an_operator(
+    feedback: Contactor, dt_s: float
+) -> None:
+    row, rest = NAMES.index("contactors welded"), Order(run=False)
+    lying_open, stuck = (well(string_contactor=np.array([int(each)])) for each in (Contactor.OPEN, feedback))
+    controller = Controller(tuning(), dt_s)
+    controller.beat(lying_open, rest)
+    assert controller.mode() == Mode.OFF
+    beats = controller.until(lambda decision: bool(decision.active[row, 0]), stuck, rest)
+    assert beats * 0.1 == pytest.approx(1.0, abs=0.11)
+    assert controller.mode() == Mode.FAULT
+    assert controller.last(60.0, lying_open).active[row, 0]
+    assert not controller.beat(lying_open, Order(clear_latched=True)).active[row, 0]
 
 
 def test_the_first_beat_of_a_daemon_counts_no_wall_time_and_spoils_no_counter() -> None:
@@ -174,7 +200,7 @@ def test_every_stop_opens_contactors_and_nothing_else_does() -> None:
         "cell under-voltage": cell(2.1),
         "cell over-temperature": sensor(60.0),
         "string over-current": {"string_a": np.array([200.0])},
-        "contactor feedback": {"string_contactor": np.array([int(Contactor.OPEN)])},
+        "contactors fell open": {"string_contactor": np.array([int(Contactor.OPEN)])},
         "string box fault": {"string_fault": np.array([1])},
         "insulation low": {"string_insulation_ohm": np.array([1.0])},
         "module errors": {"module_error": np.ones(10, np.int64)},
@@ -183,13 +209,25 @@ def test_every_stop_opens_contactors_and_nothing_else_does() -> None:
         if row.name not in pictures:
             continue
         controller = running()
-        controller.last(14.0, well(**pictures[row.name]))
-        expected = {Mode.TRIPPED, Mode.FAULT} if row.level == Level.STOP else {Mode.RUN}
-        assert controller.mode() in expected, row.name
-    controller = running()
-    controller.beat(well(**cell(1.9)))
-    assert not controller.last(5.0, well()).cabinet_bound.charge[0]
+        modes = set()
+        for _ in range(140):
+            controller.beat(well(**pictures[row.name]))
+            modes.add(controller.mode())
+        assert (Mode.TRIPPED in modes) == (row.level == Level.STOP), row.name
+
+
+@pytest.mark.parametrize("dt_s", [0.1, 6.0])
+def test_a_string_with_a_cell_that_was_deeply_discharged_runs_again_but_is_not_charged(dt_s: float) -> None:
+    controller = running(dt_s)
+    for _ in range(10):
+        controller.obeyed(well(**cell(1.9)))
+    assert controller.mode() == Mode.FAULT  # that low, it is under-voltage too
+    for _ in range(max(round(10.0 / dt_s), 10)):
+        decision = controller.obeyed(well())
     assert controller.mode() == Mode.RUN
+    assert (decision.cabinet_bound.charge[0], decision.string_bound.charge[0]) == (0.0, 0.0)
+    assert Rule(int(decision.string_bound.charge_by[0])) == Rule.DEEP_DISCHARGE
+    assert decision.commands.pcs_w[0] > 0.0
 
 
 beats = st.lists(st.tuples(st.floats(0.02, 60.0), st.booleans()), min_size=1, max_size=40)

@@ -22,6 +22,11 @@ NAN, INF = np.nan, np.inf
 EFFICIENCY = tuning().limits.inverter_efficiency
 
 
+def long_well(seen: Measurements) -> Floats:
+    """[string] nothing has been wrong for ever."""
+    return np.full(len(seen.string_a), INF)
+
+
 def at_mid_charge(seen: Measurements | None = None, tuned: Tuning | None = None) -> tuple[State, Estimate]:
     """A running controller's memory and what it believes of a picture."""
     controller = running(tuned=tuned)
@@ -32,7 +37,7 @@ def at_mid_charge(seen: Measurements | None = None, tuned: Tuning | None = None)
 def words(rule: Rule, seen: Measurements, deep: np.ndarray | None = None) -> tuple[Floats, Floats]:
     """One rule's word on every cell of the bench."""
     state, now = at_mid_charge(seen)
-    table = limits.string_rules(tuning(), seen, now, state.deep if deep is None else deep)
+    table = limits.string_rules(tuning(), seen, now, state.deep if deep is None else deep, long_well(seen))
     row = limits.STRING_RULES.index(rule)
     return table.charge[row], table.discharge[row]
 
@@ -40,14 +45,15 @@ def words(rule: Rule, seen: Measurements, deep: np.ndarray | None = None) -> tup
 def string_bound(seen: Measurements) -> Bound:
     """All string rules joined on the bench's one string."""
     state, now = at_mid_charge(seen)
-    return limits.join_strings(tuning(), limits.string_rules(tuning(), seen, now, state.deep))
+    return limits.join_strings(tuning(), limits.string_rules(tuning(), seen, now, state.deep, long_well(seen)))
 
 
 def bound(seen: Measurements, order: Order | None = None) -> Bound:
     """The bench cabinet's whole bound."""
     state, now = at_mid_charge(seen)
-    strings = limits.join_strings(tuning(), limits.string_rules(tuning(), seen, now, state.deep))
-    return limits.cabinet_bound(tuning(), state.mode, seen, strings, order or Order(), now)
+    strings = limits.join_strings(tuning(), limits.string_rules(tuning(), seen, now, state.deep, long_well(seen)))
+    behind = limits.from_strings(tuning(), state.mode, seen, strings, now)
+    return behind & limits.cabinet_rules(tuning(), seen, order or Order(), now)
 
 
 def only(values: Floats, cell: int, value: float, others: float) -> None:
@@ -170,7 +176,7 @@ def test_soc_bounds_with_one_standard_deviation_on_the_unsafe_side() -> None:
         (NAN, 0.05, 0.0, 0.0),
     ):
         now = replace(at_mid_charge()[1], soc=one(np.full(94, 0.5), CELL, soc), soc_sd=one(np.zeros(94), CELL, sd))
-        table = limits.string_rules(tuning(), well(), now, np.zeros(94, bool))
+        table = limits.string_rules(tuning(), well(), now, np.zeros(94, bool), long_well(well()))
         row = limits.STRING_RULES.index(Rule.CELL_SOC)
         np.testing.assert_allclose(table.charge[row], one(np.full(94, 150.0), CELL, charge_a), atol=1e-9)
         np.testing.assert_allclose(table.discharge[row], one(np.full(94, 150.0), CELL, discharge_a), atol=1e-9)
@@ -319,8 +325,8 @@ def test_without_a_closed_string_there_is_nothing_behind_the_inverter() -> None:
     state, now = at_mid_charge()
     lying_open = replace(state, mode=np.full(1, int(Mode.OFF)))
     seen = well(string_contactor=np.full(1, int(Contactor.OPEN)))
-    strings = limits.join_strings(tuning(), limits.string_rules(tuning(), seen, now, state.deep))
-    allowed = limits.cabinet_bound(tuning(), lying_open.mode, seen, strings, Order(), now)
+    strings = limits.join_strings(tuning(), limits.string_rules(tuning(), seen, now, state.deep, long_well(seen)))
+    allowed = limits.from_strings(tuning(), lying_open.mode, seen, strings, now)
     assert (allowed.charge[0], allowed.discharge[0]) == (0.0, 0.0)
     assert Rule(int(allowed.discharge_by[0])) == Rule.CONTACTORS
 
@@ -334,7 +340,7 @@ def plant_bound(seen: Measurements, mode: list[Mode] | None = None) -> Bound:
     state, now = at_mid_charge(seen, tuned)
     if mode is not None:
         state = replace(state, mode=np.array([int(each) for each in mode]))
-    strings = limits.join_strings(tuned, limits.string_rules(tuned, seen, now, state.deep))
+    strings = limits.join_strings(tuned, limits.string_rules(tuned, seen, now, state.deep, long_well(seen)))
     return limits.from_strings(tuned, state.mode, seen, strings, now)
 
 
@@ -355,7 +361,9 @@ def test_at_the_cabinets_bound_no_string_carries_more_than_its_own() -> None:
     for c in (5.0, 12.0, 44.0, 47.0):
         seen = well(layout, module_c=np.repeat([c, 25.0, 25.0, 25.0], 2)[:, None] * np.ones((8, 4)))
         state, now = at_mid_charge(seen, plant_tuning())
-        own = limits.join_strings(plant_tuning(), limits.string_rules(plant_tuning(), seen, now, state.deep))
+        own = limits.join_strings(
+            plant_tuning(), limits.string_rules(plant_tuning(), seen, now, state.deep, long_well(seen))
+        )
         cabinet_a = plant_bound(seen).discharge / EFFICIENCY / (3.7 * 16)  # the inverter's losses are the strings' too
         siemens = 1 / np.add.reduceat(now.cell_ohm, layout.first_cell_of_string)
         string_a = cabinet_a[0] * siemens[:2] / siemens[:2].sum()  # the current divider

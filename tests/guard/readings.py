@@ -91,6 +91,7 @@ def ask(power_w: float | tuple[float, float] = 0.0, **changes: Any) -> Commands:
     """Commands: the same power of both cabinets or each its own; contactors kept closed, nothing bled."""
     told = Commands(
         pcs_w=np.array(np.broadcast_to(power_w, LAYOUT.cabinets), np.float64),
+        pcs_run=np.ones(LAYOUT.cabinets, bool),
         contactor=np.full(LAYOUT.strings, int(Contactor.CLOSED)),
         bleed=np.zeros(LAYOUT.cells, bool),
         bleed_s=4.0,

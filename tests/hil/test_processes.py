@@ -12,7 +12,7 @@ from random import Random
 import pytest
 
 from ess_controller.clock import wall_s
-from sim.campaign_home import Household, household
+from sim.campaign.home import Household, household
 from sim.demo import own_buses
 from sim.world.scenario import load as load_scenario
 

@@ -11,9 +11,9 @@ from ess_controller.core.types import Order
 from ess_controller.errors import BadInputError
 from ess_controller.site import Site, load
 from firmware_bridge.records import Tick
-from sim.campaign_bench import strike
-from sim.campaign_score import Outcome, Points, rows
-from sim.campaign_stage import Stage, busy_time
+from sim.campaign.bench import strike
+from sim.campaign.score import Outcome, Points, rows
+from sim.campaign.stage import Stage, busy_time
 from sim.faults import DAEMON_KILLED, FAULTS, Schedule, load_schedule
 from sim.verdict import verdict
 from sim.world.scenario import Scenario

@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from math import ceil, inf, isnan, log10, nan
 
 from firmware_bridge.dialects.sunspec.bank import SunSpecBank
-from firmware_bridge.dialects.sunspec.model import Block, Events, load_model
+from firmware_bridge.dialects.sunspec.block import Block
+from firmware_bridge.dialects.sunspec.model import Events, load_model
 from firmware_bridge.dialects.sunspec.scan import Place, Scan
 from firmware_bridge.frames import Answer, Request
 

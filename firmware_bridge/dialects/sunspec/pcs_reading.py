@@ -6,7 +6,8 @@ is discharging into the grid: the same as ours, nothing is turned.
 
 from math import inf, isnan, nan
 
-from firmware_bridge.dialects.sunspec.model import MISSING_SCALE, Block, Events, load_model, names_of_bits
+from firmware_bridge.dialects.sunspec.block import Block
+from firmware_bridge.dialects.sunspec.model import MISSING_SCALE, Events, load_model, names_of_bits
 from firmware_bridge.dialects.sunspec.setpoint import BLOCK as SET_POINT
 from firmware_bridge.records import PcsState
 

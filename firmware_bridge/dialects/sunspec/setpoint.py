@@ -11,7 +11,8 @@ right (told again every 30 s). Sign: 704 WSet is positive when generating, that 
 from collections.abc import Sequence
 from math import inf, isfinite, isnan, nan
 
-from firmware_bridge.dialects.sunspec.model import Block, Events, encode_number, load_model
+from firmware_bridge.dialects.sunspec.block import Block
+from firmware_bridge.dialects.sunspec.model import Events, encode_number, load_model
 from firmware_bridge.frames import Request
 
 REVERT_S = 12  # what we ask for

@@ -13,8 +13,8 @@ from typing import Any
 from ess_controller.clock import wall_s
 from ess_controller.live import NoDaemonError, ask
 from ess_controller.site import Site, load
-from sim.campaign_score import SMALL_SHARE, Outcome, Points, journal_stamps, points_of
-from sim.campaign_stage import busy_time
+from sim.campaign.score import SMALL_SHARE, Outcome, Points, journal_stamps, points_of
+from sim.campaign.stage import busy_time
 from sim.demo import Child, own_buses
 from sim.world.scenario import Scenario
 

@@ -7,9 +7,9 @@ from random import Random
 
 from ess_controller.clock import wall_s
 from ess_controller.site import Site
-from sim.campaign_bench import PHASES
-from sim.campaign_home import LOOK_EVERY_S, Household, household
-from sim.campaign_score import (
+from sim.campaign.bench import PHASES
+from sim.campaign.home import LOOK_EVERY_S, Household, household
+from sim.campaign.score import (
     DEMANDS,
     FIRST_WITHIN_S,
     RECOVER_WITHIN_S,

@@ -6,9 +6,9 @@ from random import Random
 from typing import Any
 
 from ess_controller.site import Site
-from sim.campaign_bench import strike
-from sim.campaign_score import Outcome, rows
-from sim.campaign_sockets import daemon_killed, scheduled, world_killed
+from sim.campaign.bench import strike
+from sim.campaign.score import Outcome, rows
+from sim.campaign.sockets import daemon_killed, scheduled, world_killed
 from sim.faults import DAEMON_KILLED, FAULTS
 from sim.world.scenario import Scenario
 

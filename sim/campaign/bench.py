@@ -10,7 +10,7 @@ from ess_controller.core.types import Order
 from ess_controller.journal import Journal
 from ess_controller.site import Site
 from firmware_bridge.records import Contactor, Tick
-from sim.campaign_score import (
+from sim.campaign.score import (
     DEMANDS,
     FIRST_WITHIN_S,
     RECOVER_WITHIN_S,
@@ -18,7 +18,7 @@ from sim.campaign_score import (
     journal_stamps,
     points_of,
 )
-from sim.campaign_stage import Stage, busy_time
+from sim.campaign.stage import Stage, busy_time
 from sim.faults import DAEMON_KILLED, FAULTS
 from sim.verdict import verdict
 from sim.world.scenario import Scenario

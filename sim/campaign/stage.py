@@ -16,7 +16,7 @@ from ess_controller.tees import Totals
 from firmware_bridge.plant import Freshness, Plant
 from firmware_bridge.records import Contactor, Floats, Ints, Measurements, Tick
 from sim.bench import Bench
-from sim.campaign_score import SMALL_SHARE
+from sim.campaign.score import SMALL_SHARE
 from sim.world.premises import surroundings
 from sim.world.scenario import Scenario
 
