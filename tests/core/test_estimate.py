@@ -84,6 +84,20 @@ def test_an_unknown_current_is_not_counted() -> None:
     assert (after(known(), flowing(NAN), 60.0)[0] == 0.5).all()
 
 
+@pytest.mark.parametrize("a", [361.0, -361.0, 3000.0, -1e9, np.inf])
+def test_a_current_that_would_have_blown_the_fuse_is_a_sensors_fault_and_not_counted(a: float) -> None:
+    assert tuning().envelope.string_a_max == 180.0
+    assert (after(known(), flowing(a), 60.0)[0] == 0.5).all()
+    soc, _ = after(first_state(tuning()), flowing(a), 0.1)
+    assert soc == pytest.approx(soc_of(3.7))  # nor is a first voltage freed of the drop that it would make
+
+
+@pytest.mark.parametrize("a", [359.0, -359.0])
+def test_an_over_current_that_fuses_bear_for_a_while_is_counted(a: float) -> None:
+    soc, _ = after(known(), flowing(a), 60.0)
+    np.testing.assert_allclose((0.5 - soc) * tuning().cell_ah, a / 60)
+
+
 def test_what_a_sensor_shows_on_open_contactors_is_its_offset_and_not_counted() -> None:
     seen = well(string_a=np.array([0.4]), string_contactor=OPEN)
     assert (after(known(), seen, 600.0)[0] == 0.5).all()

@@ -88,6 +88,22 @@ def test_a_silent_string_box_stops_the_whole_string() -> None:
         assert not discharge.any()
 
 
+def test_nothing_flows_until_all_has_been_well_for_the_settling_time() -> None:
+    settle_s = tuning().mode.settle_s
+    state, now = at_mid_charge(well())
+    row = limits.STRING_RULES.index(Rule.COMMUNICATION)
+    for good_s, free_a in ((0.0, 0.0), (np.nextafter(settle_s, 0.0), 0.0), (settle_s, INF)):
+        table = limits.string_rules(tuning(), well(), now, state.deep, np.array([good_s]))
+        assert set(table.charge[row]) == set(table.discharge[row]) == {free_a}
+
+
+def test_a_string_that_has_not_settled_holds_its_own_cells_only() -> None:
+    seen = well(plant_tuning().layout)
+    state, now = at_mid_charge(seen, plant_tuning())
+    table = limits.string_rules(plant_tuning(), seen, now, state.deep, np.array([9.0, 1.9, 9.0, 9.0]))
+    assert list(limits.join_strings(plant_tuning(), table).charge > 0.0) == [True, False, True, True]
+
+
 def test_a_deeply_discharged_cell_is_never_charged_and_may_be_discharged() -> None:
     charge, discharge = words(Rule.DEEP_DISCHARGE, well(), deep=np.arange(94) == CELL)
     only(charge, CELL, 0.0, INF)

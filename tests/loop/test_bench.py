@@ -1,7 +1,7 @@
 """The whole loop on the bench, bytes and all: it comes up, follows, holds the peak, obeys, and harms nothing."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cache
 from itertools import islice
@@ -13,6 +13,7 @@ from ess_controller.core.types import Mode, Order
 from ess_controller.daemon import Beat, run
 from ess_controller.orders import Orders
 from ess_controller.tees import Totals
+from firmware_bridge.guard import Trip
 from firmware_bridge.records import Contactor, Tick
 from sim.bench import Bench
 from sim.verdict import verdict
@@ -30,8 +31,8 @@ def started(beat_s: float) -> Story:
 
 @cache
 def hour() -> Story:
-    """An hour of a winter noon at one second a beat."""
-    return Story(3600.0, 1.0)
+    """An hour of a winter noon at two seconds a beat."""
+    return Story(3600.0, 2.0)
 
 
 @pytest.mark.parametrize("beat_s", [0.1, 6.0])
@@ -180,17 +181,37 @@ def test_a_string_too_cold_to_charge_starts_and_discharges() -> None:
     assert not story.trips.any()
 
 
-def test_contactors_that_fell_open_by_themselves_are_not_slammed_shut_onto_an_empty_bus() -> None:
+def test_contactors_that_fell_open_by_themselves_are_not_slammed_shut_onto_an_empty_bus_but_precharged_anew() -> None:
     """The string box restarts under load; half a second later it could close again."""
 
     def restart(beat: Beat, world: World) -> None:
         (world.faults.stuck_open.add if 15.0 <= beat.tick.t_s < 15.5 else world.faults.stuck_open.discard)(0)
 
-    story = Story(60.0, happens=restart)
-    after = story.t_s >= 15.2
-    assert not story.set_w[after & (story.t_s < 20.0)].any()
-    assert story.world.truth.closes[0] == 1
-    assert story.modes[-1] == Mode.FAULT  # until an operator has looked
+    story = Story(30.0, happens=restart)
+    after = [beat for beat in story.beats if beat.tick.t_s >= 15.2]
+    feedback = [int(beat.seen.string_contactor[0]) for beat in after]
+    assert list(dict.fromkeys(feedback)) == [OPEN, PRECHARGE, CLOSED]
+    for beat in after[: feedback.index(CLOSED)]:
+        assert beat.commands.pcs_w[0] == 0.0
+        assert beat.commands.contactor[0] != CLOSED or beat.seen.string_contactor[0] == PRECHARGE
+    assert feedback.index(PRECHARGE) >= 20  # nothing closes until all has been well for two seconds
+    assert story.world.truth.closes[0] == 2
+    assert story.world.truth.inrush_a.max() < 100.0
+    assert story.modes[-1] == Mode.RUN
+    assert not story.beats[-1].state.latched.any()  # nothing that an operator had to look at
+    assert story.set_w[-1] > 10_000.0
+
+
+def test_a_ramp_goes_on_from_what_the_guard_let_pass() -> None:
+    """An inverter smaller than the site file says: asked for more beat by beat, it would leap once it may."""
+    found = site()
+    small = replace(found, tuning=replace(found.tuning, envelope=replace(found.tuning.envelope, pcs_w_max=3000.0)))
+    story = Story(20.0, site=small)
+    asked_w = story.column(lambda beat: float(beat.decision.commands.pcs_w[0]))
+    assert story.set_w[-1] == 3000.0
+    assert story.trips[-1] == Trip.COMMAND
+    assert asked_w.max() <= 4000.0  # a tenth of a second of 10 kW/s
+    assert list(story.column(lambda beat: float(beat.state.power_w[0]))) == list(story.set_w)
 
 
 def test_a_fourth_close_within_the_hour_is_refused() -> None:
