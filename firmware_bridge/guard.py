@@ -64,10 +64,12 @@ def guard(envelope: Envelope, layout: Layout, seen: Measurements, commands: Comm
         now = int(seen.string_contactor[string])
         if now != _OPEN:
             trip[cabinet] |= no_charge[string] if power_w[cabinet] < 0.0 else no_discharge[string]
-        # never closed without precharge, and neither on unsound cells
-        if contactor[string] > now >= _OPEN and (no_closing[string] or contactor[string] - now > 1):
-            contactor[string] = _OPEN
-            told[cabinet] |= _CLOSING
+        # never closed without precharge, nor on unsound cells; where it is not known to be, nothing is said: a box told
+        # to open could open under load, one told to close could close onto an empty bus
+        if contactor[string] > _OPEN and now < _OPEN:
+            contactor[string], told[cabinet] = now, told[cabinet] | _CLOSING
+        elif contactor[string] > now >= _OPEN and (no_closing[string] or contactor[string] - now > 1):
+            contactor[string], told[cabinet] = _OPEN, told[cabinet] | _CLOSING
         told[cabinet] |= unbled[string] * _BLEEDING
 
     for cabinet, wanted_w in enumerate(commands.pcs_w.tolist()):

@@ -89,7 +89,7 @@ class CabinetSpec:
 
 @dataclass(frozen=True)
 class PlantSpec:
-    """Everything on the wires of one site. `buses` maps a bus name to its URL (`wires.open_wires`)."""
+    """Everything on the wires of one site. `buses` maps a bus name to its URL (`wires.urls`)."""
 
     buses: dict[str, str]
     cabinets: tuple[CabinetSpec, ...]

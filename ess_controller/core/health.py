@@ -36,6 +36,7 @@ DIAGNOSES = (
     Diagnosis("cell under-voltage", Level.STOP, 0.5, False, False, "recharge slowly; inspect the cell named"),
     Diagnosis("cell over-temperature", Level.STOP, 2.0, False, False, "check cooling; keep away until it is cold"),
     Diagnosis("string over-current", Level.STOP, 1.0, False, False, "check inverter set-point and current sensor"),
+    Diagnosis("string voltage implausible", Level.STOP, 2.0, False, False, "compare box and cells with a meter"),
     Diagnosis("contactors welded", Level.STOP, 1.0, True, True, "they stay closed: cut the string off by hand"),
     Diagnosis("contactors fell open", Level.STOP, 0.3, True, False, "check string box power, E-stop and interlock"),
     Diagnosis("string box fault", Level.STOP, 0.3, True, False, "read the box's fault bits"),
@@ -49,6 +50,8 @@ ON_WIRE = np.array([[row.on_wire] for row in DIAGNOSES])
 LATCHES = np.array([[row.latched] for row in DIAGNOSES])
 ON_LOSS = np.array([[row.after_s is None] for row in DIAGNOSES])
 AFTER_S = np.array([[row.after_s or 0.0] for row in DIAGNOSES])
+IMPLAUSIBLE_V, IMPLAUSIBLE_SHARE = 3.0, 0.03
+"""How far a string box's voltage may be from the sum of the cells (foxBMS: 3 V), busbars and their drop included."""
 # Python 3.11 looks an enum's member up slowly: what the beat needs stands here as plain numbers.
 _UNKNOWN, _OPEN = int(Contactor.UNKNOWN), int(Contactor.OPEN)
 _CARRIES = np.array([mode in (Mode.RUN, Mode.RELEASE, Mode.TRIPPED) for mode in Mode])
@@ -73,6 +76,7 @@ def conditions(tuning: Tuning, state: State, seen: Measurements) -> Bools:
     )
     cells_silent, high, low, hot, deep, erring = np.logical_or.reduceat(of_cells, layout.first_cell_of_string, axis=1)
 
+    cells_v = np.add.reduceat(seen.cell_v, layout.first_cell_of_string)
     feedback = seen.string_contactor
     unknown = feedback == _UNKNOWN
     return np.array(
@@ -83,6 +87,7 @@ def conditions(tuning: Tuning, state: State, seen: Measurements) -> Bools:
             low,
             hot,
             np.abs(seen.string_a) > knobs.trip_a,
+            np.abs(seen.string_v - cells_v) > IMPLAUSIBLE_V + IMPLAUSIBLE_SHARE * cells_v,
             _LIES_OPEN[state.mode] & (feedback > _OPEN),
             _CARRIES[state.mode] & (feedback == _OPEN),
             seen.string_fault != 0,

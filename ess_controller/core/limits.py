@@ -203,7 +203,9 @@ def from_strings(tuning: Tuning, mode: Ints, seen: Measurements, strings: Bound,
     """
     layout = tuning.layout
     ohm = np.add.reduceat(now.cell_ohm, layout.first_cell_of_string).tolist()
-    contactor, wanted, string_v = seen.string_contactor.tolist(), mode.tolist(), seen.string_v.tolist()
+    contactor, wanted = seen.string_contactor.tolist(), mode.tolist()
+    # the lower of what box and cells say: a box that reads too much would let too many amperes pass
+    string_v = np.fmin(seen.string_v, np.add.reduceat(seen.cell_v, layout.first_cell_of_string)).tolist()
     # what is lost in the inverter counts as the strings' when they discharge
     charge_a, discharge_a = strings.charge.tolist(), (strings.discharge * tuning.limits.inverter_efficiency).tolist()
     charge_by, discharge_by = strings.charge_by.tolist(), strings.discharge_by.tolist()

@@ -50,7 +50,7 @@ AFTER = np.array([[NEXT.get((mode, event), mode) for event in Event] for mode in
 _KEEP = (Contactor.UNKNOWN, Contactor.OPEN, Contactor.OPEN, Contactor.CLOSED)
 _TOLD = {
     Mode.WAKE: (Contactor.UNKNOWN,) * 4,
-    Mode.PRECHARGE: (Contactor.PRECHARGE,) * 4,
+    Mode.PRECHARGE: (Contactor.UNKNOWN, Contactor.PRECHARGE, Contactor.PRECHARGE, Contactor.PRECHARGE),
     Mode.RUN: (Contactor.UNKNOWN, Contactor.OPEN, Contactor.CLOSED, Contactor.CLOSED),
     Mode.RELEASE: _KEEP,
     Mode.TRIPPED: _KEEP,
