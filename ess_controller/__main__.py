@@ -1,11 +1,12 @@
 """The `ess` command: put together from the entry-point group `ess.commands`, so that the daemon runs without `sim`."""
 
+import logging
 import sys
 from importlib.metadata import entry_points
 
 import typer
 
-from ess_controller.errors import BadInputError
+from ess_controller.errors import BadInputError, TroubleError
 
 
 def build() -> typer.Typer:
@@ -27,9 +28,11 @@ def main() -> None:
     """Run a command. Exit 0 done, 1 ran and found trouble, 2 bad input."""
     try:
         build()()
-    except BadInputError as trouble:
+    except (BadInputError, TroubleError) as trouble:
+        for handler in logging.getLogger().handlers:
+            handler.flush()  # what was said before comes first
         print(trouble, file=sys.stderr)  # noqa: T201
-        sys.exit(2)
+        sys.exit(2 if isinstance(trouble, BadInputError) else 1)
     except KeyboardInterrupt:
         sys.exit(130)
 

@@ -3,20 +3,26 @@
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from threading import Event
 
 from firmware_bridge.records import Tick
 
+LOOK_S = 0.1  # longest sleep between two looks at whether to stop
+
 
 class WallClock:
-    """Beats in real time at absolute deadlines; a late beat is late once. Plant time runs `speed` times as fast."""
+    """Beats in real time at absolute deadlines; a late beat is late once. Plant time runs `speed` times as fast.
+
+    The time of day is the machine's own, and follows it when it is put right; with a `start`, or another speed, it is
+    that of the plant: the start plus the plant time since. Control counts in `t_s` and `dt_s`, which never jump.
+    """
 
     def __init__(self, period_s: float, speed: float = 1.0, start: datetime | None = None) -> None:
         self.late_beats = 0  # begun after half a period, or not at all because the beats before took too long
         self._period_s = period_s
         self._speed = speed
-        self.start = start or datetime.now(UTC)  # plant time of day at the first beat
-        self._stop = Event()
+        self.start = start or utc_now()  # plant time of day at the first beat
+        self._follows = start is None and speed == 1.0
+        self._stopped = False
 
     def monotonic_s(self) -> float:
         """Wall time that never jumps: communication ages."""
@@ -27,22 +33,24 @@ class WallClock:
         return time.time()
 
     def stop(self) -> None:
-        """Let the current beat be the last. May be called from a signal handler or another thread."""
-        self._stop.set()
+        """Let the current beat be the last. May be called from a signal handler, for it takes no lock, or another
+        thread; who waits for the next beat notices within LOOK_S."""
+        self._stopped = True
 
     def ticks(self) -> Iterator[Tick]:
         """One Tick at each deadline until `stop`."""
         began_s = deadline_s = time.monotonic()
         before_s = began_s - self._period_s
-        while not self._stop.is_set():
+        while not self._stopped:
             now_s = time.monotonic()
             if now_s < deadline_s:
-                self._stop.wait(deadline_s - now_s)
+                time.sleep(min(deadline_s - now_s, LOOK_S))
                 continue
             missed = int((now_s - deadline_s + self._period_s / 2) / self._period_s)
             self.late_beats += missed
             t_s = (now_s - began_s) * self._speed
-            yield Tick(t_s, (now_s - before_s) * self._speed, now_s, self.start + timedelta(seconds=t_s))
+            utc = utc_now() if self._follows else self.start + timedelta(seconds=t_s)
+            yield Tick(t_s, (now_s - before_s) * self._speed, now_s, utc)
             before_s = now_s
             deadline_s += (missed + 1) * self._period_s
 
@@ -89,3 +97,8 @@ def cpu_s() -> float:
 def wall_s() -> float:
     """Monotonic wall time, for how long a run took."""
     return time.monotonic()
+
+
+def utc_now() -> datetime:
+    """The machine's time of day; it jumps when somebody puts it right."""
+    return datetime.now(UTC)

@@ -2,11 +2,13 @@
 
 import json
 import sys
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+from ess_controller.errors import BadInputError, TroubleError
 
 if TYPE_CHECKING:
     from ess_controller.site import Site
@@ -21,6 +23,9 @@ Speed = Annotated[float, typer.Option(min=0.1, max=1000.0, help="Plant seconds p
 Start = Annotated[
     str | None, typer.Option(metavar="TIME", help="Plant time of day at the start, ISO 8601 with offset.")
 ]
+FIRST_YEAR, LAST_YEAR = 2000, 2100  # of plant time: beyond, calendars and tariffs mean nothing
+LARGEST_KW = 1e5  # of an order: more than any site has
+FIRST_BEAT_TRIES, FIRST_BEAT_EVERY_S = 30, 0.1  # a daemon opens its window a moment before its first beat
 
 
 def register(app: typer.Typer) -> None:
@@ -34,7 +39,6 @@ def register(app: typer.Typer) -> None:
 
 def load_site(path: Path, buses: list[str]) -> "Site":
     """The checked site, or BadInputError with every mistake in it."""
-    from ess_controller.errors import BadInputError
     from ess_controller.site import load
 
     overrides: dict[str, str] = {}
@@ -47,9 +51,7 @@ def load_site(path: Path, buses: list[str]) -> "Site":
 
 
 def plant_time(text: str | None) -> datetime | None:
-    """An ISO 8601 time with its offset."""
-    from ess_controller.errors import BadInputError
-
+    """An ISO 8601 time with its offset, as UTC."""
     if text is None:
         return None
     try:
@@ -58,17 +60,9 @@ def plant_time(text: str | None) -> datetime | None:
         raise BadInputError(f"--start {text}: expected ISO 8601, like 2026-06-01T08:00:00+08:00") from None
     if when.tzinfo is None:
         raise BadInputError(f"--start {text}: expected an offset from UTC, like {text}+08:00 or {text}Z")
-    return when
-
-
-def talk(verbose: int, *, quiet: bool) -> None:
-    """Talk goes to stderr, one line a change."""
-    import logging
-
-    level = logging.WARNING if quiet else logging.DEBUG if verbose else logging.INFO
-    logging.basicConfig(level=level, format="%(asctime)s %(levelname)-7s %(message)s", stream=sys.stderr)
-    if not verbose:
-        logging.getLogger("pymodbus").setLevel(logging.CRITICAL)  # its troubles reach us as answers
+    if not FIRST_YEAR <= when.year <= LAST_YEAR:
+        raise BadInputError(f"--start {text}: expected a year from {FIRST_YEAR} to {LAST_YEAR}")
+    return when.astimezone(UTC)
 
 
 def check(
@@ -80,7 +74,6 @@ def check(
     """Check a site's configuration: every error with file, line, key, value and what was expected."""
     from dataclasses import asdict
 
-    from ess_controller.errors import BadInputError
     from ess_controller.site import SiteError
     from ess_controller.site import schema as site_schema
 
@@ -123,6 +116,8 @@ def run(
     quiet: Annotated[bool, typer.Option("-q", "--quiet")] = False,
 ) -> None:
     """Run the daemon. SIGTERM or Ctrl-C: 0 W, contactors open, end."""
+    from ess_controller.talk import talk
+
     talk(verbose, quiet=quiet)
     loaded = load_site(site, bus)
     from ess_controller.service import Options, serve
@@ -137,8 +132,19 @@ def _ask(site: Path | None, home: Path | None, request: dict[str, Any]) -> dict[
     try:
         return ask(find(site, home) / "live.sock", request)
     except NoDaemonError as trouble:
-        print(trouble, file=sys.stderr)
-        raise typer.Exit(1) from None
+        raise TroubleError(str(trouble)) from None
+
+
+def _look(site: Path | None, home: Path | None) -> dict[str, Any]:
+    """The present picture; a daemon that has just come up is given a moment for its first beat."""
+    from threading import Event
+
+    for _ in range(FIRST_BEAT_TRIES):
+        told = _ask(site, home, {"get": "picture"})
+        if "error" not in told:
+            return told
+        Event().wait(FIRST_BEAT_EVERY_S)
+    raise TroubleError(str(told["error"]))
 
 
 OptionalSite = Annotated[
@@ -153,17 +159,17 @@ def status(
     svg: Annotated[Path | None, typer.Option(metavar="FILE", help="Save it as a picture instead.")] = None,
 ) -> None:
     """What the running daemon does, and why it is limited."""
-    told = _ask(site, home, {"get": "picture"})
-    if "error" in told:
-        print(told["error"], file=sys.stderr)
-        raise typer.Exit(1)
+    told = _look(site, home)
     if as_json:
         print(json.dumps(told))
         return
     from ess_controller.screen import console, draw, save_svg
 
     if svg is not None:
-        save_svg(told, svg)
+        try:
+            save_svg(told, svg)
+        except OSError as trouble:
+            raise BadInputError(f"--svg {svg}: cannot be written: {trouble.strerror}") from None
     else:
         console().print(draw(told))
 
@@ -180,32 +186,53 @@ def top(
 
     from ess_controller.screen import draw
 
-    with Live(draw(_ask(site, home, {"get": "picture"})), auto_refresh=False, screen=sys.stdout.isatty()) as screen:
+    with Live(draw(_look(site, home)), auto_refresh=False, screen=sys.stdout.isatty()) as screen:
         while not Event().wait(every):
-            screen.update(draw(_ask(site, home, {"get": "picture"})), refresh=True)
+            screen.update(draw(_look(site, home)), refresh=True)
 
 
 def order(
     site: OptionalSite = None,
     home: Home = None,
     set_kw: Annotated[float | None, typer.Option(help="Power of the whole site, discharging positive.")] = None,
-    rest: Annotated[bool, typer.Option("--rest", help="0 W and open contactors.")] = False,
+    rest: Annotated[
+        bool, typer.Option("--rest", help="0 W and open contactors, until it expires. No lock-out: see above.")
+    ] = False,
     clear: Annotated[
-        bool, typer.Option("--clear", help="Faults that wait for an operator have been looked at.")
+        bool, typer.Option("--clear", help="Latched faults have been looked at. What was asked before stands.")
     ] = False,
     withdraw: Annotated[bool, typer.Option("--withdraw", help="Back to the site's own rule.")] = False,
     minutes: Annotated[
         float, typer.Option("--for", min=0.1, max=1440.0, metavar="MINUTES", help="Then it expires.")
     ] = 15.0,
 ) -> None:
-    """Give the running daemon an order that expires. Limits and guard apply to it as to everything."""
-    from ess_controller.errors import BadInputError
+    """Give the running daemon an order. Limits and guard apply to it as to everything, and it expires.
 
+    --rest IS NO LOCK-OUT: when it expires, is withdrawn or replaced, or when the daemon starts anew, contactors close
+    again by themselves. Who works on the cabinet isolates it by its own switches.
+    """
     if sum((set_kw is not None, rest, clear, withdraw)) != 1:
         raise BadInputError("order: expected one of --set-kw, --rest, --clear, --withdraw")
+    if set_kw is not None and not abs(set_kw) <= LARGEST_KW:
+        raise BadInputError(f"order --set-kw {set_kw:g}: expected a number from {-LARGEST_KW:.0f} to {LARGEST_KW:.0f}")
     wish = {"run": not rest, "clear_latched": clear, "for_s": minutes * 60}
     if set_kw is not None:
         wish["set_w"] = set_kw * 1000
     told = _ask(site, home, {"withdraw": True} if withdraw else {"order": wish})
     if "error" in told:
         raise BadInputError(f"order: {told['error']}")
+    print(_agreed(set_kw, minutes, rest=rest, clear=clear), file=sys.stderr)
+
+
+def _agreed(set_kw: float | None, minutes: float, *, rest: bool, clear: bool) -> str:
+    """What the daemon does from now on, in one line."""
+    from datetime import timedelta
+
+    from ess_controller.clock import utc_now
+
+    until = f"until {utc_now() + timedelta(minutes=minutes):%H:%M} UTC"
+    if rest:
+        return f"rests {until}; contactors close again then unless told otherwise"
+    if set_kw is not None:
+        return f"asks for {set_kw:+.1f} kW {until}; back to the site's own rule then"
+    return "latched faults are cleared; what was asked before stands" if clear else "back to the site's own rule"

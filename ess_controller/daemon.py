@@ -5,11 +5,13 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
+import numpy as np
+
 from ess_controller.core.step import first_state, step
 from ess_controller.core.types import Decision, Order, State, Tuning
 from firmware_bridge.guard import guard
 from firmware_bridge.plant import Heard, Plant
-from firmware_bridge.records import Commands, Ints, Measurements, Tick
+from firmware_bridge.records import Commands, Contactor, Ints, Measurements, Tick
 
 log = logging.getLogger(__name__)
 
@@ -42,10 +44,22 @@ class Beat:
 Tee = Callable[[Beat], None]
 
 
-def run(tuning: Tuning, plant: Plant, clock: Clock, order: Callable[[Tick], Order], tees: Sequence[Tee]) -> None:
-    """Control the plant until the clock stops. Raises only for a mistake of our own; the caller then leaves the
-    inverters to their reversion timers and the string boxes to theirs."""
-    state = first_state(tuning)
+def run(
+    tuning: Tuning,
+    plant: Plant,
+    clock: Clock,
+    order: Callable[[Tick], Order],
+    tees: Sequence[Tee],
+    *,
+    essential: Sequence[Tee] = (),
+    first: State | None = None,
+) -> None:
+    """Control the plant until the clock stops, from the state `first` on (None: nothing is known).
+
+    Raises only for a mistake of our own, in the beat or in an `essential` tee: one without which the daemon must not go
+    on. Whoever calls says 0 W, `stand_down`; the inverters' reversion timers and the string boxes' do the rest.
+    """
+    state = first_state(tuning) if first is None else first
     listeners = list(tees)
     for tick in clock.ticks():
         heard = plant.listen(tick)
@@ -54,7 +68,23 @@ def run(tuning: Tuning, plant: Plant, clock: Clock, order: Callable[[Tick], Orde
         commands, trips = guard(tuning.envelope, tuning.layout, seen, decision.commands)
         state = replace(state, power_w=commands.pcs_w)  # ramps go on from what was truly told
         plant.write(commands, tick)
-        tell(listeners, Beat(tick, heard, seen, state, decision, commands, trips, clock.late_beats))
+        beat = Beat(tick, heard, seen, state, decision, commands, trips, clock.late_beats)
+        for tee in essential:
+            tee(beat)
+        tell(listeners, beat)
+
+
+def stand_down(plant: Plant, tick: Tick) -> None:
+    """After a mistake of our own: every inverter is told 0 W and to stop; nothing is said to contactors, which may be
+    under load, so that their boxes' watchdogs open them."""
+    layout = plant.layout
+    commands = Commands(
+        pcs_w=np.zeros(layout.cabinets),
+        pcs_run=np.zeros(layout.cabinets, bool),
+        contactor=np.full(layout.strings, int(Contactor.UNKNOWN)),
+        bleed=np.zeros(layout.cells, bool),
+    )
+    plant.write(commands, tick)
 
 
 def tell(listeners: list[Tee], beat: Beat) -> None:

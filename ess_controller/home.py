@@ -1,14 +1,20 @@
-"""The daemon's own folder: its lock, its socket, its journal. One daemon a site, and one site a folder."""
+"""The daemon's own folder: its lock, its socket, its journal. One daemon a site, a folder and a bus."""
 
 import fcntl
+import hashlib
 import os
+import socket
 import tomllib
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from glob import glob
 from pathlib import Path
 from typing import IO
 
 from ess_controller.errors import BadInputError
 
 LONGEST_SOCKET_PATH = 100  # sun_path holds 108 bytes, and a draft name needs a few
+SERVICE_ROOT = Path("/var/lib/ess")  # StateDirectory=ess of sites/deploy/ess@.service
 
 
 class HomeError(BadInputError):
@@ -17,7 +23,7 @@ class HomeError(BadInputError):
 
 def folder(site_name: str, given: Path | None) -> Path:
     """Where a site's daemon lives: as given, else systemd's state directory, else the user's."""
-    home = (given or _root() / site_name).absolute()
+    home = (given or _roots()[0] / site_name).absolute()
     if len(str(home / "live.sock").encode()) > LONGEST_SOCKET_PATH:
         raise HomeError(f"--home {home}: too long for a Unix socket: expected at most {LONGEST_SOCKET_PATH - 10} bytes")
     try:
@@ -27,9 +33,12 @@ def folder(site_name: str, given: Path | None) -> Path:
     return home
 
 
-def _root() -> Path:
-    state = os.environ.get("STATE_DIRECTORY") or os.environ.get("XDG_STATE_HOME")
-    return Path(state or Path.home() / ".local/state") / "ess"
+def _roots() -> list[Path]:
+    """Where homes lie: of a daemon that starts in the first, of one that runs already in any."""
+    if systemd := os.environ.get("STATE_DIRECTORY"):  # one path or several between colons, systemd.exec(5)
+        return [Path(systemd.partition(":")[0])]
+    user = os.environ.get("XDG_STATE_HOME")
+    return [Path(user or Path.home() / ".local/state") / "ess", SERVICE_ROOT]
 
 
 def find(site: Path | None, given: Path | None) -> Path:
@@ -39,10 +48,12 @@ def find(site: Path | None, given: Path | None) -> Path:
     if site is not None:
         file = site / "site.toml" if site.is_dir() else site
         try:
-            return _root() / str(tomllib.loads(file.read_text())["name"])
+            name = str(tomllib.loads(file.read_text())["name"])
         except (OSError, ValueError, KeyError):
             raise HomeError(f"{site}: expected a site folder: `ess check {site}` tells more") from None
-    running = sorted(path.parent for path in _root().glob("*/live.sock"))
+        homes = [root / name for root in _roots()]
+        return next((home for home in homes if os.path.exists(home / "live.sock")), homes[0])  # other users' are passed
+    running = sorted(root / Path(path).parent for root in _roots() for path in glob("*/live.sock", root_dir=root))
     if len(running) != 1:
         names = ", ".join(path.name for path in running) or "none"
         raise HomeError(f"SITE: expected the name of a site, as not just one daemon runs here: {names}")
@@ -66,3 +77,29 @@ def lock(home: Path, who: str) -> IO[str]:
     file.write(f"{os.getpid()}\n")
     file.flush()
     return file
+
+
+@contextmanager
+def claimed(buses: Mapping[str, str], home: Path) -> Iterator[None]:
+    """Hold every bus (name -> URL) for one daemon of this machine, whatever its home. HomeError when another has one.
+
+    A claim is an abstract Unix socket, `unix(7)`: the kernel gives it up when the process ends, however it ends.
+    """
+    with ExitStack() as held:
+        for address, (name, url) in {_claim(url, home): (name, url) for name, url in buses.items()}.items():
+            claim = held.enter_context(socket.socket(socket.AF_UNIX))
+            try:
+                claim.bind(address)
+            except OSError:
+                raise HomeError(f"bus {name} ({url}): another daemon has it") from None
+        yield
+
+
+def _claim(url: str, home: Path) -> str:
+    """The same for every way to write one bus; at most 107 bytes, as sun_path holds."""
+    bus = url.partition("?")[0].lower()  # how an adapter is set up does not make it another one
+    if url.startswith("unix:"):
+        bus = f"unix:{os.path.realpath(home / url.removeprefix('unix:'))}"
+    if len(os.fsencode(bus)) > LONGEST_SOCKET_PATH:
+        bus = hashlib.sha256(os.fsencode(bus)).hexdigest()
+    return f"\0ess:{bus}"

@@ -3,6 +3,9 @@
 A file is the line MAGIC, one JSON line about the plant, then blocks: little-endian u32 length, u32 CRC-32, zlib data.
 A block holds whole beats: u32 length of a JSON head, the head, u32 length of the frames, the frames (FRAME). What a
 power cut tore off the end is found by the CRC and left out.
+
+Files are named NUMBER-PLANT_TIME.journal. The number runs on from the files that are there, so that names are in order
+even when the clock is put back.
 """
 
 import json
@@ -12,11 +15,11 @@ import zlib
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from datetime import datetime
-from itertools import count
+from io import FileIO
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from threading import Event, Thread
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 
@@ -32,6 +35,7 @@ FRAME = np.dtype([("id", "<u4"), ("length", "u1"), ("bus", "u1"), ("data", "u1",
 _BLOCK = struct.Struct("<II")
 _LENGTH = struct.Struct("<I")
 _BEATS_A_BLOCK, _BLOCK_S = 50, 1.0  # at most so many beats, and so much wall time, are lost when the process is killed
+RETRY_S = 30.0  # between two tries to write where it could not be written
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -121,12 +125,21 @@ class Journal:
     """Writes beats from a thread of its own, so that a slow disk never holds up a beat; what it cannot take it drops
     and counts. Oldest files go when the folder holds more than `budget_bytes`."""
 
-    def __init__(self, folder: Path, plant: PlantSpec, budget_bytes: int, file_bytes: int = 16_000_000) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
+    def __init__(
+        self,
+        folder: Path,
+        plant: PlantSpec,
+        budget_bytes: int,
+        file_bytes: int = 16_000_000,
+        retry_s: float = RETRY_S,
+    ) -> None:
         self.stored = 0  # beats safely handed to the operating system
-        self.dropped = 0
+        self._overrun = 0  # not taken: counted by the beat's thread, and
+        self._lost = 0  # taken and not stored: by the journal's
         self._folder, self._budget, self._file_bytes = folder, budget_bytes, min(file_bytes, budget_bytes // 4)
+        self._retry_s = retry_s
         self._unwritten = 0  # beats taken from the queue and not yet stored
+        self._well = True  # what was told last
         self._head = json.dumps(asdict(plant)).encode() + b"\n"
         self._queue: SimpleQueue[Beat] = SimpleQueue()
         self._ending = Event()
@@ -136,9 +149,14 @@ class Journal:
     def __call__(self, beat: Beat) -> None:
         """Take a beat, or drop and count it when the disk has fallen too far behind."""
         if self._queue.qsize() > 20 * _BEATS_A_BLOCK:
-            self.dropped += 1
+            self._overrun += 1
         else:
             self._queue.put(beat)
+
+    @property
+    def dropped(self) -> int:
+        """Beats that are in no file."""
+        return self._overrun + self._lost
 
     def close(self) -> None:
         """Write what is waiting."""
@@ -150,33 +168,56 @@ class Journal:
             try:
                 self._one_file()
             except OSError as trouble:
-                log.warning("journal: %s: beats are dropped until it can be written again", trouble)
-                self.dropped += self._unwritten
-                self._unwritten = 0
+                self._failed(str(trouble))
+            except Exception as trouble:
+                if self._well:
+                    log.exception("journal: a mistake of our own")
+                self._failed(repr(trouble))
+
+    def _failed(self, why: str) -> None:
+        """Beats in hand are lost; the next try is later, for a full disk does not empty itself within a beat."""
+        self._lost += self._unwritten
+        self._unwritten = 0
+        if self._well:
+            log.warning("journal: %s: beats are dropped until it can be written again", why)
+        self._well = False
+        self._ending.wait(self._retry_s)
 
     def _one_file(self) -> None:
         first = self._block()
         if not first:
             return
-        self._make_room()
-        with self._new_path(first[0]).open("xb") as file:
-            file.write(MAGIC + self._head)
-            self._write_block(file, first)
-            while file.tell() < self._file_bytes and (beats := self._block()):
-                self._write_block(file, beats)
+        self._folder.mkdir(parents=True, exist_ok=True)
+        path, whole = self._new_path(first[0]), False
+        try:
+            with path.open("xb", buffering=0) as file:
+                _put(file, MAGIC + self._head)
+                self._write_block(file, first)
+                whole = True
+                while file.tell() < self._file_bytes and (beats := self._block()):
+                    self._write_block(file, beats)
+        finally:
+            if not whole:
+                path.unlink(missing_ok=True)
 
     def _new_path(self, beat: Beat) -> Path:
-        """Named by plant time, which may come again: an older file is never written over."""
-        stamp = f"{beat.tick.utc:%Y%m%dT%H%M%S.%f}"
-        names = (f"{stamp}{f'-{again}' if again else ''}.journal" for again in count())
-        return next(path for name in names if not (path := self._folder / name).exists())
+        """Makes room for one more file and names it."""
+        files = sorted(self._folder.glob("*.journal"), key=_number)
+        size = sum(file.stat().st_size for file in files)
+        number = _number(files[-1]) + 1 if files else 0
+        while files and size > self._budget - self._file_bytes:
+            size -= files[0].stat().st_size
+            files.pop(0).unlink()
+        return self._folder / f"{number:08d}-{beat.tick.utc:%Y%m%dT%H%M%S}.journal"
 
-    def _write_block(self, file: BinaryIO, beats: list[Beat]) -> None:
+    def _write_block(self, file: FileIO, beats: list[Beat]) -> None:
         data = zlib.compress(b"".join(map(pack, beats)), level=1)
-        file.write(_BLOCK.pack(len(data), zlib.crc32(data)) + data)
-        file.flush()
+        _put(file, _BLOCK.pack(len(data), zlib.crc32(data)) + data)
         self.stored += len(beats)
         self._unwritten = 0
+        if not self._well:
+            log.info("journal: is written again; %d beats of this run are in no file", self.dropped)
+        self._well = True
 
     def _block(self) -> list[Beat]:
         """The next beats; empty only at the end."""
@@ -190,9 +231,15 @@ class Journal:
         self._unwritten = len(beats)
         return beats
 
-    def _make_room(self) -> None:
-        files = sorted(self._folder.glob("*.journal"))
-        size = sum(file.stat().st_size for file in files)
-        while files and size > self._budget - self._file_bytes:
-            size -= files[0].stat().st_size
-            files.pop(0).unlink()
+
+def _put(file: FileIO, data: bytes) -> None:
+    """All of it: a nearly full disk takes a part."""
+    rest = memoryview(data)
+    while rest:
+        rest = rest[file.write(rest) :]
+
+
+def _number(path: Path) -> int:
+    """The running number in a file's name; what is named otherwise is older than all."""
+    number = path.name.partition("-")[0]
+    return int(number) if number.isascii() and number.isdecimal() else -1

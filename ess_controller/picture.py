@@ -46,13 +46,15 @@ def _reason(rule: int, words: Floats, cabinet: int, layout: Layout) -> str:
     return f"{name}, {layout.cell_name(cell)}"
 
 
-def picture(site: str, tuning: Tuning, beat: Beat, wires: Mapping[str, WireHealth]) -> dict[str, Any]:
-    """The whole site at one beat. Unknown numbers are null. Keys may be added, none renamed."""
+def picture(site: str, tuning: Tuning, beat: Beat, wires: Mapping[str, WireHealth], now_s: float) -> dict[str, Any]:
+    """The whole site at one beat, looked at when the wires' clock says `now_s`. Unknown numbers are null. Keys may be
+    added, none renamed."""
     layout, seen, decision = tuning.layout, beat.seen, beat.decision
     return {
         "schema_version": SCHEMA_VERSION,
         "site": site,
         "utc": beat.tick.utc.isoformat(timespec="milliseconds"),
+        "age_s": _number(now_s - beat.tick.wire_s),
         "late_beats": beat.late_beats,
         "grid_w": _number(seen.grid_w),
         "net_load_w": _number(decision.estimate.net_load_w),

@@ -12,6 +12,7 @@ from rich.text import Text
 
 _MODE_STYLE = {"run": "bold green", "fault": "bold red", "tripped": "red", "off": "dim", "wake": "dim"}
 WIDTH = 108
+HUNG_S = 2.0  # an older picture is told from a beat that hangs
 # Rich's own SVG frame without the web font it would load from elsewhere.
 _SVG = """<svg class="rich-terminal" viewBox="0 0 {width} {height}" xmlns="http://www.w3.org/2000/svg"><style>
 .{unique_id}-matrix {{ font-family: monospace; font-size: {char_height}px; line-height: {line_height}px; }}
@@ -46,7 +47,9 @@ def _site(picture: dict[str, Any]) -> Text:
     battery_w = [cabinet["pcs_w"] for cabinet in picture["cabinets"]]
     battery = None if None in battery_w else sum(battery_w)
     line = Text.assemble((f"{picture['site']}  ", "bold"), picture["utc"][:19].replace("T", " "), " UTC  ·  ")
-    line.append(f"{picture['late_beats']} late beats\n", "dim" if picture["late_beats"] == 0 else "yellow")
+    line.append(f"{picture['late_beats']} late beats", "dim" if picture["late_beats"] == 0 else "yellow")
+    hung = picture["age_s"] > HUNG_S
+    line.append(f"  ·  {picture['age_s']:.1f} s old\n", "bold red" if hung else "dim")
     for name, value in (("grid", picture["grid_w"]), ("battery", battery), ("load less PV", picture["net_load_w"])):
         line.append(f"{name} ", "dim").append(f"{_kw(value)}   ", "bold")
     return line.append("wanted ", "dim").append(f"{_kw(picture['wanted_w'])}, {picture['wanted_by']}")

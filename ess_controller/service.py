@@ -2,11 +2,12 @@
 
 import logging
 import signal
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
+from threading import Event
 from types import FrameType
 from typing import Any
 
@@ -14,21 +15,26 @@ import numpy as np
 
 from ess_controller import home as homes
 from ess_controller.clock import WallClock, wall_s
+from ess_controller.core.step import first_state
 from ess_controller.core.types import Mode
-from ess_controller.daemon import Beat, Tee, run
+from ess_controller.daemon import Beat, Tee, run, stand_down
 from ess_controller.journal import Journal
 from ess_controller.live import Window
+from ess_controller.memory import Memory, recall
 from ess_controller.orders import Orders
 from ess_controller.picture import picture
 from ess_controller.site import Site
 from ess_controller.tees import ChangeLog, Totals, Watchdog
 from firmware_bridge.plant import Freshness, Plant, ids_on
-from firmware_bridge.wires import WireClock
+from firmware_bridge.records import Tick
+from firmware_bridge.wires import RegisterWire, WireClock
 from firmware_bridge.wires.register_pool import RegisterPool
 from firmware_bridge.wires.urls import open_can, open_registers
 
 log = logging.getLogger("ess")
 
+MEMORY = "memory.json"
+LAST_WORD_S = 0.5  # of wall time: 0 W after a mistake of our own
 LEAVE_WITHIN_S = 8.0  # of wall time: 0 W, contactors open, then the process ends whatever they say
 
 
@@ -73,14 +79,14 @@ class Leaving:
 
 
 @contextmanager
-def open_plant(site: Site, home: Path, clock: WireClock) -> Iterator[Plant]:
-    """The site's devices on wires that are being opened; none need answer yet."""
+def open_plant(site: Site, home: Path, clock: WireClock) -> Iterator[tuple[Plant, list[RegisterWire]]]:
+    """The site's devices on wires that are being opened, and the register wires among them; none need answer yet."""
     spec, pool = site.plant, RegisterPool(clock)
     can = {name: open_can(spec.buses[name], home, clock, ids_on(spec, name)) for name in spec.can_buses}
     registers = {name: open_registers(spec.buses[name], clock, pool) for name in spec.register_buses}
     plant = Plant(spec, Freshness(site.can_stale_s, site.register_stale_s), can, registers)
     try:
-        yield plant
+        yield plant, list(registers.values())
     finally:
         plant.close()
         pool.close()
@@ -90,27 +96,60 @@ def serve(site: Site, options: Options) -> dict[str, Any]:
     """Run the daemon until SIGTERM or SIGINT. Returns the run's summary, also kept as summary.json in its home."""
     began_s = wall_s()
     home = homes.folder(site.name, options.home)
-    layout = site.plant.layout
-    clock = WallClock(site.period_s, options.speed, options.start)
-    with homes.lock(home, "daemon"), open_plant(site, home, clock) as plant, ExitStack() as open_things:
+    spec, layout = site.plant, site.plant.layout
+    buses = {name: spec.buses[name] for name in (*spec.can_buses, *spec.register_buses)}
+    with ExitStack() as held:
+        held.enter_context(homes.lock(home, "daemon"))
+        held.enter_context(homes.claimed(buses, home))
+        clock = WallClock(site.period_s, options.speed, options.start)
+        plant, lines = held.enter_context(open_plant(site, home, clock))
+        open_things = held.enter_context(ExitStack())
         orders, latest, totals = Orders(), Latest(), Totals(layout)
-        tees: list[Tee] = [latest, totals, ChangeLog(layout, plant), Leaving(orders, clock), Watchdog()]
-        journal = Journal(home / "journal", site.plant, options.journal_mb * 1_000_000) if options.journal_mb else None
+        recalled = recall(home / MEMORY, clock.start)
+        tees: list[Tee] = [totals, ChangeLog(layout, plant)]
+        journal = Journal(home / "journal", spec, options.journal_mb * 1_000_000) if options.journal_mb else None
         if journal is not None:
             open_things.callback(journal.close)
             tees.append(journal)
+        memory = Memory(home / MEMORY, layout, recalled)
+        open_things.callback(memory.close)
+        tees += [memory, Watchdog()]
 
         def show() -> dict[str, Any] | None:
             health = {name: wire.health for name, wire in plant.wires().items()}
-            return None if latest.beat is None else picture(site.name, site.tuning, latest.beat, health)
+            beat = latest.beat
+            return None if beat is None else picture(site.name, site.tuning, beat, health, clock.monotonic_s())
 
         open_things.callback(Window(home / "live.sock", show, orders).close)
         _on_signals(orders)
         log.info("%s: %d cells in %d strings, beat %g s", site.name, layout.cells, layout.strings, site.period_s)
-        run(site.tuning, plant, clock, orders, tees)
+        essential = (latest, Leaving(orders, clock))
+        try:
+            run(site.tuning, plant, clock, orders, tees, essential=essential, first=first_state(site.tuning, recalled))
+        except Exception:
+            log.exception("a mistake of our own: 0 W, then the end")
+            say_nothing_flows(plant, lines, clock)
+            raise
         open_things.close()  # the journal's last beats are counted below
         stored = journal.stored if journal is not None else 0
         return totals.save(home / "summary.json", points_stored=stored, wall_s=wall_s() - began_s)
+
+
+def say_nothing_flows(plant: Plant, lines: Sequence[RegisterWire], clock: WireClock) -> None:
+    """Tell the inverters 0 W, and give the wires LAST_WORD_S to carry it out; else the set-point that has brought us
+    down would stand until their reversion timers have run out."""
+    pause, until_s = Event(), clock.monotonic_s() + LAST_WORD_S
+
+    def wait(until_s: float) -> None:
+        while any(line.waiting for line in lines) and clock.monotonic_s() < until_s:
+            pause.wait(0.005)
+
+    wait(until_s - LAST_WORD_S / 2)  # an inverter that is being asked something takes no other word
+    try:
+        stand_down(plant, Tick(0.0, 0.0, clock.monotonic_s(), datetime.fromtimestamp(clock.realtime_s(), UTC)))
+    except Exception:
+        log.exception("not even 0 W could be said: the inverters' reversion timers are to act")
+    wait(until_s)
 
 
 def _on_signals(orders: Orders) -> None:

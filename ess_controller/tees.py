@@ -4,6 +4,7 @@ import json
 import logging
 import os
 import socket
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ log = logging.getLogger("ess")
 
 SETTLED_S = 1.0
 """Rules shade power all day, which status and boards tell; the log tells when closed strings may do nothing at all, and
-only once it has stayed so for this long: an inverter that is being armed is no news."""
+only once it has stayed so for this long: an inverter that is being armed is no news, nor a wire being opened."""
 
 
 class ChangeLog:
@@ -35,14 +36,31 @@ class ChangeLog:
         self._shut_s = np.zeros(layout.cabinets)
         self._wire_s = np.inf  # no time passes before the first beat
         self._trips = np.zeros(layout.cabinets, np.int64)
+        self._up = dict.fromkeys(plant.wires(), True)  # as told
+        self._turned_s: dict[str, float] = {}  # since when a wire has not been as told
 
     def __call__(self, beat: Beat) -> None:
         """Tell what is different from the beat before."""
+        self._wires(beat.tick.wire_s)
         for line in self._plant.take_events():
             log.info("%s", line)
         self._strings(beat)
         self._limits(beat)
         self._guard(beat)
+
+    def _wires(self, now_s: float) -> None:
+        """One line for all wires that go down together, and one when they are back."""
+        health = {name: wire.health for name, wire in self._plant.wires().items()}
+        turned = [name for name, up in self._up.items() if health[name].up != up]
+        self._turned_s = {name: self._turned_s.get(name, now_s) for name in turned}
+        if now_s - min(self._turned_s.values(), default=now_s) < SETTLED_S:
+            return
+        told = [name for name, since_s in self._turned_s.items() if now_s - since_s >= SETTLED_S / 2]
+        if down := [f"{name} ({health[name].trouble or 'nothing heard yet'})" for name in told if self._up[name]]:
+            log.warning("down: %s", ", ".join(down))
+        if up := [name for name in told if not self._up[name]]:
+            log.info("up again: %s", ", ".join(up))
+        self._up |= {name: health[name].up for name in told}
 
     def _strings(self, beat: Beat) -> None:
         """One line a string and beat: where it goes, and what has come up or is over."""
@@ -123,11 +141,17 @@ class Totals:
         }
 
     def save(self, path: Path, **more: Any) -> dict[str, Any]:
-        """Write the summary, and more keys, in one piece: a reader never sees half of it."""
+        """Write the summary, and more keys, in one piece: a reader never sees half of it. A disk that does not take it
+        is told."""
         summary = self.summary() | more
         draft = path.with_suffix(".part")
-        draft.write_text(json.dumps(summary, indent=2) + "\n")
-        draft.replace(path)
+        try:
+            draft.write_text(json.dumps(summary, indent=2) + "\n")
+            draft.replace(path)
+        except OSError as trouble:
+            log.error("%s: cannot be written: %s", path, trouble.strerror)
+            with suppress(OSError):
+                draft.unlink(missing_ok=True)
         return summary
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import inf
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -110,12 +111,15 @@ STALE = "stale"
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What became of a Request: `words` for a read, and `trouble` (empty when all went well)."""
+    """What became of a Request: `words` for a read, and `trouble` (empty when all went well).
+
+    `wire_s` is when it was heard, on the clock of Tick.wire_s. An answer without a time is as old as can be.
+    """
 
     request: Request
     words: tuple[int, ...] = ()
     trouble: str = ""
-    wire_s: float = 0.0
+    wire_s: float = -inf
 
 
 @dataclass(slots=True)

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ess_controller.commands import Buses, Home, Json, SitePath, Speed, Start, load_site, plant_time, talk
+from ess_controller.commands import Buses, Home, Json, SitePath, Speed, Start, load_site, plant_time
+from ess_controller.errors import BadInputError
 
 if TYPE_CHECKING:
     from sim.world.scenario import Scenario
@@ -19,6 +20,7 @@ OptionalSitePath = Annotated[
 Seed = Annotated[int | None, typer.Option(min=0, help="Another world: cells, sensors, weather. Default: world.toml's.")]
 FaultFile = Annotated[Path | None, typer.Option("--faults", metavar="FILE", help="A schedule of faults (TOML).")]
 Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="Only answers.")]
+CENTURY_DAYS = 36_525
 BENCH_SITE = Path(__file__).parents[1] / "sites/bench"
 
 
@@ -33,20 +35,22 @@ def register(app: typer.Typer) -> None:
 
 def load_world(site: Path) -> "Scenario":
     """The checked world.toml beside a site.toml."""
-    from ess_controller.errors import BadInputError
-    from sim.world.scenario import load
+    from sim.worldfile import load
 
-    folder = site if site.is_dir() else site.parent
-    try:
-        return load(folder)
-    except ValueError as trouble:
-        raise BadInputError(str(trouble)) from None
+    return load(site if site.is_dir() else site.parent)
+
+
+def default_site(site: Path) -> Path:
+    """The site as given; the bench site, which only a checkout has, when it is there."""
+    if site == BENCH_SITE and not site.is_dir():
+        raise BadInputError("SITE: expected a folder with site.toml and world.toml: this installation brings none")
+    return site
 
 
 def demo(
     site: OptionalSitePath = BENCH_SITE,
     speed: Speed = 60.0,
-    hours: Annotated[float, typer.Option(min=0.01, help="Plant hours to run.")] = 24.0,
+    hours: Annotated[float, typer.Option(min=0.01, max=36_525 * 24, help="Plant hours to run.")] = 24.0,
     start: Start = "2026-06-01T08:00:00+08:00",
     seed: Seed = None,
     fault_file: FaultFile = None,
@@ -55,9 +59,12 @@ def demo(
 ) -> None:
     """World and daemon as two processes on this machine, on real sockets, with nothing to set up."""
     from sim.demo import Demo, run_demo
+    from sim.faults import load_schedule
 
-    load_site(site, [])
+    loaded = load_site(default_site(site), [])
     load_world(site)
+    if fault_file is not None:
+        load_schedule(fault_file, loaded.plant)
     summary = run_demo(Demo(site, speed, hours, plant_time(start), seed, fault_file, show=not (as_json or quiet)))
     _tell(summary, as_json=as_json)
     if summary["guard_trips"] or summary["cells_outside_limits"]:
@@ -75,10 +82,13 @@ def hil(
     truth: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Add what is truly so to FILE, ten JSON lines a second.")
     ] = None,
+    verbose: Annotated[int, typer.Option("-v", "--verbose", count=True)] = 0,
     quiet: Quiet = False,
 ) -> None:
     """Be the site's devices in real time on its buses, for a daemon beside it or hardware on the bench."""
-    talk(0, quiet=quiet)
+    from ess_controller.talk import talk
+
+    talk(verbose, quiet=quiet)
     loaded, scenario = load_site(site, bus), load_world(site)
     from ess_controller.home import folder
     from sim.faults import Schedule, load_schedule
@@ -94,9 +104,10 @@ def hil(
 def simulate(
     site: SitePath,
     start: Annotated[str, typer.Option(metavar="TIME", help="ISO 8601 with offset.")] = "2026-06-01T00:00:00+08:00",
-    days: Annotated[float, typer.Option(min=0.0001, help="Plant days to run.")] = 1.0,
+    days: Annotated[float, typer.Option(min=0.0001, max=CENTURY_DAYS, help="Plant days to run.")] = 1.0,
     beat: Annotated[
-        float | None, typer.Option(min=0.02, max=60.0, help="Plant seconds a beat; default: as in the field.")
+        float | None,
+        typer.Option(min=0.02, max=60.0, help="Plant seconds a beat; default: as in the field."),
     ] = None,
     seed: Seed = None,
     fault_file: FaultFile = None,
@@ -109,7 +120,7 @@ def simulate(
     """Fast-forward: the same daemon on a counted clock and memory wires. The same seed gives the same bits."""
     loaded, scenario = load_site(site, []), load_world(site)
     from ess_controller.clock import wall_s
-    from sim.fast import Series, Span
+    from sim.fast import Series, Span, make_ready
     from sim.fast import simulate as run_span
     from sim.faults import Schedule, load_schedule
     from sim.progress import Progress
@@ -118,6 +129,8 @@ def simulate(
     assert when is not None
     span = Span(when, days, beat or loaded.period_s, seed)
     schedule = load_schedule(fault_file, loaded.plant) if fault_file else Schedule()
+    if out is not None:
+        make_ready(out)
     series = Series(every_s=60.0)
     began_s = wall_s()
     with Progress(days * 86_400, show=not (as_json or quiet) and sys.stderr.isatty()) as progress:
@@ -141,6 +154,7 @@ def faults(
     """Break the site in every way we know, at random moments, and measure how long until it is safe."""
     from sim.campaign import campaign
 
+    default_site(site)
     rows = campaign(
         load_site(site, []), load_world(site), site, runs=runs, kills=kills, sockets=sockets, seed=seed or 0
     )
@@ -156,12 +170,15 @@ def bench(as_json: Json = False) -> None:
     """Measure speed and memory against references in the same run; needs the checkout (tests/bench)."""
     from importlib import import_module
 
-    from ess_controller.errors import BadInputError
-
     try:
         rows = import_module("tests.bench.all").rows()
     except ModuleNotFoundError as trouble:
-        raise BadInputError(f"ess bench: {trouble}: expected to run from a checkout, which has tests/bench") from None
+        missing = trouble.name or str(trouble)
+        if missing.partition(".")[0] == "tests":
+            raise BadInputError("ess bench: expected to run from a checkout, which has tests/bench") from None
+        raise BadInputError(
+            f"ess bench: expected the package {missing}, which is not installed: uv sync --group dev"
+        ) from None
     if as_json:
         print(json.dumps({"schema_version": 1, "rows": rows}))
     else:

@@ -6,7 +6,8 @@ import socket
 import subprocess
 import sys
 import tempfile
-from contextlib import ExitStack, nullcontext, suppress
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -14,7 +15,7 @@ from threading import Event
 from typing import Any
 
 from ess_controller.clock import wall_s
-from ess_controller.errors import BadInputError
+from ess_controller.errors import TroubleError
 from ess_controller.live import NoDaemonError, ask
 from ess_controller.site import load
 
@@ -37,25 +38,53 @@ class Demo:
 
 
 def run_demo(wanted: Demo) -> dict[str, Any]:
-    """Bring both up, wait, take both down in order. Returns the daemon's summary with the world's own count of harm."""
-    with tempfile.TemporaryDirectory(prefix="ess-demo-") as folder, ExitStack() as processes:
+    """Bring both up, wait, take both down in order. Returns the daemon's summary with the world's own count of harm.
+
+    Ctrl-C and SIGTERM end it early and in the same order, once the daemon is up; TroubleError when a part fails.
+    """
+    with tempfile.TemporaryDirectory(prefix="ess-demo-") as folder, ExitStack() as processes, sigterm_as_ctrl_c():
         home = Path(folder)
-        common = [str(wanted.site), "--home", folder, "--speed", str(wanted.speed), *own_buses(wanted.site)]
-        if wanted.start is not None:
-            common += ["--start", wanted.start.isoformat()]
-        world = ["hil", *common, "--quiet"]
-        if wanted.seed is not None:
-            world += ["--seed", str(wanted.seed)]
-        if wanted.faults is not None:
-            world += ["--faults", str(wanted.faults)]
-        hil = processes.enter_context(Child(world))
-        daemon = processes.enter_context(Child(["run", *common, *(["--quiet"] if wanted.show else [])]))
-        with suppress(KeyboardInterrupt):  # Ctrl-C: enough seen
-            _watch(home, wanted, (hil, daemon))
-        daemon.stop()
-        hil.stop()
-        told: list[dict[str, Any]] = [json.loads((home / name).read_text()) for name in ("summary.json", "world.json")]
-        return told[0] | told[1]
+        world, daemon = _commands(wanted, home)
+        try:
+            children = [processes.enter_context(Child(arguments)) for arguments in (world, daemon)]
+            _watch(home, wanted, children)
+        except KeyboardInterrupt:
+            if _picture(home) is None:
+                raise  # nothing has happened yet that could be told
+        for child in reversed(children):
+            child.stop()
+        return _read(home / "summary.json") | _read(home / "world.json")
+
+
+def _commands(wanted: Demo, home: Path) -> tuple[list[str], list[str]]:
+    """The world's arguments and the daemon's."""
+    common = [str(wanted.site), "--home", str(home), "--speed", str(wanted.speed), *own_buses(wanted.site)]
+    if wanted.start is not None:
+        common += ["--start", wanted.start.isoformat()]
+    world = ["hil", *common, "--quiet"]
+    if wanted.seed is not None:
+        world += ["--seed", str(wanted.seed)]
+    if wanted.faults is not None:
+        world += ["--faults", str(wanted.faults)]
+    return world, ["run", *common, *(["--quiet"] if wanted.show else [])]
+
+
+@contextmanager
+def sigterm_as_ctrl_c() -> Iterator[None]:
+    """Children have sessions of their own: who ends us must not leave them behind."""
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _read(file: Path) -> dict[str, Any]:
+    try:
+        told: dict[str, Any] = json.loads(file.read_text())
+    except (OSError, ValueError) as trouble:
+        raise TroubleError(f"demo: {file.name} was not left behind at the end: {trouble}") from None
+    return told
 
 
 class Child:
@@ -95,10 +124,14 @@ class Child:
         self._process.send_signal(signal.SIGTERM)
 
     def stop(self) -> None:
-        """Ask it to end, and wait until it has."""
+        """Ask it to end, and wait until it has. TroubleError when it does not, or ends badly."""
         self.ask_to_end()
-        if self._process.wait(DOWN_WITHIN_S) != 0:
-            raise BadInputError(f"ess {self.name} ended with status {self._process.returncode}")
+        try:
+            status = self._process.wait(DOWN_WITHIN_S)
+        except subprocess.TimeoutExpired:
+            raise TroubleError(f"ess {self.name} was asked to end and did not within {DOWN_WITHIN_S:g} s") from None
+        if status != 0:
+            raise TroubleError(f"ess {self.name} ended with status {status}")
 
 
 def own_buses(site: Path) -> list[str]:
@@ -118,7 +151,7 @@ def _free_ports(count: int) -> list[int]:
         return [one.getsockname()[1] for one in sockets]
 
 
-def _watch(home: Path, wanted: Demo, children: tuple[Child, Child]) -> None:
+def _watch(home: Path, wanted: Demo, children: list[Child]) -> None:
     """Until the plant hours have passed, counted from the daemon's first beat; draws it where wished."""
     from rich.live import Live  # noqa: PLC0415  only needed here
 
@@ -130,15 +163,21 @@ def _watch(home: Path, wanted: Demo, children: tuple[Child, Child]) -> None:
             pause.wait(LOOK_EVERY_S)
             for child in children:
                 if child.ended is not None:
-                    raise BadInputError(f"ess {child.name} ended with status {child.ended} before its time")
-            try:
-                told = ask(home / "live.sock", {"get": "picture"})
-            except NoDaemonError:
-                told = {"error": "not up yet"}
-            if "error" in told:
+                    raise TroubleError(f"ess {child.name} ended with status {child.ended} before its time")
+            told = _picture(home)
+            if told is None:
                 if first_s is None and wall_s() - began_s > UP_WITHIN_S:
-                    raise BadInputError(f"ess run is not up within {UP_WITHIN_S:g} s")
+                    raise TroubleError(f"ess run is not up within {UP_WITHIN_S:g} s")
                 continue
             first_s = first_s or wall_s()
             if isinstance(screen, Live):
                 screen.update(draw(told), refresh=True)
+
+
+def _picture(home: Path) -> dict[str, Any] | None:
+    """What the daemon shows; None before its first beat."""
+    try:
+        told = ask(home / "live.sock", {"get": "picture"})
+    except NoDaemonError:
+        return None
+    return None if "error" in told else told

@@ -2,10 +2,13 @@
 
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
+from importlib import import_module
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Any
 
 import numpy as np
@@ -78,17 +81,32 @@ class Series:
 
     def save(self, folder: Path, summary: dict[str, Any]) -> None:
         """series.parquet and summary.json in `folder`. BadInputError where it cannot be written."""
-        try:
-            import pyarrow as pa  # noqa: PLC0415  an extra, and slow to import
-            from pyarrow import parquet  # noqa: PLC0415
-        except ImportError:
-            raise BadInputError("--out: pyarrow is missing: install ess-controller[sim]") from None
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
+        import pyarrow as pa  # noqa: PLC0415  an extra, and slow to import
+        from pyarrow import parquet  # noqa: PLC0415
+
+        with _told(folder):
             parquet.write_table(pa.table(self.columns), folder / "series.parquet")
             (folder / "summary.json").write_text(json.dumps(summary, indent=2) + "\n")
-        except OSError as trouble:
-            raise BadInputError(f"--out {folder}: {trouble.strerror}") from None
+
+
+def make_ready(folder: Path) -> None:
+    """Whatever `Series.save` needs, before a long run: BadInputError when it would fail for want of it."""
+    try:
+        import_module("pyarrow.parquet")
+    except ImportError:
+        raise BadInputError("--out: pyarrow is missing: install ess-controller[sim]") from None
+    with _told(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        with TemporaryFile(dir=folder):
+            pass
+
+
+@contextmanager
+def _told(folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as trouble:
+        raise BadInputError(f"--out {folder}: cannot be written: {trouble.strerror or trouble}") from None
 
 
 def simulate(
@@ -112,4 +130,4 @@ def simulate(
 
     run(site.tuning, bench.plant, bench, order, (totals, digest, break_things, *tees))
     harm = verdict(bench.world, site.tuning.envelope)
-    return totals.summary() | {"points_stored": 0} | harm | {"digest": digest.hex()}, bench
+    return totals.summary() | {"points_stored": 0, "beats_dropped": 0} | harm | {"digest": digest.hex()}, bench

@@ -1,17 +1,17 @@
 """What can break, by name: each fault is set and lifted on a running world, from a schedule or by a campaign."""
 
-import tomllib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, Strict
 
-from ess_controller.errors import BadInputError
+from ess_controller.site.errors import Finding
 from firmware_bridge.records import PlantSpec
 from sim.world import World
 from sim.world.devices import Faults
+from sim.worldfile import checked, read_sheet, refuse
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,18 +90,18 @@ DAEMON_KILLED = "daemon killed"
 
 
 class _Row(BaseModel):
-    model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, strict=True, extra="forbid", allow_inf_nan=False)
 
-    name: str
-    at_s: Annotated[float, Field(ge=0, allow_inf_nan=False)]
-    for_s: Annotated[float, Field(gt=0, allow_inf_nan=False)]
-    target: Annotated[int, Field(ge=0)] = 0
+    name: Annotated[str, Field(description="a fault's name")]
+    at_s: Annotated[float, Field(ge=0, le=1e9)]
+    for_s: Annotated[float, Field(gt=0, le=1e9)]
+    target: Annotated[int, Field(ge=0, le=1_000_000)] = 0
 
 
 class _File(BaseModel):
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
 
-    fault: list[_Row]
+    fault: Annotated[tuple[_Row, ...], Strict(False), Field(min_length=1, max_length=10_000)]
 
 
 @dataclass(slots=True)
@@ -129,20 +129,15 @@ class Schedule:
 
 
 def load_schedule(path: Path, plant: PlantSpec) -> Schedule:
-    """Read a fault schedule: [[fault]] tables with name, at_s, for_s and target. BadInputError tells every trouble."""
-    try:
-        rows = _File.model_validate(tomllib.loads(path.read_text(encoding="utf-8"))).fault
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as trouble:
-        raise BadInputError(f"{path}: {trouble}") from None
-    except ValidationError as trouble:
-        lines = [f"{path}: {'.'.join(map(str, e['loc']))} = {e['input']!r}: {e['msg']}" for e in trouble.errors()]
-        raise BadInputError("\n".join(lines)) from None
+    """Read a fault schedule: [[fault]] tables with name, at_s, for_s and target. BadInputError tells every mistake."""
+    sheet = read_sheet(path)
+    rows = checked(_File, sheet).fault
     wrong = []
     for number, row in enumerate(rows):
         if row.name not in FAULTS:
-            wrong.append(f"{path}: fault[{number}].name = {row.name!r}: expected one of {', '.join(FAULTS)}")
+            wrong.append(Finding(("fault", number, "name"), f"one of {', '.join(FAULTS)}"))
         elif row.target >= (count := FAULTS[row.name].targets(plant)):
-            wrong.append(f"{path}: fault[{number}].target = {row.target}: expected 0 to {count - 1}")
+            wrong.append(Finding(("fault", number, "target"), f"a whole number from 0 to {count - 1}"))
     if wrong:
-        raise BadInputError("\n".join(wrong))
-    return Schedule(tuple(rows))
+        refuse(sheet, wrong)
+    return Schedule(rows)

@@ -7,7 +7,8 @@ from sim.world import World
 
 
 def verdict(world: World, envelope: Envelope) -> dict[str, Any]:
-    """Cells that truly left the envelope, contactors opened under load (above 5 A), the worst inrush at closing."""
+    """Cells that truly left the envelope, contactors opened under load (more than `sim.world.pack.LOAD_A`), and the
+    worst inrush at closing."""
     truth = world.truth
     outside = (truth.cell_v_min < envelope.cell_v_min) | (truth.cell_v_max > envelope.cell_v_max)
     outside |= (truth.cell_c_min < envelope.cell_c_min) | (truth.cell_c_max > envelope.cell_c_max)

@@ -1,8 +1,10 @@
 """Clocks: beats at deadlines, late beats counted once, plant time apart from wall time, and counted beats."""
 
+import signal
 from datetime import UTC, datetime, timedelta
 from itertools import islice, pairwise
-from threading import Event, Thread
+from threading import Event, Thread, main_thread
+from types import FrameType
 
 import pytest
 
@@ -36,6 +38,30 @@ def test_ticks_tell_plant_time_wall_time_and_time_of_day_that_belong_together() 
         assert tick.wire_s > before.wire_s
         assert tick.dt_s == pytest.approx(tick.t_s - before.t_s)
         assert tick.t_s - before.t_s == pytest.approx((tick.wire_s - before.wire_s) * speed)
+
+
+def test_the_time_of_day_is_the_machines_own_and_follows_it_when_it_is_put_right(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    clock = WallClock(0.005)
+    ticks = clock.ticks()
+    first = next(ticks)
+    assert abs((datetime.now(UTC) - first.utc).total_seconds()) < 60.0
+    monkeypatch.setattr("ess_controller.clock.utc_now", lambda: START)  # somebody puts the clock right
+    after = next(ticks)
+    assert after.utc == START
+    assert after.t_s - first.t_s == pytest.approx(after.wire_s - first.wire_s)  # control has not noticed
+    assert 0.0 < after.dt_s < 60.0
+
+
+def test_plant_time_that_is_not_the_machines_own_does_not_follow_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    fast, given = WallClock(0.005, speed=2.0), WallClock(0.005, start=START)
+    for clock in (fast, given):
+        ticks = clock.ticks()
+        next(ticks)
+        monkeypatch.setattr("ess_controller.clock.utc_now", lambda: START - timedelta(days=1))
+        tick = next(ticks)
+        assert tick.utc == clock.start + timedelta(seconds=tick.t_s)
 
 
 def test_no_beat_comes_before_its_deadline() -> None:
@@ -75,6 +101,36 @@ def test_a_stopped_clock_makes_no_further_beat_even_from_another_thread() -> Non
     thread.join(timeout=20.0)
     assert not thread.is_alive()
     assert len(taken) <= 1
+
+
+def test_a_signal_at_any_moment_stops_the_clock_and_never_blocks() -> None:
+    """A handler that takes a lock which the waiting loop holds would wait for ever."""
+    clock = WallClock(30.0)
+    told = 0
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        nonlocal told, clock
+        told += 1
+        clock.stop()
+
+    before = signal.signal(signal.SIGUSR1, stop)
+    ended = Event()
+
+    def storm() -> None:
+        while not ended.wait(0.0002):
+            signal.pthread_kill(main_thread().ident or 0, signal.SIGUSR1)
+
+    thread = Thread(target=storm)
+    thread.start()
+    try:
+        for _ in range(300):
+            clock = WallClock(0.002)
+            assert len(list(clock.ticks())) < 1000
+    finally:
+        ended.set()
+        thread.join()
+        signal.signal(signal.SIGUSR1, before)
+    assert told > 100
 
 
 def test_a_clock_stopped_before_it_started_makes_none() -> None:

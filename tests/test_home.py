@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from ess_controller.home import LONGEST_SOCKET_PATH, HomeError, find, folder, lock
+from ess_controller import home
+from ess_controller.home import LONGEST_SOCKET_PATH, HomeError, claimed, find, folder, lock
 
 HOLD = """
 import sys
@@ -17,11 +18,14 @@ print("held", flush=True)
 sys.stdin.read()
 """
 
+CLAIM = 'held = claimed({"box": "unix:a.can"}, Path(sys.argv[1])); held.__enter__()'
+
 
 @pytest.fixture
 def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Where the user's state lies."""
     monkeypatch.delenv("STATE_DIRECTORY", raising=False)
+    monkeypatch.setattr(home, "SERVICE_ROOT", tmp_path / "var")
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
     return tmp_path
 
@@ -31,9 +35,11 @@ def test_a_site_lives_where_it_is_told_to_else_where_systemd_says_else_with_the_
 ) -> None:
     assert folder("bench", state / "here") == state / "here"
     assert folder("bench", None) == state / "ess/bench"
-    monkeypatch.setenv("STATE_DIRECTORY", str(state / "lib"))
+    monkeypatch.setenv("STATE_DIRECTORY", str(state / "lib/ess"))
     assert folder("bench", None) == state / "lib/ess/bench"
     assert (state / "lib/ess/bench").is_dir()
+    monkeypatch.setenv("STATE_DIRECTORY", f"{state / 'lib/first'}:{state / 'lib/second'}")
+    assert folder("bench", None) == state / "lib/first/bench"
 
 
 def test_a_path_too_long_for_a_socket_is_refused_and_the_longest_that_fits_is_not(tmp_path: Path) -> None:
@@ -91,6 +97,59 @@ def test_a_lock_file_that_cannot_be_opened_is_told_in_a_line(tmp_path: Path) -> 
         lock(tmp_path, "daemon")
 
 
+@pytest.mark.parametrize(
+    ("mine", "theirs"),
+    [
+        ("unix:bus.can", "unix:bus.can"),
+        ("unix:bus.can", "unix:../HERE/./bus.can"),
+        ("tcp://pcs.local:502/1", "tcp://PCS.local:502/1"),
+        ("socketcan:can0", "socketcan:can0"),
+        ("pcan:PCAN_USBBUS1?bitrate=500000", "pcan:PCAN_USBBUS1"),
+        (f"unix:{'d' * 90}/bus.can", f"unix:{'d' * 90}/bus.can"),
+    ],
+    ids=str,
+)
+def test_one_bus_has_one_daemon_however_it_is_written(tmp_path: Path, mine: str, theirs: str) -> None:
+    theirs = theirs.replace("HERE", tmp_path.name)
+    mark = str(tmp_path.stat().st_ino)  # so that runs side by side use buses of their own
+    mine, theirs = (
+        url.replace("can0", f"can{mark}").replace("BUS1", mark).replace("502", mark[-4:]) for url in (mine, theirs)
+    )
+    with claimed({"box": mine}, tmp_path):
+        for _ in range(2):
+            refused = pytest.raises(HomeError, match=r"^bus other \(.*\): another daemon has it$")
+            with refused, claimed({"free": "unix:free.can", "other": theirs}, tmp_path):
+                pass
+    with claimed({"other": theirs}, tmp_path):  # given up at the end
+        pass
+
+
+def test_different_buses_have_different_daemons(tmp_path: Path) -> None:
+    (tmp_path / "other").mkdir()
+    buses = {"one": "unix:bus.can", "two": f"tcp://{tmp_path.name}:502/1", "three": f"socketcan:{tmp_path.name}"}
+    others = {"one": "unix:Bus.can", "two": f"tcp://{tmp_path.name}:502/2", "three": f"pcan:{tmp_path.name}"}
+    with claimed(buses, tmp_path), claimed(others, tmp_path), claimed({"one": "unix:bus.can"}, tmp_path / "other"):
+        pass
+
+
+def test_a_bus_that_a_site_names_twice_is_its_own(tmp_path: Path) -> None:
+    with claimed({"one": "unix:bus.can", "two": "unix:bus.can"}, tmp_path):
+        pass
+
+
+def test_a_killed_daemon_gives_its_buses_up(tmp_path: Path) -> None:
+    script = HOLD.replace("lock", "claimed").replace('held = claimed(Path(sys.argv[1]), "daemon")', CLAIM)
+    command = [sys.executable, "-c", script, str(tmp_path)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as other:
+        assert other.stdout is not None
+        assert other.stdout.readline() == "held\n"
+        with pytest.raises(HomeError, match="another daemon has it"), claimed({"box": "unix:a.can"}, tmp_path):
+            pass
+        other.kill()
+    with claimed({"box": "unix:a.can"}, tmp_path):
+        pass
+
+
 def test_a_running_daemon_is_found_by_home_by_site_or_as_the_only_one(state: Path) -> None:
     site = Path(__file__).parents[1] / "sites/bench"
     assert find(None, state / "x") == state / "x"
@@ -104,6 +163,23 @@ def test_a_running_daemon_is_found_by_home_by_site_or_as_the_only_one(state: Pat
     (state / "ess/other/live.sock").touch()
     with pytest.raises(HomeError, match="bench, other"):
         find(None, None)
+
+
+def test_a_daemon_that_systemd_runs_is_found_too_and_folders_of_other_users_are_passed_by(
+    state: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site = Path(__file__).parents[1] / "sites/bench"
+    (state / "var/bench").mkdir(parents=True)
+    assert find(site, None) == state / "ess/bench"  # neither runs
+    (state / "var/bench/live.sock").touch()
+    assert find(None, None) == find(site, None) == state / "var/bench"
+    (state / "ess/bench").mkdir(parents=True)
+    (state / "ess/bench/live.sock").touch()
+    assert find(site, None) == state / "ess/bench"  # the user's own comes first
+    with pytest.raises(HomeError, match="bench, bench"):
+        find(None, None)
+    monkeypatch.setattr(home, "SERVICE_ROOT", state / ("x" * 300))  # cannot be looked into
+    assert find(None, None) == find(site, None) == state / "ess/bench"
 
 
 @pytest.mark.parametrize("text", ["", "name =", "title = 'no name'", "\x00"])

@@ -1,12 +1,12 @@
 """The journal: every beat comes back as it was; what is torn or flipped is left out, never misread."""
 
 import resource
-import shutil
 import struct
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from datetime import timedelta
 from functools import cache
 from pathlib import Path
 from threading import Event
@@ -206,17 +206,53 @@ def test_a_full_disk_drops_and_counts_every_beat_and_harms_nobody(tmp_path: Path
     assert sum(len(list(read(file))) for file in files(tmp_path)) == journal.stored
 
 
-def test_a_folder_that_is_gone_is_written_again_once_it_is_back(tmp_path: Path) -> None:
+def test_a_full_disk_leaves_no_empty_files_and_is_told_of_once(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    beats()
+    with small_disk(2_000):  # not even a first block
+        journal = write(tmp_path, beats() * 4)
+    assert files(tmp_path) == []
+    assert (journal.stored, journal.dropped) == (0, len(beats()) * 4)
+    assert [record.levelname for record in caplog.records] == ["WARNING"]
+
+
+def wait_for(condition: Callable[[], bool]) -> None:
+    """Until it holds, at most 20 s."""
+    for _ in range(2000):
+        if condition():
+            return
+        Event().wait(0.01)
+    raise AssertionError("it never came to be")
+
+
+def test_a_full_disk_is_tried_again_only_after_a_while(tmp_path: Path) -> None:
     folder = tmp_path / "journal"
-    journal = Journal(folder, site().plant, PLENTY)
-    shutil.rmtree(folder)
+    folder.write_text("in the way")
+    journal = Journal(folder, site().plant, PLENTY, retry_s=1000.0)
     for beat in beats()[:50]:
         journal(beat)
-    for _ in range(1000):
-        if journal.dropped >= 30:  # whole blocks; the last beats wait for theirs to be full
-            break
-        Event().wait(0.01)
-    folder.mkdir()
+    wait_for(lambda: journal.dropped > 0)
+    lost = journal.dropped
+    folder.unlink()
+    for beat in beats()[50:]:
+        journal(beat)
+    assert journal.dropped == lost  # it waits, and what comes meanwhile waits too
+    journal.close()  # waits no longer
+    assert (journal.stored, journal.dropped) == (len(beats()) - lost, lost)
+
+
+def test_a_place_that_cannot_be_written_is_written_once_it_can_and_both_are_told_once(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    folder = tmp_path / "journal"
+    folder.write_text("in the way")
+    journal = Journal(folder, site().plant, PLENTY, retry_s=0.01)
+    for beat in beats()[:50]:
+        journal(beat)
+    wait_for(lambda: journal.dropped >= 30)  # whole blocks; the last beats wait for theirs to be full
+    folder.unlink()
     for beat in beats()[50:110]:
         journal(beat)
     journal.close()
@@ -224,6 +260,36 @@ def test_a_folder_that_is_gone_is_written_again_once_it_is_back(tmp_path: Path) 
     assert journal.stored == 110 - journal.dropped
     (file,) = files(folder)
     assert all(same(entry, beat) for entry, beat in zip(read(file), beats()[journal.dropped : 110], strict=True))
+    assert [record.levelname for record in caplog.records] == ["WARNING", "INFO"]
+
+
+def test_a_beat_that_cannot_be_written_costs_its_block_and_not_the_journal(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    journal = Journal(tmp_path, site().plant, PLENTY, retry_s=0.01)
+    journal(replace(beats()[0], trips=np.array([object()])))  # nothing that JSON knows
+    for beat in beats():
+        journal(beat)
+    journal.close()
+    assert 0 < journal.dropped <= 50
+    assert journal.stored + journal.dropped == len(beats()) + 1
+    (file,) = files(tmp_path)
+    assert len(list(read(file))) == journal.stored
+    assert len([record for record in caplog.records if record.exc_info]) == 1
+
+
+def test_files_are_numbered_on_so_that_the_oldest_go_first_even_after_the_clock_was_put_back(tmp_path: Path) -> None:
+    tmp_path.joinpath("20260101T000000.000000.journal").write_bytes(b"of an older kind" * 5000)
+    write(tmp_path, beats()[:60])
+    back = [replace(beat, tick=replace(beat.tick, utc=beat.tick.utc - timedelta(days=400))) for beat in beats()]
+    write(tmp_path, tuple(back[:60]))
+    kept = [file for file in files(tmp_path) if file.name[8] == "-"]
+    assert [int(file.name.partition("-")[0]) for file in kept] == [0, 1]
+    assert next(read(kept[1])).tick.utc < next(read(kept[0])).tick.utc
+    size = sum(file.stat().st_size for file in files(tmp_path))
+    write(tmp_path, tuple(back[60:]), budget_bytes=size - 10_000, file_bytes=1000)
+    assert not tmp_path.joinpath("20260101T000000.000000.journal").exists()  # named otherwise: older than all
+    assert all(file.exists() for file in kept)
 
 
 def test_a_disk_that_cannot_keep_up_costs_beats_but_no_memory_without_end(tmp_path: Path) -> None:

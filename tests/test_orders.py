@@ -77,6 +77,25 @@ def test_clearing_latched_faults_is_a_deed_done_in_one_beat() -> None:
     assert orders(tick(0.2)).clear_latched
 
 
+def test_clearing_leaves_what_was_asked_before_as_it_is_and_its_time_too() -> None:
+    orders = Orders()
+    rest = Order(run=False)
+    orders.give(rest, for_s=10.0)
+    assert orders(tick(0.0)) == rest
+    orders.give(Order(clear_latched=True), for_s=900.0)
+    assert orders(tick(1.0)) == Order(run=False, clear_latched=True)
+    assert orders(tick(1.1)) == rest
+    assert orders(tick(10.0)) == rest
+    assert orders(tick(10.1)) == NOTHING
+
+
+def test_a_clearing_that_says_more_is_a_wish_as_well() -> None:
+    orders = Orders()
+    orders.give(Order(run=False, clear_latched=True), for_s=10.0)
+    assert orders(tick(0.0)) == Order(run=False, clear_latched=True)
+    assert orders(tick(0.1)) == Order(run=False)
+
+
 def test_leaving_outranks_every_order() -> None:
     orders = Orders()
     orders.give(CHARGE, for_s=60.0)

@@ -32,8 +32,9 @@ def billing_block(tuning: Tuning, state: State, seen: Measurements, tick: Tick) 
 
     Returns (block number, imported in it so far in Ws, the mean import in W that its rest still allows). Blocks are
     counted from the epoch, so they start at the full hour in every time zone of whole blocks. Import is what the meter
-    bills: what is exported within a block does not make room. What was not seen (a silent meter, the part of a block
-    before the daemon started) counts as import at the peak.
+    bills: what is exported within a block does not make room. What was not seen counts as import at the peak: a silent
+    meter, and the part of a block before the daemon started or before a clock that was put right leapt into it. A leap
+    that stays within its block is not noticed.
     """
     knobs = tuning.dispatch
     epoch_s = tick.utc.timestamp()
@@ -41,9 +42,8 @@ def billing_block(tuning: Tuning, state: State, seen: Measurements, tick: Tick) 
     if np.isinf(knobs.peak_w):
         return block, 0.0, np.inf
     imported_w = max(seen.grid_w, 0.0) if np.isfinite(seen.grid_w) else knobs.peak_w
-    before_ws = state.block_ws if block == state.block else 0.0
-    if state.block < 0:
-        before_ws = knobs.peak_w * max(epoch_s - block * knobs.block_s - tick.dt_s, 0.0)
+    unseen_s = max(epoch_s - block * knobs.block_s - tick.dt_s, 0.0)
+    before_ws = state.block_ws if block == state.block else knobs.peak_w * unseen_s
     imported_ws = before_ws + imported_w * tick.dt_s
     left_s = max((block + 1) * knobs.block_s - epoch_s, LEAST_REST_OF_BLOCK_S)
     return block, imported_ws, max(knobs.peak_w * knobs.block_s - imported_ws, 0.0) / left_s
@@ -62,3 +62,12 @@ def ramp(tuning: Tuning, state: State, target_w: Floats, tick: Tick) -> Floats:
     before_w = state.power_w * (target_w * state.power_w > 0.0)
     within: Floats = np.minimum(np.maximum(target_w, before_w - step_w), before_w + step_w)
     return np.where(np.abs(target_w) < np.abs(before_w), target_w, within)
+
+
+def idle(tuning: Tuning, state: State, wanted_w: float, behind: Bound, tick: Tick) -> Floats:
+    """How long [cabinet] nothing worth an inverter's own losses has been wanted of what stands behind it, s.
+
+    Whether the inverter is ready does not matter here, or one that is stopped would never be started again.
+    """
+    wished_w = np.abs(split(wanted_w, behind))
+    return (state.idle_s + tick.dt_s) * (wished_w < tuning.dispatch.idle_w)

@@ -2,31 +2,33 @@
 
 import numpy as np
 
-from ess_controller.core import dispatch, health, limits, mode
+from ess_controller.core import dispatch, health, limits, mode, recall
 from ess_controller.core.estimate import estimate
+from ess_controller.core.recall import NOTHING, Recalled
 from ess_controller.core.types import Decision, Order, State, Tuning
 from firmware_bridge.records import Commands, Measurements, PcsState, Tick
 
 _PCS_FAULT = int(PcsState.FAULT)  # an inverter in fault is told to stop, which clears what it can clear
 
 
-def first_state(tuning: Tuning) -> State:
-    """A daemon that has just started knows nothing."""
-    layout = tuning.layout
+def first_state(tuning: Tuning, recalled: Recalled = NOTHING) -> State:
+    """A daemon that has just started knows nothing but what it recalls."""
+    layout, (soc, soc_sd) = tuning.layout, recall.soc(tuning, recalled)
     rows = (len(health.DIAGNOSES), layout.strings)
     return State(
-        soc=np.full(layout.cells, np.nan),
-        soc_sd=np.full(layout.cells, tuning.estimate.start_sd),
+        soc=soc,
+        soc_sd=soc_sd,
         rest_s=np.zeros(layout.strings),
-        deep=np.zeros(layout.cells, bool),
+        deep=recall.deep_cells(layout, recalled),
         deep_s=np.zeros(layout.cells),
         bad_s=np.zeros(rows),
         good_s=np.zeros(layout.strings),
-        latched=np.zeros(rows, bool),
+        latched=recall.latched(layout, recalled),
         mode=np.zeros(layout.strings, np.int64),
         mode_s=np.zeros(layout.strings),
-        closed_t_s=np.full((layout.strings, tuning.mode.closes_per_hour), -np.inf),
+        closed_t_s=recall.closes(tuning, recalled),
         power_w=np.zeros(layout.cabinets),
+        idle_s=np.zeros(layout.cabinets),
         block=-1,
         block_ws=0.0,
         wire_s=np.nan,
@@ -52,10 +54,12 @@ def step(tuning: Tuning, state: State, seen: Measurements, order: Order, tick: T
     wanted_w, wanted_by = dispatch.wanted(tuning, order, now, peak_room_w)
     target_w = cabinet_bound.clamp(dispatch.split(wanted_w, cabinet_bound))
     power_w = dispatch.ramp(tuning, state, target_w, tick)
+    idle_s = dispatch.idle(tuning, state, wanted_w, behind, tick)
+    may_flow = behind.charge + behind.discharge > 0.0
 
     commands = Commands(
         pcs_w=power_w,
-        pcs_run=(behind.charge + behind.discharge > 0.0) & (seen.pcs_state != _PCS_FAULT),
+        pcs_run=may_flow & (idle_s < tuning.dispatch.idle_stop_s) & (seen.pcs_state != _PCS_FAULT),
         contactor=mode.TOLD[modes, seen.string_contactor + 1],
         bleed=np.zeros(tuning.layout.cells, bool),
     )
@@ -72,6 +76,7 @@ def step(tuning: Tuning, state: State, seen: Measurements, order: Order, tick: T
         mode_s=mode_s,
         closed_t_s=closed_t_s,
         power_w=power_w,
+        idle_s=idle_s,
         block=block,
         block_ws=block_ws,
         wire_s=tick.wire_s,

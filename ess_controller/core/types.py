@@ -94,6 +94,8 @@ class DispatchTuning:
     peak_w: float  # mean import in a billing block to stay below; inf = no peak guard
     block_s: float  # billing block, counted from the full hour
     ramp_w_per_s: float  # each cabinet
+    idle_w: float  # less than this of a cabinet is not worth its inverter's own losses
+    idle_stop_s: float  # after so long below, the inverter is stopped, or it would empty the battery by itself
     contract_w: float  # most the site may import
     export_w: float  # most it may export; 0 = never export on purpose
 
@@ -219,7 +221,8 @@ class State:
     mode: Ints  # [string] Mode
     mode_s: Floats  # [string] plant time in this mode
     closed_t_s: Floats  # [string, closes_per_hour] when it closed last, oldest first
-    power_w: Floats  # [cabinet] last asked
+    power_w: Floats  # [cabinet] last told
+    idle_s: Floats  # [cabinet] how long nothing worth its inverter's losses has been wanted
     block: int  # billing block number
     block_ws: float  # imported in this block so far
     wire_s: float  # of the last beat

@@ -138,6 +138,8 @@ class DispatchTable(_Table):
     )
     block_s: float = Field(ge=60.0, le=3600.0, description="billing block, counted from the full hour, s")
     ramp_w_per_s: float = Field(gt=0.0, le=1e8, description="each cabinet, W/s")
+    idle_w: float = Field(ge=0.0, le=1e6, description="less than this of a cabinet is not worth running it, W")
+    idle_stop_s: float = Field(ge=0.0, le=1e6, description="after so long below, the inverter is stopped, s")
     contract_w: Watts = Field(description="most the site may import, W")
     export_w: float = Field(ge=0.0, le=1e8, description="most it may export, W; 0: never on purpose")
 

@@ -128,7 +128,7 @@ class FrameCheck:
         self._seen = np.zeros(devices, np.int64)
         self._good = np.zeros(devices, np.int64)
         self._counter = np.full(kinds * devices, _NEVER, np.uint8)
-        self._events: list[str] = []
+        self._events: list[str] = []  # at most two a device, ever: undecided, and learned
         self._channel_of = self._lookup(ids, buses)
 
     def _lookup(self, ids: Ints, buses: Ints) -> Whole:

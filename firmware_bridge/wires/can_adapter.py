@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     import can
 
 QUEUE_FRAMES = 32768
+BATCHES = 8  # that wait to be sent: two or three a beat
+FRESH_S = 0.2  # what an adapter has not taken by then is dropped: no contactor command goes out late
 RETRY_S = (0.5, 5.0)  # opening an adapter is slow, some sleep while they do it
 LISTEN_S = 0.1
 SEND_S = 0.1
@@ -51,7 +53,7 @@ class AdapterCan:
         # Not python-can's own filters: with those, a foreign frame makes recv(0) say that nothing waits.
         self._wanted = IdFilter(ids)
         self._heard: deque[tuple[int, bytes, float]] = deque(maxlen=QUEUE_FRAMES)
-        self._to_send: queue.Queue[np.ndarray[Any, Any]] = queue.Queue(maxsize=QUEUE_FRAMES // 64)
+        self._to_send: queue.Queue[tuple[float, np.ndarray[Any, Any]]] = queue.Queue(maxsize=BATCHES)
         self._bus: can.BusABC | None = None
         self._closing = threading.Event()
         self._threads = [
@@ -75,13 +77,16 @@ class AdapterCan:
         packed["id"] = [can_id for can_id, _, _ in rows]
         packed["length"] = [len(data) for _, data, _ in rows]
         packed["data"] = np.frombuffer(b"".join(data.ljust(8, b"\0") for _, data, _ in rows), np.uint8).reshape(-1, 8)
-        frames = frames_of(packed, wire_time(np.array([stamp_s for _, _, stamp_s in rows]), self._clock))
+        frames = frames_of(packed, wire_time(np.array([stamp_s for _, _, stamp_s in rows]), self._clock, odd_age_s=0.0))
         frames = frames[self._wanted(frames.id)]
         self._health.received += len(frames)
         return frames
 
     def send(self, frames: Frames) -> None:
-        """Queue frames for sending; what does not fit is dropped and counted."""
+        """Queue frames for sending; what does not fit, or is not taken within FRESH_S, is dropped and counted.
+
+        Frames that the adapter has taken are out of reach: how long they wait for a bus is the driver's doing.
+        """
         packed = pack(frames)
         self._health.dropped += len(frames) - len(packed)
         if not len(packed):
@@ -90,7 +95,7 @@ class AdapterCan:
             if self._bus is None:
                 self._health.dropped += len(packed)
             else:
-                self._to_send.put_nowait(packed)
+                self._to_send.put_nowait((self._clock.monotonic_s(), packed))
         except queue.Full:
             self._health.dropped += len(packed)
             self._health.trouble = f"{self.name}: the send queue is full"
@@ -148,21 +153,24 @@ class AdapterCan:
             self._heard.append((message.arbitration_id | flags, bytes(message.data), message.timestamp))
 
     def _speak(self) -> None:
-        """Thread: send what is queued."""
+        """Thread: send what is queued and fresh."""
         while not self._closing.is_set():
             try:
-                packed = self._to_send.get(timeout=LISTEN_S)
+                queued_s, packed = self._to_send.get(timeout=LISTEN_S)
             except queue.Empty:
                 continue
-            sent = self._send_all(packed)
+            sent = self._send_all(packed, queued_s + FRESH_S)
             self._health.sent += sent
             self._health.dropped += len(packed) - sent
 
-    def _send_all(self, packed: "np.ndarray[Any, Any]") -> int:
-        """How many of the frames the adapter took."""
+    def _send_all(self, packed: "np.ndarray[Any, Any]", until_s: float) -> int:
+        """How many of the frames the adapter took; it is offered none after `until_s`."""
         import can  # noqa: PLC0415  loaded by now
 
         for sent, frame in enumerate(packed):
+            if self._clock.monotonic_s() > until_s:
+                self._health.trouble = f"{self.name}: frames older than {FRESH_S:g} s were not sent"
+                return sent
             can_id, length = int(frame["id"]), int(frame["length"])
             message = can.Message(
                 arbitration_id=can_id & EFF_MASK,

@@ -15,8 +15,8 @@ from firmware_bridge.frames import Frames, WireHealth
 from firmware_bridge.wires import WireClock
 from firmware_bridge.wires.can_ids import is_error
 from firmware_bridge.wires.can_socket import FRAMES_PER_PACKET
-from firmware_bridge.wires.recvmmsg import NOTHING, Batch, Receiver, Sender, queue_full, wire_time
-from firmware_bridge.wires.socket_wire import frames_of, local_socket, pack, prepare, reachable
+from firmware_bridge.wires.recvmmsg import Batch, Receiver, Sender, queue_full, wire_time
+from firmware_bridge.wires.socket_wire import frames_of, keep_long_queue, local_socket, pack, reachable
 
 MOST_CLIENTS = 32
 
@@ -109,18 +109,15 @@ class UnixCanHub:
                 self._health.trouble = f"{self.name}: more than {MOST_CLIENTS} clients, one was sent away"
                 newcomer.close()
                 continue
-            prepare(newcomer)
+            keep_long_queue(newcomer)
             self._served += 1
             self.clients.append(Client(self._served, newcomer))
 
     def _read(self, client: Client) -> Batch:
-        try:
-            batch = self._receiver.read(client.socket)
-        except OSError as error:
-            self._health.trouble = f"{self.name}: a client failed: {error.strerror}"
-            self._dismiss(client)
-            return NOTHING
-        if batch.ended:
+        batch = self._receiver.read(client.socket)
+        if batch.failure is not None:
+            self._health.trouble = f"{self.name}: a client failed: {batch.failure.strerror}"
+        if batch.ended or batch.failure is not None:
             self._dismiss(client)
         if batch.malformed:
             self._health.trouble = f"{self.name}: {batch.malformed} packets of a client are no CAN frames"

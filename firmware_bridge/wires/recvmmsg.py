@@ -11,6 +11,7 @@ import os
 import socket
 import sys
 from dataclasses import dataclass
+from math import inf
 from typing import Any
 
 import numpy as np
@@ -22,7 +23,8 @@ from firmware_bridge.wires import WireClock
 
 SO_TIMESTAMPNS = 35  # asm-generic/socket.h; Python 3.11 names neither of the two
 SO_RXQ_OVFL = 40
-OLDEST_STAMP_S = 60.0  # an age beyond this (or below 0) says that the clock was stepped, not that the frame is old
+OLDEST_STAMP_S = 60.0  # an age beyond this says that the clock was stepped, or that nobody read for a minute
+AHEAD_S = 1.0  # so far ahead a stamp may be: clocks are slewed and rounded
 
 _MESSAGE = np.dtype(  # struct mmsghdr of a 64-bit Linux: 64 bytes
     [
@@ -70,6 +72,7 @@ class Batch:
     lost: int | None  # frames lost in this socket's queue since it was opened (mod 2**32); None: not told
     malformed: int  # packets and frames that are no `struct can_frame`, left out
     ended: bool  # the peer closed the connection
+    failure: OSError | None = None  # the socket has failed, before or after these frames
 
 
 NOTHING = Batch(np.zeros(0, CAN_FRAME), np.zeros(0), None, 0, False)
@@ -97,13 +100,15 @@ class Receiver:
         self._noted = self._messages["control_length"]
 
     def read(self, wire: socket.socket) -> Batch:
-        """All that waits. Raises OSError when the socket has failed (nothing was read then)."""
+        """All that waits. A failure is handed over beside what was read; what waits behind it is read too."""
         batches: list[Batch] = []
+        failure: OSError | None = None
         while len(batches) < _LONGEST_READ:
-            got = self._fill(wire)
+            got, stopped_by = self._fill(wire)
             batches.append(self._look(got) if got else NOTHING)
-            if got < len(self._messages) or batches[-1].ended:
+            if batches[-1].ended or (stopped_by and failure) or (not stopped_by and got < len(self._messages)):
                 break
+            failure = failure or stopped_by  # reading an error has cleared it
         if len(batches) == 1:
             return batches[0]
         told = [batch.lost for batch in batches if batch.lost is not None]
@@ -113,30 +118,29 @@ class Receiver:
             told[-1] if told else None,
             sum(batch.malformed for batch in batches),
             batches[-1].ended,
+            failure,
         )
 
-    def _fill(self, wire: socket.socket) -> int:
-        """Fill the buffers once; how many packets came."""
+    def _fill(self, wire: socket.socket) -> tuple[int, OSError | None]:
+        """Fill the buffers once; how many packets came, and how the socket failed if it did."""
         self._noted[:] = _CONTROL_BYTES
         if self._library is None:
             return self._fill_singly(wire)
         got = self._library.recvmmsg(wire.fileno(), self._address, len(self._messages), _FLAGS, None)
-        if got >= 0:
-            return int(got)
-        return _nothing(ctypes.get_errno())
+        return (int(got), None) if got >= 0 else (0, _failure(ctypes.get_errno()))
 
-    def _fill_singly(self, wire: socket.socket) -> int:
+    def _fill_singly(self, wire: socket.socket) -> tuple[int, OSError | None]:
         for row, message in enumerate(self._messages):
             try:
                 length, notes, flags, _ = wire.recvmsg_into([self._payload[row]], _CONTROL_BYTES, _FLAGS)
             except OSError as error:
-                return row or _nothing(error.errno or errno.EIO)
+                return row, _failure(error.errno or errno.EIO)
             notes_bytes = b"".join(_control_message(*note) for note in notes)[:_CONTROL_BYTES]
             self._control[row].view(np.uint8)[: len(notes_bytes)] = np.frombuffer(notes_bytes, np.uint8)
             message["length"], message["flags"], message["control_length"] = length, flags, len(notes_bytes)
             if not length:
-                return row + 1
-        return len(self._messages)
+                return row + 1, None
+        return len(self._messages), None
 
     def _look(self, got: int) -> Batch:
         """Sort the first `got` packets (at least one) into frames, stamps and counts."""
@@ -227,12 +231,18 @@ def stamp_socket(wire: socket.socket) -> None:
     wire.setsockopt(socket.SOL_SOCKET, SO_RXQ_OVFL, 1)
 
 
-def wire_time(stamp_s: Floats, clock: WireClock) -> Floats:
-    """When frames were received, on the wire clock; a stamp that makes no sense counts as now."""
+def wire_time(stamp_s: Floats, clock: WireClock, odd_age_s: float = inf) -> Floats:
+    """When frames were received, on the wire clock.
+
+    A stamp that cannot be believed gives `odd_age_s`. From the kernel that is for ever old: a process that stood still
+    finds thousands of old frames. When the time of day is stepped, that costs what waited just then: one beat. An
+    adapter's stamps may count from any day, so with those it is new (0 s); and so is a frame without a stamp.
+    """
     age_s = clock.realtime_s() - stamp_s
     credible = (age_s >= 0.0) & (age_s <= OLDEST_STAMP_S)
     if np.count_nonzero(credible) < len(credible):
-        age_s[~credible] = 0.0
+        age_s[(age_s > OLDEST_STAMP_S) | (age_s < -AHEAD_S)] = odd_age_s
+        age_s = np.fmax(age_s, 0.0)  # of a NaN and 0: 0
     return clock.monotonic_s() - age_s
 
 
@@ -247,11 +257,9 @@ def _tidy(frames: NDArray[Any], stamp_s: Floats, lost: int | None, malformed: in
     return Batch(frames, stamp_s[good], lost, malformed + len(good) - len(frames), ended)
 
 
-def _nothing(code: int) -> int:
-    """No packet: quietly where none waits, loudly where the socket failed."""
-    if code in (errno.EAGAIN, errno.EINTR):
-        return 0
-    raise OSError(code, os.strerror(code))
+def _failure(code: int) -> OSError | None:
+    """How the socket failed; None where only nothing waits."""
+    return None if code in (errno.EAGAIN, errno.EINTR) else OSError(code, os.strerror(code))
 
 
 def _control_message(level: int, kind: int, data: bytes) -> bytes:

@@ -29,14 +29,15 @@ class RegisterPool:
 
         if self._loop is None:
             self._loop = LoopThread("modbus")
-        line = self._lines.get((host, port))
-        if line is None:
-            line = self._lines[host, port] = Line(host, port)
-            self._loop.keep(line.run())
+        line = self._lines.get((host, port)) or Line(host, port)
         if unit in line.devices:
             raise ValueError(f"tcp://{host}:{port}/{unit} is in use twice")
         queue = RegisterQueue(f"{host}:{port} unit {unit}", self._clock)
         line.devices[unit] = Device(unit, queue)
+        if (host, port) not in self._lines:  # begun when it has a device: a line without one sleeps
+            self._lines[host, port] = line
+            self._loop.keep(line.run())
+        self._loop.soon(line.wake.set)
         return ModbusWire(unit, queue, line, self._loop)
 
     def close(self) -> None:

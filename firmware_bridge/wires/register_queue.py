@@ -3,11 +3,13 @@
 import threading
 from collections import deque
 from collections.abc import Sequence
+from math import inf
 
 from firmware_bridge.frames import STALE, Answer, Request, WireHealth
 from firmware_bridge.wires import WireClock
 from firmware_bridge.wires.modbus import request_trouble
 
+ANSWER_S = 0.5  # a device that needs longer counts as silent
 FRESH_S = 1.0  # a request that has not begun by then is never carried out
 
 
@@ -22,6 +24,7 @@ class RegisterQueue:
         self._queue: deque[tuple[Request, float]] = deque()
         self._answers: list[Answer] = []
         self._busy = False
+        self._begun_s = -inf
 
     @property
     def waiting(self) -> int:
@@ -50,21 +53,25 @@ class RegisterQueue:
                 request, _ = self._queue.popleft()
                 trouble = request_trouble(request)
                 if not trouble:
-                    self._busy = True
+                    self._busy, self._begun_s = True, self._clock.monotonic_s()
                     self.health.sent += 1
                     return request
                 self._answers.append(Answer(request, (), trouble, self._clock.monotonic_s()))
         return None
 
     def finish(self, request: Request, words: tuple[int, ...], trouble: str) -> None:
-        """Hand over what became of the request begun."""
+        """Hand over what became of the request begun.
+
+        Later than ANSWER_S only a process that stood still takes an answer: it is as old as that, not new.
+        """
         if trouble:
             self.health.trouble = f"{self.name}: {trouble}"
         else:
             self.health.received += 1
         with self._lock:
             self._busy = False
-            self._answers.append(Answer(request, words, trouble, self._clock.monotonic_s()))
+            heard_s = min(self._clock.monotonic_s(), self._begun_s + ANSWER_S)
+            self._answers.append(Answer(request, words, trouble, heard_s))
 
     def _expire(self) -> None:
         """Answer what has waited too long. Not while a request is under way: answers keep the order."""

@@ -6,6 +6,7 @@ device is opened.
 
 import asyncio
 import logging
+import os
 import socket
 import struct
 
@@ -15,9 +16,8 @@ from pymodbus.pdu import ModbusPDU
 from firmware_bridge.frames import Request
 from firmware_bridge.wires.backoff import Backoff
 from firmware_bridge.wires.modbus import NO_ANSWER, READ_HOLDING, WRITE_MANY, exception_words
-from firmware_bridge.wires.register_queue import RegisterQueue
+from firmware_bridge.wires.register_queue import ANSWER_S, RegisterQueue
 
-ANSWER_S = 0.5  # a device that needs longer counts as silent
 CONNECT_RETRY_S = (0.1, 2.0)
 PROBE_RETRY_S = (0.2, 2.0)  # how often a silent unit behind a live connection is asked again
 MOST_TIMEOUTS = 3  # in a row, and the connection itself is suspect
@@ -51,6 +51,7 @@ class Line:
         self._timeouts = 0
         self._probe_s = 0.0  # no silent unit is asked before
         self._connected_before = False
+        self._told = ""  # the last surprise that the log told
 
     async def run(self) -> None:
         """Keep the connection and serve whoever asks, until the loop ends."""
@@ -58,16 +59,31 @@ class Line:
         try:
             while True:
                 self.wake.clear()
-                if self.devices and await self._connected():
-                    await self._serve()
-                elif not self.devices:
-                    self._disconnect("")
+                try:
+                    await self._round()
+                except Exception as error:  # noqa: BLE001  whatever it was, the next round begins with a new connection
+                    self._recover(error)
                 try:
                     await asyncio.wait_for(self.wake.wait(), self._rest_s(now_s()))
                 except TimeoutError:
                     continue
         finally:
             self._disconnect("")
+
+    async def _round(self) -> None:
+        if self.devices and await self._connected():
+            await self._serve()
+        elif not self.devices:
+            self._disconnect("")
+
+    def _recover(self, error: Exception) -> None:
+        """Nothing that happens to a connection may end its line: a failure as any other, told once."""
+        if repr(error) != self._told:
+            self._told = repr(error)
+            log.error("%s:%d: connected anew after %r", self.host, self.port, error)
+        self._disconnect("")
+        self._backoff.failed(asyncio.get_running_loop().time())
+        self._tell_all(f"the connection failed: {error!r}")
 
     def _rest_s(self, now_s: float) -> float | None:
         """How long nothing is due unless somebody asks; None: for ever."""
@@ -96,16 +112,14 @@ class Line:
             trace_packet=self._ear,
             trace_connect=lambda _: self.wake.set(),
         )
-        if not await client.connect():
+        why = await _connect(client)
+        if why or not _set_option(client, socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, UNACKED_MS):
             client.close()
             self._backoff.failed(now_s())
-            self._tell_all("no connection")
+            self._tell_all(f"no connection: {why or 'the device closed it at once'}")
             return False
         self._client = client
         self._timeouts = 0
-        client.ctx.transport.get_extra_info("socket").setsockopt(
-            socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, UNACKED_MS
-        )
         for device in list(self.devices.values()):
             device.queue.health.reconnects += self._connected_before
         self._connected_before = True
@@ -113,13 +127,11 @@ class Line:
 
     def _disconnect(self, trouble: str) -> None:
         """Drop the connection and what the kernel still holds for the device; with trouble, wait before the next."""
-        if self._client is None:
+        client, self._client = self._client, None
+        if client is None:
             return
-        if (transport := self._client.ctx.transport) is not None:
-            linger_never = struct.pack("ii", 1, 0)
-            transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger_never)
-        self._client.close()
-        self._client = None
+        _set_option(client, socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        client.close()
         if trouble:
             self._backoff.failed(asyncio.get_running_loop().time())
         self._tell_all(trouble)
@@ -139,8 +151,10 @@ class Line:
             request = device.queue.begin()
             if request is not None:
                 words, trouble, code = await self._carry_out(self._client, device.unit, request)
-                self._judge(device, trouble, code, now_s())
-                device.queue.finish(request, words, trouble)
+                try:
+                    self._judge(device, trouble, code, now_s())
+                finally:
+                    device.queue.finish(request, words, trouble)
 
     def _next(self, now_s: float) -> Device | None:
         """Whose turn it is: the unit that has waited longest, and seldom a silent one, or they would delay the rest."""
@@ -186,6 +200,43 @@ class Line:
         self._timeouts += 1
         if self._timeouts >= MOST_TIMEOUTS or self._ear.odd or not (self._client and self._client.connected):
             self._disconnect(trouble)
+
+
+async def _connect(client: AsyncModbusTcpClient) -> str:
+    """Connect; why that did not work, empty when it did. The library only says that it did not."""
+    failures: list[OSError] = []
+    create = client.ctx.call_create
+
+    async def listened() -> object:
+        try:
+            return await create()
+        except OSError as error:
+            failures.append(error)
+            raise
+
+    client.ctx.call_create = listened
+    if await client.connect():
+        return ""
+    if not failures:
+        return f"no answer within {ANSWER_S:g} s"
+    error = failures[-1]
+    if isinstance(error, ConnectionRefusedError):
+        return "refused, nothing listens there"
+    known = error.errno is not None and error.errno > 0  # a name that is not found has another kind of number
+    return os.strerror(error.errno or 0) if known else error.strerror or str(error)
+
+
+def _set_option(client: AsyncModbusTcpClient, level: int, option: int, value: int | bytes) -> bool:
+    """Set a socket option; False where the connection is gone already, as after a reset right behind its opening."""
+    transport = client.ctx.transport
+    plug = None if transport is None else transport.get_extra_info("socket")
+    if plug is None:
+        return False
+    try:
+        plug.setsockopt(level, option, value)
+    except OSError:
+        return False
+    return True
 
 
 class Ear:

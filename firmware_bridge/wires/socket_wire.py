@@ -19,9 +19,12 @@ from firmware_bridge.records import Floats
 from firmware_bridge.wires import WireClock
 from firmware_bridge.wires.backoff import Backoff
 from firmware_bridge.wires.can_ids import ERR_BUSOFF, ERR_RESTARTED, SFF_MASK, IdFilter, error_words, is_error, sendable
-from firmware_bridge.wires.recvmmsg import NOTHING, Batch, Receiver, Sender, queue_full, stamp_socket, wire_time
+from firmware_bridge.wires.recvmmsg import Batch, Receiver, Sender, queue_full, stamp_socket, wire_time
 
 QUEUE_BYTES = 4 << 20  # some 5 000 frames: the kernel books about 800 bytes for each
+SEND_BYTES = 40_000
+"""What a participant may have said that the keeper has not read yet (the kernel doubles it): some 100 frames, which is
+0.3 s of a controller's words to 16 modules and a string box. A keeper that stood still finds no older commands."""
 RETRY_S = (0.1, 2.0)
 _FORCED = {socket.SO_RCVBUF: 33, socket.SO_SNDBUF: 32}  # SO_RCVBUFFORCE, SO_SNDBUFFORCE: beyond the system's limit
 
@@ -56,12 +59,10 @@ class SocketWire:
         wire = self._ready()
         if wire is None:
             return NO_FRAMES
-        try:
-            batch = self._receiver.read(wire)
-        except OSError as error:
-            batch = self._last_words(wire)
-            self._lose(self._words(error))
-        if batch.ended:
+        batch = self._receiver.read(wire)
+        if batch.failure is not None:
+            self._lose(self._words(batch.failure))
+        elif batch.ended:
             self._lose(f"{self.name}: the other end closed the connection")
         return self._take(batch)
 
@@ -127,13 +128,6 @@ class SocketWire:
             self._socket.close()
             self._socket = None
 
-    def _last_words(self, wire: socket.socket) -> Batch:
-        """What still waits behind a socket's error: reading the error has cleared it."""
-        try:
-            return self._receiver.read(wire)
-        except OSError:
-            return NOTHING
-
     def _take(self, batch: Batch) -> Frames:
         """Count a batch and hand on the frames in it."""
         health = self._health
@@ -182,17 +176,19 @@ def frames_of(packed: NDArray[Any], wire_s: Floats) -> Frames:
 
 
 def local_socket() -> socket.socket:
-    """A non-blocking SEQPACKET socket with a long send queue and receive stamps."""
+    """A participant's non-blocking SEQPACKET socket, with a short send queue and receive stamps."""
     wire = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    prepare(wire)
+    wire.setblocking(False)
+    wire.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BYTES)  # local packets are booked on the sender alone
+    stamp_socket(wire)
     return wire
 
 
-def prepare(wire: socket.socket) -> None:
-    """Make a local socket (ours or an accepted one) non-blocking, deep and stamped."""
-    wire.setblocking(False)
-    enlarge(wire, socket.SO_SNDBUF)  # a local socket's packets are booked on the sender
-    stamp_socket(wire)
+def keep_long_queue(accepted: socket.socket) -> None:
+    """Make the keeper's end non-blocking, stamped and deep: it says all that eight full buses say."""
+    accepted.setblocking(False)
+    enlarge(accepted, socket.SO_SNDBUF)
+    stamp_socket(accepted)
 
 
 def enlarge(wire: socket.socket, which: int) -> None:

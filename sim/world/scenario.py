@@ -1,20 +1,25 @@
-"""world.toml: what the simulated site is truly like. Checked whole at the door; nothing has a default in code."""
+"""world.toml: what the simulated site is truly like, key by key; `sim.worldfile` reads it. Nothing has a default.
 
-import tomllib
-from pathlib import Path
-from typing import Annotated, Any
+Upper bounds are far beyond any iron: they keep a slip of the pen from overflowing the physics.
+"""
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from typing import Annotated
 
-Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
-Finite = Annotated[float, Field(allow_inf_nan=False)]
-Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
-Hour = Annotated[float, Field(ge=0, le=24, allow_inf_nan=False)]
+from pydantic import BaseModel, ConfigDict, Field, Strict
+
+Positive = Annotated[float, Field(gt=0, le=1e9)]
+NotNegative = Annotated[float, Field(ge=0, le=1e9)]
+Celsius = Annotated[float, Field(ge=-60, le=120)]
+Share = Annotated[float, Field(ge=0, le=1)]
+Hour = Annotated[float, Field(ge=0, le=24)]
+Weekday = Annotated[int, Field(ge=0, le=6)]
+
+_LIST = Strict(False)  # TOML has lists only, so tuples are told to take them; what is inside stays strict
+Pair = Annotated[tuple[Positive, Positive], _LIST, Field(description="a pair of numbers above 0, one an RC element")]
 
 
 class _Table(BaseModel):
-    model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, strict=True, extra="forbid", allow_inf_nan=False)
 
 
 class Start(_Table):
@@ -22,23 +27,23 @@ class Start(_Table):
 
     soc: Share
     soc_sd: NotNegative
-    temperature_c: Finite
+    temperature_c: Celsius
 
 
 class Cell(_Table):
     """A new cell group (`parallel` cells as one)."""
 
-    ocv_file: str
+    ocv_file: Annotated[str, Field(min_length=1, max_length=1000, description="the path of a curve (CSV)")]
     parallel: Annotated[int, Field(ge=1, le=8)]
     r10_ohm: Positive
     r0_share: Positive
-    rc_share: Annotated[list[Positive], Field(min_length=2, max_length=2)]
-    rc_s: Annotated[list[Positive], Field(min_length=2, max_length=2)]
+    rc_share: Pair
+    rc_s: Pair
     arrhenius_k: NotNegative
     hysteresis_v: NotNegative
     hysteresis_per_soc: Positive
     leak_per_month: NotNegative
-    leak_factor_sd: Annotated[float, Field(ge=1)]
+    leak_factor_sd: Annotated[float, Field(ge=1, le=100)]
     leak_doubles_k: Positive
     soft_shorts: Share
     bleed_ohm: Positive
@@ -53,7 +58,7 @@ class Ageing(_Table):
     r_per_soh: NotNegative
     r_module_sd: NotNegative
     r_soh_correlation: Annotated[float, Field(ge=-1, le=1)]
-    ocv_shift_v: Finite
+    ocv_shift_v: Annotated[float, Field(ge=-1, le=1)]
     ocv_shift_sd: NotNegative
     ocv_stretch: Annotated[float, Field(ge=0, le=1)]
 
@@ -105,7 +110,9 @@ class Premises(_Table):
     peak_w: NotNegative
     open_h: Hour
     close_h: Hour
-    closed_weekdays: list[Annotated[int, Field(ge=0, le=6)]]
+    closed_weekdays: Annotated[
+        tuple[Weekday, ...], _LIST, Field(min_length=0, max_length=7, description="weekdays, Monday being 0")
+    ]
     noise_share: Share
     burst_w: NotNegative
     burst_share: Share
@@ -114,7 +121,7 @@ class Premises(_Table):
     sunrise_h: Hour
     sunset_h: Hour
     cloud_share: Share
-    ambient_c: Finite
+    ambient_c: Celsius
     ambient_swing_k: NotNegative
 
 
@@ -139,9 +146,9 @@ class Sensors(_Table):
 
 
 class Scenario(_Table):
-    """A whole world.toml. `cell.ocv_file` is relative to the file's folder and absolute once loaded."""
+    """A whole world.toml. `cell.ocv_file` is relative to the file's folder, absolute once loaded."""
 
-    seed: Annotated[int, Field(ge=0)]
+    seed: Annotated[int, Field(ge=0, le=2**53)]
     step_s: Annotated[float, Field(gt=0, le=10)]
     start: Start
     cell: Cell
@@ -151,42 +158,3 @@ class Scenario(_Table):
     inverter: Inverter
     premises: Premises
     sensors: Sensors
-
-
-def load(path: Path) -> Scenario:
-    """Read and check a world.toml (or the folder it lies in); ValueError tells every trouble, one a line."""
-    path = path / "world.toml" if path.is_dir() else path
-    try:
-        text = path.read_text(encoding="utf-8")
-        raw = tomllib.loads(text)
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as trouble:
-        raise ValueError(f"{path}: {trouble}") from None
-    try:
-        found = Scenario.model_validate(raw)
-    except ValidationError as trouble:
-        lines = [_sentence(path, text, error) for error in trouble.errors()]
-        raise ValueError("\n".join(lines)) from None
-    curve = (path.parent / found.cell.ocv_file).resolve()
-    if not curve.is_file():
-        raise ValueError(f"{path}:{_line(text, ('cell', 'ocv_file'))}: cell.ocv_file: no such file: {curve}")
-    return found.model_copy(update={"cell": found.cell.model_copy(update={"ocv_file": str(curve)})})
-
-
-def _sentence(path: Path, text: str, error: Any) -> str:
-    place = tuple(str(part) for part in error["loc"])
-    value = "" if error["type"] == "missing" else f" (found {error['input']!r})"
-    return f"{path}:{_line(text, place)}: {'.'.join(place)}: {error['msg']}{value}"
-
-
-def _line(text: str, place: tuple[str, ...]) -> int:
-    """The line of `place` in the file, its table's when the key is missing, 1 when both are."""
-    table, found = "", 1
-    for number, line in enumerate(text.splitlines(), 1):
-        bare = line.strip()
-        if bare.startswith("["):
-            table = bare.split("]")[0].strip("[ ")
-            found = number if table == place[0] else found
-        key = bare.split("=")[0].strip()
-        if (table, key) == (*place, "")[:2] or (not table and key == place[0]):
-            return number
-    return found

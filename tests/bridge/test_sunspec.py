@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 from firmware_bridge.dialects.sunspec.bank import SunSpecBank
 from firmware_bridge.dialects.sunspec.block import Block
 from firmware_bridge.dialects.sunspec.model import (
+    EVENTS_KEPT,
     MISSING_SCALE,
     Events,
     decode_number,
-    decode_text,
     encode_number,
     encode_text,
     load_model,
@@ -111,11 +111,10 @@ def test_a_value_too_large_for_its_register_is_clipped_not_wrapped(
     assert encode_number(kind, value) == words
 
 
-def test_text_ends_at_the_first_nul_and_survives_bytes_that_are_not_ascii() -> None:
+def test_text_is_padded_with_nul_cut_to_its_registers_and_survives_what_is_not_ascii() -> None:
     assert encode_text("PCS 1", 4) == (0x5043, 0x5320, 0x3100, 0)
-    assert decode_text((0x5043, 0x5320, 0x3100, 0x4142)) == "PCS 1"
-    assert decode_text((0, 0)) is None
-    assert decode_text((0xFFFE, 0x4100)) == "��A"
+    assert encode_text(None, 2) == (0, 0)
+    assert encode_text("Ωhm", 2) == (0x3F68, 0x6D00)
     assert encode_text("longer than four", 2) == (0x6C6F, 0x6E67)
 
 
@@ -248,7 +247,15 @@ def test_what_is_put_is_read_in_the_units_of_the_registers() -> None:
     assert bank.read(bank.address(713), 9) == (713, 7, 16000, 0xFFFF, 503, 0xFFFF, 0xFFFF, 1, 0xFFFF)
     assert bank.get(713, "SoC") == 50.3
     assert isnan(bank.get(713, "SoH"))
-    assert decode_text(bank.read(bank.address(1, "Mn"), 16) or ()) == "Somebody"
+    assert bank.read(bank.address(1, "Mn"), 16) == encode_text("Somebody", 16)
+
+
+def test_events_that_nobody_takes_are_kept_up_to_a_hundred_the_newest() -> None:
+    events = Events()
+    for number in range(100_000):
+        events.tell("link", f"event {number}")
+    assert events.take() == [f"event {number}" for number in range(100_000 - EVENTS_KEPT, 100_000)]
+    assert events.take() == []
 
 
 def test_every_point_of_every_model_we_use_starts_as_not_implemented() -> None:

@@ -1,5 +1,6 @@
 """Any words in any answer: nothing raises, nothing that is missing becomes a number, nothing unsafe is armed."""
 
+from dataclasses import replace
 from math import isfinite, isnan, nan
 
 import numpy as np
@@ -37,9 +38,9 @@ class Noise:
         words = np.array(answer.words, np.int64)
         how = int(self.random.integers(6))
         if how == 0:
-            return Answer(answer.request, trouble="spoilt")
+            return replace(answer, words=(), trouble="spoilt")
         if how == 1:
-            return Answer(Request(int(self.random.integers(0x10000)), 2, tag="rated"), answer.words)
+            return replace(answer, request=Request(int(self.random.integers(0x10000)), 2, tag="rated"))
         if how == 2:
             words = words[: int(self.random.integers(0, len(words) + 1))]
         elif how == 3:
@@ -47,7 +48,7 @@ class Noise:
         else:
             mask = self.random.random(len(words)) < (0.2 if how == 4 else 1.0)
             words[mask] = self._random(int(mask.sum()))
-        return Answer(answer.request, tuple(words.tolist()))
+        return replace(answer, words=tuple(words.tolist()))
 
     def _random(self, count: int) -> tuple[int, ...]:
         """Words, half of them such as mean something."""
@@ -67,7 +68,7 @@ def test_an_inverter_that_answers_anything_never_raises_and_is_never_armed_witho
         now_s += 0.1
         requests = master.ask(set_w, run, now_s)
         filled = [(words * 130)[: request.count] if whole and words else words for request in requests]
-        master.hear([Answer(request, given) for request, given in zip(requests, filled, strict=True)], now_s)
+        master.hear([Answer(request, given, "", now_s) for request, given in zip(requests, filled, strict=True)], now_s)
         picture = master.picture(now_s)
         assert not picture.armed
         assert not any(request.is_write for request in requests)
@@ -84,7 +85,7 @@ def test_a_meter_that_answers_anything_never_raises_and_has_no_power(
         now_s += 0.1
         requests = master.ask(now_s)
         filled = [(words * 130)[: request.count] if whole and words else words for request in requests]
-        master.hear([Answer(request, given) for request, given in zip(requests, filled, strict=True)], now_s)
+        master.hear([Answer(request, given, "", now_s) for request, given in zip(requests, filled, strict=True)], now_s)
         assert isnan(master.picture(now_s).w)
 
 

@@ -1,7 +1,7 @@
 """The grid meter over registers in memory: its sign, its life, and what becomes of a meter that only pretends."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import inf, isnan, nan
 
 import pytest
@@ -130,6 +130,17 @@ def test_a_silent_meter_is_not_called_frozen() -> None:
     assert "meter answers again" in meters.events
 
 
+def test_what_a_meter_answered_before_the_controller_stood_still_is_old_and_the_meter_not_frozen() -> None:
+    meters = Meters()
+    meters.beats(5, 12_340)
+    meters.clock.now_s += 20.0
+    old = meters.beats(0.1, 5000)
+    assert (old.w, old.frozen) == (12_340, False)
+    assert old.age_s == pytest.approx(20.1)
+    assert meters.beats(0.2, 5000).age_s == pytest.approx(0.1)
+    assert meters.events == ["meter found: SunSpec model 203"]
+
+
 def test_a_device_without_a_meter_model_is_told_and_looked_at_again() -> None:
     meters = Meters(SunSpecBank([load_model(1), load_model(715)]))
     assert isnan(meters.beats(20).w)
@@ -153,7 +164,7 @@ def test_a_short_answer_is_trouble_not_a_value(words: tuple[int, ...]) -> None:
     meters.beats(3, 5000)
 
     def short(answer: Answer) -> Answer:
-        return Answer(answer.request, words) if answer.request.tag == "power" else answer
+        return replace(answer, words=words) if answer.request.tag == "power" else answer
 
     meters.between = short
     picture = meters.beats(3, 9000)
@@ -165,6 +176,7 @@ def test_a_short_answer_is_trouble_not_a_value(words: tuple[int, ...]) -> None:
 def test_answers_to_questions_never_asked_change_nothing() -> None:
     meters = Meters()
     meters.beats(3, 5000)
-    meters.master.hear([Answer(Request(1, 21, tag="power"), (203, 105) + (1,) * 19)], meters.clock.now_s)
-    meters.master.hear([Answer(Request(40000, 2, tag="scan"), (1, 1))], meters.clock.now_s)
-    assert meters.master.picture(meters.clock.now_s).w == 5000
+    now_s = meters.clock.now_s
+    meters.master.hear([Answer(Request(1, 21, tag="power"), (203, 105) + (1,) * 19, "", now_s)], now_s)
+    meters.master.hear([Answer(Request(40000, 2, tag="scan"), (1, 1), "", now_s)], now_s)
+    assert meters.master.picture(now_s).w == 5000

@@ -1,17 +1,20 @@
 """An inverter and its controller over registers in memory: bring-up, fallback to 0 W, local switch, odd devices."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import inf, isnan, nan
 
 import pytest
 
+from firmware_bridge.dialects.sbox import WATCHDOG_S
 from firmware_bridge.dialects.sunspec.pcs import PcsBank, PcsMaster, PcsPicture, PcsRatings
+from firmware_bridge.dialects.sunspec.setpoint import REVERT_MOST_S, REVERT_S
 from firmware_bridge.frames import Answer, Request
 from firmware_bridge.records import PcsState
 from firmware_bridge.wires.memory import MemoryRegisters
 
 RATINGS = PcsRatings(charge_w=50_000, discharge_w=60_000, energy_wh=160_000)
+RAMP_S = 1.5  # from full power to 0 W; many inverters block their bridge at once
 SET, ENABLE = "write WSetMod", "write WSetEna"
 
 
@@ -79,7 +82,7 @@ def test_a_healthy_inverter_is_found_armed_and_follows_within_five_seconds() -> 
     assert (last.charge_w, last.discharge_w) == (50_000, 60_000)
     assert (last.armed, last.local, last.permitted, last.alarms) == (True, False, True, 0)
     assert (last.soc, last.available_wh) == (0.5, 80_000)
-    assert last.age_s == 0
+    assert last.age_s == pytest.approx(0.1)  # answered a beat ago
 
 
 def test_before_anything_is_heard_nothing_is_known() -> None:
@@ -157,6 +160,34 @@ def test_silence_of_the_controller_brings_the_device_to_zero_in_twelve_seconds()
     stage.beats(4.2, ask=False)
     assert stage.clock.now_s <= last_written_s + 12.11
     assert stage.device_w == 0
+
+
+def test_what_was_answered_before_a_controller_stood_still_is_old_and_no_timer_is_blamed() -> None:
+    stage = Stage()
+    stage.beats(5, 20_000)
+    asked_s = stage.clock.now_s
+    stage.clock.now_s += 20.0  # stopped, while the answers waited on its line
+    picture = stage.beat(20_000)
+    assert picture.age_s == pytest.approx(stage.clock.now_s - asked_s)
+    assert not picture.armed
+    assert not any(request.is_write for request in stage.asked)  # first it reads what the inverter is at now
+    assert stage.beats(3, 20_000)[-1].armed
+    assert stage.events[1:] == ["PCS reversion timer has run out: not armed", "PCS reversion timer counts"]
+
+
+def test_an_answer_s_time_is_never_later_than_the_beat_and_one_without_a_time_is_as_old_as_can_be() -> None:
+    stage = Stage()
+    stage.between = lambda answer: replace(answer, wire_s=answer.wire_s + 1000.0)
+    assert stage.beats(5, 20_000)[-1].age_s == 0.0
+    stage.between = lambda answer: Answer(answer.request, answer.words, answer.trouble)
+    picture = stage.beat(20_000)
+    assert picture.age_s == inf
+    assert not picture.armed
+
+
+def test_a_reversion_within_the_limit_and_its_ramp_end_before_the_string_box_opens_under_load() -> None:
+    assert REVERT_S <= REVERT_MOST_S
+    assert REVERT_MOST_S + RAMP_S < WATCHDOG_S
 
 
 def test_after_silence_the_set_point_comes_back_only_when_armed_again() -> None:
@@ -250,14 +281,14 @@ def test_a_device_that_answers_but_whose_heartbeat_stands_still_grows_old() -> N
     def still(answer: Answer) -> Answer:
         if answer.request.tag != "control":
             return answer
-        return Answer(answer.request, (*answer.words[:3], 0, 77, *answer.words[5:]))
+        return replace(answer, words=(*answer.words[:3], 0, 77, *answer.words[5:]))
 
     stage.between = still
     ages = [picture.age_s for picture in stage.beats(10)]
-    assert max(ages[:30]) == 0
+    assert max(ages[:30]) == pytest.approx(0.1)
     assert ages[-1] == pytest.approx(9.9, abs=0.11)
     stage.between = lambda answer: answer
-    assert stage.beats(1)[-1].age_s == 0
+    assert stage.beats(1)[-1].age_s == pytest.approx(0.1)
     assert stage.events[-2:] == ["PCS heartbeat stands still", "PCS heartbeat goes on"]
 
 

@@ -1,10 +1,12 @@
 """Inverters that are not as they should be: wrong or missing fallback, points or models, dead, moved, deaf."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from math import isnan, nan
 
 import pytest
 
+from firmware_bridge.dialects.sbox import WATCHDOG_S
 from firmware_bridge.dialects.sunspec.pcs import PcsBank
 from firmware_bridge.dialects.sunspec.pcs_bank import MODELS
 from firmware_bridge.frames import Answer
@@ -31,7 +33,8 @@ class StubbornBank(PcsBank):
         {"WSetRvrt": -1},
         {"WSetEnaRvrt": 0},
         {"WSetRvrtTms": 0},
-        {"WSetRvrtTms": 16},
+        {"WSetRvrtTms": 14},
+        {"WSetRvrtTms": 15},
         {"WSetRvrtTms": 3600},
         {"WSetMod": 0},
     ],
@@ -48,6 +51,18 @@ def test_an_inverter_whose_fallback_is_not_zero_is_refused_and_never_started(kee
     assert not any(request.tag == ENABLE for request in written)
     assert not any(request.tag == "write OpCtl" and request.words == (1,) for request in written)
     assert 2 <= sum(request.tag == "write WSetRvrt" for request in written) <= 8
+
+
+def test_a_device_that_rounds_its_timer_to_that_of_the_string_box_is_refused_and_told_why() -> None:
+    bank = StubbornBank(RATINGS)
+    bank.keeps = {"WSetRvrtTms": WATCHDOG_S}
+    stage = Stage(bank)
+    assert not any(picture.armed for picture in stage.beats(10, 20_000))
+    assert stage.events[-1] == (
+        "PCS does not take the fallback to 0 W: WSetRvrt 0 (in its units), WSetEnaRvrt 1, "
+        "WSetRvrtTms 15 s (at most 13 s), WSetMod 1; refused"
+    )
+    assert stage.device_w == 0
 
 
 def test_a_refused_inverter_that_is_put_right_is_taken() -> None:
@@ -70,7 +85,7 @@ def test_a_fallback_that_somebody_changes_later_disarms_at_once_and_is_set_right
     assert stage.bank.get(704, "WSetRvrt") == 0
 
 
-@pytest.mark.parametrize("timer_s", [1, 10, 15])
+@pytest.mark.parametrize("timer_s", [1, 10, 13])
 def test_a_timer_that_the_device_rounds_is_loaded_in_time(timer_s: float) -> None:
     bank = StubbornBank(RATINGS)
     bank.keeps = {"WSetRvrtTms": timer_s}
@@ -87,7 +102,7 @@ def test_a_device_that_shows_nothing_for_a_moment_is_not_stopped() -> None:
     stage.between = lambda answer: (
         answer
         if answer.request.is_write
-        else Answer(answer.request, (*answer.words[:2], *[0xFFFF] * (len(answer.words) - 2)))
+        else replace(answer, words=(*answer.words[:2], *[0xFFFF] * (len(answer.words) - 2)))
     )
     assert not stage.beat(20_000).armed
     stage.between = lambda answer: answer
@@ -104,7 +119,7 @@ def test_a_reversion_timer_that_stands_still_disarms() -> None:
     def still(answer: Answer) -> Answer:
         if answer.request.tag != "set-point":
             return answer
-        return Answer(answer.request, (*answer.words[:11], 0, 9, *answer.words[13:]))
+        return replace(answer, words=(*answer.words[:11], 0, 9, *answer.words[13:]))
 
     stage.between = still
     assert not stage.beats(10, 20_000)[-1].armed
@@ -200,7 +215,7 @@ def test_a_dead_inverter_grows_old_disarms_and_is_found_again() -> None:
 def test_one_lost_answer_changes_nothing() -> None:
     stage = Stage()
     stage.beats(5, 20_000)
-    stage.between = lambda answer: Answer(answer.request, trouble="timed out")
+    stage.between = lambda answer: replace(answer, words=(), trouble="timed out")
     stage.beat(20_000)
     stage.between = lambda answer: answer
     pictures = stage.beats(2, 20_000)
@@ -224,7 +239,7 @@ def test_a_write_that_is_not_taken_is_told_once_and_does_not_hide_the_device() -
     pictures = stage.beats(20, 20_000)
     assert not pictures[-1].armed
     assert pictures[-1].w == 0
-    assert pictures[-1].age_s == 0
+    assert pictures[-1].age_s == pytest.approx(0.1)
     assert len(stage.events) == len(set(stage.events))
 
 

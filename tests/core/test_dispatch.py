@@ -190,6 +190,25 @@ def test_what_was_not_seen_of_a_block_counts_as_import_at_the_peak() -> None:
     assert block(silent, NAN, at(10), 300.0)[1] == 30_000.0 * 300.0
 
 
+@pytest.mark.parametrize("hours", [-1, 1, -24, 3])
+def test_a_clock_put_right_by_hours_makes_no_room_in_the_block_it_comes_to(hours: int) -> None:
+    """850 s into a full block: what the other block has seen is unknown, so it counts as full too."""
+    then = at(14, 10)
+    full = replace(
+        first_state(tuning()), block=block(first_state(tuning()), 0.0, then, 0.1)[0], block_ws=30_000.0 * 850
+    )
+    assert block(full, 30_000.0, then, 0.1)[2] < 30_100.0
+    _, imported_ws, room_w = block(full, 30_000.0, then + timedelta(hours=hours), 0.1)
+    assert imported_ws == pytest.approx(30_000.0 * 850)
+    assert room_w == pytest.approx(30_000.0)
+
+
+def test_a_clock_put_right_into_the_middle_of_the_next_block_makes_no_room_either() -> None:
+    before = block(first_state(tuning()), 0.0, at(14), 0.1)[0]
+    state = replace(first_state(tuning()), block=before, block_ws=0.0)
+    assert block(state, 30_000.0, at(25), 0.1)[2] == pytest.approx(30_000.0)
+
+
 def test_the_last_seconds_of_a_block_do_not_allow_what_they_cannot_use() -> None:
     state = replace(first_state(tuning()), block=block(first_state(tuning()), 0.0, at(5), 1.0)[0], block_ws=0.0)
     _, _, room_w = block(state, 0.0, at(14, 59.9), 0.1)

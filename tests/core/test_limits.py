@@ -292,6 +292,12 @@ def test_a_cabinet_may_do_what_its_string_may_at_its_present_voltage() -> None:
     assert Rule(int(allowed.discharge_by[0])) in (Rule.CELL_VOLTAGE, Rule.STRING_CURRENT)
 
 
+def test_of_what_box_and_cells_say_of_the_voltage_the_lower_is_believed() -> None:
+    for string_v, believed_v in ((355.0, 347.8), (340.0, 340.0)):
+        allowed = bound(well(grid_w=70_000.0, string_v=np.array([string_v])))
+        assert allowed.discharge[0] == pytest.approx(150.0 * believed_v * EFFICIENCY)
+
+
 def test_the_inverter_s_rating_bounds_what_strings_could_do() -> None:
     allowed = bound(well(grid_w=70_000.0, pcs_discharge_w=np.array([40_000.0])))
     assert allowed.discharge[0] == 40_000.0

@@ -105,6 +105,8 @@ def test_nothing_is_told_to_close_that_is_not_seen_precharged_or_closed() -> Non
     for mode in (Mode.OFF, Mode.FAULT):
         assert set(TOLD[mode]) == {OPEN}
     assert set(TOLD[Mode.WAKE]) == {UNKNOWN}
+    for mode in (Mode.WAKE, Mode.PRECHARGE, Mode.RUN, Mode.RELEASE, Mode.TRIPPED):
+        assert TOLD[mode, UNKNOWN + 1] == UNKNOWN  # a box that is not heard keeps its state until its watchdog
     for mode in (Mode.RELEASE, Mode.TRIPPED):  # opening under load welds: a closed one stays until the current is gone
         assert TOLD[mode, CLOSED + 1] == CLOSED
         assert TOLD[mode, PRECHARGE + 1] == OPEN

@@ -16,7 +16,7 @@ from sim.bench import Bench
 from sim.fast import Digest
 from sim.world import World
 from sim.world.scenario import Scenario
-from sim.world.scenario import load as load_scenario
+from sim.worldfile import load as load_scenario
 
 BENCH = Path(__file__).parents[2] / "sites/bench"
 NOON = datetime(2026, 1, 15, 4, tzinfo=UTC)  # a Thursday, 12:00 in Shanghai

@@ -31,8 +31,8 @@ def started(beat_s: float) -> Story:
 
 @cache
 def hour() -> Story:
-    """An hour of a winter noon at two seconds a beat."""
-    return Story(3600.0, 2.0)
+    """An hour of a winter noon at three seconds a beat."""
+    return Story(3600.0, 3.0)
 
 
 @pytest.mark.parametrize("beat_s", [0.1, 6.0])

@@ -84,8 +84,7 @@ def test_a_string_box_that_loses_its_supply_for_2_s_is_precharged_anew_without_a
             assert beat.commands.contactor[0] != CLOSED
 
 
-@SPEEDS
-def test_contactors_that_stay_closed_when_told_to_open_wait_for_an_operator(beat_s: float) -> None:
+def test_contactors_that_stay_closed_when_told_to_open_wait_for_an_operator() -> None:
     def weld(mishap: Mishap) -> Iterator[Tick]:
         mishap.faults.welded.add(0)
         mishap.stage.order = Order(run=False)
@@ -97,7 +96,7 @@ def test_contactors_that_stay_closed_when_told_to_open_wait_for_an_operator(beat
         yield from mishap.clear()
         yield from mishap.up()
 
-    mishap = Mishap(weld, beat_s)
+    mishap = Mishap(weld, 0.1)
     assert mishap.modes == [Mode.RELEASE, Mode.OFF, *NORMAL_RESTART]
     assert "contactors welded" in mishap.told
     assert mishap.harm["opened_under_load"] == 0

@@ -66,17 +66,40 @@ def test_a_schedule_sets_and_lifts_its_faults_at_their_times(tmp_path: Path) -> 
 @pytest.mark.parametrize(
     ("text", "told"),
     [
-        ('name = "bus on fire"\nat_s = 0.0\nfor_s = 1.0', "fault[0].name = 'bus on fire': expected one of bus silent"),
-        ('name = "module silent"\nat_s = 0.0\nfor_s = 1.0\ntarget = 10', "fault[0].target = 10: expected 0 to 9"),
-        ('name = "module silent"\nat_s = -1.0\nfor_s = 1.0', "fault.0.at_s"),
-        ('name = "module silent"\nat_s = 0.0\nfor_s = nan', "fault.0.for_s"),
-        ('name = "module silent"\nat_s = 0.0\nfor_s = 1.0\ncolour = 3', "fault.0.colour"),
-        ("name = ", "faults.toml"),
+        ('name = "bus on fire"\nat_s = 0\nfor_s = 1', '2: fault[0].name = "bus on fire": expected one of bus silent, '),
+        ('name = "module silent"\nat_s = 0\nfor_s = 1\ntarget = 10', "5: fault[0].target = 10: expected a whole num"),
+        ('name = "module silent"\nat_s = -1.0\nfor_s = 1', "3: fault[0].at_s = -1.0: expected a number from 0 to "),
+        ('name = "module silent"\nat_s = 0\nfor_s = nan', "4: fault[0].for_s = nan: expected a number above 0 "),
+        ('name = "module silent"\nat_s = 0', "1: fault[0].for_s: expected a number above 0 and at most 1000000000; "),
+        ('name = 7\nat_s = 0\nfor_s = 1', "2: fault[0].name = 7: expected a fault's name"),
+        ('name = "PCS dead"\nat_s = 0\nfor_s = 1\ncolour = 3', "5: fault[0].colour = 3: expected no such key, only "),
+        ("name = ", "2: expected TOML, but at column 8 "),
     ],
-)
-def test_a_broken_schedule_is_refused_with_its_place(tmp_path: Path, text: str, told: str) -> None:
+)  # fmt: skip
+def test_a_broken_schedule_is_refused_with_line_key_value_and_what_was_expected(
+    tmp_path: Path, text: str, told: str
+) -> None:
     file = tmp_path / "faults.toml"
     file.write_text(f"[[fault]]\n{text}\n")
     with pytest.raises(BadInputError) as refused:
         load_schedule(file, site().plant)
-    assert told in str(refused.value)
+    (line,) = str(refused.value).splitlines()
+    assert line.startswith(f"{file}:{told}")
+
+
+def test_every_mistake_of_a_schedule_is_told_and_an_empty_one_too(tmp_path: Path) -> None:
+    file = tmp_path / "faults.toml"
+    file.write_text('[[fault]]\nname = "x"\nat_s = 0\nfor_s = 1\n[[fault]]\nname = "y"\nat_s = 0\nfor_s = 1\n')
+    with pytest.raises(BadInputError) as refused:
+        load_schedule(file, site().plant)
+    assert [line.split(": ")[0] for line in str(refused.value).splitlines()] == [f"{file}:2", f"{file}:6"]
+    for text, place in (
+        ("", "1: fault: expected 1 to 10000 tables; the key is missing"),
+        ("fault = []\n", "1: fault = []"),
+    ):
+        file.write_text(text)
+        with pytest.raises(BadInputError) as refused:
+            load_schedule(file, site().plant)
+        assert str(refused.value).startswith(f"{file}:{place}")
+    with pytest.raises(BadInputError, match=r"nowhere.toml: expected a file, but there is none$"):
+        load_schedule(tmp_path / "nowhere.toml", site().plant)

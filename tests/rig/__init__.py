@@ -1,0 +1,1 @@
+"""Cases that need a real part: a kernel with CAN, booted for them by vcan-run."""

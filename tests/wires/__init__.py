@@ -1,0 +1,1 @@
+"""Wires: CAN and Modbus over sockets, adapters and memory, with peers that die, lie and return."""

@@ -1,9 +1,11 @@
 """A CAN bus on a local socket: the hub keeps it, participants come and go."""
 
+import errno
 import socket
 import stat
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,7 +15,7 @@ from hypothesis import strategies as st
 from firmware_bridge.frames import CAN_FRAME, Frames
 from firmware_bridge.wires.can_hub import UnixCanHub
 from firmware_bridge.wires.can_socket import UnixCan
-from firmware_bridge.wires.recvmmsg import Receiver, Sender
+from firmware_bridge.wires.recvmmsg import Receiver, Sender, wire_time
 from tests.wires.worlds import HandClock, some_frames
 
 
@@ -59,8 +61,11 @@ def same(heard: Frames, said: Frames) -> bool:
 
 def test_frames_cross_the_bus_both_ways_whole_and_in_order(bus: Bus) -> None:
     wire, said = bus.join(), some_frames(1500)
-    wire.send(said)
-    assert same(bus.hub.drain(), said)
+    heard = []
+    for first in range(0, 1500, 50):
+        wire.send(said[first : first + 50])
+        heard.append(bus.hub.drain())
+    assert same(Frames.join(heard), said)
     bus.hub.send(said)
     assert same(wire.drain(), said)
     assert (wire.health.sent, wire.health.received, wire.health.dropped) == (1500, 1500, 0)
@@ -101,24 +106,52 @@ def test_a_frame_s_time_is_when_it_was_sent_not_when_it_was_read(bus: Bus) -> No
     assert np.all(age_s <= bus.clock.realtime_s() - sent_s + 1.0)
 
 
-@pytest.mark.parametrize("step_s", [-3600.0, 3600.0])
-def test_a_stepped_time_of_day_ages_no_frame(bus: Bus, step_s: float) -> None:
+@pytest.mark.parametrize("step_s", [-3600.0, -1.5, 61.0, 3600.0])
+def test_a_stamp_that_cannot_be_believed_makes_a_frame_old_not_new(bus: Bus, step_s: float) -> None:
+    """The process stood still for more than a minute, or the time of day was stepped: nobody can tell which."""
     wire = bus.join()
     bus.hub.send(some_frames(2))
+    wire.send(some_frames(2))
     bus.clock.step_s = step_s
-    assert wire.drain().wire_s.tolist() == [bus.clock.now_s] * 2
+    assert wire.drain().wire_s.tolist() == [-np.inf] * 2
+    assert bus.hub.drain().wire_s.tolist() == [-np.inf] * 2
+
+
+def test_a_stamp_a_little_ahead_is_now() -> None:
+    clock = HandClock()
+    assert wire_time(np.array([clock.realtime_s() + 0.5]), clock).tolist() == [clock.now_s]
+
+
+def test_an_adapter_s_odd_stamps_and_missing_ones_are_now() -> None:
+    clock = HandClock()
+    odd = np.array([0.0, np.nan, clock.realtime_s() + 1e6, clock.realtime_s() - 1e6])
+    assert wire_time(odd, clock, odd_age_s=0.0).tolist() == [clock.now_s] * 4
+    assert wire_time(np.array([np.nan]), clock).tolist() == [clock.now_s]
 
 
 def test_a_full_queue_drops_and_counts_and_the_bus_goes_on(bus: Bus) -> None:
     wire, said = bus.join(), some_frames(100_000)
     wire.send(said)
-    assert wire.health.sent > 100
+    assert wire.health.sent > 50
     assert wire.health.dropped > 0
     assert wire.health.sent + wire.health.dropped == 100_000
     heard = bus.hub.drain()
     assert same(heard, said[: len(heard)])
     wire.send(some_frames(1))
     assert len(bus.hub.drain()) + len(heard) == wire.health.sent
+
+
+def test_a_keeper_that_stood_still_finds_no_command_older_than_a_few_beats(bus: Bus) -> None:
+    wire = bus.join()
+    beat = some_frames(34)  # a controller's words to 16 modules and a string box
+    for _ in range(50):
+        wire.send(beat)
+    found = len(bus.hub.drain())
+    assert 2 * len(beat) <= found <= 5 * len(beat)
+    assert wire.health.dropped == 50 * len(beat) - found
+    assert "the send queue is full" in wire.health.trouble
+    wire.send(beat)
+    assert same(bus.hub.drain(), beat)
 
 
 def test_a_participant_that_does_not_read_loses_frames_and_the_others_lose_none(bus: Bus) -> None:
@@ -277,6 +310,54 @@ def test_any_bytes_become_tidy_frames_or_nothing(packets: list[bytes], many: boo
     expected = [frame[8 : 8 + frame[4]].ljust(8, b"\0") for frame in tidy]
     assert [row.tobytes() for row in batch.frames["data"]] == expected
     assert len(batch.stamp_s) == len(tidy)
+
+
+class Failing(socket.socket):
+    """A socket whose device is pulled out while it is read, and whose error is told once."""
+
+    asked = 0
+    fails_at = 2
+
+    def fileno(self) -> int:
+        self.asked += 1
+        return -1 if self.asked == self.fails_at else super().fileno()
+
+
+@pytest.mark.parametrize("fails_at", [1, 2, 3])
+def test_what_was_read_before_and_behind_a_failure_is_handed_over_with_it(fails_at: int) -> None:
+    one, other = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    said = some_frames(10)
+    with one, Failing(fileno=other.detach()) as failing:
+        failing.setblocking(False)
+        failing.asked, failing.fails_at = 0, fails_at
+        Sender().send(one, np.frombuffer(said.pack(), CAN_FRAME))
+        batch = Receiver(packets=4).read(failing)
+        assert batch.frames.tobytes() == said.pack()
+        assert len(batch.stamp_s) == 10
+        assert batch.failure is not None
+        assert not batch.ended
+
+
+def test_what_was_read_one_by_one_before_a_failure_is_handed_over_with_it() -> None:
+    class Unplugged(socket.socket):
+        """Its interface goes down behind six frames."""
+
+        reads = 0
+
+        def recvmsg_into(self, *arguments: Any) -> Any:
+            self.reads += 1
+            if self.reads == 7:
+                raise OSError(errno.ENETDOWN, "Network is down")
+            return super().recvmsg_into(*arguments)
+
+    one, other = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    with one, Unplugged(fileno=other.detach()) as failing:
+        failing.setblocking(False)
+        Sender().send(one, np.frombuffer(some_frames(10).pack(), CAN_FRAME))
+        batch = Receiver(packets=4, many=False).read(failing)
+    assert batch.frames["id"].tolist() == list(range(10))
+    assert batch.failure is not None
+    assert batch.failure.errno == errno.ENETDOWN
 
 
 @pytest.mark.parametrize("many", [True, False])

@@ -14,6 +14,7 @@ import pytest
 from firmware_bridge.frames import Request
 from firmware_bridge.wires.modbus import exception_words
 from firmware_bridge.wires.register_pool import RegisterPool
+from firmware_bridge.wires.register_queue import ANSWER_S
 from firmware_bridge.wires.register_server import RegisterServer
 from firmware_bridge.wires.urls import open_registers, serve_registers
 from tests.wires.worlds import HandClock, Registers, answers, wait_until
@@ -206,6 +207,91 @@ def test_a_wire_comes_back_after_its_server_died_and_returned(pool: RegisterPool
     wait_until(heard)
     assert wire.health.reconnects >= 1
     server.close()
+
+
+def test_a_device_that_resets_every_connection_kills_no_wire(
+    pool: RegisterPool, clock: HandClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A reset right behind the opening leaves a socket that takes no options; forty lines meet it at all moments."""
+    hosts = [f"127.0.0.{host}" for host in range(1, 41)]
+    resets = 0
+    with socket.create_server(("0.0.0.0", 0), backlog=128) as listener:
+        port = listener.getsockname()[1]
+        wires = [pool.open(host, port, 1) for host in hosts]
+        while resets < 4 * len(wires):
+            plug, _ = listener.accept()
+            plug.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            plug.close()
+            resets += 1
+    assert not any(wire.health.up for wire in wires)
+    server = serve_registers([(f"tcp://0.0.0.0:{port}/1", Registers())])
+    heard: set[int] = set()
+
+    def all_heard() -> bool:
+        for number, wire in enumerate(wires):
+            if any(not answer.trouble for answer in wire.drain()):
+                heard.add(number)
+            if not wire.waiting:
+                wire.ask([Request(0, count=1)])
+        return len(heard) == len(wires)
+
+    wait_until(all_heard)
+    assert all(wire.health.up for wire in wires)
+    assert caplog.records == []
+    server.close()
+
+
+def test_a_surprise_in_one_round_is_told_once_and_the_line_goes_on(
+    pool: RegisterPool, serve: Callable[..., int], caplog: pytest.LogCaptureFixture
+) -> None:
+    """Whatever a library raises in the middle of a round: here a host name that no socket can take."""
+    wire = pool.open("127.0.0.1", serve(Registers()), 1)
+    line = wire._line
+    line.host = "a" * 64 + ".invalid"
+    wait_until(lambda: "the connection failed: UnicodeError" in wire.health.trouble)
+    line.host = "127.0.0.1"
+
+    def heard() -> bool:
+        if not wire.waiting:
+            wire.ask([Request(0, count=1)])
+        return any(not answer.trouble for answer in wire.drain())
+
+    wait_until(heard)
+    assert wire.health.up
+    assert len(caplog.records) == 1
+
+
+@pytest.mark.parametrize(
+    ("host", "why"),
+    [
+        ("127.0.0.1", "127.0.0.1:1: no connection: refused, nothing listens there"),
+        ("no-such-host.invalid", "no-such-host.invalid:1: no connection: "),
+        ("255.255.255.255", "255.255.255.255:1: no connection: "),
+    ],
+)
+def test_a_device_that_is_absent_from_the_start_is_down_and_says_why(pool: RegisterPool, host: str, why: str) -> None:
+    wire = pool.open(host, 1, 1)
+    wait_until(lambda: wire.health.trouble)
+    assert not wire.health.up
+    assert wire.health.trouble.startswith(why)
+    assert len(wire.health.trouble) > len("255.255.255.255:1: no connection: ")
+    assert "\n" not in wire.health.trouble
+
+
+def test_an_answer_that_was_taken_late_is_as_old_as_a_punctual_one(pool: RegisterPool, clock: HandClock) -> None:
+    """The process stood still for a minute between the question and looking at the answer."""
+
+    def reply(request: bytes) -> bytes:
+        clock.now_s += 60.0
+        return frame(int.from_bytes(request[:2], "big"), 1, b"\x03\x02\x00\x07")
+
+    peer = Peer(reply)
+    wire = pool.open("127.0.0.1", peer.port, 1)
+    wire.ask([Request(0, count=1)])
+    answer = answers(wire, 1)[0]
+    assert answer.words == (7,)
+    assert answer.wire_s == clock.now_s - 60.0 + ANSWER_S
+    peer.close()
 
 
 def test_a_wire_of_its_own_pool_ends_its_thread(clock: HandClock) -> None:

@@ -79,8 +79,12 @@ class MeterMaster:
         return [self._power, self._energy]
 
     def hear(self, answers: Iterable[Answer], now_s: float) -> None:
-        """Take the answers of this beat, in order."""
+        """Take the answers of this beat, in order. Each is as old as its `wire_s` says, at least: never from later.
+
+        Of two times, `heard_s` is that of an answer, `now_s` that from which a search waits.
+        """
         for answer in answers:
+            heard_s = min(answer.wire_s, now_s)
             request = answer.request
             if request.tag == "scan":
                 self._scan.hear(answer, now_s)
@@ -88,18 +92,18 @@ class MeterMaster:
                     self._begin(self._scan.found, now_s)
             elif request in (self._power, self._energy):
                 if answer.trouble or len(answer.words) != request.count:
-                    self._hear_trouble(answer.trouble or "short answer", now_s)
+                    self._hear_trouble(answer.trouble or "short answer", heard_s, now_s)
                 elif request.tag == "power":
-                    self._hear_power(answer.words, now_s)
+                    self._hear_power(answer.words, heard_s, now_s)
                 else:
                     self._hear_energy(answer.words)
 
-    def _hear_power(self, words: tuple[int, ...], now_s: float) -> None:
+    def _hear_power(self, words: tuple[int, ...], heard_s: float, now_s: float) -> None:
         if self._events.last("link"):
             self._events.tell("link", "meter answers again")
         self._streak = 0
         if words == self._words:
-            if now_s - max(self._changed_s, self._resumed_s) > FROZEN_S and not self._frozen:
+            if heard_s - max(self._changed_s, self._resumed_s) > FROZEN_S and not self._frozen:
                 self._frozen = True
                 self._events.tell("frozen", f"meter frozen: it answers, but no word changed for {FROZEN_S:g} s")
             return
@@ -110,9 +114,9 @@ class MeterMaster:
             return
         self._words = words
         self._w = self._sign * POWER[self._model].decode(words, {})[0]
-        self._changed_s = now_s
+        self._changed_s = heard_s
         if not isnan(self._w):
-            self._measured_s = now_s
+            self._measured_s = heard_s
         if self._frozen:
             self._frozen = False
             self._events.tell("frozen", "meter alive again")
@@ -121,9 +125,9 @@ class MeterMaster:
         counted = ENERGY[self._model].decode(words, {})[:2]
         self._import_wh, self._export_wh = counted if self._sign > 0 else counted[::-1]
 
-    def _hear_trouble(self, trouble: str, now_s: float) -> None:
+    def _hear_trouble(self, trouble: str, heard_s: float, now_s: float) -> None:
         self._streak += 1
-        self._resumed_s = now_s  # silence is not frozenness: that needs answers
+        self._resumed_s = heard_s  # silence is not frozenness: that needs answers
         if self._streak >= STREAK:
             self._events.tell("link", f"meter does not answer: {trouble}")
             self._search(now_s)

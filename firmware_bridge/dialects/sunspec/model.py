@@ -2,11 +2,12 @@
 
 The model tables are the JSON files inside the pysunspec2 package (Apache-2.0, SunSpec Alliance); only the files are
 read, its client is never imported. Words are 16-bit registers, big end first. A value that the device does not
-implement, or whose scale factor it does not, is NaN (text: None), never a number.
+implement, or whose scale factor it does not, is NaN, never a number.
 """
 
 import json
 import struct
+from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -14,6 +15,7 @@ from importlib.resources import files
 from math import isfinite, isnan, nan
 from typing import Any
 
+EVENTS_KEPT = 100
 MISSING_SCALE = 0x8000  # sunssf "not implemented"
 Words = Sequence[int]
 
@@ -130,12 +132,6 @@ def decode_number(kind: str, words: Words, at: int = 0) -> float:
     return float(raw) if how.least <= raw <= how.most else nan
 
 
-def decode_text(words: Words) -> str | None:
-    """A string point: up to the first NUL, bytes that are not ASCII replaced; None when empty."""
-    raw = struct.pack(f">{len(words)}H", *words).split(b"\0", 1)[0]
-    return raw.decode("ascii", "replace").strip() or None
-
-
 def scaled(value: float, scale_word: int) -> float:
     """`value` x 10^scale; NaN when the scale factor register is not implemented or outside -10..10."""
     times, over = SCALES.get(scale_word, NO_SCALE)
@@ -167,11 +163,11 @@ def missing_words(point: Point) -> tuple[int, ...]:
 
 
 class Events:
-    """What changed, in words; the same thing about the same topic is told once."""
+    """What changed, in words; the same thing about the same topic is told once. Untaken, the newest stay."""
 
     def __init__(self) -> None:
         self._told: dict[str, str] = {}
-        self._new: list[str] = []
+        self._new: deque[str] = deque(maxlen=EVENTS_KEPT)
 
     def tell(self, topic: str, text: str) -> None:
         """Tell `text` unless it is what was last told about this topic; an empty text forgets the topic."""
@@ -186,7 +182,8 @@ class Events:
 
     def take(self) -> list[str]:
         """All that is new since the last call."""
-        new, self._new = self._new, []
+        new = list(self._new)
+        self._new.clear()
         return new
 
 

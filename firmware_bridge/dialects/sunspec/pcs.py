@@ -48,7 +48,7 @@ class PcsPicture:
     charge_w: float  # rating, >= 0
     discharge_w: float  # rating, >= 0
     set_w: float  # set-point in force as read back, + discharging; NaN when none is
-    armed: bool  # fallback to 0 W within 15 s proven by read-back
+    armed: bool  # fallback to 0 W within 13 s proven by read-back
     local: bool  # switched to local: we do not write
     age_s: float  # since w was last heard, or since its heartbeat stood still; inf when never
     alarms: int = 0  # 701 Alrm bits
@@ -91,8 +91,12 @@ class PcsMaster:
     # --- hearing --------------------------------------------------------------------------------------------------
 
     def hear(self, answers: Iterable[Answer], now_s: float) -> None:
-        """Take the answers of this beat, in order."""
+        """Take the answers of this beat, in order. Each is as old as its `wire_s` says, at least: never from later.
+
+        Of two times, `heard_s` is that of an answer, `now_s` that from which a search waits.
+        """
         for answer in answers:
+            heard_s = min(answer.wire_s, now_s)
             tag = answer.request.tag
             if tag == "scan":
                 self._scan.hear(answer, now_s)
@@ -104,9 +108,9 @@ class PcsMaster:
                 if answer.trouble or len(answer.words) != answer.request.count:
                     self._hear_trouble(answer.trouble or "short answer", now_s)
                 else:
-                    self._hear_words(tag, answer.words, now_s)
+                    self._hear_words(tag, answer.words, heard_s, now_s)
 
-    def _hear_words(self, tag: str, words: tuple[int, ...], now_s: float) -> None:
+    def _hear_words(self, tag: str, words: tuple[int, ...], heard_s: float, now_s: float) -> None:
         self._streak = 0
         if self._events.last("link"):
             self._events.tell("link", "PCS answers again")
@@ -119,11 +123,11 @@ class PcsMaster:
             self._reading = PcsReading(self._events, self._reading.measured_s)
             self._search(now_s)
         elif tag == "set-point" and self._set_point:
-            self._set_point.hear(words, now_s)
+            self._set_point.hear(words, heard_s)
         elif tag in SLOW[RATINGS_S] and words != self._seen.get(tag):
             self._seen[tag], self._asked_s[RATINGS_S] = words, -inf  # asked again in the next beat
         else:
-            self._reading.hear(tag, words, now_s)
+            self._reading.hear(tag, words, heard_s)
 
     def _hear_write(self, answer: Answer) -> None:
         """Trouble with a write is told when the device proves to be there, that is with the next good read."""

@@ -66,7 +66,7 @@ class PcsReading:
         return now_s - (min(self.measured_s, self._beat_s) if self._still else self.measured_s)
 
     def hear(self, tag: str, words: tuple[int, ...], now_s: float) -> None:
-        """Take the registers asked for under this tag of `BLOCKS`."""
+        """Take the registers asked for under this tag of `BLOCKS`; `now_s` is when they were heard."""
         match tag:
             case "measured":
                 self._measured(*MEASURED.decode(words, self._scales), now_s=now_s)

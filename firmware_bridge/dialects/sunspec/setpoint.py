@@ -16,7 +16,7 @@ from firmware_bridge.dialects.sunspec.model import Events, encode_number, load_m
 from firmware_bridge.frames import Request
 
 REVERT_S = 12  # what we ask for
-REVERT_MOST_S = 15  # what a device may round it to: daemon dead -> 0 W within 15 s
+REVERT_MOST_S = 13  # what a device may round it to: at 0 W before the string box's own watchdog opens (15 s)
 REWRITE_S = 3.5  # so that every 4 s holds at any beat; a third of REVERT_S
 SETTLE_S = 1.0  # a device may take this long until a write reads back, or until it takes back what it seemed to take
 REFUSED_AGAIN_S = 30.0
@@ -58,7 +58,7 @@ class SetPoint:
     # --- what it says ---------------------------------------------------------------------------------------------
 
     def hear(self, words: Sequence[int], now_s: float) -> None:
-        """Take a read-back (`BLOCK`)."""
+        """Take a read-back (`BLOCK`); `now_s` is when it was heard."""
         numbers = BLOCK.decode(words, {})
         before = self._rest_s
         self._ena, self._mode, self._raw, self._revert, self._ena_revert, self._revert_s, self._rest_s, scale = numbers
@@ -90,7 +90,7 @@ class SetPoint:
 
     @property
     def safe(self) -> bool:
-        """Whether the device has kept a fallback to 0 W within 15 s; not one that it has only just been told."""
+        """Whether the device has kept a fallback to 0 W within 13 s; not one that it has only just been told."""
         return self._right and self._heard_s - self._told_s >= SETTLE_S
 
     @property
@@ -167,7 +167,7 @@ class SetPoint:
     def _differs(self) -> str:
         return (
             f"WSetRvrt {self._revert:g} (in its units), WSetEnaRvrt {self._ena_revert:g}, "
-            f"WSetRvrtTms {self._revert_s:g} s, WSetMod {self._mode:g}"
+            f"WSetRvrtTms {self._revert_s:g} s (at most {REVERT_MOST_S} s), WSetMod {self._mode:g}"
         )
 
     def _refuse(self, why: str) -> None:

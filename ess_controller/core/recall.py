@@ -1,0 +1,79 @@
+"""What a daemon believes of what the one before it left behind: deep cells, faults that wait, closes, how full."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from math import inf
+
+import numpy as np
+
+from ess_controller.core.health import DIAGNOSES
+from ess_controller.core.types import Tuning
+from firmware_bridge.records import Bools, Floats, Layout
+
+HOUR_S = 3600.0
+SOC_S = 3600.0  # an older SOC is no better than a voltage
+UNCOUNTED_S = 75.0  # a killed daemon's last note is up to 60 s old, and its inverter goes on for up to 15 s
+
+
+@dataclass(frozen=True, slots=True)
+class Recalled:
+    """What was left behind, by names: a module that has changed its slot takes its own along, and names that this site
+    does not have mean nothing here. Plant time, counted from this daemon's start."""
+
+    deep: frozenset[tuple[str, int]] = frozenset()  # module code, cell from 1: was found deeply discharged
+    latched: frozenset[tuple[str, str]] = frozenset()  # diagnosis, string: waits for an operator
+    closed_t_s: Mapping[str, Sequence[float]] = field(default_factory=dict)  # string: when it closed, below 0
+    soc: Mapping[str, Sequence[float]] = field(default_factory=dict)  # module code: its cells, 0..1; NaN = unknown
+    soc_sd: Mapping[str, Sequence[float]] = field(default_factory=dict)
+    soc_age_s: float = inf
+
+
+NOTHING = Recalled()
+
+
+def deep_cells(layout: Layout, recalled: Recalled) -> Bools:
+    """[cell] found deeply discharged."""
+    number = np.arange(layout.cells) - layout.first_cell[layout.cell_module] + 1
+    places = zip(layout.cell_module.tolist(), number.tolist(), strict=True)
+    return np.array([(layout.module_names[module], cell) in recalled.deep for module, cell in places])
+
+
+def latched(layout: Layout, recalled: Recalled) -> Bools:
+    """[diagnosis, string] waits for an operator. A diagnosis that no longer latches waits for nobody."""
+    return np.array(
+        [
+            [row.latched and (row.name, string) in recalled.latched for string in layout.string_names]
+            for row in DIAGNOSES
+        ]
+    )
+
+
+def closes(tuning: Tuning, recalled: Recalled) -> Floats:
+    """[string, closes_per_hour] plant time of the last closes, oldest first; none in the future or over an hour ago."""
+    kept = tuning.mode.closes_per_hour
+    rows = []
+    for string in tuning.layout.string_names:
+        within = sorted(t_s for t_s in recalled.closed_t_s.get(string, ()) if -HOUR_S <= t_s <= 0.0)
+        rows.append(([-inf] * kept + within)[-kept:])
+    return np.array(rows)
+
+
+def soc(tuning: Tuning, recalled: Recalled) -> tuple[Floats, Floats]:
+    """SOC and its standard deviation [cell]; NaN where nothing is believed.
+
+    The deviation grows by the age, and by what may have flowed while nobody counted.
+    """
+    layout, knobs, age_s = tuning.layout, tuning.estimate, recalled.soc_age_s
+    so_full, sd = np.full(layout.cells, np.nan), np.full(layout.cells, knobs.start_sd)
+    if not 0.0 <= age_s <= SOC_S:
+        return so_full, sd
+    flowed_ah = tuning.limits.rated_a * min(age_s, UNCOUNTED_S) / 3600.0
+    grown_by = knobs.drift_per_hour * age_s / 3600.0 + flowed_ah / tuning.cell_ah
+    for module, code in enumerate(layout.module_names):
+        mine = np.flatnonzero(layout.cell_module == module)
+        told, told_sd = recalled.soc.get(code, ()), recalled.soc_sd.get(code, ())
+        if len(told) == len(told_sd) == len(mine):
+            so_full[mine] = told
+            grown = np.minimum(np.array(told_sd) + grown_by[mine], 0.5)
+            sd[mine] = np.where(np.isnan(so_full[mine]), knobs.start_sd, grown)
+    return so_full, sd
