@@ -17,7 +17,7 @@ from firmware_bridge.records import Contactor, Floats, Layout, PcsState
 SCHEMA_VERSION = 1
 _NAMES = {Rule.MODULE_SOH: "module SOH", Rule.CELL_SOC: "cell SOC", Rule.PCS: "PCS"}
 _OF_MODULE = {Rule.CELL_TEMPERATURE, Rule.MODULE_SOH}
-_OF_STRING = {Rule.STRING_CURRENT}
+_OF_STRING = {Rule.STRING_CURRENT, Rule.SETTLING}
 
 
 def limits(decision: Decision, cabinet: int, layout: Layout) -> dict[str, Any]:

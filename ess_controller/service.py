@@ -131,8 +131,9 @@ def serve(site: Site, options: Options) -> dict[str, Any]:
             say_nothing_flows(plant, lines, clock)
             raise
         open_things.close()  # the journal's last beats are counted below
-        stored = journal.stored if journal is not None else 0
-        return totals.save(home / "summary.json", points_stored=stored, wall_s=wall_s() - began_s)
+        stored, dropped = (journal.stored, journal.dropped) if journal is not None else (0, 0)
+        wall = wall_s() - began_s
+        return totals.save(home / "summary.json", points_stored=stored, beats_dropped=dropped, wall_s=wall)
 
 
 def say_nothing_flows(plant: Plant, lines: Sequence[RegisterWire], clock: WireClock) -> None:

@@ -55,12 +55,11 @@ class ChangeLog:
         self._turned_s = {name: self._turned_s.get(name, now_s) for name in turned}
         if now_s - min(self._turned_s.values(), default=now_s) < SETTLED_S:
             return
-        told = [name for name, since_s in self._turned_s.items() if now_s - since_s >= SETTLED_S / 2]
-        if down := [f"{name} ({health[name].trouble or 'nothing heard yet'})" for name in told if self._up[name]]:
+        if down := [f"{name} ({health[name].trouble or 'nothing heard yet'})" for name in turned if self._up[name]]:
             log.warning("down: %s", ", ".join(down))
-        if up := [name for name in told if not self._up[name]]:
+        if up := [name for name in turned if not self._up[name]]:
             log.info("up again: %s", ", ".join(up))
-        self._up |= {name: health[name].up for name in told}
+        self._up |= {name: health[name].up for name in turned}
 
     def _strings(self, beat: Beat) -> None:
         """One line a string and beat: where it goes, and what has come up or is over."""

@@ -35,7 +35,7 @@ def register(app: typer.Typer) -> None:
 
 def load_world(site: Path) -> "Scenario":
     """The checked world.toml beside a site.toml."""
-    from sim.worldfile import load
+    from sim.scenario_file import load
 
     return load(site if site.is_dir() else site.parent)
 

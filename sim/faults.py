@@ -9,9 +9,9 @@ from pydantic import BaseModel, ConfigDict, Field, Strict
 
 from ess_controller.site.errors import Finding
 from firmware_bridge.records import PlantSpec
+from sim.scenario_file import checked, read_sheet, refuse
 from sim.world import World
 from sim.world.devices import Faults
-from sim.worldfile import checked, read_sheet, refuse
 
 
 @dataclass(frozen=True, slots=True)

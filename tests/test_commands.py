@@ -17,7 +17,9 @@ from ess_controller.core.types import Order
 from ess_controller.errors import BadInputError
 from ess_controller.live import Window
 from ess_controller.orders import Orders
+from ess_controller.picture import picture
 from tests.core.pictures import tick
+from tests.loop.story import Story, site
 
 BENCH = Path(__file__).parents[1] / "sites/bench"
 Ess = Callable[..., tuple[int, str, str]]
@@ -143,6 +145,16 @@ def test_no_daemon_is_trouble_found_in_one_line(ess: Ess, tmp_path: Path, comman
     status, out, err = ess(command, "--home", tmp_path)
     assert (status, out) == (1, "")
     assert "no daemon answers" in one_line(err)
+
+
+def test_a_picture_file_is_saved_or_refused_in_one_line(ess: Ess, daemon: Daemon, tmp_path: Path) -> None:
+    beat = Story(2.0).beats[-1]
+    daemon.pictures = [picture("bench", site().tuning, beat, {}, beat.tick.wire_s)]
+    assert ess("status", "--home", tmp_path, "--svg", tmp_path / "now.svg") == (0, "", "")
+    assert (tmp_path / "now.svg").read_text().startswith("<svg")
+    status, _, err = ess("status", "--home", tmp_path, "--svg", tmp_path / "no" / "x.svg")
+    assert (status, one_line(err)) == (2, f"--svg {tmp_path}/no/x.svg: cannot be written: No such file or directory")
+    assert ess("status", "--home", tmp_path, "--svg", tmp_path)[0] == 2
 
 
 # --- what is refused before it starts -------------------------------------------------------------------------------

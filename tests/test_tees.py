@@ -64,7 +64,7 @@ def test_the_log_tells_why_a_bus_is_dead_and_when_it_is_back(caplog: pytest.LogC
 def test_buses_that_go_together_are_one_line(caplog: pytest.LogCaptureFixture) -> None:
     buses = Buses(caplog)
     buses.set("box", "modules", up=False, trouble="gone")
-    buses.pass_s(0.3)
+    buses.pass_s(0.8)
     buses.set("pcs", up=False, trouble="no connection")
     assert buses.pass_s(10.0) == ["WARNING down: modules (gone), box (gone), pcs (no connection)"]
 

@@ -38,7 +38,7 @@ DIAGNOSES = (
     Diagnosis("string over-current", Level.STOP, 1.0, False, False, "check inverter set-point and current sensor"),
     Diagnosis("string voltage implausible", Level.STOP, 2.0, False, False, "compare box and cells with a meter"),
     Diagnosis("contactors welded", Level.STOP, 1.0, True, True, "they stay closed: cut the string off by hand"),
-    Diagnosis("contactors fell open", Level.STOP, 0.3, True, False, "check string box power, E-stop and interlock"),
+    Diagnosis("contactors not closed", Level.STOP, 0.5, True, False, "check string box power, E-stop and interlock"),
     Diagnosis("string box fault", Level.STOP, 0.3, True, False, "read the box's fault bits"),
     Diagnosis("insulation low", Level.STOP, 5.0, False, True, "do not touch; find the earth fault"),
     Diagnosis("deep discharge", Level.DERATE, 0.5, False, False, "replace the module; its string is not charged"),
@@ -53,7 +53,7 @@ AFTER_S = np.array([[row.after_s or 0.0] for row in DIAGNOSES])
 IMPLAUSIBLE_V, IMPLAUSIBLE_SHARE = 3.0, 0.03
 """How far a string box's voltage may be from the sum of the cells (foxBMS: 3 V), busbars and their drop included."""
 # Python 3.11 looks an enum's member up slowly: what the beat needs stands here as plain numbers.
-_UNKNOWN, _OPEN = int(Contactor.UNKNOWN), int(Contactor.OPEN)
+_UNKNOWN, _OPEN, _CLOSED = int(Contactor.UNKNOWN), int(Contactor.OPEN), int(Contactor.CLOSED)
 _CARRIES = np.array([mode in (Mode.RUN, Mode.RELEASE, Mode.TRIPPED) for mode in Mode])
 _LIES_OPEN = np.array([mode in (Mode.OFF, Mode.FAULT) for mode in Mode])
 
@@ -89,7 +89,7 @@ def conditions(tuning: Tuning, state: State, seen: Measurements) -> Bools:
             np.abs(seen.string_a) > knobs.trip_a,
             np.abs(seen.string_v - cells_v) > IMPLAUSIBLE_V + IMPLAUSIBLE_SHARE * cells_v,
             _LIES_OPEN[state.mode] & (feedback > _OPEN),
-            _CARRIES[state.mode] & (feedback == _OPEN),
+            _CARRIES[state.mode] & (feedback >= _OPEN) & (feedback < _CLOSED),  # fallen open, or stuck in precharge
             seen.string_fault != 0,
             seen.string_insulation_ohm < knobs.insulation_ohm_min,
             deep,

@@ -14,6 +14,7 @@ from firmware_bridge.records import Bools, Contactor, Floats, Ints, Measurements
 # Of rules that say the same, the first is named: silence before what follows from it.
 STRING_RULES = (
     Rule.COMMUNICATION,
+    Rule.SETTLING,
     Rule.DEEP_DISCHARGE,
     Rule.CELL_VOLTAGE,
     Rule.CELL_VOLTAGE_PREDICTED,
@@ -34,10 +35,11 @@ _STRING_RULE_IDS = np.array(STRING_RULES, np.int64)
 _CABINET_RULE_IDS = np.array(CABINET_RULES, np.int64)
 
 
-def string_rules(tuning: Tuning, seen: Measurements, now: Estimate, deep: Bools, good_s: Floats) -> RuleTable:
-    """Every rule's word on every cell, A, in the order of STRING_RULES; good_s [string]: how long all has been well."""
+def string_rules(tuning: Tuning, seen: Measurements, now: Estimate, deep: Bools, settled: Bools) -> RuleTable:
+    """Every rule's word on every cell, A, in the order of STRING_RULES; settled [string]: all has long been well."""
     words = (
-        communication(tuning, seen, good_s),
+        communication(tuning, seen),
+        settling(tuning, settled),
         deep_discharge(deep),
         cell_voltage(tuning, seen),
         cell_voltage_predicted(tuning, seen, now),
@@ -76,15 +78,17 @@ def _strictest(rules: Ints, charge: Floats, discharge: Floats) -> Bound:
 # --- strings, A -----------------------------------------------------------------------------------------------------
 
 
-def communication(tuning: Tuning, seen: Measurements, good_s: Floats) -> Words:
-    """What is not heard may be anything: one silent cell, module or string box, and nothing flows.
-
-    Nor until all has been well for a while, or a flapping module would throw full power on and off.
-    """
+def communication(tuning: Tuning, seen: Measurements) -> Words:
+    """What is not heard may be anything: one silent cell, module or string box, and nothing flows."""
     layout = tuning.layout
-    unheard = np.isnan(seen.cell_v + seen.module_hot_c[layout.cell_module])
-    held = ~seen.box_heard | (good_s < tuning.mode.settle_s)
-    free = np.where(unheard | held[layout.cell_string], 0.0, np.inf)
+    unheard = np.isnan(seen.cell_v + seen.module_hot_c[layout.cell_module]) | ~seen.box_heard[layout.cell_string]
+    free = np.where(unheard, 0.0, np.inf)
+    return free, free
+
+
+def settling(tuning: Tuning, settled: Bools) -> Words:
+    """Nothing flows until all has been well for a while, or a flapping module would throw full power on and off."""
+    free = np.where(settled, np.inf, 0.0)[tuning.layout.cell_string]
     return free, free
 
 

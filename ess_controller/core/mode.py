@@ -112,12 +112,18 @@ def events(
     return np.array(happened), np.array(good_s)
 
 
-def advance(state: State, happened: Ints, tick: Tick) -> tuple[Ints, Floats, Floats]:
-    """Looks the table up. Returns (mode [string], mode_s [string], closed_t_s [string, closes_per_hour])."""
+def advance(state: State, seen: Measurements, order: Order, happened: Ints, tick: Tick) -> tuple[Ints, Floats, Floats]:
+    """Looks the table up. Returns (mode [string], mode_s [string], closed_t_s [string, closes_per_hour]).
+
+    A close counts when a string leaves PRECHARGE and its contactors have truly moved: a box held open by an E-stop uses
+    nothing up. An operator who has looked gives all closes back.
+    """
+    before_s = np.full_like(state.closed_t_s, -np.inf) if order.clear_latched else state.closed_t_s
     if not happened.any():
-        return state.mode, state.mode_s + tick.dt_s, state.closed_t_s
+        return state.mode, state.mode_s + tick.dt_s, before_s
     mode = AFTER[state.mode, happened]
     changed = mode != state.mode
     mode_s = np.where(changed, 0.0, state.mode_s + tick.dt_s)
-    rolled = np.concatenate((state.closed_t_s[:, 1:], np.full((len(mode), 1), tick.t_s)), axis=1)
-    return mode, mode_s, np.where((changed & (mode == _CLOSING))[:, None], rolled, state.closed_t_s)
+    moved = changed & (state.mode == _CLOSING) & (seen.string_contactor == _PRECHARGE)
+    rolled = np.concatenate((before_s[:, 1:], np.full((len(mode), 1), tick.t_s)), axis=1)
+    return mode, mode_s, np.where(moved[:, None], rolled, before_s)

@@ -42,10 +42,11 @@ def step(tuning: Tuning, state: State, seen: Measurements, order: Order, tick: T
     holds = health.conditions(tuning, state, seen)
     bad_s, active, latched = health.debounce(tuning, state, holds, tick, order.clear_latched)
     happened, good_s = mode.events(tuning, state, seen, order, holds, active, tick)
-    modes, mode_s, closed_t_s = mode.advance(state, happened, tick)
+    modes, mode_s, closed_t_s = mode.advance(state, seen, order, happened, tick)
 
     deep, deep_s = limits.deep_cells(tuning, state, seen, order, tick)
-    rules = limits.string_rules(tuning, seen, now, deep, good_s)
+    settled = (good_s >= tuning.mode.settle_s) & (state.good_s > 0.0)  # in two beats at least, however long a beat is
+    rules = limits.string_rules(tuning, seen, now, deep, settled)
     string_bound = limits.join_strings(tuning, rules)
     behind = limits.from_strings(tuning, modes, seen, string_bound, now)
     cabinet_bound = behind & limits.cabinet_rules(tuning, seen, order, now)

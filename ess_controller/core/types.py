@@ -158,6 +158,7 @@ class Rule(IntEnum):
     GRID_CONTRACT = 11
     GRID_EXPORT = 12
     OPERATOR = 13
+    SETTLING = 14
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -129,7 +129,7 @@ class AdapterCan:
 
             return can.Bus(**self._arguments)
         except Exception as error:  # noqa: BLE001  a vendor's driver may raise anything, and all of it means: no bus
-            self._health.trouble = f"{self.name}: {error}"
+            self._health.trouble = f"{self.name}: {in_words(error)}"
             return None
 
     def _hear(self, bus: "can.BusABC") -> None:
@@ -137,7 +137,7 @@ class AdapterCan:
             try:
                 message = bus.recv(LISTEN_S)
             except Exception as error:  # noqa: BLE001  as above
-                self._health.trouble = f"{self.name}: {error}"
+                self._health.trouble = f"{self.name}: {in_words(error)}"
                 return
             if message is not None:
                 self._note(message)
@@ -183,7 +183,7 @@ class AdapterCan:
                     return sent
                 bus.send(message, timeout=SEND_S)
             except Exception as error:  # noqa: BLE001  as above
-                self._health.trouble = f"{self.name}: {error}"
+                self._health.trouble = f"{self.name}: {in_words(error)}"
                 return sent
         return len(packed)
 
@@ -191,4 +191,9 @@ class AdapterCan:
         try:
             bus.shutdown()
         except Exception as error:  # noqa: BLE001  as above
-            self._health.trouble = f"{self.name}: {error}"
+            self._health.trouble = f"{self.name}: {in_words(error)}"
+
+
+def in_words(error: Exception) -> str:
+    """What a driver says of its trouble, on one line."""
+    return " ".join(str(error).split()) or repr(error)

@@ -11,7 +11,7 @@ from firmware_bridge.frames import Frames
 from firmware_bridge.wires import WireClock
 from firmware_bridge.wires.can_ids import EFF_FLAG, EFF_MASK, ERR_FLAG, RTR_FLAG, SFF_MASK, IdFilter, is_error
 from firmware_bridge.wires.recvmmsg import Batch, Receiver, stamp_socket
-from firmware_bridge.wires.socket_wire import RETRY_S, SocketWire, enlarge, local_socket, reachable
+from firmware_bridge.wires.socket_wire import RETRY_S, SEND_BYTES, SocketWire, enlarge, local_socket, reachable
 
 FRAMES_PER_PACKET = 16  # what a peer on a local socket may put into one packet; we send one
 MOST_KERNEL_FILTERS = 512  # CAN_RAW_FILTER_MAX of linux/can/raw.h
@@ -42,6 +42,7 @@ class SocketCan(SocketWire):
                 wire.setsockopt(socket.SOL_CAN_RAW, socket.CAN_RAW_FILTER, b"".join(map(_kernel_filter, self._ids)))
             wire.setsockopt(socket.SOL_CAN_RAW, CAN_RAW_ERR_FILTER, struct.pack("=I", EFF_MASK))
             enlarge(wire, socket.SO_RCVBUF)
+            wire.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BYTES)
             stamp_socket(wire)
             wire.bind((self.name,))
             # An interface that is there but down lets itself be bound, and says so only afterwards.

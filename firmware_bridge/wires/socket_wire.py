@@ -23,8 +23,9 @@ from firmware_bridge.wires.recvmmsg import Batch, Receiver, Sender, queue_full, 
 
 QUEUE_BYTES = 4 << 20  # some 5 000 frames: the kernel books about 800 bytes for each
 SEND_BYTES = 40_000
-"""What a participant may have said that the keeper has not read yet (the kernel doubles it): some 100 frames, which is
-0.3 s of a controller's words to 16 modules and a string box. A keeper that stood still finds no older commands."""
+"""What a participant may have said that the bus has not taken (the kernel doubles it): some 100 frames, which is 0.3 s
+of a controller's words to 16 modules and a string box. The rest is dropped and counted: neither a keeper that stood
+still nor a CAN bus that comes back, however long its interface's own queue, is told older commands."""
 RETRY_S = (0.1, 2.0)
 _FORCED = {socket.SO_RCVBUF: 33, socket.SO_SNDBUF: 32}  # SO_RCVBUFFORCE, SO_SNDBUFFORCE: beyond the system's limit
 

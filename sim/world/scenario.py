@@ -1,4 +1,4 @@
-"""world.toml: what the simulated site is truly like, key by key; `sim.worldfile` reads it. Nothing has a default.
+"""world.toml: what the simulated site is truly like, key by key; `sim.scenario_file` reads it. Nothing has a default.
 
 Upper bounds are far beyond any iron: they keep a slip of the pen from overflowing the physics.
 """

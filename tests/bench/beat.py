@@ -16,7 +16,7 @@ from firmware_bridge.guard import guard
 from firmware_bridge.plant import Freshness, Plant
 from firmware_bridge.wires import RegisterWire
 from sim.bench import Bench
-from sim.worldfile import load as load_world
+from sim.scenario_file import load as load_world
 from tests.bench.table import Row, row, show
 
 BENCH = Path(__file__).parents[2] / "sites/bench"

@@ -11,7 +11,7 @@ from ess_controller.core import limits
 from ess_controller.core.estimate import estimate
 from ess_controller.core.types import Bound, Estimate, Mode, Order, Rule, State, Tuning
 from ess_controller.picture import limits as limits_in_words
-from firmware_bridge.records import Contactor, Floats, Measurements, PcsState
+from firmware_bridge.records import Bools, Contactor, Floats, Measurements, PcsState
 from tests.core.pictures import one, plant_tuning, running, tick, tuning, well
 
 CELL, MODULE = 37, 3  # module 3 has cells 30 to 39
@@ -22,9 +22,9 @@ NAN, INF = np.nan, np.inf
 EFFICIENCY = tuning().limits.inverter_efficiency
 
 
-def long_well(seen: Measurements) -> Floats:
-    """[string] nothing has been wrong for ever."""
-    return np.full(len(seen.string_a), INF)
+def long_well(seen: Measurements) -> Bools:
+    """[string] all has been well for long."""
+    return np.ones(len(seen.string_a), bool)
 
 
 def at_mid_charge(seen: Measurements | None = None, tuned: Tuning | None = None) -> tuple[State, Estimate]:
@@ -89,18 +89,17 @@ def test_a_silent_string_box_stops_the_whole_string() -> None:
 
 
 def test_nothing_flows_until_all_has_been_well_for_the_settling_time() -> None:
-    settle_s = tuning().mode.settle_s
     state, now = at_mid_charge(well())
-    row = limits.STRING_RULES.index(Rule.COMMUNICATION)
-    for good_s, free_a in ((0.0, 0.0), (np.nextafter(settle_s, 0.0), 0.0), (settle_s, INF)):
-        table = limits.string_rules(tuning(), well(), now, state.deep, np.array([good_s]))
+    row = limits.STRING_RULES.index(Rule.SETTLING)
+    for settled, free_a in ((False, 0.0), (True, INF)):
+        table = limits.string_rules(tuning(), well(), now, state.deep, np.array([settled]))
         assert set(table.charge[row]) == set(table.discharge[row]) == {free_a}
 
 
 def test_a_string_that_has_not_settled_holds_its_own_cells_only() -> None:
     seen = well(plant_tuning().layout)
     state, now = at_mid_charge(seen, plant_tuning())
-    table = limits.string_rules(plant_tuning(), seen, now, state.deep, np.array([9.0, 1.9, 9.0, 9.0]))
+    table = limits.string_rules(plant_tuning(), seen, now, state.deep, np.array([True, False, True, True]))
     assert list(limits.join_strings(plant_tuning(), table).charge > 0.0) == [True, False, True, True]
 
 

@@ -90,9 +90,9 @@ def test_every_pair_of_mode_and_event_leads_where_the_table_says() -> None:
 
 def test_time_in_a_mode_counts_from_its_first_beat() -> None:
     state = replace(first_state(tuning()), mode=np.array([int(Mode.OFF)]), mode_s=np.array([7.0]))
-    stayed = advance(state, np.array([int(Event.NONE)]), tick(10.0, 6.0))
+    stayed = advance(state, well(), Order(), np.array([int(Event.NONE)]), tick(10.0, 6.0))
     assert (stayed[0][0], stayed[1][0]) == (Mode.OFF, 13.0)
-    moved = advance(state, np.array([int(Event.START)]), tick(10.0, 6.0))
+    moved = advance(state, well(), Order(), np.array([int(Event.START)]), tick(10.0, 6.0))
     assert (moved[0][0], moved[1][0]) == (Mode.PRECHARGE, 0.0)
 
 
@@ -158,7 +158,22 @@ def test_a_string_starts_once_all_has_been_well_for_the_settling_time_and_two_be
     beats = controller.until(tells(PRECHARGE), OPEN_BOX)
     assert controller.mode() == Mode.PRECHARGE
     assert beats == max(round(2.0 / dt_s) - 1, 1)
+
+
+@both_beats
+def test_a_close_counts_when_contactors_have_moved_and_an_operator_gives_them_back(dt_s: float) -> None:
+    held_open = opened(dt_s)  # by an E-stop, say: precharge is asked for and never seen
+    held_open.until(tells(PRECHARGE), OPEN_BOX)
+    held_open.until(lambda _: held_open.mode() == Mode.FAULT, OPEN_BOX)
+    assert (held_open.state.closed_t_s == -np.inf).all()
+
+    controller = opened(dt_s)
+    controller.until(tells(PRECHARGE), OPEN_BOX)
+    controller.beat(box(PRECHARGE))
+    assert controller.mode() == Mode.RUN
     assert controller.state.closed_t_s[0, -1] == pytest.approx(controller.t_s)
+    controller.beat(box(CLOSED), Order(clear_latched=True))
+    assert (controller.state.closed_t_s == -np.inf).all()
 
 
 @both_beats

@@ -14,9 +14,9 @@ from ess_controller.site import Site, load
 from firmware_bridge.records import Floats, Tick
 from sim.bench import Bench
 from sim.fast import Digest
+from sim.scenario_file import load as load_scenario
 from sim.world import World
 from sim.world.scenario import Scenario
-from sim.worldfile import load as load_scenario
 
 BENCH = Path(__file__).parents[2] / "sites/bench"
 NOON = datetime(2026, 1, 15, 4, tzinfo=UTC)  # a Thursday, 12:00 in Shanghai

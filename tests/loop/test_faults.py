@@ -14,9 +14,9 @@ from sim.campaign.bench import strike
 from sim.campaign.score import Outcome
 from sim.campaign.stage import Stage, busy_time
 from sim.faults import DAEMON_KILLED, FAULTS
+from sim.scenario_file import load as load_scenario
 from sim.verdict import verdict
 from sim.world.scenario import Scenario
-from sim.worldfile import load as load_scenario
 
 BENCH = Path(__file__).parents[2] / "sites/bench"
 SPEEDS = pytest.mark.parametrize("beat_s", [0.1, 6.0], ids=["in real time", "60 times as fast"])

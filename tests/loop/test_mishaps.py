@@ -76,7 +76,7 @@ def test_a_string_box_that_loses_its_supply_for_2_s_is_precharged_anew_without_a
 
     mishap = Mishap(reboot, beat_s)
     assert mishap.modes == [Mode.RUN, Mode.TRIPPED, *NORMAL_RESTART]
-    assert mishap.told == {"contactors fell open"}
+    assert mishap.told == {"contactors not closed"}
     assert mishap.harm["contactor_closes"] == 2
     assert mishap.harm["opened_under_load"] == 1  # its own doing
     for beat in mishap.beats:

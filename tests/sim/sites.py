@@ -14,9 +14,9 @@ from firmware_bridge.dialects.sunspec.pcs import PcsMaster, PcsPicture
 from firmware_bridge.frames import Frames
 from firmware_bridge.records import Bools, CabinetSpec, Contactor, Floats, ModuleSpec, PlantSpec, StringSpec
 from firmware_bridge.wires.memory import MemoryRegisters
+from sim.scenario_file import load
 from sim.world import World
 from sim.world.scenario import Scenario
-from sim.worldfile import load
 
 BENCH = Path(__file__).parents[2] / "sites" / "bench"
 NOON = datetime(2026, 1, 15, 4, tzinfo=UTC)  # a Thursday, 12:00 in Shanghai

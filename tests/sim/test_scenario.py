@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from ess_controller.errors import BadInputError
-from sim.worldfile import load
+from sim.scenario_file import load
 from tests.sim.sites import BENCH
 
 TEXT = (BENCH / "world.toml").read_text(encoding="utf-8").replace("../cells/", f"{BENCH.parent}/cells/")

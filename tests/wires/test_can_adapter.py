@@ -1,5 +1,6 @@
 """CAN adapters through python-can, with its in-process `virtual` interface as the adapter."""
 
+import threading
 from pathlib import Path
 
 import can
@@ -8,13 +9,13 @@ import pytest
 
 from firmware_bridge.frames import Frames
 from firmware_bridge.wires import CanWire
-from firmware_bridge.wires.can_adapter import AdapterCan
+from firmware_bridge.wires.can_adapter import BATCHES, FRESH_S, AdapterCan, in_words
 from firmware_bridge.wires.urls import open_can
 from tests.wires.worlds import HandClock, collect, some_frames, wait_until
 
 
-def opened(channel: str, *ids: int) -> AdapterCan:
-    wire = open_can(f"virtual:{channel}", Path(), HandClock(), ids)
+def opened(channel: str, *ids: int, clock: HandClock | None = None) -> AdapterCan:
+    wire = open_can(f"virtual:{channel}", Path(), clock or HandClock(), ids)
     assert isinstance(wire, AdapterCan)
     wait_until(lambda: wire.health.up)
     return wire
@@ -41,6 +42,11 @@ def test_frames_cross_an_adapter_whole_in_order_and_only_wanted_ids() -> None:
     close(one, other, picky)
 
 
+def test_the_reason_of_a_failure_is_one_phrase_whatever_the_driver_says() -> None:
+    assert in_words(OSError("no\n  such\tdevice \n")) == "no such device"
+    assert in_words(NotImplementedError()) == "NotImplementedError()"
+
+
 def test_an_error_frame_is_counted_and_never_handed_on() -> None:
     wire = opened("errors")
     with can.Bus(interface="virtual", channel="errors") as peer:
@@ -63,6 +69,35 @@ def test_an_adapter_that_is_absent_is_down_with_its_reason_and_not_an_error(url:
     assert wire.health.dropped == 2
     assert len(wire.drain()) == 0
     close(wire)
+
+
+def test_commands_that_a_bus_without_acknowledgement_held_up_are_dropped_and_never_sent_late() -> None:
+    clock = HandClock()
+    wire, peer = opened("no-ack", clock=clock), opened("no-ack")
+    bus, held, acknowledged = wire._bus, threading.Event(), threading.Event()
+    assert bus is not None
+    send = bus.send
+
+    def hold_up(msg: can.Message, timeout: float | None = None) -> None:
+        held.set()
+        assert acknowledged.wait(20.0)
+        send(msg, timeout)
+
+    bus.send = hold_up  # type: ignore[method-assign]
+    wire.send(some_frames(2))
+    assert held.wait(20.0)
+    for _ in range(2 * BATCHES):
+        wire.send(some_frames(3, first=100))
+    assert wire.health.dropped == 3 * BATCHES
+    assert "the send queue is full" in wire.health.trouble
+    clock.now_s += 1.01 * FRESH_S
+    acknowledged.set()
+    wait_until(lambda: wire.health.dropped == 1 + 3 * 2 * BATCHES)
+    wire.send(some_frames(3, first=200))
+    assert collect(peer, 4).id.tolist() == [0, 200, 201, 202]  # the first was with the driver already
+    assert "older than 0.2 s were not sent" in wire.health.trouble
+    wait_until(lambda: wire.health.sent == 4)
+    close(wire, peer)
 
 
 def test_an_adapter_that_fails_is_opened_again() -> None:

@@ -107,3 +107,16 @@ def test_checking_urls_loads_no_bus_library() -> None:
     code = "import sys; from firmware_bridge.wires.urls import check_url; check_url('virtual:x'); print(*sys.modules)"
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
     assert not {"can", "pymodbus", "asyncio"} & set(loaded)
+
+
+@pytest.mark.parametrize("url", ["socketcan:nosuch0", "unix:nosuch.sock"])
+def test_a_bus_that_is_absent_from_the_start_is_down_and_says_why_in_one_phrase(url: str, tmp_path: Path) -> None:
+    wire = open_can(url, tmp_path, HandClock())
+    assert not wire.health.up
+    phrase = wire.health.trouble.rpartition("nosuch")[2].partition(": ")[2]
+    assert phrase in (
+        "nobody keeps this bus",
+        "there is no such interface",
+        "the kernel has no CAN (load the modules can and can_raw)",
+    )
+    wire.close()
