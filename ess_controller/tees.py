@@ -59,7 +59,7 @@ class ChangeLog:
             log.warning("down: %s", ", ".join(down))
         if up := [name for name in turned if not self._up[name]]:
             log.info("up again: %s", ", ".join(up))
-        self._up |= {name: health[name].up for name in turned}
+        self._up |= {name: not self._up[name] for name in turned}  # health may have changed under our hands
 
     def _strings(self, beat: Beat) -> None:
         """One line a string and beat: where it goes, and what has come up or is over."""

@@ -79,6 +79,8 @@ class Killer:
         self._bear()
 
     def _bear(self) -> None:
+        # closes outlive a daemon; more lives than closes an hour allows would wait for the hour
+        (self._home.home / "memory.json").unlink(missing_ok=True)
         self.daemon, self._born_s = self._daemons.enter_context(self._home.start_daemon()), wall_s()
 
     def strike(self, phase: str, *, soon: bool) -> Outcome:
