@@ -158,7 +158,7 @@ def test_systemd_accepts_the_unit(tmp_path: Path) -> None:
     tool = shutil.which("systemd-analyze")
     if tool is None:
         pytest.skip("systemd-analyze is not installed: apt-get install systemd")
-    here = str(Path(sys.executable).parent / "ess")
+    here = '"' + str(Path(sys.executable).parent / "ess") + '"'  # a checkout may lie in a folder with spaces
     text = UNIT.read_text()
     assert "ExecStart=/opt/ess/bin/ess run /etc/ess/%i\n" in text
     copy = tmp_path / "ess@bench.service"

@@ -18,8 +18,7 @@ $box ip link set lo up
 for bus in vcan0 vcan1; do
     ip link add "$bus" type vcan && ip link set "$bus" up
 done
-cd "$RIG_FOLDER" || cd /
-$box timeout "$RIG_LIMIT_S" /bin/bash /mnt/command > /mnt/stdout 2> /mnt/stderr
+$box timeout "$RIG_LIMIT_S" /bin/bash -c '. /mnt/folder && . /mnt/command' > /mnt/stdout 2> /mnt/stderr
 echo $? > /mnt/status
 $box sync
 $box poweroff -f
