@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 SitePath = Annotated[Path, typer.Argument(metavar="SITE", help="A folder with site.toml, or the file.")]
 Buses = Annotated[
-    list[str], typer.Option("--bus", metavar="NAME=URL", help="Put a bus elsewhere, e.g. can0=socketcan:can0.")
+    list[str], typer.Option("--bus", metavar="NAME=URL", help="Put a bus elsewhere, e.g. modules=socketcan:can0.")
 ]
 Home = Annotated[Path | None, typer.Option(help="The daemon's folder: lock, socket, journal.")]
 Json = Annotated[bool, typer.Option("--json", help="Answer as JSON.")]
@@ -112,8 +112,8 @@ def run(
     speed: Speed = 1.0,
     start: Start = None,
     journal_mb: Annotated[int, typer.Option(min=0, help="Disk for the journal of beats; 0 keeps none.")] = 512,
-    verbose: Annotated[int, typer.Option("-v", "--verbose", count=True)] = 0,
-    quiet: Annotated[bool, typer.Option("-q", "--quiet")] = False,
+    verbose: Annotated[int, typer.Option("-v", "--verbose", count=True, help="Tell more.")] = 0,
+    quiet: Annotated[bool, typer.Option("-q", "--quiet", help="Tell only trouble.")] = False,
 ) -> None:
     """Run the daemon. SIGTERM or Ctrl-C: 0 W, contactors open, end."""
     from ess_controller.talk import talk

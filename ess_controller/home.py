@@ -55,8 +55,10 @@ def find(site: Path | None, given: Path | None) -> Path:
         return next((home for home in homes if os.path.exists(home / "live.sock")), homes[0])  # other users' are passed
     running = sorted(root / Path(path).parent for root in _roots() for path in glob("*/live.sock", root_dir=root))
     if len(running) != 1:
-        names = ", ".join(path.name for path in running) or "none"
-        raise HomeError(f"SITE: expected the name of a site, as not just one daemon runs here: {names}")
+        if not running:
+            raise HomeError("SITE: no daemon runs here: start one with `ess run SITE`")
+        names = ", ".join(path.name for path in running)
+        raise HomeError(f"SITE: expected which one, as several daemons run here: {names}")
     return running[0]
 
 

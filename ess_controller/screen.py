@@ -6,12 +6,13 @@ from pathlib import Path
 from typing import Any
 
 from rich.box import SIMPLE_HEAD
-from rich.console import Console, Group, RenderableType
+from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
 from rich.table import Table
 from rich.text import Text
 
 _MODE_STYLE = {"run": "bold green", "fault": "bold red", "tripped": "red", "off": "dim", "wake": "dim"}
 WIDTH = 108
+TABLES_FROM = 104  # columns that the tables need
 HUNG_S = 2.0  # an older picture is told from a beat that hangs
 # Rich's own SVG frame without the web font it would load from elsewhere.
 _SVG = """<svg class="rich-terminal" viewBox="0 0 {width} {height}" xmlns="http://www.w3.org/2000/svg"><style>
@@ -23,12 +24,30 @@ clip-path="url(#{unique_id}-clip-terminal)">{backgrounds}<g class="{unique_id}-m
 """
 
 
+class Screen:
+    """The whole picture: the site's line, cabinets with their limits, strings with their worst cells, trouble.
+
+    Tables where the terminal is wide enough for them, lines where it is not.
+    """
+
+    def __init__(self, picture: dict[str, Any]) -> None:
+        self._picture = picture
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        picture = self._picture
+        yield _site(picture)
+        if options.max_width >= TABLES_FROM:
+            yield _cabinets(picture)
+            yield _strings(picture)
+        else:
+            yield _lines(picture)
+        if (trouble := _trouble(picture)) is not None:
+            yield trouble
+
+
 def draw(picture: dict[str, Any]) -> RenderableType:
-    """The whole picture: the site's line, cabinets with their limits, strings with their worst cells, trouble."""
-    parts: list[RenderableType] = [_site(picture), _cabinets(picture), _strings(picture)]
-    if (trouble := _trouble(picture)) is not None:
-        parts.append(trouble)
-    return Group(*parts)
+    """The picture as something to print."""
+    return Screen(picture)
 
 
 def console() -> Console:
@@ -90,11 +109,35 @@ def _strings(picture: dict[str, Any]) -> Table:
             _unit(string["string_v"], "V", 1),
             _unit(string["string_a"], "A", 1),
             "  ".join(_percent(string[key]) for key in ("soc_min", "soc", "soc_max")) + " %",
-            f"{_unit(string['cell_v_min'], 'V', 3)}\n{string['cell_v_min_at']}",
-            f"{_unit(string['cell_v_max'], 'V', 3)}\n{string['cell_v_max_at']}",
-            f"{_unit(string['cell_c_max'], '°C', 0)}\n{string['cell_c_max_at']}",
+            _cell(string, "cell_v_min", "V", 3).replace(" V ", " V\n"),
+            _cell(string, "cell_v_max", "V", 3).replace(" V ", " V\n"),
+            _cell(string, "cell_c_max", "°C", 0).replace(" °C ", " °C\n"),
         )
     return table
+
+
+def _lines(picture: dict[str, Any]) -> Text:
+    """The same as the tables, for a narrow terminal."""
+    text = Text()
+    for cabinet in picture["cabinets"]:
+        limit = cabinet["limits"]
+        state = cabinet["pcs_state"] + ("" if cabinet["pcs_armed"] else ", not armed")
+        powers = f"set {_kw(cabinet['set_w'])}  is {_kw(cabinet['pcs_w'])}"
+        text.append(f"\n{cabinet['name']}", "bold").append(f"  {state}  {powers}\n")
+        for way in ("charge", "discharge"):
+            text.append(f"   may {way} ", "dim").append(f"{_kw(limit[f'{way}_w'], sign='')}: {limit[f'{way}_by']}\n")
+    for string in picture["strings"]:
+        soc = " ".join(_percent(string[key]) for key in ("soc_min", "soc", "soc_max"))
+        text.append(f"{string['name']}  ", "bold").append(string["mode"], _MODE_STYLE.get(string["mode"], "yellow"))
+        text.append(f"  {_unit(string['string_v'], 'V', 1)}  {_unit(string['string_a'], 'A', 1)}  SOC {soc} %\n")
+        text.append(f"   lowest {_cell(string, 'cell_v_min', 'V', 3)}   highest {_cell(string, 'cell_v_max', 'V', 3)}")
+        text.append(f"   hottest {_cell(string, 'cell_c_max', '°C', 0)}\n")
+    return text
+
+
+def _cell(string: dict[str, Any], key: str, unit: str, digits: int) -> str:
+    """`3.715 V A1/M04/C01`; no place where there is no value."""
+    return "-" if string[key] is None else f"{_unit(string[key], unit, digits)} {string[f'{key}_at']}"
 
 
 def _trouble(picture: dict[str, Any]) -> Text | None:
@@ -122,11 +165,11 @@ def _trouble(picture: dict[str, Any]) -> Text | None:
 
 
 def _unit(value: float | None, unit: str, digits: int) -> str:
-    return "-" if value is None else f"{value:.{digits}f} {unit}"
+    return "-" if value is None else f"{round(value, digits) + 0.0:.{digits}f} {unit}"  # + 0.0: no minus before a zero
 
 
 def _kw(value: float | None, sign: str = "+") -> str:
-    return "-" if value is None else f"{value / 1000:{sign}.1f} kW"
+    return "-" if value is None else f"{round(value / 1000, 1) + 0.0:{sign}.1f} kW"
 
 
 def _percent(value: float | None) -> str:

@@ -106,7 +106,7 @@ def serve(site: Site, options: Options) -> dict[str, Any]:
         open_things = held.enter_context(ExitStack())
         orders, latest, totals = Orders(), Latest(), Totals(layout)
         recalled = recall(home / MEMORY, clock.start)
-        tees: list[Tee] = [totals, ChangeLog(layout, plant)]
+        tees: list[Tee] = [totals, ChangeLog(site.tuning, plant)]
         journal = Journal(home / "journal", spec, options.journal_mb * 1_000_000) if options.journal_mb else None
         if journal is not None:
             open_things.callback(journal.close)

@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 
 from ess_controller.core.health import DIAGNOSES, STOPS
-from ess_controller.core.types import Mode
+from ess_controller.core.types import Mode, Tuning
 from ess_controller.daemon import Beat
-from ess_controller.picture import SCHEMA_VERSION, limits
+from ess_controller.picture import SCHEMA_VERSION, limits, waits_for
 from firmware_bridge.guard import in_words
 from firmware_bridge.plant import Plant
 from firmware_bridge.records import Floats, Layout
@@ -24,18 +24,22 @@ SETTLED_S = 1.0
 """Rules shade power all day, which status and boards tell; the log tells when closed strings may do nothing at all, and
 only once it has stayed so for this long: an inverter that is being armed is no news, nor a wire being opened."""
 
+WAITS_LONG_S = 10.0  # plant time after which a string that does not start is worth a line
+
 
 class ChangeLog:
     """Logs changes, one line each: modes, diagnoses, what stops power, what the guard changed, what wires report."""
 
-    def __init__(self, layout: Layout, plant: Plant) -> None:
-        self._layout, self._plant = layout, plant
+    def __init__(self, tuning: Tuning, plant: Plant) -> None:
+        self._tuning, self._layout, self._plant = tuning, tuning.layout, plant
+        layout = tuning.layout
         self._mode = np.full(layout.strings, int(Mode.WAKE))
         self._active = np.zeros((len(DIAGNOSES), layout.strings), bool)
         self._stopped = np.zeros(layout.cabinets, bool)
         self._shut_s = np.zeros(layout.cabinets)
         self._wire_s = np.inf  # no time passes before the first beat
         self._trips = np.zeros(layout.cabinets, np.int64)
+        self._told_waiting = np.zeros(layout.strings, bool)
         self._up = dict.fromkeys(plant.wires(), True)  # as told
         self._turned_s: dict[str, float] = {}  # since when a wire has not been as told
 
@@ -45,6 +49,7 @@ class ChangeLog:
         for line in self._plant.take_events():
             log.info("%s", line)
         self._strings(beat)
+        self._waiting(beat)
         self._limits(beat)
         self._guard(beat)
 
@@ -77,6 +82,15 @@ class ChangeLog:
             level = logging.ERROR if (come & STOPS[:, 0]).any() else logging.WARNING if come.any() else logging.INFO
             log.log(level, "%s: %s", self._layout.string_names[string], "; ".join(parts))
         self._active, self._mode = active, mode
+
+    def _waiting(self, beat: Beat) -> None:
+        """What keeps a string open for long without a fault that says so, once."""
+        lies_open = np.isin(beat.state.mode, (int(Mode.OFF), int(Mode.WAKE)))
+        long = lies_open & (beat.state.mode_s >= WAITS_LONG_S)
+        for string in np.flatnonzero(long & ~self._told_waiting):
+            reason = waits_for(self._tuning, beat, int(string)) or "its contactors to be seen open"
+            log.warning("%s: waits for %s", self._layout.string_names[string], reason)
+        self._told_waiting = long
 
     def _limits(self, beat: Beat) -> None:
         bound, layout = beat.decision.cabinet_bound, self._layout

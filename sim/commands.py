@@ -65,7 +65,11 @@ def demo(
     load_world(site)
     if fault_file is not None:
         load_schedule(fault_file, loaded.plant)
-    summary = run_demo(Demo(site, speed, hours, plant_time(start), seed, fault_file, show=not (as_json or quiet)))
+    summary = run_demo(
+        Demo(
+            site, speed, hours, plant_time(start), seed, fault_file, show=sys.stdout.isatty() and not (as_json or quiet)
+        )
+    )
     _tell(summary, as_json=as_json)
     if summary["guard_trips"] or summary["cells_outside_limits"]:
         raise typer.Exit(1)

@@ -158,7 +158,9 @@ def _watch(home: Path, wanted: Demo, children: list[Child]) -> None:
     from ess_controller.screen import draw  # noqa: PLC0415
 
     pause, began_s, first_s = Event(), wall_s(), None
-    with Live("starting ...", auto_refresh=False, screen=False) if wanted.show else ExitStack() as screen:
+    if wanted.show:
+        print(f"{wanted.hours:g} plant hours at {wanted.speed:g} plant seconds a second; Ctrl-C ends")  # noqa: T201
+    with Live("starting ...", auto_refresh=False, screen=True) if wanted.show else ExitStack() as screen:
         while first_s is None or wall_s() - first_s < wanted.hours * 3600 / wanted.speed:
             pause.wait(LOOK_EVERY_S)
             for child in children:

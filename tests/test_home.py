@@ -154,7 +154,7 @@ def test_a_running_daemon_is_found_by_home_by_site_or_as_the_only_one(state: Pat
     site = Path(__file__).parents[1] / "sites/bench"
     assert find(None, state / "x") == state / "x"
     assert find(site, None) == find(site / "site.toml", None) == state / "ess/bench"
-    with pytest.raises(HomeError, match="none"):
+    with pytest.raises(HomeError, match="no daemon runs here"):
         find(None, None)
     (state / "ess/bench").mkdir(parents=True)
     (state / "ess/bench/live.sock").touch()

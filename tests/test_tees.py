@@ -34,7 +34,7 @@ class Buses:
         caplog.set_level(logging.INFO, "ess")
         plant = Bench(site(), scenario(), NOON, 1).plant
         self.wires = plant.wires()
-        self._log, self._caplog, self._now_s = ChangeLog(plant.layout, plant), caplog, 0.0
+        self._log, self._caplog, self._now_s = ChangeLog(site().tuning, plant), caplog, 0.0
         self.pass_s(1.5)
 
     def set(self, *names: str, up: bool, trouble: str = "") -> None:

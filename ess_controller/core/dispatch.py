@@ -14,6 +14,8 @@ def wanted(tuning: Tuning, order: Order, now: Estimate, peak_room_w: float) -> t
     The peak guard outranks an order and the site's rule: import must stay below what the block still allows.
     """
     net_w = now.net_load_w
+    if not order.run:
+        return 0.0, "operator: at rest"
     if order.set_w is not None:
         power_w, by = order.set_w, "operator set-point"
     elif tuning.dispatch.rule == "setpoint":
