@@ -26,6 +26,11 @@ only once it has stayed so for this long: an inverter that is being armed is no 
 
 WAITS_LONG_S = 10.0  # plant time after which a string that does not start is worth a line
 
+LOOK_AT_WIRES_S = 0.25
+
+_RUN = int(Mode.RUN)
+_LIES_OPEN = np.array([mode in (Mode.OFF, Mode.WAKE) for mode in Mode])
+
 
 class ChangeLog:
     """Logs changes, one line each: modes, diagnoses, what stops power, what the guard changed, what wires report."""
@@ -41,11 +46,14 @@ class ChangeLog:
         self._trips = np.zeros(layout.cabinets, np.int64)
         self._told_waiting = np.zeros(layout.strings, bool)
         self._up = dict.fromkeys(plant.wires(), True)  # as told
+        self._looked_s = np.nan
         self._turned_s: dict[str, float] = {}  # since when a wire has not been as told
 
     def __call__(self, beat: Beat) -> None:
         """Tell what is different from the beat before."""
-        self._wires(beat.tick.wire_s)
+        if not beat.tick.wire_s - self._looked_s < LOOK_AT_WIRES_S:
+            self._looked_s = beat.tick.wire_s
+            self._wires(beat.tick.wire_s)
         for line in self._plant.take_events():
             log.info("%s", line)
         self._strings(beat)
@@ -85,8 +93,7 @@ class ChangeLog:
 
     def _waiting(self, beat: Beat) -> None:
         """What keeps a string open for long without a fault that says so, once."""
-        lies_open = np.isin(beat.state.mode, (int(Mode.OFF), int(Mode.WAKE)))
-        long = lies_open & (beat.state.mode_s >= WAITS_LONG_S)
+        long = _LIES_OPEN[beat.state.mode] & (beat.state.mode_s >= WAITS_LONG_S)
         for string in np.flatnonzero(long & ~self._told_waiting):
             reason = waits_for(self._tuning, beat, int(string)) or "its contactors to be seen open"
             log.warning("%s: waits for %s", self._layout.string_names[string], reason)
@@ -94,7 +101,7 @@ class ChangeLog:
 
     def _limits(self, beat: Beat) -> None:
         bound, layout = beat.decision.cabinet_bound, self._layout
-        carrying = np.logical_or.reduceat(beat.state.mode == int(Mode.RUN), layout.first_string)
+        carrying = np.logical_or.reduceat(beat.state.mode == _RUN, layout.first_string)
         shut = carrying & (bound.charge == 0.0) & (bound.discharge == 0.0)
         self._shut_s = np.where(shut, self._shut_s + beat.tick.wire_s - self._wire_s, 0.0)
         self._wire_s = beat.tick.wire_s
@@ -117,10 +124,8 @@ class Totals:
         self._layout = layout
         self.beats = 0
         self.late_beats = 0
-        self.in_ws = np.zeros(layout.cabinets)
-        self.out_ws = np.zeros(layout.cabinets)
-        self.cell_v = np.array([np.nan, np.nan])
-        self.cell_c = np.array([np.nan, np.nan])
+        self.in_ws = self.out_ws = 0.0
+        self.cell_v = self.cell_c = (np.nan, np.nan)  # lowest, highest
         self.guard_trips = 0
         self._trips = np.zeros(layout.cabinets, np.int64)
 
@@ -128,12 +133,14 @@ class Totals:
         """Add a beat."""
         self.beats += 1
         self.late_beats = beat.late_beats
-        moved_ws = np.nan_to_num(beat.seen.pcs_w) * beat.tick.dt_s
-        self.in_ws -= np.minimum(moved_ws, 0.0)
-        self.out_ws += np.maximum(moved_ws, 0.0)
+        for pcs_w in beat.seen.pcs_w.tolist():
+            if pcs_w < 0.0:  # NaN is neither
+                self.in_ws -= pcs_w * beat.tick.dt_s
+            elif pcs_w > 0.0:
+                self.out_ws += pcs_w * beat.tick.dt_s
         self.cell_v = _extremes(self.cell_v, beat.seen.cell_v)
         self.cell_c = _extremes(self.cell_c, beat.seen.module_c)
-        self.guard_trips += int(((beat.trips != 0) & (self._trips == 0)).sum())
+        self.guard_trips += int(np.count_nonzero((beat.trips != 0) & (self._trips == 0)))
         self._trips = beat.trips
 
     def summary(self) -> dict[str, Any]:
@@ -144,8 +151,8 @@ class Totals:
             "beats": self.beats,
             "late_beats": self.late_beats,
             "cells": self._layout.cells,
-            "energy_in_kwh": float(self.in_ws.sum()) / 3.6e6,
-            "energy_out_kwh": float(self.out_ws.sum()) / 3.6e6,
+            "energy_in_kwh": self.in_ws / 3.6e6,
+            "energy_out_kwh": self.out_ws / 3.6e6,
             "cell_v_min": low_v,
             "cell_v_max": high_v,
             "cell_c_min": low_c,
@@ -168,9 +175,10 @@ class Totals:
         return summary
 
 
-def _extremes(so_far: Floats, values: Floats) -> Floats:
-    flat = values.ravel()
-    return np.array([np.fmin(so_far[0], np.fmin.reduce(flat)), np.fmax(so_far[1], np.fmax.reduce(flat))])
+def _extremes(so_far: tuple[float, float], values: Floats) -> tuple[float, float]:
+    """Lowest and highest of what was and what is; NaN where nothing was ever heard."""
+    lowest, highest = np.fmin.reduce(values, axis=None), np.fmax.reduce(values, axis=None)
+    return float(np.fmin(so_far[0], lowest)), float(np.fmax(so_far[1], highest))
 
 
 class Watchdog:
