@@ -221,7 +221,10 @@ def from_strings(tuning: Tuning, mode: Ints, seen: Measurements, strings: Bound,
         siemens = sum(1.0 / ohm[string] for string in connected)
         w_per_a = [siemens * ohm[string] * string_v[string] * (string in ready) for string in connected]
         if not ready:
-            words.append((0.0, 0.0, _CONTACTORS, _CONTACTORS))
+            # contactors that are merely not seen: the string's own rule, silence most likely, is the reason
+            unseen = [string for string in connected if wanted[string] == _RUN and contactor[string] < _OPEN]
+            why = (charge_by[unseen[0]], discharge_by[unseen[0]]) if unseen else (_CONTACTORS, _CONTACTORS)
+            words.append((0.0, 0.0, *why))
             continue
         charge_w, first = _least(charge_a[string] * w for string, w in zip(connected, w_per_a, strict=True))
         discharge_w, last = _least(discharge_a[string] * w for string, w in zip(connected, w_per_a, strict=True))

@@ -16,7 +16,7 @@ from firmware_bridge.dialects.sunspec.bank import SunSpecBank
 from firmware_bridge.dialects.sunspec.block import Block
 from firmware_bridge.dialects.sunspec.model import Events, load_model
 from firmware_bridge.dialects.sunspec.scan import Place, Scan
-from firmware_bridge.frames import Answer, Request
+from firmware_bridge.frames import STALE, Answer, Request
 
 METERS = (203, 204, 202, 201)  # the first of these that a device has
 ENERGY_S = 10.0
@@ -129,7 +129,8 @@ class MeterMaster:
         self._streak += 1
         self._resumed_s = heard_s  # silence is not frozenness: that needs answers
         if self._streak >= STREAK:
-            self._events.tell("link", f"meter does not answer: {trouble}")
+            if not trouble.startswith(STALE):  # never asked: its wire is down, and that is told of the wire
+                self._events.tell("link", f"meter does not answer: {trouble}")
             self._search(now_s)
 
     def _search(self, now_s: float) -> None:

@@ -15,7 +15,7 @@ from firmware_bridge.dialects.sunspec.pcs_bank import PcsBank, PcsControl, PcsRa
 from firmware_bridge.dialects.sunspec.pcs_reading import BLOCKS, PcsReading
 from firmware_bridge.dialects.sunspec.scan import Place, Scan
 from firmware_bridge.dialects.sunspec.setpoint import SetPoint
-from firmware_bridge.frames import Answer, Request
+from firmware_bridge.frames import STALE, Answer, Request
 from firmware_bridge.records import PcsState
 
 __all__ = ["PcsBank", "PcsControl", "PcsMaster", "PcsPicture", "PcsRatings"]
@@ -140,7 +140,8 @@ class PcsMaster:
     def _hear_trouble(self, trouble: str, now_s: float) -> None:
         self._streak += 1
         if self._streak >= STREAK:
-            self._events.tell("link", f"PCS does not answer: {trouble}")
+            if not trouble.startswith(STALE):  # never asked: its wire is down, and that is told of the wire
+                self._events.tell("link", f"PCS does not answer: {trouble}")
             self._search(now_s)
 
     # --- searching ------------------------------------------------------------------------------------------------
