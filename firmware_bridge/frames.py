@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import inf
+from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -90,14 +91,19 @@ def _joined(parts: Sequence[Frames]) -> tuple[NDArray[np.uint32], NDArray[np.uin
 NO_FRAMES = Frames.make(np.zeros(0, np.uint32), np.zeros((0, 8), np.uint8))
 
 
+Table = Literal["holding", "input", "coils", "discrete"]
+"""What Modbus knows: holding and input registers of 16 bits, coils and discrete inputs of one (0 or 1)."""
+
+
 @dataclass(frozen=True, slots=True)
 class Request:
-    """Read `count` holding registers at `address`, or write `words` there."""
+    """Read `count` of a device's `table` from `address` on, or write `words` there (holding registers and coils)."""
 
     address: int
     count: int = 0
     words: tuple[int, ...] = ()
     tag: str = ""  # the asking dialect's own note, handed back in the Answer
+    table: Table = "holding"
 
     @property
     def is_write(self) -> bool:

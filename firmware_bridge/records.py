@@ -6,9 +6,9 @@ NaN = not heard; the age of a value travels beside it. Cells, modules and string
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
-from enum import IntEnum
+from enum import IntEnum, IntFlag
 from functools import cached_property
 from typing import Literal
 
@@ -21,6 +21,7 @@ Bools = NDArray[np.bool_]
 
 TEMPERATURES_PER_MODULE = 4  # i3 CSC frame 0x170: four cell sensors and one of the board
 CrcMode = Literal["on", "learn", "off"]
+PcsDialect = Literal["sunspec_pcs", "sunspec_pcs_legacy"]
 
 
 class Contactor(IntEnum):
@@ -42,6 +43,24 @@ class PcsState(IntEnum):
     FAULT = 3
 
 
+class Contact(IntFlag):
+    """What a cabinet's contacts report; a bit is set when something is wrong. The hard-wired chain acts by itself."""
+
+    ESTOP = 1  # pressed
+    INTERLOCK = 2  # open: a plug pulled, a cover off (HVIL)
+    SMOKE = 4
+    GAS = 8
+    DOOR = 16  # open
+
+
+class Climate(IntFlag):
+    """What blows, cools or warms a cabinet."""
+
+    FAN = 1
+    CHILLER = 2
+    HEATER = 4
+
+
 @dataclass(frozen=True, slots=True)
 class Tick:
     """One beat's instant. Made only by a clock."""
@@ -60,7 +79,7 @@ class ModuleSpec:
     """One battery module: its code goes with it for life, bus and slot are where it sits today."""
 
     code: str
-    bus: str
+    bus: str  # empty: behind its cabinet's gateway
     slot: int  # 0..15, low nibble of its CAN ids
     cells: int  # 8..16 cell groups
     nameplate_ah: float
@@ -73,18 +92,30 @@ class StringSpec:
     """Modules in series behind one string box (current sensor, contactors, precharge, insulation)."""
 
     name: str
-    box_bus: str
+    box_bus: str  # empty: behind its cabinet's gateway
     modules: tuple[ModuleSpec, ...]
     box_crc: CrcMode = "on"
 
 
 @dataclass(frozen=True, slots=True)
 class CabinetSpec:
-    """Strings in parallel behind one inverter."""
+    """Strings in parallel behind one inverter. A bus that is empty: the cabinet has no such device."""
 
     name: str
     pcs_bus: str
     strings: tuple[StringSpec, ...]
+    pcs_dialect: PcsDialect = "sunspec_pcs"
+    battery_bus: str = ""  # Modbus gateway (SunSpec 802-805) that speaks for all its strings, instead of CAN
+    io_bus: str = ""  # remote I/O: contacts, fan, chiller, heater
+
+
+@dataclass(frozen=True, slots=True)
+class PvSpec:
+    """One solar inverter."""
+
+    name: str
+    bus: str
+    rated_w: float  # AC name plate
 
 
 @dataclass(frozen=True)
@@ -94,6 +125,8 @@ class PlantSpec:
     buses: dict[str, str]
     cabinets: tuple[CabinetSpec, ...]
     meter_bus: str
+    pvs: tuple[PvSpec, ...] = ()
+    meter_positive_imports: bool = True  # False: a make that counts exports positive
 
     @cached_property
     def strings(self) -> tuple[StringSpec, ...]:
@@ -108,13 +141,19 @@ class PlantSpec:
     @cached_property
     def can_buses(self) -> tuple[str, ...]:
         """Names of the CAN buses, in order of first use; a frame's `bus` is the index here."""
-        modules = {module.bus: None for module in self.modules}
-        return tuple(modules | {string.box_bus: None for string in self.strings})
+        named = [*(module.bus for module in self.modules), *(string.box_bus for string in self.strings)]
+        return tuple(dict.fromkeys(filter(None, named)))
 
     @cached_property
     def register_buses(self) -> tuple[str, ...]:
-        """Names of the register buses: inverters in order, then the meter."""
-        return (*(cabinet.pcs_bus for cabinet in self.cabinets), self.meter_bus)
+        """Names of the register buses: inverters, the meter, solar inverters, remote I/O, gateways, each in order."""
+        return (
+            *(cabinet.pcs_bus for cabinet in self.cabinets),
+            self.meter_bus,
+            *(pv.bus for pv in self.pvs),
+            *(cabinet.io_bus for cabinet in self.cabinets if cabinet.io_bus),
+            *(cabinet.battery_bus for cabinet in self.cabinets if cabinet.battery_bus),
+        )
 
     @cached_property
     def layout(self) -> "Layout":
@@ -138,6 +177,9 @@ class Layout:
     module_names: tuple[str, ...]
     string_names: tuple[str, ...]
     cabinet_names: tuple[str, ...]
+    pv_names: tuple[str, ...]
+    io_cabinet: Ints  # [io] -> cabinet
+    gateway_cabinet: Ints  # [gateway] -> cabinet
 
     @classmethod
     def of(cls, plant: PlantSpec) -> "Layout":
@@ -162,6 +204,9 @@ class Layout:
             tuple(module.code for module in plant.modules),
             tuple(string.name for string in plant.strings),
             tuple(cabinet.name for cabinet in plant.cabinets),
+            tuple(pv.name for pv in plant.pvs),
+            np.array([at for at, cabinet in enumerate(plant.cabinets) if cabinet.io_bus], np.int64),
+            np.array([at for at, cabinet in enumerate(plant.cabinets) if cabinet.battery_bus], np.int64),
         )
 
     @property
@@ -184,6 +229,16 @@ class Layout:
         """How many cabinets (each with one inverter)."""
         return len(self.cabinet_names)
 
+    @property
+    def pvs(self) -> int:
+        """How many solar inverters."""
+        return len(self.pv_names)
+
+    @property
+    def ios(self) -> int:
+        """How many remote I/O devices."""
+        return len(self.io_cabinet)
+
     def cell_name(self, cell: int) -> str:
         """`A1/M03/C07`: string, module position and cell position, counted from 1 as on the label."""
         module = int(self.cell_module[cell])
@@ -193,6 +248,16 @@ class Layout:
         """`A1/M03`: where a technician finds it (its code is in `module_names`)."""
         string = int(self.module_string[module])
         return f"{self.string_names[string]}/M{module - int(self.first_module[string]) + 1:02d}"
+
+
+def nothing_of() -> Floats:
+    """Numbers of devices that a site does not have."""
+    return np.zeros(0)
+
+
+def no_bits() -> Ints:
+    """Bits of devices that a site does not have."""
+    return np.zeros(0, np.int64)
 
 
 def _starts(counts: Sequence[int]) -> Ints:
@@ -230,6 +295,12 @@ class Measurements:
     pcs_age_s: Floats  # [cabinet]
     grid_w: float  # + importing
     grid_age_s: float  # since the meter said something new
+    pv_w: Floats = field(default_factory=nothing_of)  # [pv] AC side, + generating
+    pv_rated_w: Floats = field(default_factory=nothing_of)  # [pv] as it says itself
+    pv_age_s: Floats = field(default_factory=nothing_of)  # [pv]
+    io_contact: Ints = field(default_factory=no_bits)  # [io] Contact bits; -1 = not heard
+    io_climate: Ints = field(default_factory=no_bits)  # [io] Climate bits as read back; -1 = not heard
+    io_age_s: Floats = field(default_factory=nothing_of)  # [io]
 
     @cached_property
     def module_cold_c(self) -> Floats:
@@ -258,6 +329,8 @@ class Commands:
     contactor: Ints  # [string] Contactor
     bleed: Bools  # [cell]
     bleed_s: float = 0.0  # how long the modules go on bleeding without a new word
+    pv_limit_w: Floats = field(default_factory=nothing_of)  # [pv] most it may generate; inf = as the sun shines
+    climate: Ints = field(default_factory=no_bits)  # [io] Climate bits
 
 
 @dataclass(frozen=True, slots=True)

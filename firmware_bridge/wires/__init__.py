@@ -4,9 +4,9 @@ A wire never blocks and never raises into the beat: trouble is counted in `healt
 """
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
-from firmware_bridge.frames import Answer, Frames, Request, WireHealth
+from firmware_bridge.frames import Answer, Frames, Request, Table, WireHealth
 
 
 class WireClock(Protocol):
@@ -73,3 +73,14 @@ class RegisterBank(Protocol):
 
     def write(self, address: int, words: tuple[int, ...]) -> bool:
         """Take the words, whole; False where they may not be written (exception 2)."""
+
+
+@runtime_checkable
+class BitBank(Protocol):
+    """The coils and discrete inputs of a served Modbus device, where it has any (else exception 1)."""
+
+    def read_bits(self, table: Table, address: int, count: int) -> tuple[int, ...] | None:
+        """`count` bits (0 or 1) of "coils" or "discrete" from `address`; None where there are none."""
+
+    def write_bits(self, address: int, bits: tuple[int, ...]) -> bool:
+        """Set coils, whole; False where they may not be written."""
