@@ -106,7 +106,25 @@ class CabinetSpec:
     strings: tuple[StringSpec, ...]
     pcs_dialect: PcsDialect = "sunspec_pcs"
     battery_bus: str = ""  # Modbus gateway (SunSpec 802-805) that speaks for all its strings, instead of CAN
-    io_bus: str = ""  # remote I/O: contacts, fan, chiller, heater
+    io: "IoSpec | None" = None
+
+
+@dataclass(frozen=True, slots=True)
+class IoChannel:
+    """One contact or one switched output of a remote I/O device."""
+
+    bit: int  # a Contact of an input, a Climate of an output
+    address: int  # discrete input or coil, from 0
+    inverted: bool = False  # a closed contact is well (as E-stop chains are wired): what is wrong reads 0
+
+
+@dataclass(frozen=True, slots=True)
+class IoSpec:
+    """A cabinet's remote I/O: contacts, fan, chiller, heater."""
+
+    bus: str
+    inputs: tuple[IoChannel, ...]
+    outputs: tuple[IoChannel, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,7 +169,7 @@ class PlantSpec:
             *(cabinet.pcs_bus for cabinet in self.cabinets),
             self.meter_bus,
             *(pv.bus for pv in self.pvs),
-            *(cabinet.io_bus for cabinet in self.cabinets if cabinet.io_bus),
+            *(cabinet.io.bus for cabinet in self.cabinets if cabinet.io),
             *(cabinet.battery_bus for cabinet in self.cabinets if cabinet.battery_bus),
         )
 
@@ -205,7 +223,7 @@ class Layout:
             tuple(string.name for string in plant.strings),
             tuple(cabinet.name for cabinet in plant.cabinets),
             tuple(pv.name for pv in plant.pvs),
-            np.array([at for at, cabinet in enumerate(plant.cabinets) if cabinet.io_bus], np.int64),
+            np.array([at for at, cabinet in enumerate(plant.cabinets) if cabinet.io], np.int64),
             np.array([at for at, cabinet in enumerate(plant.cabinets) if cabinet.battery_bus], np.int64),
         )
 

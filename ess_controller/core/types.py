@@ -63,6 +63,8 @@ class ModeTuning:
     precharge_v: float  # bus within this of the string
     precharge_a: float  # and the current below this
     precharge_timeout_s: float
+    join_v: float  # a string joins others on a live bus within this
+    join_a: float  # and when the current that will equalise them is predicted below this
     closes_per_hour: int
     break_a: float  # contactors open below this
     break_deadline_s: float  # or after so long, whatever flows (data sheet)
@@ -98,6 +100,20 @@ class DispatchTuning:
     idle_stop_s: float  # after so long below, the inverter is stopped, or it would empty the battery by itself
     contract_w: float  # most the site may import
     export_w: float  # most it may export; 0 = never export on purpose
+    feed_in_w: float  # most that may flow out, sun included: beyond, solar inverters are curtailed; inf = never
+    load_share: float  # of their rating that inverters in use should carry before another is started
+
+
+@dataclass(frozen=True, slots=True)
+class ClimateTuning:
+    """When a cabinet's fan, chiller and heater are switched, by its modules' sensors."""
+
+    fan_on_c: float
+    fan_off_c: float
+    chiller_on_c: float
+    chiller_off_c: float
+    heater_on_c: float
+    heater_off_c: float
 
 
 @dataclass(frozen=True, eq=False)
@@ -114,6 +130,7 @@ class Tuning:
     module_soh: Floats  # [module] 0..1, intake test
     module_nameplate_ah: Floats  # [module]
     cell_ah: Floats  # [cell] nameplate x soh
+    climate: ClimateTuning | None = None  # None: no cabinet has anything to switch
 
     @cached_property
     def module_ohm_factor(self) -> Floats:

@@ -104,6 +104,8 @@ class ModeTable(_Table):
     precharge_v: float = Field(gt=0.0, le=100.0, description="the bus is within this of the string, V")
     precharge_a: float = Field(gt=0.0, le=100.0, description="and the current is below this, A")
     precharge_timeout_s: float = Field(gt=0.0, le=60.0)
+    join_v: float = Field(gt=0.0, le=100.0, description="a string joins others on a live bus within this, V")
+    join_a: float = Field(gt=0.0, le=500.0, description="and when they will equalise with less than this, A")
     closes_per_hour: int = Field(ge=1, le=12)
     break_a: float = Field(gt=0.0, le=500.0, description="contactors open below this, A")
     break_deadline_s: float = Field(gt=0.0, le=60.0, description="or after so long, whatever flows (data sheet), s")
@@ -142,6 +144,13 @@ class DispatchTable(_Table):
     idle_stop_s: float = Field(ge=0.0, le=1e6, description="after so long below, the inverter is stopped, s")
     contract_w: Watts = Field(description="most the site may import, W")
     export_w: float = Field(ge=0.0, le=1e8, description="most it may export, W; 0: never on purpose")
+    feed_in_w: float = Field(
+        ge=0.0,
+        allow_inf_nan=True,
+        description="most that may flow out, sun included, W; inf: solar inverters are never curtailed",
+        json_schema_extra={"also": "inf"},
+    )
+    load_share: float = Field(gt=0.0, le=1.0, description="load of the inverters in use before another starts, a share")
 
 
 class MeterTable(_Table):
