@@ -77,7 +77,15 @@ def guard(envelope: Envelope, layout: Layout, seen: Measurements, commands: Comm
         if trip[cabinet] and power_w[cabinet] != 0.0:
             told[cabinet] |= trip[cabinet]
             power_w[cabinet] = 0.0
-    passed = Commands(np.array(power_w), commands.pcs_run, np.array(contactor), bleed, commands.bleed_s)
+    passed = Commands(
+        np.array(power_w),
+        commands.pcs_run,
+        np.array(contactor),
+        bleed,
+        commands.bleed_s,
+        commands.pv_limit_w,
+        commands.climate,
+    )
     return passed, np.array(told)
 
 

@@ -3,8 +3,11 @@
 import numpy as np
 
 from ess_controller.core.types import Bound, Estimate, Order, State, Tuning
-from firmware_bridge.records import Floats, Measurements, Tick
+from firmware_bridge.records import Bools, Floats, Measurements, PcsState, Tick
 
+SELF_CONSUMPTION = "self-consumption"
+STAYS_BY_SOC = 0.05  # so much fuller or emptier must another cabinet be, or two would take turns all day
+_PCS_FAULT = int(PcsState.FAULT)
 LEAST_REST_OF_BLOCK_S = 30.0  # a block's last seconds cannot repair its mean: no more power than over this time
 
 
@@ -21,9 +24,9 @@ def wanted(tuning: Tuning, order: Order, now: Estimate, peak_room_w: float) -> t
     elif tuning.dispatch.rule == "setpoint":
         power_w, by = tuning.dispatch.set_w, "set-point"
     else:
-        power_w, by = net_w, "self-consumption"
+        power_w, by = net_w, SELF_CONSUMPTION
     if np.isnan(net_w):
-        return (0.0, "meter silent") if by == "self-consumption" else (power_w, by)
+        return (0.0, "meter silent") if by == SELF_CONSUMPTION else (power_w, by)
     if net_w - power_w > peak_room_w:
         return net_w - peak_room_w, "peak guard"
     return power_w, by
@@ -51,9 +54,34 @@ def billing_block(tuning: Tuning, state: State, seen: Measurements, tick: Tick) 
     return block, imported_ws, max(knobs.peak_w * knobs.block_s - imported_ws, 0.0) / left_s
 
 
-def split(power_w: float, bound: Bound) -> Floats:
-    """Shares a site power out by what each cabinet may do in that direction; more than all may do is cut."""
-    may_w = bound.discharge if power_w >= 0 else bound.charge
+def in_use(tuning: Tuning, state: State, seen: Measurements, now: Estimate, wanted_w: float, behind: Bound) -> Bools:
+    """[cabinet] who shares a site power: as few inverters as carry it at `load_share` of what they may, for each that
+    runs has losses of its own, whatever it does.
+
+    The fullest discharge, the emptiest charge; one that is at it stays unless another is better by 5 % of SOC. An
+    inverter that cannot be had is not counted on; one that is not armed yet comes last.
+    """
+    may_w = behind.discharge if wanted_w >= 0 else behind.charge
+    usable_w = np.where(seen.pcs_local | np.isnan(seen.pcs_w) | (seen.pcs_state == _PCS_FAULT), 0.0, may_w)
+    cabinets = tuning.layout.cabinets
+    if cabinets == 1:
+        return usable_w > 0.0
+    layout = tuning.layout
+    first, counts = layout.first_cell_of_string[layout.first_string], layout.cells_of_cabinet
+    fullness = np.nan_to_num(np.add.reduceat(now.soc, first) / counts, nan=0.5)
+    at_it = state.power_w * wanted_w > 0.0
+    score = (fullness if wanted_w >= 0 else -fullness) + STAYS_BY_SOC * at_it + seen.pcs_armed
+    order = np.argsort(-score, kind="stable")
+    carried_w = np.cumsum(tuning.dispatch.load_share * usable_w[order])
+    enough = int(np.searchsorted(carried_w, abs(wanted_w))) + 1
+    chosen = np.zeros(cabinets, bool)
+    chosen[order[:enough]] = True
+    return chosen & (usable_w > 0.0)
+
+
+def split(power_w: float, bound: Bound, among: Bools) -> Floats:
+    """Shares a site power out `among` cabinets by what each may do in that direction; more than they may is cut."""
+    may_w = np.where(among, bound.discharge if power_w >= 0 else bound.charge, 0.0)
     total_w = float(may_w.sum())
     return may_w * (min(max(power_w, -total_w), total_w) / total_w if total_w > 0.0 else 0.0)
 
@@ -66,10 +94,10 @@ def ramp(tuning: Tuning, state: State, target_w: Floats, tick: Tick) -> Floats:
     return np.where(np.abs(target_w) < np.abs(before_w), target_w, within)
 
 
-def idle(tuning: Tuning, state: State, wanted_w: float, behind: Bound, tick: Tick) -> Floats:
+def idle(tuning: Tuning, state: State, wanted_w: float, behind: Bound, among: Bools, tick: Tick) -> Floats:
     """How long [cabinet] nothing worth an inverter's own losses has been wanted of what stands behind it, s.
 
     Whether the inverter is ready does not matter here, or one that is stopped would never be started again.
     """
-    wished_w = np.abs(split(wanted_w, behind))
+    wished_w = np.abs(split(wanted_w, behind, among))
     return (state.idle_s + tick.dt_s) * (wished_w < tuning.dispatch.idle_w)

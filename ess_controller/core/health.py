@@ -6,7 +6,7 @@ from enum import IntEnum
 import numpy as np
 
 from ess_controller.core.types import Mode, State, Tuning
-from firmware_bridge.records import Bools, Contactor, Floats, Measurements, Tick
+from firmware_bridge.records import Bools, Contact, Contactor, Floats, Ints, Measurements, Tick
 
 
 class Level(IntEnum):
@@ -41,9 +41,18 @@ DIAGNOSES = (
     Diagnosis("contactors not closed", Level.STOP, 0.5, True, False, "check string box power, E-stop and interlock"),
     Diagnosis("string box fault", Level.STOP, 0.3, True, False, "read the box's fault bits"),
     Diagnosis("insulation low", Level.STOP, 5.0, False, True, "do not touch; find the earth fault"),
+    # The hard-wired chain has opened the contactors already; here it is seen, told, and kept from closing unasked: a
+    # button that is pulled out again must not start anything by itself (ISO 13850, 4.1.4).
+    Diagnosis("E-stop pressed", Level.STOP, 0.1, True, True, "find out why, pull it out, then clear"),
+    Diagnosis("interlock open", Level.STOP, 0.1, True, True, "close plugs and covers, then clear"),
+    Diagnosis("smoke", Level.STOP, 0.1, True, True, "keep away, call the fire brigade"),
+    Diagnosis("gas", Level.STOP, 0.1, True, True, "keep away and let it air: a cell may have vented"),
     Diagnosis("deep discharge", Level.DERATE, 0.5, False, False, "replace the module; its string is not charged"),
     Diagnosis("module errors", Level.NOTICE, 1.0, True, False, "read the module's error bits"),
+    Diagnosis("door open", Level.NOTICE, 5.0, True, False, "close the cabinet's door"),
+    Diagnosis("remote I/O silent", Level.NOTICE, 5.0, True, False, "check the remote I/O's power and its bus"),
 )
+CONTACTS = (Contact.ESTOP, Contact.INTERLOCK, Contact.SMOKE, Contact.GAS, Contact.DOOR)
 BOX_SILENT = [row.name for row in DIAGNOSES].index("string box silent")
 STOPS = np.array([[row.level == Level.STOP] for row in DIAGNOSES])
 ON_WIRE = np.array([[row.on_wire] for row in DIAGNOSES])
@@ -55,6 +64,7 @@ IMPLAUSIBLE_V, IMPLAUSIBLE_SHARE = 3.0, 0.03
 # Python 3.11 looks an enum's member up slowly: what the beat needs stands here as plain numbers.
 _UNKNOWN, _OPEN, _CLOSED = int(Contactor.UNKNOWN), int(Contactor.OPEN), int(Contactor.CLOSED)
 _CARRIES = np.array([mode in (Mode.RUN, Mode.RELEASE, Mode.TRIPPED) for mode in Mode])
+_BITS: Ints = np.array([[int(contact)] for contact in CONTACTS])
 _LIES_OPEN = np.array([mode in (Mode.OFF, Mode.FAULT) for mode in Mode])
 
 
@@ -76,6 +86,7 @@ def conditions(tuning: Tuning, state: State, seen: Measurements) -> Bools:
     )
     cells_silent, high, low, hot, deep, erring = np.logical_or.reduceat(of_cells, layout.first_cell_of_string, axis=1)
 
+    estop, interlock, smoke, gas, door, mute = contacts(tuning, seen)
     cells_v = np.add.reduceat(seen.cell_v, layout.first_cell_of_string)
     feedback = seen.string_contactor
     unknown = feedback == _UNKNOWN
@@ -92,10 +103,27 @@ def conditions(tuning: Tuning, state: State, seen: Measurements) -> Bools:
             _CARRIES[state.mode] & (feedback >= _OPEN) & (feedback < _CLOSED),  # fallen open, or stuck in precharge
             seen.string_fault != 0,
             seen.string_insulation_ohm < knobs.insulation_ohm_min,
+            estop,
+            interlock,
+            smoke,
+            gas,
             deep,
             erring,
+            door,
+            mute,
         )
     )
+
+
+def contacts(tuning: Tuning, seen: Measurements) -> Bools:
+    """What each string's cabinet reports, [contact, string]: CONTACTS in order, and that its remote I/O is silent."""
+    layout = tuning.layout
+    told = np.zeros((len(_BITS) + 1, layout.cabinets), bool)
+    if layout.ios:
+        heard = seen.io_contact >= 0
+        told[:-1, layout.io_cabinet] = (seen.io_contact & _BITS > 0) & heard
+        told[-1, layout.io_cabinet] = ~heard
+    return told[:, layout.string_cabinet]
 
 
 def debounce(tuning: Tuning, state: State, holds: Bools, tick: Tick, clear: bool) -> tuple[Floats, Bools, Bools]:

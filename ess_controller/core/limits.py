@@ -29,7 +29,7 @@ Words = tuple[Floats | float, Floats | float]  # what may be charged, what disch
 
 # Python 3.11 looks an enum's member up slowly: what the beat needs stands here as plain numbers.
 _RUN, _PCS_FAULT = int(Mode.RUN), int(PcsState.FAULT)
-_OPEN, _CLOSED = int(Contactor.OPEN), int(Contactor.CLOSED)
+_OPEN, _PRECHARGE, _CLOSED = int(Contactor.OPEN), int(Contactor.PRECHARGE), int(Contactor.CLOSED)
 _CONTACTORS = int(Rule.CONTACTORS)
 _STRING_RULE_IDS = np.array(STRING_RULES, np.int64)
 _CABINET_RULE_IDS = np.array(CABINET_RULES, np.int64)
@@ -154,8 +154,12 @@ def string_current(tuning: Tuning) -> Words:
 
 
 def cabinet_rules(tuning: Tuning, seen: Measurements, order: Order, now: Estimate) -> Bound:
-    """What operator, inverter and grid allow at each inverter, whatever stands behind it; W."""
-    shared = (operator(order), contract(tuning, now), export(tuning, now))
+    """What operator, inverter and grid allow at each inverter, whatever stands behind it; W.
+
+    The grid's room is the whole site's: each inverter alone may use it up. `dispatch` keeps their sum within it.
+    """
+    room = grid_room(tuning, now)
+    shared = (operator(order), (room[0], np.inf), (np.inf, room[1]))
     words = []
     for of_inverter in inverter(seen):
         each = (shared[0], of_inverter, *shared[1:])  # in the order of CABINET_RULES
@@ -188,45 +192,54 @@ def inverter(seen: Measurements) -> list[tuple[float, float]]:
     return [(charge_w, discharge_w) if well else (0.0, 0.0) for well, charge_w, discharge_w in rated]
 
 
-def contract(tuning: Tuning, now: Estimate) -> tuple[float, float]:
-    """Charging leaves import below the contract; the room is shared evenly by cabinets."""
-    return (tuning.dispatch.contract_w - now.net_load_w) / tuning.layout.cabinets, np.inf
-
-
-def export(tuning: Tuning, now: Estimate) -> tuple[float, float]:
-    """Discharging does not export more than allowed; without a meter nothing is known and nothing flows."""
-    return np.inf, (tuning.dispatch.export_w + now.net_load_w) / tuning.layout.cabinets
+def grid_room(tuning: Tuning, now: Estimate) -> tuple[float, float]:
+    """What all inverters together may charge and discharge, W: charging leaves import below the contract, discharging
+    exports no more than allowed. Without a meter nothing is known and nothing flows."""
+    dispatch = tuning.dispatch
+    charge_w, discharge_w = dispatch.contract_w - now.net_load_w, dispatch.export_w + now.net_load_w
+    return charge_w if charge_w > 0.0 else 0.0, discharge_w if discharge_w > 0.0 else 0.0
 
 
 def from_strings(tuning: Tuning, mode: Ints, seen: Measurements, strings: Bound, now: Estimate) -> Bound:
     """What stands behind each inverter allows, W, with the rule of the string that says so.
 
-    Strings in parallel share the current by their resistance, so the cabinet may do what its first string at its bound
-    allows: min(bound / share). A string whose contactors may carry current counts, whatever its mode; one that has
-    fallen open carries no share, whatever its mode. With no closed string there is nothing behind the inverter.
+    Nobody commands a string in parallel singly: what is added to the cabinet's current I splits by conductance, onto
+    what flows between the strings already,
+
+        I_k = I_k(now) + g_k / sum(g) x (I - I(now))        (Kirchhoff; g of the prediction's horizon)
+
+    so the cabinet may do what takes its first string to its bound. A string whose contactors may carry current counts,
+    whatever its mode; one that lies open, or is only precharging through its resistor, carries no share. With no closed
+    string there is nothing behind the inverter.
     """
     layout = tuning.layout
-    ohm = np.add.reduceat(now.cell_ohm, layout.first_cell_of_string).tolist()
-    contactor, wanted = seen.string_contactor.tolist(), mode.tolist()
+    siemens = (1.0 / np.add.reduceat(now.cell_ohm, layout.first_cell_of_string)).tolist()
+    contactor, wanted, flows_a = seen.string_contactor.tolist(), mode.tolist(), seen.string_a.tolist()
     # the lower of what box and cells say: a box that reads too much would let too many amperes pass
     string_v = np.fmin(seen.string_v, np.add.reduceat(seen.cell_v, layout.first_cell_of_string)).tolist()
     # what is lost in the inverter counts as the strings' when they discharge
-    charge_a, discharge_a = strings.charge.tolist(), (strings.discharge * tuning.limits.inverter_efficiency).tolist()
+    efficiency = tuning.limits.inverter_efficiency
+    charge_a, discharge_a = strings.charge.tolist(), strings.discharge.tolist()
     charge_by, discharge_by = strings.charge_by.tolist(), strings.discharge_by.tolist()
 
     words = []
     for members in layout.strings_of_cabinet:
-        connected = [string for string in members if contactor[string] != _OPEN]
+        connected = [string for string in members if contactor[string] not in (_OPEN, _PRECHARGE)]
         ready = {string for string in connected if contactor[string] == _CLOSED and wanted[string] == _RUN}
-        siemens = sum(1.0 / ohm[string] for string in connected)
-        w_per_a = [siemens * ohm[string] * string_v[string] * (string in ready) for string in connected]
         if not ready:
             # contactors that are merely not seen: the string's own rule, silence most likely, is the reason
             unseen = [string for string in connected if wanted[string] == _RUN and contactor[string] < _OPEN]
             why = (charge_by[unseen[0]], discharge_by[unseen[0]]) if unseen else (_CONTACTORS, _CONTACTORS)
             words.append((0.0, 0.0, *why))
             continue
-        charge_w, first = _least(charge_a[string] * w for string, w in zip(connected, w_per_a, strict=True))
-        discharge_w, last = _least(discharge_a[string] * w for string, w in zip(connected, w_per_a, strict=True))
-        words.append((charge_w, discharge_w, charge_by[connected[first]], discharge_by[connected[last]]))
+        together, cabinet_a = sum(siemens[string] for string in connected), sum(flows_a[string] for string in connected)
+        charge_w, discharge_w = [], []
+        for string in connected:
+            # of the present current, what does not follow from the cabinet's: it flows between the strings
+            share, counts_v = siemens[string] / together, string_v[string] * (string in ready)
+            between_a = flows_a[string] - share * cabinet_a if len(connected) > 1 else 0.0
+            charge_w.append((charge_a[string] + between_a) / share * counts_v)
+            discharge_w.append((discharge_a[string] - between_a) / share * counts_v * efficiency)
+        (most_charge_w, first), (most_discharge_w, last) = _least(charge_w), _least(discharge_w)
+        words.append((most_charge_w, most_discharge_w, charge_by[connected[first]], discharge_by[connected[last]]))
     return Bound(*(np.array(side) for side in zip(*words, strict=True)))

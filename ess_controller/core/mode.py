@@ -4,6 +4,7 @@ from enum import IntEnum
 
 import numpy as np
 
+from ess_controller.core import joining
 from ess_controller.core.health import BOX_SILENT, STOPS
 from ess_controller.core.types import Mode, Order, State, Tuning
 from firmware_bridge.records import Bools, Contactor, Floats, Ints, Measurements, PcsState, Tick
@@ -31,6 +32,7 @@ NEXT: dict[tuple[Mode, Event], Mode] = {
     (Mode.OFF, Event.START): Mode.PRECHARGE,
     (Mode.OFF, Event.TRIP): Mode.FAULT,
     (Mode.PRECHARGE, Event.BUS_UP): Mode.RUN,
+    (Mode.PRECHARGE, Event.SEEN_CLOSED): Mode.RUN,  # a gateway that precharges and closes by itself
     (Mode.PRECHARGE, Event.STOP): Mode.OFF,
     (Mode.PRECHARGE, Event.TOO_LONG): Mode.FAULT,
     (Mode.PRECHARGE, Event.TRIP): Mode.FAULT,
@@ -65,6 +67,7 @@ something now."""
 # Python 3.11 looks an enum's member up slowly: what the beat needs stands here as plain numbers.
 _OPEN, _PRECHARGE, _CLOSED = int(Contactor.OPEN), int(Contactor.PRECHARGE), int(Contactor.CLOSED)
 _CLOSING, _TRIPPED, _PCS_FAULT = int(Mode.PRECHARGE), int(Mode.TRIPPED), int(PcsState.FAULT)
+_START = int(Event.START)
 _HOUR_S = 3600.0
 
 
@@ -78,11 +81,11 @@ def events(
     inverter_well = ~np.isnan(seen.pcs_w) & (seen.pcs_state != _PCS_FAULT)
     well = (seen.box_heard & ~ill & inverter_well[layout.string_cabinet]).tolist()
     current_a, gap_v = np.abs(seen.string_a).tolist(), np.abs(seen.string_v - seen.string_bus_v).tolist()
-    coldest_c = np.minimum.reduceat(seen.module_cold_c, layout.first_module).tolist()
+    joins, may_start = joining.allowed(tuning, seen), _may_start(tuning, state, seen, order, tick)
     lost, contactor = active[BOX_SILENT].tolist(), seen.string_contactor.tolist()
-    closed_t_s, good_s, mode_s = state.closed_t_s[:, 0].tolist(), state.good_s.tolist(), state.mode_s.tolist()
+    good_s, mode_s = state.good_s.tolist(), state.mode_s.tolist()
     # a deadline gives the wires three beats, however long a beat is
-    overdue_s = max(knobs.precharge_timeout_s, 3 * tick.dt_s)
+    overdue_s = np.maximum(tuning.precharge_timeout_s, 3 * tick.dt_s).tolist()
     deadline_s = max(knobs.break_deadline_s, 3 * tick.dt_s)
 
     happened = []
@@ -90,17 +93,15 @@ def events(
         before_s, in_mode_s, now = good_s[string], mode_s[string], contactor[string]
         good_s[string] = before_s + tick.dt_s if well[string] else 0.0
         settled = before_s > 0.0 and good_s[string] >= knobs.settle_s
-        # a module below the envelope: the guard would refuse, and a close would be used up
-        may_close = coldest_c[string] >= tuning.envelope.cell_c_min and tick.t_s - closed_t_s[string] >= _HOUR_S
         level = gap_v[string] <= knobs.precharge_v and current_a[string] <= knobs.precharge_a
-        up = level and now == _PRECHARGE and well[string]
+        up = level and joins[string] and now == _PRECHARGE and well[string]
         # a mere wish to open waits for the current, be it for the inverter's own reversion
         too_late = mode == _TRIPPED and in_mode_s >= deadline_s
         happens = (
             False,
-            settled and may_close and now == _OPEN and order.run,  # START
+            settled and may_start[string] and joins[string] and now == _OPEN,  # START
             up,  # BUS_UP
-            in_mode_s >= overdue_s and not up,  # TOO_LONG
+            in_mode_s >= overdue_s[string] and not up,  # TOO_LONG
             not order.run,  # STOP
             current_a[string] <= knobs.break_a or lost[string] or too_late,  # CLEAR
             now in (_OPEN, _PRECHARGE),  # SEEN_OPEN
@@ -109,7 +110,16 @@ def events(
             tripped[string],  # TRIP
         )
         happened.append(next((event for event in EVENTS_OF[mode] if happens[event]), 0))
-    return np.array(happened), np.array(good_s)
+    return joining.one_by_one(tuning, state.mode == _CLOSING, seen, np.array(happened), _START), np.array(good_s)
+
+
+def _may_start(tuning: Tuning, state: State, seen: Measurements, order: Order, tick: Tick) -> list[bool]:
+    """[string] whether it is wanted closed, has closes left, and no module is below the envelope: the guard would
+    refuse, and a close would be used up."""
+    coldest_c = np.minimum.reduceat(seen.module_cold_c, tuning.layout.first_module)
+    rested = tick.t_s - state.closed_t_s[:, 0] >= _HOUR_S
+    may: list[bool] = ((coldest_c >= tuning.envelope.cell_c_min) & rested & order.run).tolist()
+    return may
 
 
 def advance(state: State, seen: Measurements, order: Order, happened: Ints, tick: Tick) -> tuple[Ints, Floats, Floats]:
@@ -124,6 +134,6 @@ def advance(state: State, seen: Measurements, order: Order, happened: Ints, tick
     mode = AFTER[state.mode, happened]
     changed = mode != state.mode
     mode_s = np.where(changed, 0.0, state.mode_s + tick.dt_s)
-    moved = changed & (state.mode == _CLOSING) & (seen.string_contactor == _PRECHARGE)
+    moved = changed & (state.mode == _CLOSING) & (seen.string_contactor > _OPEN)
     rolled = np.concatenate((before_s[:, 1:], np.full((len(mode), 1), tick.t_s)), axis=1)
     return mode, mode_s, np.where(moved[:, None], rolled, before_s)

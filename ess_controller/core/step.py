@@ -3,6 +3,8 @@
 import numpy as np
 
 from ess_controller.core import dispatch, health, limits, mode, recall
+from ess_controller.core.climate import climate
+from ess_controller.core.curtail import curtail
 from ess_controller.core.estimate import estimate
 from ess_controller.core.recall import NOTHING, Recalled
 from ess_controller.core.types import Decision, Order, State, Tuning
@@ -31,6 +33,8 @@ def first_state(tuning: Tuning, recalled: Recalled = NOTHING) -> State:
         idle_s=np.zeros(layout.cabinets),
         block=-1,
         block_ws=0.0,
+        climate=np.zeros(layout.ios, np.int64),
+        pv_limit_w=np.full(layout.pvs, np.inf),
         wire_s=np.nan,
     )
 
@@ -53,16 +57,23 @@ def step(tuning: Tuning, state: State, seen: Measurements, order: Order, tick: T
 
     block, block_ws, peak_room_w = dispatch.billing_block(tuning, state, seen, tick)
     wanted_w, wanted_by = dispatch.wanted(tuning, order, now, peak_room_w)
-    target_w = cabinet_bound.clamp(dispatch.split(wanted_w, cabinet_bound))
-    power_w = dispatch.ramp(tuning, state, target_w, tick)
-    idle_s = dispatch.idle(tuning, state, wanted_w, behind, tick)
+    charge_w, discharge_w = limits.grid_room(tuning, now)
+    among = dispatch.in_use(tuning, state, seen, now, wanted_w, behind)
+    shared_w = dispatch.split(min(max(wanted_w, -charge_w), discharge_w), cabinet_bound, among)
+    power_w = dispatch.ramp(tuning, state, cabinet_bound.clamp(shared_w), tick)
+    idle_s = dispatch.idle(tuning, state, wanted_w, behind, among, tick)
     may_flow = behind.charge + behind.discharge > 0.0
+    stores = wanted_by == dispatch.SELF_CONSUMPTION
+    pv_limit_w = curtail(tuning, state, seen, cabinet_bound, power_w, stores, tick)
+    switched = climate(tuning, state, seen)
 
     commands = Commands(
         pcs_w=power_w,
         pcs_run=may_flow & (idle_s < tuning.dispatch.idle_stop_s) & (seen.pcs_state != _PCS_FAULT),
         contactor=mode.TOLD[modes, seen.string_contactor + 1],
         bleed=np.zeros(tuning.layout.cells, bool),
+        pv_limit_w=pv_limit_w,
+        climate=switched,
     )
     after = State(
         soc=now.soc,
@@ -80,6 +91,8 @@ def step(tuning: Tuning, state: State, seen: Measurements, order: Order, tick: T
         idle_s=idle_s,
         block=block,
         block_ws=block_ws,
+        climate=switched,
+        pv_limit_w=pv_limit_w,
         wire_s=tick.wire_s,
     )
     return after, Decision(order, commands, now, wanted_w, wanted_by, rules, string_bound, cabinet_bound, active)

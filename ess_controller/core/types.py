@@ -9,6 +9,8 @@ import numpy as np
 
 from firmware_bridge.records import Bools, Commands, Envelope, Floats, Ints, Layout
 
+GATEWAY_S = 6.0  # to carry a contactor command through a gateway: asked, precharged and closed by it, read back
+
 # --- tuning: from site.toml and the cell file, frozen ---------------------------------------------------------------
 
 
@@ -138,6 +140,19 @@ class Tuning:
         return self.cell.resistance_by_soh(self.module_soh) * (self.cell.nameplate_ah / self.module_nameplate_ah)
 
     @cached_property
+    def string_ohm(self) -> Floats:
+        """[string] resistance of its cells at 25 C and the prediction's horizon: the least it will have in service."""
+        new_ohm = float(np.interp(self.limits.horizon_s, self.cell.resistance.x, self.cell.resistance.y))
+        each: Floats = (self.module_ohm_factor * new_ohm)[self.layout.cell_module]
+        return np.add.reduceat(each, self.layout.first_cell_of_string)
+
+    @cached_property
+    def precharge_timeout_s(self) -> Floats:
+        """[string] how long precharge may take; a gateway does it by itself, and tells later."""
+        behind_gateway = np.isin(self.layout.string_cabinet, self.layout.gateway_cabinet)
+        return self.mode.precharge_timeout_s + GATEWAY_S * behind_gateway
+
+    @cached_property
     def charge_by_soh_a(self) -> Floats:
         """[cell] what its module's age lets its string charge."""
         return (self.limits.rated_a * self.limits.charge_by_soh(self.module_soh))[self.layout.cell_module]
@@ -243,6 +258,8 @@ class State:
     idle_s: Floats  # [cabinet] how long nothing worth its inverter's losses has been wanted
     block: int  # billing block number
     block_ws: float  # imported in this block so far
+    climate: Ints  # [io] Climate bits, last told
+    pv_limit_w: Floats  # [pv] last told; inf = not held back
     wire_s: float  # of the last beat
 
 

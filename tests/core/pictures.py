@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ess_controller.core.step import first_state, step
-from ess_controller.core.types import Decision, Mode, Order, State, Tuning
+from ess_controller.core.types import ClimateTuning, Decision, Mode, Order, State, Tuning
 from ess_controller.site import load
 from firmware_bridge.records import (
     CabinetSpec,
@@ -50,6 +50,19 @@ def plant_tuning() -> Tuning:
     return replace(tuning(), layout=layout, module_soh=soh, module_nameplate_ah=nameplate_ah, cell_ah=cell_ah)
 
 
+CLIMATE = ClimateTuning(
+    fan_on_c=32.0, fan_off_c=28.0, chiller_on_c=38.0, chiller_off_c=34.0, heater_on_c=5.0, heater_off_c=10.0
+)
+
+
+@cache
+def dealer_tuning() -> Tuning:
+    """Like `plant_tuning`, with two solar inverters and a remote I/O in the second cabinet."""
+    plant = plant_tuning()
+    layout = replace(plant.layout, pv_names=("roof", "carport"), io_cabinet=np.array([1]))
+    return replace(plant, layout=layout, climate=CLIMATE)
+
+
 def tick(t_s: float, dt_s: float = 0.1, speed: float = 1.0) -> Tick:
     """A beat at plant time t_s."""
     return Tick(t_s, dt_s, t_s / speed, START + timedelta(seconds=t_s))
@@ -85,6 +98,12 @@ def well(layout: Layout | None = None, /, **changes: Any) -> Measurements:
         pcs_age_s=np.zeros(cabinets),
         grid_w=20_000.0,
         grid_age_s=0.0,
+        pv_w=np.zeros(layout.pvs),
+        pv_rated_w=np.array([60_000.0, 20_000.0])[: layout.pvs],
+        pv_age_s=np.zeros(layout.pvs),
+        io_contact=np.zeros(layout.ios, np.int64),
+        io_climate=np.zeros(layout.ios, np.int64),
+        io_age_s=np.zeros(layout.ios),
     )
     return replace(seen, **changes)
 

@@ -67,13 +67,14 @@ def test_the_peak_guard_outranks_everybody_and_asks_for_no_more_than_needed() ->
 
 
 def test_cabinets_share_by_what_they_may_do_in_that_direction() -> None:
-    allowed = bound([10.0, 30.0], [60.0, 20.0])
-    assert list(dispatch.split(40.0, allowed)) == [30.0, 10.0]
-    assert list(dispatch.split(-20.0, allowed)) == [-5.0, -15.0]
-    assert list(dispatch.split(1e6, allowed)) == [60.0, 20.0]
-    assert list(dispatch.split(-1e6, allowed)) == [-10.0, -30.0]
-    assert list(dispatch.split(0.0, allowed)) == [0.0, 0.0]
-    assert list(dispatch.split(5.0, bound([1.0, 1.0], [0.0, 0.0]))) == [0.0, 0.0]
+    allowed, both = bound([10.0, 30.0], [60.0, 20.0]), np.array([True, True])
+    assert list(dispatch.split(40.0, allowed, both)) == [30.0, 10.0]
+    assert list(dispatch.split(-20.0, allowed, both)) == [-5.0, -15.0]
+    assert list(dispatch.split(1e6, allowed, both)) == [60.0, 20.0]
+    assert list(dispatch.split(-1e6, allowed, both)) == [-10.0, -30.0]
+    assert list(dispatch.split(0.0, allowed, both)) == [0.0, 0.0]
+    assert list(dispatch.split(40.0, allowed, np.array([False, True]))) == [0.0, 20.0]
+    assert list(dispatch.split(5.0, bound([1.0, 1.0], [0.0, 0.0]), both)) == [0.0, 0.0]
 
 
 watts = st.floats(0.0, 1e6)
@@ -84,7 +85,7 @@ def test_shares_add_up_to_what_was_wanted_as_far_as_it_is_allowed(
     power_w: float, may: list[tuple[float, float]]
 ) -> None:
     allowed = bound([charge for charge, _ in may], [discharge for _, discharge in may])
-    shares = dispatch.split(power_w, allowed)
+    shares = dispatch.split(power_w, allowed, np.ones(len(may), bool))
     assert (shares <= allowed.discharge * (1 + 1e-12)).all()
     assert (shares >= -allowed.charge * (1 + 1e-12)).all()
     assert shares.sum() == pytest.approx(np.clip(power_w, -allowed.charge.sum(), allowed.discharge.sum()), abs=1e-6)

@@ -67,7 +67,7 @@ TABLE = """
               START      BUS_UP  TOO_LONG  STOP     CLEAR  SEEN_OPEN  SEEN_CLOSED  RESET  TRIP
     WAKE      -          -       -         -        -      OFF        RUN          -      TRIPPED
     OFF       PRECHARGE  -       -         -        -      -          -            -      FAULT
-    PRECHARGE -          RUN     FAULT     OFF      -      -          -            -      FAULT
+    PRECHARGE -          RUN     FAULT     OFF      -      -          RUN          -      FAULT
     RUN       -          -       -         RELEASE  -      -          -            -      TRIPPED
     RELEASE   -          -       -         -        OFF    -          -            -      TRIPPED
     TRIPPED   -          -       -         -        FAULT  -          -            -      -

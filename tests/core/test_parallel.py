@@ -79,3 +79,18 @@ def test_a_silent_string_that_may_be_connected_stops_its_cabinet_and_an_open_one
         assert allowed.discharge[1] > 0.0
         if not stopped:
             np.testing.assert_allclose(allowed.discharge[0], 150.0 * 3.7 * 16 * EFFICIENCY)
+
+
+def test_what_flows_between_strings_already_counts_before_the_cabinet_s_own_current() -> None:
+    layout = plant_tuning().layout
+    between = np.array([30.0, -30.0, 0.0, 0.0])  # the first string charges the second
+    allowed = plant_bound(well(layout, string_a=between))
+    np.testing.assert_allclose(allowed.discharge, np.array([120.0, 150.0]) * 2 * 3.7 * 16 * EFFICIENCY)
+    np.testing.assert_allclose(allowed.charge[0] / allowed.charge[1], 120.0 / 150.0)
+
+
+def test_a_string_that_precharges_onto_a_live_bus_does_not_stop_the_others() -> None:
+    layout = plant_tuning().layout
+    contactor = one(well(layout).string_contactor, 1, Contactor.PRECHARGE)
+    allowed = plant_bound(well(layout, string_contactor=contactor), [Mode.RUN, Mode.PRECHARGE, Mode.RUN, Mode.RUN])
+    np.testing.assert_allclose(allowed.discharge[0], 150.0 * 3.7 * 16 * EFFICIENCY)

@@ -9,30 +9,39 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ess_controller.core.limits import grid_room
 from ess_controller.core.step import first_state, step
 from ess_controller.core.types import Decision, Mode, Order, State, Tuning
 from firmware_bridge.guard import guard
 from firmware_bridge.records import Contactor, Measurements, PcsState
-from tests.core.pictures import Controller, one, plant_tuning, running, tick, tuning, well
+from tests.core.pictures import Controller, dealer_tuning, one, plant_tuning, running, tick, tuning, well
 
 NAN = np.nan
 MEASURED = [field.name for field in fields(Measurements)]
+EVERYTHING = well(dealer_tuning().layout)
 FLOATS = [
     name
     for name in MEASURED
-    if (value := np.asarray(getattr(well(), name))).dtype == np.float64 and value.size and not name.endswith("age_s")
+    if np.asarray(getattr(EVERYTHING, name)).dtype == np.float64 and not name.endswith("age_s")
 ]
+OF_BENCH = [name for name in FLOATS if np.asarray(getattr(well(), name)).size]
 ABSURD = (NAN, np.inf, -np.inf, 0.0, 1e300, -1e300, 1e-300, 1e6, -1e6, 4.19, 2.6, 3.0, 4.1, 25.0, 347.8)
 numbers = st.sampled_from(ABSURD) | st.floats() | st.floats(-500.0, 500.0)
 orders = st.builds(Order, run=st.booleans(), set_w=st.none() | st.floats(allow_nan=False), clear_latched=st.booleans())
 steps_s = st.sampled_from([0.02, 0.1, 1.0, 6.0, 60.0])
 
 
+def zero_export() -> Tuning:
+    """A site with sun that may not feed in."""
+    tuned = dealer_tuning()
+    return replace(tuned, dispatch=replace(tuned.dispatch, feed_in_w=0.0))
+
+
 @st.composite
 def pictures(draw: st.DrawFn, tuned: Tuning) -> Measurements:
     """A well picture in which a few things are anything at all."""
     seen = well(tuned.layout)
-    for name in draw(st.lists(st.sampled_from(FLOATS), max_size=5)):
+    for name in draw(st.lists(st.sampled_from(FLOATS if tuned.layout.pvs else OF_BENCH), max_size=5)):
         values = np.array(getattr(seen, name), np.float64)
         values.flat[draw(st.integers(0, values.size - 1))] = draw(numbers)
         changed: dict[str, Any] = {name: values if values.ndim else float(values)}
@@ -46,6 +55,7 @@ def pictures(draw: st.DrawFn, tuned: Tuning) -> Measurements:
         pcs_state=np.array(state),
         pcs_armed=np.array(draw(st.lists(st.booleans(), min_size=cabinets, max_size=cabinets))),
         string_fault=np.array(draw(st.lists(st.integers(0, 3), min_size=strings, max_size=strings))),
+        io_contact=np.array(draw(st.lists(st.integers(-1, 31), min_size=tuned.layout.ios, max_size=tuned.layout.ios))),
     )
 
 
@@ -58,6 +68,10 @@ def check(tuned: Tuning, after: State, seen: Measurements, order: Order, decisio
     assert (bound.charge >= 0.0).all()
     assert (bound.discharge >= 0.0).all()
     assert set(commands.contactor) <= {int(each) for each in Contactor}
+    assert (commands.pv_limit_w >= 0.0).all()
+    assert ((commands.climate >= 0) & (commands.climate <= 7)).all()
+    charge_w, discharge_w = grid_room(tuned, decision.estimate)
+    assert -charge_w * (1 + 1e-9) - 1e-6 <= commands.pcs_w.sum() <= discharge_w * (1 + 1e-9) + 1e-6
     silent_string = np.isnan(seen.string_a + seen.string_v)
     silent_string |= np.logical_or.reduceat(np.isnan(seen.cell_v), layout.first_cell_of_string)
     silent_string |= np.logical_or.reduceat(np.isnan(seen.module_c).all(axis=1), layout.first_module)
@@ -79,7 +93,7 @@ def check(tuned: Tuning, after: State, seen: Measurements, order: Order, decisio
             assert power_w >= 0.0
 
 
-@pytest.mark.parametrize("tuned", [tuning(), plant_tuning()], ids=["bench", "plant"])
+@pytest.mark.parametrize("tuned", [tuning(), plant_tuning(), zero_export()], ids=["bench", "plant", "dealer"])
 @settings(max_examples=100, deadline=None)
 @given(data=st.data())
 def test_whatever_is_seen_the_beat_neither_raises_nor_asks_for_what_is_not_known_to_be_safe(
@@ -103,7 +117,7 @@ def test_whatever_is_seen_the_beat_neither_raises_nor_asks_for_what_is_not_known
 @pytest.mark.parametrize("value", ABSURD)
 def test_one_two_or_all_readings_may_be_absurd_throughout(value: float) -> None:
     state = running().state
-    for names in (*((name,) for name in FLOATS), *combinations(FLOATS, 2), tuple(FLOATS)):
+    for names in (*((name,) for name in OF_BENCH), *combinations(OF_BENCH, 2), tuple(OF_BENCH)):
         changed: dict[str, Any] = {name: np.full_like(getattr(well(), name), value) for name in names}
         seen = well(**changed)
         for order in (Order(), Order(set_w=-1e9)):

@@ -1,0 +1,103 @@
+"""Solar inverters held back to what may flow out, and let go when all may."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ess_controller.core.curtail import BELOW_SHARE, RISES_SHARE_PER_S, curtail
+from ess_controller.core.step import first_state
+from ess_controller.core.types import Bound, State, Tuning
+from firmware_bridge.records import Floats
+from tests.core.pictures import dealer_tuning, tick, well
+
+RATED_W = np.array([60_000.0, 20_000.0])
+MARGIN_W = BELOW_SHARE * 80_000.0
+LAYOUT = dealer_tuning().layout
+
+
+def zero_export(feed_in_w: float = 0.0) -> Tuning:
+    tuned = dealer_tuning()
+    return replace(tuned, dispatch=replace(tuned.dispatch, feed_in_w=feed_in_w))
+
+
+def batteries(charge_w: float) -> Bound:
+    """What both cabinets may charge."""
+    each, nothing = np.full(2, charge_w / 2), np.zeros(2, np.int64)
+    return Bound(each, each, nothing, nothing)
+
+
+def limits(
+    pv_w: float,
+    grid_w: float,
+    before: Floats | float = np.inf,
+    charge_w: float = 0.0,
+    told_w: float = 0.0,
+    feed_in_w: float = 0.0,
+    dt_s: float = 0.1,
+    stores: bool = True,
+) -> Floats:
+    """Limits of both inverters when the roof gives `pv_w` and the meter reads `grid_w`."""
+    state: State = replace(first_state(dealer_tuning()), pv_limit_w=np.broadcast_to(before, 2).astype(float))
+    seen = well(LAYOUT, pv_w=pv_w * RATED_W / 80_000.0, grid_w=grid_w)
+    told = np.full(2, told_w / 2)
+    return curtail(zero_export(feed_in_w), state, seen, batteries(charge_w), told, stores, tick(0.0, dt_s))
+
+
+def test_where_all_may_flow_out_nothing_is_held_back() -> None:
+    assert list(limits(80_000.0, -60_000.0, feed_in_w=np.inf)) == [np.inf, np.inf]
+
+
+def test_what_would_flow_out_too_much_is_held_back_at_once_each_by_its_rating() -> None:
+    told = limits(50_000.0, -20_000.0)
+    assert told.sum() == pytest.approx(30_000.0 - MARGIN_W)
+    assert told[0] / told[1] == pytest.approx(3.0)
+    assert limits(50_000.0, -20_000.0, feed_in_w=5_000.0).sum() == pytest.approx(35_000.0 - MARGIN_W)
+
+
+def test_what_a_battery_can_still_take_is_not_held_back() -> None:
+    assert limits(50_000.0, -20_000.0, charge_w=15_000.0).sum() == pytest.approx(45_000.0 - MARGIN_W)
+    assert limits(50_000.0, -20_000.0, charge_w=15_000.0, told_w=-10_000.0).sum() == pytest.approx(35_000.0 - MARGIN_W)
+    assert limits(50_000.0, -20_000.0, charge_w=15_000.0, stores=False).sum() == pytest.approx(30_000.0 - MARGIN_W)
+
+
+def test_a_limit_rises_slowly_and_is_let_go_at_the_rating() -> None:
+    before = np.array([30_000.0, 10_000.0])
+    rising = limits(40_000.0, 30_000.0, before)
+    np.testing.assert_allclose(rising, before + RISES_SHARE_PER_S * 0.1 * RATED_W)
+    assert list(limits(78_000.0, 60_000.0, 0.9995 * RATED_W)) == [np.inf, np.inf]
+
+
+def test_without_a_meter_the_roof_gives_what_may_surely_flow_out() -> None:
+    assert limits(50_000.0, np.nan, feed_in_w=8_000.0).sum() == pytest.approx(8_000.0)
+    assert limits(50_000.0, np.nan).sum() == 0.0
+
+
+numbers = st.floats(-1e6, 1e6) | st.sampled_from([np.nan, np.inf, -np.inf])
+
+
+@given(numbers, numbers, st.floats(0.0, 1e5), st.floats(0.0, 1e6), st.floats(0.02, 60.0))
+def test_a_limit_is_never_negative_nor_unknown_and_none_lies_above_a_rating(
+    pv_w: float, grid_w: float, before_w: float, charge_w: float, dt_s: float
+) -> None:
+    with np.errstate(all="ignore"):
+        told = limits(pv_w, grid_w, before_w, charge_w, dt_s=dt_s)
+    assert (told >= 0.0).all()
+    assert ((told <= RATED_W) | np.isinf(told)).all()
+
+
+def test_turned_down_and_up_again_in_a_loop_the_site_never_feeds_in_for_long() -> None:
+    """A roof of 60 kW sun on a load of 10 kW, inverters that follow within a beat, no battery."""
+    state = first_state(dealer_tuning())
+    for load_w in (10_000.0, 45_000.0, 20_000.0):
+        exported = []
+        for _ in range(600):
+            pv_w = np.minimum(state.pv_limit_w, 60_000.0 * RATED_W / 80_000.0)
+            seen = well(LAYOUT, pv_w=pv_w, grid_w=load_w - pv_w.sum())
+            told = curtail(zero_export(), state, seen, batteries(0.0), np.zeros(2), True, tick(0.0))
+            state = replace(state, pv_limit_w=told)
+            exported.append(max(-seen.grid_w, 0.0))
+        assert max(exported[2:]) == 0.0
+        assert load_w - pv_w.sum() < 2 * MARGIN_W  # and gives nearly all that is used
