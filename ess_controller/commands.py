@@ -96,9 +96,12 @@ def check(
     layout = loaded.plant.layout
     counts = {"cabinets": layout.cabinets, "strings": layout.strings, "modules": layout.modules, "cells": layout.cells}
     if as_json:
-        print(json.dumps({"schema_version": 1, "ok": True, "site": loaded.name, **counts, "problems": []}))
+        told = {"ok": True, "site": loaded.name, **counts, "problems": [], "notes": list(loaded.notes)}
+        print(json.dumps({"schema_version": 1, **told}))
     else:
         print(f"{site}: well: {', '.join(f'{count} {word}' for word, count in counts.items())}")
+        for note in loaded.notes:
+            print(f"{site}: {note}")
 
 
 def _plain(row: dict[str, Any]) -> dict[str, Any]:

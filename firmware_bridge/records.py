@@ -107,6 +107,7 @@ class CabinetSpec:
     pcs_dialect: PcsDialect = "sunspec_pcs"
     battery_bus: str = ""  # Modbus gateway (SunSpec 802-805) that speaks for all its strings, instead of CAN
     io: "IoSpec | None" = None
+    pcs_fallback_is_zero: bool = False  # declared for a legacy inverter, whose fallback cannot be read back
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,6 +199,8 @@ class Layout:
     pv_names: tuple[str, ...]
     io_cabinet: Ints  # [io] -> cabinet
     gateway_cabinet: Ints  # [gateway] -> cabinet
+    first_cell_of_cabinet: Ints  # [cabinet]
+    cells_of_cabinet: Ints  # [cabinet] how many
 
     @classmethod
     def of(cls, plant: PlantSpec) -> "Layout":
@@ -225,6 +228,8 @@ class Layout:
             tuple(pv.name for pv in plant.pvs),
             np.array([at for at, cabinet in enumerate(plant.cabinets) if cabinet.io], np.int64),
             np.array([at for at, cabinet in enumerate(plant.cabinets) if cabinet.battery_bus], np.int64),
+            first_cell[first_module][first_string],
+            np.add.reduceat(np.add.reduceat(cells, first_module), first_string),
         )
 
     @property

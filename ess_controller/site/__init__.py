@@ -1,33 +1,61 @@
-"""A site's configuration: read from `sites/NAME/site.toml` and its cell file, checked at the door, then frozen.
+"""A site's configuration: `sites/NAME/site.toml` with its cell and tariff file, checked at the door, then frozen.
 
 `load` gives a `Site` or raises `SiteError` with every mistake, each with file, line, key, value and what was expected.
 """
 
-import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 from zoneinfo import ZoneInfo
 
-from pydantic import BaseModel, ValidationError
-
 from ess_controller.core.types import Tuning
-from ess_controller.site.buses import bus_findings, name_findings
-from ess_controller.site.errors import Finding, Problem, SiteError, cut, findings_of, shown
+from ess_controller.site.buses import bus_findings, name_findings, serve_findings
+from ess_controller.site.cabinets import cabinet_findings, climate_findings
+from ess_controller.site.checking import checked, told
+from ess_controller.site.companions import Companion, companion
+from ess_controller.site.errors import Finding, Problem, SiteError, shown
 from ess_controller.site.places import KeyPath
-from ess_controller.site.records import plant_of, tuning_of
+from ess_controller.site.records import (
+    Contract,
+    Location,
+    PvArray,
+    arrays_of,
+    contract_of,
+    influx_of,
+    isolated_of,
+    location_of,
+    origins_of,
+    plant_of,
+    tuning_of,
+)
 from ess_controller.site.rules import cell_findings, number_findings, together_findings
 from ess_controller.site.schema import CellFile, SiteFile, schema
 from ess_controller.site.sheet import Sheet, UnreadableError
+from ess_controller.site.tariff import Tariff, tariff_of
+from ess_controller.site.tariff_rules import contract_findings, tariff_findings
+from ess_controller.site.tariff_tables import TariffFile
+from ess_controller.telemetry.settings import InfluxSettings
 from firmware_bridge.records import PlantSpec
 
-__all__ = ["CellFile", "Problem", "Site", "SiteError", "SiteFile", "load", "schema"]
+__all__ = [
+    "CellFile",
+    "Contract",
+    "Location",
+    "Problem",
+    "PvArray",
+    "Site",
+    "SiteError",
+    "SiteFile",
+    "Tariff",
+    "TariffFile",
+    "load",
+    "schema",
+]
 
 FILE_NAME = "site.toml"
 ON_THE_COMMAND_LINE = "--bus"
-
-Model = TypeVar("Model", bound=BaseModel)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -42,12 +70,28 @@ class Site:
     can_stale_s: float  # an older value is not heard
     register_stale_s: float
     folder: Path  # of the site file
+    location: Location | None  # None: the file has no such table; so below
+    pv_arrays: tuple[tuple[PvArray, ...], ...]  # [pv] of each solar inverter
+    contract: Contract | None
+    tariff: Tariff | None  # prices of the contract's supply and customer class
+    serve_url: str  # where our cabinets are SunSpec batteries for others, unit = cabinet from 1; "" = nowhere
+    influx: InfluxSettings | None
+    isolated: tuple[str, ...]  # strings that are not in service: no part of `plant`
+    origins: Mapping[str, str]  # module code -> where it comes from
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What is right but worth knowing, a sentence each: strings left out, prices that nobody has found in print."""
+        notes = [f"string {name} is not in service: nothing is said to it or heard from it" for name in self.isolated]
+        if self.tariff and self.tariff.assumed:
+            notes.append(f"tariff {self.tariff.name}: only assumed: {', '.join(self.tariff.assumed)}")
+        return tuple(notes)
 
 
 def load(path: Path, overrides: Mapping[str, str]) -> Site:
     """Read and check a site: `path` is its folder or its file, `overrides` maps a bus name to another URL.
 
-    Raises SiteError with every mistake of the site file, the cell file and the overrides.
+    Raises SiteError with every mistake of the site file, the files that it names, and the overrides.
     """
     file = path / FILE_NAME if _is_folder(path) else path
     try:
@@ -57,16 +101,21 @@ def load(path: Path, overrides: Mapping[str, str]) -> Site:
     problems = _override(sheet.table, overrides)
     buses = sheet.table.get("buses")
     names = list(buses) if isinstance(buses, dict) else []
-    site, wrong = _checked(SiteFile, sheet)
-    problems += _told(sheet, wrong, overrides)
-    cell_sheet, cell = None, None
-    if isinstance(sheet.table.get("cell_file"), str):
-        cell_sheet, cell, more = _cell(sheet)
-        problems += more
-    problems += _told(sheet, _rules(sheet.table, names, wrong, cell_sheet), overrides)
-    if problems or site is None or cell is None:
+    site, wrong = checked(SiteFile, sheet)
+    place = partial(_placed, sheet, overrides)
+    problems += told(sheet, wrong, place)
+    cell = companion(sheet, ("cell_file",), "a cell file", CellFile, lambda table, _: cell_findings(table))
+    tariff = companion(sheet, ("contract", "tariff_file"), "a tariff file", TariffFile, tariff_findings)
+    problems += cell.problems + tariff.problems
+    problems += told(sheet, _rules(sheet.table, names, wrong, cell, tariff), place)
+    if problems or site is None or cell.content is None:
         raise SiteError(sorted(problems, key=lambda problem: (_turn(problem, str(file)), problem.line)))
-    plant = plant_of(site)
+    return _site(site, cell.content, tariff.content, file.parent)
+
+
+def _site(site: SiteFile, cell: CellFile, tariff: TariffFile | None, folder: Path) -> Site:
+    """The records of files in which nothing is wrong."""
+    plant, contract = plant_of(site), contract_of(site)
     return Site(
         name=site.name,
         time_zone=ZoneInfo(site.time_zone),
@@ -75,7 +124,15 @@ def load(path: Path, overrides: Mapping[str, str]) -> Site:
         period_s=float(site.beat.period_s),
         can_stale_s=float(site.beat.can_stale_s),
         register_stale_s=float(site.beat.register_stale_s),
-        folder=file.parent,
+        folder=folder,
+        location=location_of(site),
+        pv_arrays=arrays_of(site),
+        contract=contract,
+        tariff=tariff_of(tariff, contract.supply, contract.customer) if tariff and contract else None,
+        serve_url=site.serve.url if site.serve else "",
+        influx=influx_of(site),
+        isolated=isolated_of(site),
+        origins=origins_of(site),
     )
 
 
@@ -97,58 +154,37 @@ def _override(table: dict[str, Any], overrides: Mapping[str, str]) -> list[Probl
     return [Problem(ON_THE_COMMAND_LINE, 0, name, shown(url), expected) for name, url in strangers]
 
 
-def _checked(model: type[Model], sheet: Sheet) -> tuple[Model | None, list[Finding]]:
-    """The sheet as a model, or what is wrong with its single keys."""
-    try:
-        return model.model_validate(sheet.table), []
-    except ValidationError as error:
-        return None, findings_of(error, schema(model))
-
-
-def _told(sheet: Sheet, findings: Iterable[Finding], overrides: Mapping[str, str]) -> list[Problem]:
-    """Findings with their places; what they name is taken out of the sheet."""
-    findings = list(findings)
-    problems = [_placed(sheet, finding, overrides) for finding in findings]
-    for finding in findings:
-        cut(sheet.table, finding.path)
-    return problems
-
-
 def _turn(problem: Problem, site_file: str) -> int:
     """Command line, site file, cell file."""
     return 0 if problem.file == ON_THE_COMMAND_LINE else 1 if problem.file == site_file else 2
 
 
-def _placed(sheet: Sheet, finding: Finding, overrides: Mapping[str, str]) -> Problem:
+def _placed(sheet: Sheet, overrides: Mapping[str, str], finding: Finding) -> Problem:
     path: KeyPath = finding.path
     if path[0] == "buses" and len(path) == 2 and path[1] in overrides:
         return Problem(ON_THE_COMMAND_LINE, 0, str(path[1]), sheet.value(path), finding.expected)
     return sheet.problem(finding)
 
 
-def _cell(sheet: Sheet) -> tuple[Sheet | None, CellFile | None, list[Problem]]:
-    """The cell file that the site names. One that is not there is the site file's mistake."""
-    name = sheet.table["cell_file"]
-    place = Path(sheet.file).parent / name
-    try:
-        cell_sheet = Sheet.read(place, os.path.normpath(place))
-    except UnreadableError as error:
-        if error.in_text:
-            return None, None, [error.problem]
-        expected = f"a cell file, relative to this one; {error.problem.file}: {error.reason}"
-        return None, None, [sheet.problem(Finding(("cell_file",), expected))]
-    cell, wrong = _checked(CellFile, cell_sheet)
-    problems = _told(cell_sheet, wrong, {})
-    return cell_sheet, cell, problems + _told(cell_sheet, cell_findings(cell_sheet.table), {})
-
-
 def _rules(
-    table: dict[str, Any], names: list[str], wrong: list[Finding], cell_sheet: Sheet | None
+    table: dict[str, Any],
+    names: list[str],
+    wrong: list[Finding],
+    cell: Companion[CellFile],
+    tariff: Companion[TariffFile],
 ) -> Iterable[Finding]:
-    """What is wrong between keys, as far as the single ones are right."""
-    yield from number_findings(table)
+    """What is wrong between keys, as far as the single ones are right. What is told already is not missed as well."""
+    before = {finding.path for finding in wrong}
+    intact = not any(path[0] in ("cabinet", "meter", "pv") for path in before)
+    shape = [finding for finding in cabinet_findings(table, before) if finding.path not in before]
+    yield from shape
+    if intact:
+        yield from climate_findings(table)
+    yield from (finding for finding in number_findings(table) if finding.path not in before)
     yield from name_findings(table)
-    intact = not any(finding.path[0] in ("cabinet", "meter") for finding in wrong)
-    yield from bus_findings(table, names, intact)
-    if cell_sheet:
-        yield from together_findings(table, cell_sheet.table, cell_sheet.file)
+    yield from bus_findings(table, names, intact and not shape)
+    yield from serve_findings(table)
+    if cell.sheet:
+        yield from together_findings(table, cell.sheet.table, cell.sheet.file)
+    if tariff.sheet and tariff.sound:
+        yield from contract_findings(table, tariff.sound, tariff.sheet.file)

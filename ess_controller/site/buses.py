@@ -12,11 +12,12 @@ from ess_controller.site.errors import Finding
 from ess_controller.site.places import KeyPath, spell
 from firmware_bridge.dialects.csc import csc_ids
 from firmware_bridge.dialects.sbox import SBOX_IDS
-from firmware_bridge.wires.urls import check_url, parse_device
+from firmware_bridge.wires.urls import RegisterDevice, check_url, parse_device
 
 Table = dict[str, Any]
 
-_SPEAKS = {"csc": "can", "sbox": "can", "sunspec_pcs": "registers", "sunspec_meter": "registers"}
+_CAN_DIALECTS = ("csc", "sbox")
+BEHIND_GATEWAY = "sunspec_battery"
 _KIND = {"can": "a CAN bus", "registers": "a Modbus device"}
 
 
@@ -54,6 +55,37 @@ def bus_findings(site: Table, names: Collection[str], intact: bool) -> Iterator[
     yield from _shared_ids([device for device in seated if _sits_well(device, kinds, "can")], buses)
 
 
+def serve_findings(site: Table) -> Iterator[Finding]:
+    """The address at which our own cabinets are served: a Modbus one, that of no device of ours."""
+    url, path = site.get("serve", {}).get("url"), ("serve", "url")
+    if url is None:
+        return
+    try:
+        kind = check_url(url)
+        first = parse_device(url) if kind == "registers" else None
+    except ValueError as error:
+        yield Finding(path, _url_expected(url, str(error)))
+        return
+    if first is None:
+        yield Finding(path, "tcp://HOST:PORT/1 or rtu:PATH: Modbus, not CAN")
+    elif first.unit != 1:
+        yield Finding(path, f"unit 1, that of the first cabinet, not {first.unit}")
+    else:
+        yield from _served_twice(site, first)
+
+
+def _served_twice(site: Table, first: RegisterDevice) -> Iterator[Finding]:
+    """A port or serial line on which we are to hear a device cannot be where we answer ourselves."""
+    for name, url in site.get("buses", {}).items():
+        try:
+            here = parse_device(url)
+        except ValueError:
+            continue
+        if here.line == first.line:
+            yield Finding(("serve", "url"), f"a port or line on which no device is; buses.{name} is {url}")
+            return
+
+
 def name_findings(site: Table) -> Iterator[Finding]:
     """Names and codes that stand twice, and parallel strings of different length."""
     cabinets = list(enumerate(site.get("cabinet", [])))
@@ -68,6 +100,7 @@ def name_findings(site: Table) -> Iterator[Finding]:
         for index, module in enumerate(string.get("module", []))
     ]
     yield from _unique("name", [(("cabinet", at), cabinet) for at, cabinet in cabinets])
+    yield from _unique("name", [(("pv", at), pv) for at, pv in enumerate(site.get("pv", []))])
     yield from _unique("name", strings)
     yield from _unique("code", modules)
     for at, cabinet in cabinets:
@@ -78,27 +111,37 @@ def devices(site: Table) -> Iterator[Device]:
     """Everything of the site that sits on a bus, in the order of the file."""
     if "meter" in site:
         yield Device(("meter",), site["meter"])
+    for at, pv in enumerate(site.get("pv", [])):
+        yield Device(("pv", at), pv)
     for at, cabinet in enumerate(site.get("cabinet", [])):
-        if "pcs" in cabinet:
-            yield Device(("cabinet", at, "pcs"), cabinet["pcs"])
+        for key in ("pcs", "io", "battery"):
+            if key in cabinet:
+                yield Device(("cabinet", at, key), cabinet[key])
+        if "battery" in cabinet:  # its gateway speaks for them
+            continue
         for index, string in enumerate(cabinet.get("string", [])):
-            here = ("cabinet", at, "string", index)
-            if "box" in string:
-                yield Device((*here, "box"), string["box"])
-            for place, module in enumerate(string.get("module", [])):
-                yield Device((*here, "module", place), module)
+            yield from _of_string(("cabinet", at, "string", index), string)
+
+
+def _of_string(path: KeyPath, string: Table) -> Iterator[Device]:
+    if "box" in string:
+        yield Device((*path, "box"), string["box"])
+    for place, module in enumerate(string.get("module", [])):
+        if module.get("dialect") != BEHIND_GATEWAY:
+            yield Device((*path, "module", place), module)
 
 
 def _url_expected(url: str, reason: str) -> str:
     """The reason of `check_url` without what stands before it in the line anyway."""
-    said = reason.removeprefix(repr(url))
-    _, found, right = said.partition("expected ")
-    return right if found else f"a bus URL; {said.strip(': ')}"
+    said = reason.removeprefix(repr(url)).strip(": ")
+    left, found, right = said.partition("expected ")
+    return right if found and (not left or "is no " in left) else f"a bus URL; {said}"
 
 
 def _speaks(device: Device) -> str:
     """The kind of bus a device needs; empty while its dialect is wrong."""
-    return _SPEAKS.get(device.table.get("dialect", ""), "")
+    dialect = device.table.get("dialect", "")
+    return "can" if dialect in _CAN_DIALECTS else "registers" if dialect else ""
 
 
 def _sits_well(device: Device, kinds: dict[str, str], kind: str) -> bool:
@@ -117,13 +160,20 @@ def _kind_findings(name: str, url: str, kind: str, users: list[Device]) -> Itera
 
 
 def _shared_registers(seated: list[Device], buses: Table) -> Iterator[Finding]:
-    first: dict[object, Device] = {}
+    """Two devices of one address, and units of one serial line that are set differently."""
+    first: dict[RegisterDevice, Device] = {}
+    lines: dict[object, tuple[RegisterDevice, Device]] = {}
     for device in seated:
         url = buses[device.table["bus"]]
-        other = first.setdefault(parse_device(url), device)
+        address = parse_device(url)
+        other = first.setdefault(address, device)
+        neighbour, owner = lines.setdefault(address.line, (address, device))
         if other is not device:
             expected = f"a bus of its own; {url} is already that of {spell(other.path)}"
             yield Finding((*device.path, "bus"), expected)
+        elif neighbour.settings != address.settings:
+            expected = f"baud, parity and stop bits of buses.{owner.table['bus']}, which is on the same line"
+            yield Finding(("buses", device.table["bus"]), expected)
 
 
 def _shared_ids(seated: list[Device], buses: Table) -> Iterator[Finding]:

@@ -9,8 +9,8 @@ from typing import Any
 from pydantic import ValidationError
 
 from ess_controller.errors import BadInputError
+from ess_controller.site.kinds import NAME_PATTERN
 from ess_controller.site.places import KeyPath, spell
-from ess_controller.site.schema import NAME_PATTERN
 
 _SHOWN = 60  # characters of a value
 _NAME = "a name of at most 40 letters, digits, '.', '_' or '-', beginning with a letter or digit"
@@ -58,7 +58,8 @@ def findings_of(error: ValidationError, schema: Mapping[str, Any]) -> list[Findi
     for each in error.errors(include_url=False, include_context=False, include_input=False):
         path, kind = each["loc"], each["type"]
         if path[-1] == "[key]":
-            path, expected = path[:-1], _NAME
+            path = path[:-1]
+            expected = _no_such_key(schema, path) if _keys_of(_node(schema, path[:-1])) else _NAME
         elif kind == "missing" and isinstance(path[-1], int):  # a pair of one number: the pair is wrong
             path = path[:-1]
             expected = _in_words(_node(schema, path))
@@ -123,9 +124,9 @@ def _node(schema: Mapping[str, Any], path: KeyPath) -> Mapping[str, Any]:
             pair = node.get("prefixItems")
             node = pair[min(part, len(pair) - 1)] if pair else node.get("items", {})
         else:
-            # `buses`: any name, one kind of value
-            named: Mapping[str, Any] = next(iter(node.get("patternProperties", {}).values()), {})
-            node = node.get("properties", {}).get(part, named)
+            # `buses`, `inputs`: any name, or any of a few, and one kind of value
+            named: Any = next(iter(node.get("patternProperties", {}).values()), node.get("additionalProperties"))
+            node = node.get("properties", {}).get(part, named or {})
     said = {key: value for key, value in node.items() if key != "$ref"}
     return {**_resolved(schema, node), **said}
 
@@ -137,8 +138,13 @@ def _resolved(schema: Mapping[str, Any], node: Mapping[str, Any]) -> Mapping[str
     return found
 
 
+def _keys_of(node: Mapping[str, Any]) -> list[str]:
+    """The keys that a table may have, where they are known."""
+    return list(node.get("properties", node.get("propertyNames", {}).get("enum", ())))
+
+
 def _no_such_key(schema: Mapping[str, Any], path: KeyPath) -> str:
-    known = list(_node(schema, path[:-1]).get("properties", {}))
+    known = _keys_of(_node(schema, path[:-1]))
     near = difflib.get_close_matches(str(path[-1])[:100], known, n=1)
     return f'no such key; did you mean "{near[0]}"?' if near else f"no such key, only {', '.join(known)}"
 
@@ -151,13 +157,20 @@ def _in_words(node: Mapping[str, Any]) -> str:
     if kind in ("integer", "number"):
         words = ("a whole number" if kind == "integer" else "a number") + _range_in_words(node)
         return f"{words}, or {node['also']}" if "also" in node else words
-    if kind == "object":
-        return "a table"
-    if kind == "array" and "prefixItems" not in node:
-        return f"{node['minItems']} to {node['maxItems']} {node.get('description', 'tables')}"
+    if kind in ("object", "array") and "prefixItems" not in node:
+        return _holder_in_words(node)
     if node.get("pattern") == NAME_PATTERN:
         return _NAME
-    return str(node.get("description", "text"))
+    described = str(node.get("description", "text"))
+    return f"true or false: {described}" if kind == "boolean" else described
+
+
+def _holder_in_words(node: Mapping[str, Any]) -> str:
+    """A table or a list."""
+    if node["type"] == "object":
+        return "a table" if "properties" in node else f"a table: {node['description']}"
+    least, most, what = node["minItems"], node["maxItems"], node.get("description", "tables")
+    return f"{least} to {most} {what}" if least else f"at most {most} {what}"
 
 
 def _range_in_words(node: Mapping[str, Any]) -> str:

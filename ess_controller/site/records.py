@@ -1,7 +1,7 @@
 """From a checked site file to the frozen records that the daemon and the simulator work with."""
 
 from collections.abc import Sequence
-from dataclasses import fields
+from dataclasses import dataclass, fields
 from typing import Any, TypeVar
 
 import numpy as np
@@ -10,6 +10,7 @@ from pydantic import BaseModel
 
 from ess_controller.core.types import (
     CellModel,
+    ClimateTuning,
     Curve,
     DispatchTuning,
     EstimateTuning,
@@ -17,15 +18,106 @@ from ess_controller.core.types import (
     ModeTuning,
     Tuning,
 )
-from ess_controller.site.schema import CabinetTable, CellFile, ModuleTable, SiteFile, StringTable
-from firmware_bridge.records import CabinetSpec, Envelope, Floats, ModuleSpec, PlantSpec, StringSpec
+from ess_controller.site.devices import CabinetTable, IoTable, ModuleTable, StringTable
+from ess_controller.site.kinds import Customer, DemandMode, Supply
+from ess_controller.site.schema import CellFile, SiteFile
+from ess_controller.telemetry.settings import InfluxSettings
+from firmware_bridge.records import (
+    CabinetSpec,
+    Climate,
+    Contact,
+    Envelope,
+    Floats,
+    IoChannel,
+    IoSpec,
+    ModuleSpec,
+    PlantSpec,
+    PvSpec,
+    StringSpec,
+)
 
-Record = TypeVar("Record", Envelope, ModeTuning, EstimateTuning, DispatchTuning, LimitTuning)
+Record = TypeVar("Record", Envelope, ModeTuning, EstimateTuning, DispatchTuning, LimitTuning, ClimateTuning)
+
+
+@dataclass(frozen=True, slots=True)
+class Location:
+    """Where the site is: for the sun."""
+
+    latitude: float  # degrees, north +
+    longitude: float  # degrees, east +
+    altitude_m: float
+
+
+@dataclass(frozen=True, slots=True)
+class PvArray:
+    """Solar modules of one inverter that look the same way."""
+
+    kwp: float  # DC name plate
+    tilt_deg: float  # 0 flat, 90 upright
+    azimuth_deg: float  # 90 east, 180 south: pvlib's convention
+
+
+Place = TypeVar("Place", Location, PvArray)
+
+
+@dataclass(frozen=True, slots=True)
+class Contract:
+    """What the site has agreed with its supplier; its prices are in `Site.tariff`."""
+
+    supply: Supply
+    customer: Customer
+    demand: DemandMode
+    contract_kw: float  # agreed demand; NaN unless `demand` is "contract"
+    transformer_kva: float
 
 
 def plant_of(site: SiteFile) -> PlantSpec:
-    """What is connected where, in the order of the file."""
-    return PlantSpec(dict(site.buses), tuple(_cabinet(cabinet) for cabinet in site.cabinet), site.meter.bus)
+    """What is connected where, in the order of the file. Strings that are not in service are left out."""
+    return PlantSpec(
+        buses=dict(site.buses),
+        cabinets=tuple(_cabinet(cabinet) for cabinet in site.cabinet),
+        meter_bus=site.meter.bus,
+        pvs=tuple(PvSpec(pv.name, pv.bus, float(pv.rated_w)) for pv in site.pv or ()),
+        meter_positive_imports=site.meter.positive_imports,
+    )
+
+
+def arrays_of(site: SiteFile) -> tuple[tuple[PvArray, ...], ...]:
+    """[pv] the arrays of each solar inverter."""
+    return tuple(tuple(_floats(PvArray, array) for array in pv.array) for pv in site.pv or ())
+
+
+def location_of(site: SiteFile) -> Location | None:
+    """Where the site is, if the file says so."""
+    return _floats(Location, site.location) if site.location else None
+
+
+def contract_of(site: SiteFile) -> Contract | None:
+    """The agreement with the supplier, if the file has one."""
+    table = site.contract
+    if table is None:
+        return None
+    contract_kw = float("nan") if table.contract_kw is None else float(table.contract_kw)
+    return Contract(table.supply, table.customer, table.demand, contract_kw, float(table.transformer_kva))
+
+
+def influx_of(site: SiteFile) -> InfluxSettings | None:
+    """Where reports go, if anywhere."""
+    table = site.influx
+    if table is None:
+        return None
+    return InfluxSettings(table.url, table.org, table.bucket, table.token_env, float(table.outbox_mb))
+
+
+def isolated_of(site: SiteFile) -> tuple[str, ...]:
+    """Names of the strings that are not in service."""
+    return tuple(string.name for cabinet in site.cabinet for string in cabinet.string if not string.in_service)
+
+
+def origins_of(site: SiteFile) -> dict[str, str]:
+    """Module code -> where the module comes from; also of strings that are not in service."""
+    strings = (string for cabinet in site.cabinet for string in cabinet.string)
+    return {module.code: module.origin for string in strings for module in string.module}
 
 
 def tuning_of(site: SiteFile, cell: CellFile, plant: PlantSpec) -> Tuning:
@@ -43,27 +135,47 @@ def tuning_of(site: SiteFile, cell: CellFile, plant: PlantSpec) -> Tuning:
         module_soh=module_soh,
         module_nameplate_ah=nameplate_ah,
         cell_ah=_frozen((nameplate_ah * module_soh)[plant.layout.cell_module]),
+        climate=_record(ClimateTuning, site.climate) if site.climate else None,
     )
 
 
 def _cabinet(cabinet: CabinetTable) -> CabinetSpec:
-    return CabinetSpec(cabinet.name, cabinet.pcs.bus, tuple(_string(string) for string in cabinet.string))
+    return CabinetSpec(
+        name=cabinet.name,
+        pcs_bus=cabinet.pcs.bus,
+        strings=tuple(_string(string) for string in cabinet.string if string.in_service),
+        pcs_dialect=cabinet.pcs.dialect,
+        pcs_fallback_is_zero=bool(cabinet.pcs.fallback_is_zero),
+        battery_bus=cabinet.battery.bus if cabinet.battery else "",
+        io=_io(cabinet.io) if cabinet.io else None,
+    )
+
+
+def _io(io: IoTable) -> IoSpec:
+    inputs = [IoChannel(Contact[name.upper()], at, name in io.closed_is_well) for name, at in io.inputs.items()]
+    outputs = [IoChannel(Climate[name.upper()], at) for name, at in io.outputs.items()]
+    return IoSpec(io.bus, tuple(inputs), tuple(outputs))
 
 
 def _string(string: StringTable) -> StringSpec:
     modules = tuple(_module(module) for module in string.module)
-    return StringSpec(string.name, string.box.bus, modules, string.box.crc)
+    return (
+        StringSpec(string.name, string.box.bus, modules, string.box.crc)
+        if string.box
+        else StringSpec(string.name, "", modules)
+    )
 
 
 def _module(module: ModuleTable) -> ModuleSpec:
+    """A module behind a gateway has no bus and no slot: its place in the string is its address."""
     return ModuleSpec(
         module.code,
-        module.bus,
-        module.slot,
+        module.bus or "",
+        module.slot or 0,
         module.cells,
         float(module.nameplate_ah),
         float(module.soh),
-        module.crc,
+        module.crc or "on",
     )
 
 
@@ -83,6 +195,11 @@ def _record(record: type[Record], table: BaseModel) -> Record:
     """The record whose fields are named as the keys of `table`: whole numbers as floats, pairs as curves."""
     values: dict[str, Any] = {field.name: _plain(getattr(table, field.name), field.type) for field in fields(record)}
     return record(**values)
+
+
+def _floats(record: type[Place], table: BaseModel) -> Place:
+    """The record of floats whose fields are named as the keys of `table`."""
+    return record(*(float(getattr(table, field.name)) for field in fields(record)))
 
 
 def _plain(value: object, kind: object) -> object:

@@ -36,6 +36,12 @@ ORDER: Final = (
     ("beat.register_stale_s", "<", "mode.lost_open_wire_s"),
     ("estimate.rest_a", "<", "limits.rated_a"),
     ("estimate.rest_sd", "<=", "estimate.start_sd"),
+    # heater, then nothing, then fan, then chiller; each with a gap between on and off
+    ("climate.heater_off_c", ">", "climate.heater_on_c"),
+    ("climate.fan_off_c", ">", "climate.heater_off_c"),
+    ("climate.fan_on_c", ">", "climate.fan_off_c"),
+    ("climate.chiller_off_c", ">", "climate.heater_off_c"),
+    ("climate.chiller_on_c", ">", "climate.chiller_off_c"),
 )
 _HOLDS: Final[dict[str, tuple[str, Callable[[float, float], bool]]]] = {
     "<": ("less than", lambda value, other: value < other),
@@ -61,6 +67,7 @@ ZERO: Final = (
     ("discharge_by_c", "envelope.cell_c_min"),
     ("discharge_by_c", "mode.trip_cell_c_max"),
 )
+DC_AC = (0.5, 2.0)  # DC name plate of a roof over its inverter's: outside, one of them has a wrong unit
 MODEL_V = 0.25  # a limit so far above the voltage of a full cell belongs to another chemistry
 
 
@@ -81,6 +88,9 @@ def number_findings(site: Table) -> Iterator[Finding]:
             yield Finding(("limits", name), expected)
     yield from _time_findings(site)
     yield from _dispatch_findings(site)
+    yield from _climate_findings(site)
+    yield from _contract_findings(site)
+    yield from _pv_findings(site)
 
 
 def cell_findings(cell: Table) -> Iterator[Finding]:
@@ -162,11 +172,12 @@ def _time_findings(site: Table) -> Iterator[Finding]:
     if not np.isnan(block_s) and 3600.0 % block_s != 0.0:
         yield Finding(("dispatch", "block_s"), "seconds that divide an hour evenly, such as 900")
     zone = site.get("time_zone")
-    if zone is not None and not _is_zone(zone):
+    if zone is not None and not is_zone(zone):
         yield Finding(("time_zone",), "an IANA time zone, such as Asia/Shanghai")
 
 
-def _is_zone(name: str) -> bool:
+def is_zone(name: str) -> bool:
+    """Whether the time zone data base knows it."""
     try:
         ZoneInfo(name)
     except (ValueError, OSError, KeyError):  # no such zone, a folder of zones, a path out of the data base
@@ -182,3 +193,39 @@ def _dispatch_findings(site: Table) -> Iterator[Finding]:
     if most_w and abs(number(site, "dispatch.set_w")) > most_w:
         expected = f"at most {plain(most_w)} either way, envelope.pcs_w_max for each cabinet"
         yield Finding(("dispatch", "set_w"), expected)
+
+
+def _climate_findings(site: Table) -> Iterator[Finding]:
+    """Cooling begins before heat derates."""
+    for curve in ("charge_by_c", "discharge_by_c"):
+        points = site.get("limits", {}).get(curve, [])
+        best = max((share for _, share in points), default=np.nan)
+        warmest = max((c for c, share in points if share == best), default=np.nan)
+        for key in ("fan_on_c", "chiller_on_c"):
+            if number(site, f"climate.{key}") > warmest:
+                expected = f"at most {plain(warmest)}, where limits.{curve} begins to derate"
+                yield Finding(("climate", key), expected)
+
+
+def _contract_findings(site: Table) -> Iterator[Finding]:
+    demand, kva = site.get("contract", {}).get("demand"), number(site, "contract.transformer_kva")
+    agreed_kw, path = number(site, "contract.contract_kw"), ("contract", "contract_kw")
+    if demand == "contract" and "contract_kw" not in site["contract"]:
+        yield Finding(path, 'a number, the agreed demand that demand = "contract" is billed by; the key is missing')
+    elif demand in ("actual", "capacity") and not np.isnan(agreed_kw):
+        yield Finding(path, f'no such key with demand = "{demand}"')
+    elif agreed_kw > kva:
+        yield Finding(path, f"at most {plain(kva)}, the site's transformers (contract.transformer_kva)")
+    if number(site, "dispatch.contract_w") > 1000.0 * kva:
+        expected = f"at most {plain(1000.0 * kva)}, the site's transformers (contract.transformer_kva)"
+        yield Finding(("dispatch", "contract_w"), expected)
+
+
+def _pv_findings(site: Table) -> Iterator[Finding]:
+    if site.get("pv") and "location" not in site:
+        yield Finding(("location",), "a table, where the sun is to be known for [[pv]]; the key is missing")
+    for at, pv in enumerate(site.get("pv", [])):
+        dc_w = 1000.0 * sum(array.get("kwp", np.nan) for array in pv.get("array", ()))
+        least, most = dc_w / DC_AC[1], dc_w / DC_AC[0]
+        if dc_w > 0.0 and not least <= pv.get("rated_w", least) <= most:
+            yield Finding(("pv", at, "rated_w"), f"{plain(least)} to {plain(most)}, for arrays of {plain(dc_w)} W")

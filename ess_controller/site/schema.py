@@ -1,64 +1,43 @@
 """Which keys a site file and a cell file have, and their ranges: one model for check, editors and messages.
 
-Strict: a text is no number, an unknown key is refused, nothing has a default that the file does not show.
-What concerns two keys at once (order, names, buses) is in `rules` and `buses`.
+Strict: a text is no number, an unknown key is refused, nothing has a default that the file does not show: a table or
+key that may be absent means that the site has no such thing. What concerns two keys at once (order, names, buses) is in
+`rules`, `cabinets` and `buses`.
 """
 
-from copy import deepcopy
-from functools import cache
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, Strict
+from pydantic import BaseModel, Field
 
-NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,39}$"
-
-Name = Annotated[str, Field(pattern=NAME_PATTERN)]
-CellVolts = Annotated[
-    float, Field(ge=0.5, le=5.0)
-]  # a cell's voltage, V: below any empty and above any full lithium cell
-Celsius = Annotated[float, Field(ge=-60.0, le=120.0)]
-Seconds = Annotated[float, Field(gt=0.0, le=3600.0)]
-Amperes = Annotated[float, Field(gt=0.0, le=2000.0)]
-Watts = Annotated[float, Field(gt=0.0, le=1e8)]
-Share = Annotated[float, Field(ge=0.0, le=1.0)]
-Factor = Annotated[float, Field(gt=0.0, le=100.0)]
-Ohms = Annotated[float, Field(gt=0.0, le=1.0)]
-Soh = Annotated[float, Field(ge=0.3, le=1.1)]
-
-# TOML has lists only, so tuples are told to take them; what is inside stays strict.
-_LIST = Strict(False)
-
-
-def _at_most(length: int) -> BeforeValidator:
-    """Refuse a list that is too long as a whole, before anything is said of its elements."""
-
-    def checked(value: object) -> object:
-        if isinstance(value, list) and len(value) > length:
-            raise ValueError("too long")
-        return value
-
-    return BeforeValidator(checked)
+from ess_controller.site.devices import CabinetTable, MeterTable, PvTable
+from ess_controller.site.kinds import (
+    LIST,
+    NUMBERS,
+    SHORT,
+    Amperes,
+    ByCelsius,
+    BySoc,
+    BySoh,
+    ByVolt,
+    CellVolts,
+    Celsius,
+    Customer,
+    DemandMode,
+    Factor,
+    Kilowatts,
+    Name,
+    Ohms,
+    Seconds,
+    Share,
+    Supply,
+    Table,
+    Watts,
+    at_most,
+    schema_of,
+)
 
 
-_VoltPoint = Annotated[tuple[CellVolts, Share], _LIST, Field(description="a pair [cell V, share 0..1]")]
-_CelsiusPoint = Annotated[tuple[Celsius, Share], _LIST, Field(description="a pair [degrees C, share 0..1]")]
-_SharePoint = Annotated[tuple[Share, Share], _LIST, Field(description="a pair [SOC 0..1, share 0..1]")]
-_SohPoint = Annotated[tuple[Soh, Share], _LIST, Field(description="a pair [SOH 0.3..1.1, share 0..1]")]
-_POINTS, _FEW = Field(min_length=2, max_length=100), _at_most(100)
-_NUMBERS, _SHORT = Field(min_length=2, max_length=1000), _at_most(1000)
-ByVolt = Annotated[tuple[_VoltPoint, ...], _LIST, _POINTS, _FEW, Field(description="pairs [cell V, share 0..1]")]
-ByCelsius = Annotated[
-    tuple[_CelsiusPoint, ...], _LIST, _POINTS, _FEW, Field(description="pairs [degrees C, share 0..1]")
-]
-BySoc = Annotated[tuple[_SharePoint, ...], _LIST, _POINTS, _FEW, Field(description="pairs [SOC 0..1, share 0..1]")]
-BySoh = Annotated[tuple[_SohPoint, ...], _LIST, _POINTS, _FEW, Field(description="pairs [SOH 0.3..1.1, share 0..1]")]
-
-
-class _Table(BaseModel):
-    model_config = ConfigDict(strict=True, frozen=True, extra="forbid", allow_inf_nan=False)
-
-
-class Beat(_Table):
+class Beat(Table):
     """How often the controller looks, and when a value is too old to be one."""
 
     period_s: float = Field(ge=0.02, le=1.0, description="one beat, s")
@@ -67,7 +46,7 @@ class Beat(_Table):
     register_stale_s: float = Field(ge=0.2, le=5.0, description="a Modbus value older than this is not heard, s")
 
 
-class EnvelopeTable(_Table):
+class EnvelopeTable(Table):
     """What the iron stands. The guard obeys this and nothing else."""
 
     cell_v_min: CellVolts
@@ -79,7 +58,7 @@ class EnvelopeTable(_Table):
     pcs_w_max: Watts = Field(description="each cabinet, W")
 
 
-class LimitsTable(_Table):
+class LimitsTable(Table):
     """Derating: share of the rated current over the worst cell."""
 
     rated_a: Amperes = Field(description="each string, both directions, A")
@@ -97,7 +76,7 @@ class LimitsTable(_Table):
     charge_by_soh: BySoh
 
 
-class ModeTable(_Table):
+class ModeTable(Table):
     """Contactors: when they may close, when they must open."""
 
     settle_s: Seconds = Field(description="all good for so long before a start, s")
@@ -117,7 +96,7 @@ class ModeTable(_Table):
     trip_a: Amperes
 
 
-class EstimateTable(_Table):
+class EstimateTable(Table):
     """When a string counts as resting and how far to trust what is counted in between."""
 
     rest_a: float = Field(gt=0.0, le=100.0)
@@ -127,7 +106,7 @@ class EstimateTable(_Table):
     drift_per_hour: float = Field(ge=0.0, le=1.0, description="growth of the standard deviation while counting")
 
 
-class DispatchTable(_Table):
+class DispatchTable(Table):
     """What the battery is for, when no operator asks for anything else."""
 
     rule: Literal["self_consumption", "setpoint"]
@@ -153,58 +132,63 @@ class DispatchTable(_Table):
     load_share: float = Field(gt=0.0, le=1.0, description="load of the inverters in use before another starts, a share")
 
 
-class MeterTable(_Table):
-    """The meter at the grid connection."""
+class ClimateTable(Table):
+    """When fan, chiller and heater are switched, by the hottest and coldest sensor of a cabinet's modules."""
 
-    dialect: Literal["sunspec_meter"]
-    bus: Name
-
-
-class PcsTable(_Table):
-    """A cabinet's inverter."""
-
-    dialect: Literal["sunspec_pcs"]
-    bus: Name
+    fan_on_c: Celsius
+    fan_off_c: Celsius
+    chiller_on_c: Celsius
+    chiller_off_c: Celsius
+    heater_on_c: Celsius
+    heater_off_c: Celsius
 
 
-class BoxTable(_Table):
-    """A string's box: current, voltages, contactors, insulation."""
+class LocationTable(Table):
+    """Where the site is: for the sun."""
 
-    dialect: Literal["sbox"]
-    bus: Name
-    crc: Literal["on", "learn", "off"]
-
-
-class ModuleTable(_Table):
-    """One battery module: its code goes with it for life, bus and slot are where it sits today."""
-
-    code: Name
-    dialect: Literal["csc"]
-    bus: Name
-    slot: int = Field(ge=0, le=15, description="low nibble of its CAN ids")
-    cells: int = Field(ge=8, le=16, description="cell groups in series")
-    nameplate_ah: float = Field(gt=0.0, le=5000.0)
-    soh: Soh = Field(description="from the intake test")
-    crc: Literal["on", "learn", "off"]
+    latitude: float = Field(ge=-90.0, le=90.0, description="degrees, north positive")
+    longitude: float = Field(ge=-180.0, le=180.0, description="degrees, east positive")
+    altitude_m: float = Field(ge=-500.0, le=9000.0)
 
 
-class StringTable(_Table):
-    """Modules in series behind one string box."""
+class ContractTable(Table):
+    """What the site has agreed with its supplier."""
 
-    name: Name
-    box: BoxTable
-    module: Annotated[tuple[ModuleTable, ...], _LIST, _at_most(64)] = Field(min_length=1, max_length=64)
-
-
-class CabinetTable(_Table):
-    """Strings in parallel behind one inverter."""
-
-    name: Name
-    pcs: PcsTable
-    string: Annotated[tuple[StringTable, ...], _LIST, _at_most(64)] = Field(min_length=1, max_length=64)
+    supply: Supply = Field(description="voltage class of the bill")
+    customer: Customer = Field(description="class of the bill")
+    tariff_file: str = Field(
+        min_length=1, max_length=1000, description="the path of a tariff file, relative to this file"
+    )
+    demand: DemandMode = Field(description="what the monthly demand charge is counted by")
+    contract_kw: Kilowatts | None = Field(default=None, description="agreed demand, with demand = contract")
+    transformer_kva: float = Field(gt=0.0, le=1e6, description="of the site's transformers")
 
 
-class SiteFile(_Table):
+class ServeTable(Table):
+    """Our cabinets as SunSpec batteries for other systems, read only."""
+
+    url: str = Field(min_length=1, max_length=1000, description="tcp://HOST:PORT/1 or rtu:PATH, unit 1 = first cabinet")
+
+
+class InfluxTable(Table):
+    """Where reports go. The token is a secret: it stands in the environment, never in a file."""
+
+    url: str = Field(pattern=r"^https?://[^\s/]+(/\S*)?$", max_length=1000, description="http(s)://HOST:PORT")
+    org: str = Field(min_length=1, max_length=200, description="an organisation's name")
+    bucket: str = Field(min_length=1, max_length=200, description="a bucket's name")
+    token_env: str = Field(
+        pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,99}$",
+        description="the name of the environment variable that holds the token",
+    )
+    outbox_mb: float = Field(gt=0.0, le=1e6, description="disk for what could not be sent yet, MB")
+
+
+SolarInverters = Annotated[
+    tuple[PvTable, ...], LIST, Field(min_length=1, max_length=100, description="solar inverters"), at_most(100)
+]
+
+
+class SiteFile(Table):
     """A site.toml."""
 
     name: Name
@@ -217,29 +201,35 @@ class SiteFile(_Table):
     mode: ModeTable
     estimate: EstimateTable
     dispatch: DispatchTable
+    climate: ClimateTable | None = None
+    location: LocationTable | None = None
+    contract: ContractTable | None = None
+    serve: ServeTable | None = None
+    influx: InfluxTable | None = None
     meter: MeterTable
-    cabinet: Annotated[tuple[CabinetTable, ...], _LIST, _at_most(100)] = Field(min_length=1, max_length=100)
+    pv: SolarInverters | None = None
+    cabinet: Annotated[tuple[CabinetTable, ...], LIST, at_most(100)] = Field(min_length=1, max_length=100)
 
 
-class OcvTable(_Table):
+class OcvTable(Table):
     """Open-circuit voltage over SOC."""
 
-    soc: Annotated[tuple[Share, ...], _LIST, _NUMBERS, _SHORT] = Field(description="numbers from 0 to 1")
-    v: Annotated[tuple[CellVolts, ...], _LIST, _NUMBERS, _SHORT] = Field(description="voltages")
+    soc: Annotated[tuple[Share, ...], LIST, NUMBERS, SHORT] = Field(description="numbers from 0 to 1")
+    v: Annotated[tuple[CellVolts, ...], LIST, NUMBERS, SHORT] = Field(description="voltages")
 
 
-class ResistanceTable(_Table):
+class ResistanceTable(Table):
     """Resistance over horizon, and what temperature and age make of it."""
 
-    horizon_s: Annotated[tuple[Seconds, ...], _LIST, _NUMBERS, _SHORT] = Field(description="horizons")
-    ohm: Annotated[tuple[Ohms, ...], _LIST, _NUMBERS, _SHORT] = Field(description="resistances")
-    by_temperature_c: Annotated[tuple[Celsius, ...], _LIST, _NUMBERS, _SHORT] = Field(description="temperatures")
-    temperature_factor: Annotated[tuple[Factor, ...], _LIST, _NUMBERS, _SHORT] = Field(description="factors")
-    by_soh: Annotated[tuple[Share, ...], _LIST, _NUMBERS, _SHORT] = Field(description="SOHs from 0 to 1")
-    soh_factor: Annotated[tuple[Factor, ...], _LIST, _NUMBERS, _SHORT] = Field(description="factors")
+    horizon_s: Annotated[tuple[Seconds, ...], LIST, NUMBERS, SHORT] = Field(description="horizons")
+    ohm: Annotated[tuple[Ohms, ...], LIST, NUMBERS, SHORT] = Field(description="resistances")
+    by_temperature_c: Annotated[tuple[Celsius, ...], LIST, NUMBERS, SHORT] = Field(description="temperatures")
+    temperature_factor: Annotated[tuple[Factor, ...], LIST, NUMBERS, SHORT] = Field(description="factors")
+    by_soh: Annotated[tuple[Share, ...], LIST, NUMBERS, SHORT] = Field(description="SOHs from 0 to 1")
+    soh_factor: Annotated[tuple[Factor, ...], LIST, NUMBERS, SHORT] = Field(description="factors")
 
 
-class CellFile(_Table):
+class CellFile(Table):
     """What is known of a cell type when new."""
 
     name: str = Field(min_length=1, max_length=200, description="text of 1 to 200 characters")
@@ -249,10 +239,5 @@ class CellFile(_Table):
 
 
 def schema(model: type[BaseModel] = SiteFile) -> dict[str, Any]:
-    """JSON Schema (draft 2020-12) of a site file, or of a cell file: for editors, and for the words of the messages."""
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **deepcopy(_words(model))}
-
-
-@cache
-def _words(model: type[BaseModel]) -> dict[str, Any]:
-    return model.model_json_schema()
+    """JSON Schema (draft 2020-12) of a site file, or of another: for editors, and for the words of the messages."""
+    return schema_of(model)

@@ -11,6 +11,7 @@ from ess_controller.site.places import KeyPath
 
 SITES = Path(__file__).parents[2] / "sites"
 BENCH_TEXT = (SITES / "bench" / "site.toml").read_text(encoding="utf-8")
+TARIFF_TEXT = (SITES / "tariffs" / "shanghai.toml").read_text(encoding="utf-8")
 CELL_TEXT = (SITES / "cells" / "nmc811-2p-232ah.toml").read_text(encoding="utf-8")
 
 Table = dict[str, Any]
@@ -23,6 +24,67 @@ def bench() -> Table:
 
 def cell() -> Table:
     return tomllib.loads(CELL_TEXT)
+
+
+def tariff() -> Table:
+    """Shanghai's tariff: ratios, deep valleys, prices that change on a date."""
+    return tomllib.loads(TARIFF_TEXT)
+
+
+def whole() -> Table:
+    """The bench site with everything that a site can have; its second cabinet stands behind a gateway."""
+    table = bench()
+    table["buses"] |= {
+        "pv": "tcp://127.0.0.1:15022/1",
+        "io": "rtu:serial.tty?unit=7",
+        "pcs-b": "rtu:serial.tty?unit=8",
+        "gateway-b": "tcp://127.0.0.1:15023/1",
+    }
+    table["location"] = {"latitude": 31.2, "longitude": 121.4, "altitude_m": 5}
+    table["contract"] = {
+        "supply": "under_1kv",
+        "customer": "commercial",
+        "tariff_file": "tariff.toml",
+        "demand": "contract",
+        "contract_kw": 160.0,
+        "transformer_kva": 315.0,
+    }
+    table["serve"] = {"url": "tcp://127.0.0.1:15029/1"}
+    table["influx"] = {"url": "http://127.0.0.1:8086", "org": "o", "bucket": "b", "token_env": "T", "outbox_mb": 64}
+    table["climate"] = {
+        "heater_on_c": 8.0,
+        "heater_off_c": 12.0,
+        "fan_off_c": 26.0,
+        "fan_on_c": 30.0,
+        "chiller_off_c": 29.0,
+        "chiller_on_c": 35.0,
+    }
+    arrays = [{"kwp": 20.0, "tilt_deg": 10, "azimuth_deg": 165.0}, {"kwp": 15.0, "tilt_deg": 10, "azimuth_deg": 255.0}]
+    table["pv"] = [{"name": "roof", "dialect": "sunspec_pv", "bus": "pv", "rated_w": 30000.0, "array": arrays}]
+    table["cabinet"][0]["io"] = {
+        "dialect": "remote_io",
+        "bus": "io",
+        "inputs": {"estop": 0, "interlock": 1, "smoke": 2, "gas": 3, "door": 4},
+        "outputs": {"fan": 0, "chiller": 1, "heater": 2},
+        "closed_is_well": ["estop", "interlock"],
+    }
+    table["cabinet"].append(_behind_a_gateway())
+    return table
+
+
+def _behind_a_gateway() -> Table:
+    cabinet: Table = bench()["cabinet"][0]
+    cabinet["name"] = "B"
+    cabinet["pcs"] = {"dialect": "sunspec_pcs_legacy", "bus": "pcs-b", "fallback_is_zero": True}
+    cabinet["battery"] = {"dialect": "sunspec_battery", "bus": "gateway-b"}
+    string = cabinet["string"][0]
+    string["name"] = "B1"
+    string["module"] = string["module"][:3]
+    del string["box"]
+    for module in string["module"]:
+        module["code"], module["dialect"] = module["code"] + "-B", "sunspec_battery"
+        del module["bus"], module["slot"], module["crc"]
+    return cabinet
 
 
 def with_value(table: Table, path: KeyPath, value: object) -> Table:
@@ -46,17 +108,28 @@ def written(table: Table) -> tuple[str, dict[KeyPath, int]]:
     return "\n".join(lines) + "\n", places
 
 
-def problems_of(folder: Path, site: Table | str | bytes, cell_table: Table | str | None = None) -> list[Problem]:
+def problems_of(
+    folder: Path,
+    site: Table | str | bytes,
+    cell_table: Table | str | None = None,
+    tariff_table: Table | str | None = None,
+) -> list[Problem]:
     """What `load` says of these files; nothing when all is well."""
     try:
-        loaded(folder, site, cell_table)
+        loaded(folder, site, cell_table, tariff_table)
     except SiteError as error:
         return list(error.problems)
     return []
 
 
-def loaded(folder: Path, site: Table | str | bytes, cell_table: Table | str | None = None) -> Site:
+def loaded(
+    folder: Path,
+    site: Table | str | bytes,
+    cell_table: Table | str | None = None,
+    tariff_table: Table | str | None = None,
+) -> Site:
     _put(folder / "site.toml", site)
+    _put(folder / "tariff.toml", TARIFF_TEXT if tariff_table is None else tariff_table)
     _put(folder / "cell.toml", CELL_TEXT if cell_table is None else cell_table)
     return load(folder, {})
 

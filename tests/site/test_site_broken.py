@@ -1,6 +1,7 @@
 """A file that is no site file at all, or was mangled on its way, is one clear line and never a traceback."""
 
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -9,10 +10,23 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ess_controller.site import SiteError, load
-from tests.site.site_files import BENCH_TEXT, CELL_TEXT, SITES, bench, problems_of, with_value, written
+from tests.site.site_files import (
+    BENCH_TEXT,
+    CELL_TEXT,
+    SITES,
+    TARIFF_TEXT,
+    Table,
+    bench,
+    problems_of,
+    tariff,
+    whole,
+    with_value,
+    written,
+)
 
 TEXT = BENCH_TEXT.replace("../cells/nmc811-2p-232ah.toml", "cell.toml")
 LINES = TEXT.split("\n")
+WHOLE = written(whole())[0].split("\n")
 
 BEAT = f":{LINES.index('[beat]') + 1}"
 
@@ -95,11 +109,12 @@ def test_deep_tables_of_dots_are_one_mistake(tmp_path: Path) -> None:
     assert "beta = {x = ...}: expected no such key" in said
 
 
-def outcome(site: bytes, cell_text: str | None = None) -> None:
+def outcome(site: bytes, cell_text: str | None = None, tariff_text: str | None = None) -> None:
     """Load; only a Site or a SiteError with lines that can be shown may come of it."""
     with tempfile.TemporaryDirectory() as folder:
-        problems = problems_of(Path(folder), site, cell_text)
-    lines = max(site.count(b"\n"), (cell_text or CELL_TEXT).count("\n")) + 1
+        problems = problems_of(Path(folder), site, cell_text, tariff_text)
+    lines = max(text.count("\n") for text in (site.decode(errors="replace"), cell_text or "", CELL_TEXT)) + 1
+    lines = max(lines, (tariff_text or TARIFF_TEXT).count("\n") + 1)
     assert all(0 <= problem.line <= lines for problem in problems)
     assert all(str(problem).isprintable() for problem in problems)
 
@@ -120,13 +135,13 @@ def mangled(draw: st.DrawFn, text: str) -> str:
 
 @st.composite
 def shuffled(draw: st.DrawFn) -> bytes:
-    """Lines of the bench file left out, doubled, or moved."""
-    lines = list(LINES)
+    """Lines of a whole site's file left out, doubled, or moved."""
+    lines = list(WHOLE)
     for _ in range(draw(st.integers(1, 4))):
         at = draw(st.integers(0, len(lines) - 1))
         taken = draw(st.sampled_from([[], [lines[at]] * 2]))
         lines[at : at + 1] = taken
-        lines.insert(draw(st.integers(0, len(lines))), draw(st.sampled_from(LINES)))
+        lines.insert(draw(st.integers(0, len(lines))), draw(st.sampled_from(WHOLE)))
     return "\n".join(lines).encode()
 
 
@@ -138,9 +153,9 @@ VALUES = st.recursive(
 
 
 @st.composite
-def replaced(draw: st.DrawFn) -> bytes:
+def replaced(draw: st.DrawFn, original: Callable[[], Table]) -> str:
     """Valid TOML with any value in the place of any other."""
-    table = bench()
+    table = original()
     for _ in range(draw(st.integers(1, 3))):
         holder: Any = table
         while True:
@@ -153,7 +168,7 @@ def replaced(draw: st.DrawFn) -> bytes:
                 holder[key] = value
                 break
             holder = holder[key]
-    return written(table)[0].encode()
+    return written(table)[0]
 
 
 @settings(deadline=None)
@@ -175,9 +190,15 @@ def test_a_shuffled_file_is_told_in_lines(content: bytes) -> None:
 
 
 @settings(deadline=None)
-@given(replaced())
-def test_any_value_in_any_place_is_told_in_lines(content: bytes) -> None:
-    outcome(content)
+@given(replaced(whole))
+def test_any_value_in_any_place_is_told_in_lines(content: str) -> None:
+    outcome(content.encode())
+
+
+@settings(deadline=None)
+@given(replaced(tariff) | mangled(TARIFF_TEXT))
+def test_anything_in_a_tariff_file_is_told_in_lines(content: str) -> None:
+    outcome("\n".join(WHOLE).encode(), None, content)
 
 
 @settings(deadline=None)
@@ -186,6 +207,7 @@ def test_any_bytes_are_told_in_lines(content: bytes) -> None:
     outcome(content)
 
 
-def test_the_bench_file_itself_is_right(tmp_path: Path) -> None:
+def test_the_files_themselves_are_right(tmp_path: Path) -> None:
+    assert problems_of(tmp_path, whole()) == []
     assert problems_of(tmp_path, TEXT) == []
     assert (SITES / "bench" / "site.toml").is_file()

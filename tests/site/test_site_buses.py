@@ -87,7 +87,7 @@ def test_the_command_line_is_told_what_is_wrong_with_it() -> None:
         load(SITES / "bench", {"can0": "socketcan:can0", "pcs": "tcp:nowhere"})
     assert str(caught.value).splitlines() == [
         '--bus: can0 = "socketcan:can0": expected one of the site\'s buses: modules, box, pcs, meter',
-        '--bus: pcs = "tcp:nowhere": expected tcp://HOST:PORT/UNIT, such as tcp://192.168.1.20:502/1',
+        '--bus: pcs = "tcp:nowhere": expected tcp://HOST:PORT/UNIT, such as tcp://192.168.1.20:502/1, or rtu:PATH',
     ]
 
 

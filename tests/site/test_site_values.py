@@ -23,6 +23,40 @@ def test_every_site_of_the_checkout_is_right(folder: Path) -> None:
     assert load(folder, {}).plant.layout.cells > 0
 
 
+def test_the_four_sites_are_as_large_as_they_say() -> None:
+    """Cells, cabinets, strings, solar inverters, remote I/Os, gateways."""
+    sizes = {}
+    for folder in every_site():
+        site = load(folder, {})
+        layout = site.plant.layout
+        gateways = len(layout.gateway_cabinet)
+        sizes[site.name] = (layout.cells, layout.cabinets, layout.strings, layout.pvs, layout.ios, gateways)
+    assert sizes["shanghai-dealer"] == (376, 2, 4, 1, 2, 0)
+    assert sizes["shenzhen-dealer"] == (376, 2, 4, 2, 2, 1)
+    assert sizes["chongqing-dealer"] == (188, 1, 2, 1, 1, 0)
+    assert sizes["shenyang-plant"] == (1880, 10, 20, 4, 10, 3)
+
+
+def test_no_module_is_at_two_sites_and_no_address_is_served_twice() -> None:
+    """So that all shipped sites can be played on one machine at once; unix sockets lie in each site's own folder."""
+    sites = [load(folder, {}) for folder in every_site()]
+    codes = [code for site in sites for code in site.origins]
+    assert len(set(codes)) == len(codes) == 310
+    served = [url for site in sites for url in (*site.plant.buses.values(), site.serve_url) if url.startswith("tcp:")]
+    ports = [(site.name, url.split("/")[2]) for site in sites for url in site.plant.buses.values() if "tcp:" in url]
+    assert len(set(served)) == len(served)
+    assert len({port for _, port in ports}) == len(set(ports))
+
+
+def test_strings_of_one_cabinet_are_of_similar_age() -> None:
+    for folder in every_site():
+        site = load(folder, {})
+        layout = site.plant.layout
+        soh = np.add.reduceat(site.tuning.module_soh, layout.first_module) / np.bincount(layout.module_string)
+        for members in layout.strings_of_cabinet:
+            assert np.ptp(soh[list(members)]) < 0.03
+
+
 def test_the_bench_site_is_one_string_of_94_cells() -> None:
     site = load(BENCH, {})
     assert (site.name, site.time_zone, site.folder) == ("bench", ZoneInfo("Asia/Shanghai"), BENCH)
