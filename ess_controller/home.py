@@ -99,9 +99,10 @@ def claimed(buses: Mapping[str, str], home: Path) -> Iterator[None]:
 
 def _claim(url: str, home: Path) -> str:
     """The same for every way to write one bus; at most 107 bytes, as sun_path holds."""
-    bus = url.partition("?")[0].lower()  # how an adapter is set up does not make it another one
-    if url.startswith("unix:"):
-        bus = f"unix:{os.path.realpath(home / url.removeprefix('unix:'))}"
+    scheme, _, rest = url.partition("?")[0].partition(":")  # how an adapter is set up does not make it another one
+    bus = f"{scheme}:{rest}".lower()
+    if scheme in ("unix", "rtu"):  # a path, of which one line has many units
+        bus = f"{scheme}:{os.path.realpath(home / rest)}"
     if len(os.fsencode(bus)) > LONGEST_SOCKET_PATH:
         bus = hashlib.sha256(os.fsencode(bus)).hexdigest()
     return f"\0ess:{bus}"

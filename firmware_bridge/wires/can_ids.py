@@ -54,6 +54,8 @@ class IdFilter:
 
 def sendable(can_id: NDArray[np.uint32]) -> Bools:
     """Which ids may go out: 11 bits, or 29 bits with the EFF flag; no remote requests, no error frames."""
+    if np.bitwise_or.reduce(can_id) <= SFF_MASK:  # nearly always: no flag, no more than 11 bits anywhere
+        return np.ones(len(can_id), np.bool_)
     extended = (can_id & EFF_FLAG) != 0
     flagged = (can_id & (RTR_FLAG | ERR_FLAG)) != 0
     passed: Bools = ~flagged & (extended | (can_id <= SFF_MASK))

@@ -6,9 +6,16 @@ from collections.abc import Sequence
 import numpy as np
 
 from firmware_bridge.frames import Answer, Frames, Request, WireHealth
-from firmware_bridge.wires import RegisterBank, WireClock
+from firmware_bridge.wires import BitBank, RegisterBank, WireClock
 from firmware_bridge.wires.can_ids import sendable
-from firmware_bridge.wires.modbus import ILLEGAL_ADDRESS, NO_ANSWER, exception_words, request_trouble
+from firmware_bridge.wires.modbus import (
+    BITS,
+    ILLEGAL_ADDRESS,
+    ILLEGAL_FUNCTION,
+    NO_ANSWER,
+    exception_words,
+    request_trouble,
+)
 
 QUEUE_FRAMES = 65536
 
@@ -117,8 +124,24 @@ class MemoryRegisters:
         self._health.sent += 1
         if not (self._health.up and self._bank.answering):
             return (), NO_ANSWER
-        if request.is_write:
-            done = self._bank.write(request.address, request.words)
-            return (), "" if done else exception_words(ILLEGAL_ADDRESS)
-        words = self._bank.read(request.address, request.count)
+        if request.table not in BITS:
+            words = _carry_out_words(self._bank, request)
+        elif isinstance(self._bank, BitBank):
+            words = _carry_out_bits(self._bank, request)
+        else:
+            return (), exception_words(ILLEGAL_FUNCTION)
         return ((), exception_words(ILLEGAL_ADDRESS)) if words is None else (words, "")
+
+
+def _carry_out_words(bank: RegisterBank, request: Request) -> tuple[int, ...] | None:
+    """The words read, none for a write that is done; None where the device has no such registers."""
+    if request.is_write:
+        return () if bank.write(request.address, request.words) else None
+    return bank.read(request.address, request.count)
+
+
+def _carry_out_bits(bank: BitBank, request: Request) -> tuple[int, ...] | None:
+    """The same with bits."""
+    if request.is_write:
+        return () if bank.write_bits(request.address, request.words) else None
+    return bank.read_bits(request.table, request.address, request.count)

@@ -59,10 +59,10 @@ class RegisterQueue:
                 self._answers.append(Answer(request, (), trouble, self._clock.monotonic_s()))
         return None
 
-    def finish(self, request: Request, words: tuple[int, ...], trouble: str) -> None:
+    def finish(self, request: Request, words: tuple[int, ...], trouble: str, within_s: float = ANSWER_S) -> None:
         """Hand over what became of the request begun.
 
-        Later than ANSWER_S only a process that stood still takes an answer: it is as old as that, not new.
+        Later than `within_s` only a process that stood still takes an answer: it is as old as that, not new.
         """
         if trouble:
             self.health.trouble = f"{self.name}: {trouble}"
@@ -70,7 +70,7 @@ class RegisterQueue:
             self.health.received += 1
         with self._lock:
             self._busy = False
-            heard_s = min(self._clock.monotonic_s(), self._begun_s + ANSWER_S)
+            heard_s = min(self._clock.monotonic_s(), self._begun_s + within_s)
             self._answers.append(Answer(request, words, trouble, heard_s))
 
     def _expire(self) -> None:

@@ -1,4 +1,4 @@
-"""Serves Modbus TCP devices: the simulated inverters and meters, and this site to others.
+"""Serves Modbus devices, over TCP and on serial lines: the simulated inverters and meters, and this site to others.
 
 Not pymodbus's server: that of 3.16 answers one request of each packet it receives and forgets the others, keeps two
 lists of 65 536 registers a unit, and can neither stay silent for one unit nor say that its port is busy.
@@ -8,48 +8,63 @@ import asyncio
 import errno
 import struct
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from firmware_bridge.wires import RegisterBank
 from firmware_bridge.wires.loop_thread import LoopThread
-from firmware_bridge.wires.modbus import (
-    GATEWAY_SILENT,
-    ILLEGAL_ADDRESS,
-    ILLEGAL_FUNCTION,
-    ILLEGAL_VALUE,
-    MOST_READ,
-    MOST_WRITTEN,
-    READ_HOLDING,
-    WRITE_MANY,
-    WRITE_ONE,
-)
+from firmware_bridge.wires.modbus import GATEWAY_SILENT
+from firmware_bridge.wires.register_reply import carry_out, refusal
+from firmware_bridge.wires.rtu import SerialSettings
+
+if TYPE_CHECKING:
+    from firmware_bridge.wires.serial_server import SerialServer
 
 MOST_CONNECTIONS = 64
 Address = tuple[str, int]
 
 
+@dataclass(frozen=True, slots=True)
+class ServedLine:
+    """A serial line and its units. `is_ours`: between two programs and made here; else a device."""
+
+    path: Path
+    settings: SerialSettings
+    is_ours: bool
+    units: Mapping[int, RegisterBank]
+
+
 class RegisterServer:
-    """Banks behind TCP ports, served in a thread of their own until `close`.
+    """Banks behind TCP ports and on serial lines, served in a thread of their own until `close`.
 
     `lock` is held while a bank is read or written: hold it to change registers that belong together.
-    Raises OSError, in one sentence, when a port is taken.
+    Raises OSError, in one sentence, when a port or line is taken.
     """
 
-    def __init__(self, banks: Mapping[Address, Mapping[int, RegisterBank]]) -> None:
+    def __init__(self, banks: Mapping[Address, Mapping[int, RegisterBank]], lines: Sequence[ServedLine] = ()) -> None:
         self.lock = threading.Lock()
         self.ports: dict[Address, int] = {}  # as bound: the port found where 0 was asked for
         self._loop = LoopThread("modbus-server")
         self._listeners: list[asyncio.Server] = []
+        self._lines: list[SerialServer] = []
         self._connections = 0
+        self._closed = False
         try:
             for (host, port), units in banks.items():
                 self.ports[host, port] = self._loop.start(self._listen(host, port, units)).result()
+            for line in lines:
+                self._loop.start(self._serve_line(line)).result()
         except OSError:
             self.close()
             raise
 
     def close(self) -> None:
-        """Stop listening and hang up on every master."""
+        """Stop listening, hang up on every master and let go of every line."""
+        if self._closed:
+            return
+        self._closed = True
         self._loop.start(self._stop_listening()).result()
         self._loop.close()
 
@@ -72,6 +87,15 @@ class RegisterServer:
     async def _stop_listening(self) -> None:
         for listener in self._listeners:
             listener.close()
+        for line in self._lines:
+            line.close()
+
+    async def _serve_line(self, line: ServedLine) -> None:
+        from firmware_bridge.wires.serial_server import SerialServer  # noqa: PLC0415  pyserial, only where it is used
+
+        server = SerialServer(line.path, line.settings, line.units, self.lock, is_ours=line.is_ours)
+        server.open()
+        self._lines.append(server)
 
     async def _converse(
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, units: Mapping[int, RegisterBank]
@@ -98,43 +122,6 @@ class RegisterServer:
     def _reply(self, bank: RegisterBank | None, pdu: bytes) -> bytes:
         """The answer to one request; empty where the device is dead on the line."""
         if bank is None:
-            return _refusal(pdu[0], GATEWAY_SILENT)
+            return refusal(pdu[0], GATEWAY_SILENT)
         with self.lock:
             return carry_out(bank, pdu) if bank.answering else b""
-
-
-def carry_out(bank: RegisterBank, pdu: bytes) -> bytes:
-    """The answer to one protocol data unit (function code and what follows, at least one byte)."""
-    function, body = pdu[0], pdu[1:]
-    if function not in (READ_HOLDING, WRITE_ONE, WRITE_MANY):
-        return _refusal(function, ILLEGAL_FUNCTION)
-    if len(body) < 4:
-        return _refusal(function, ILLEGAL_VALUE)
-    address, second = struct.unpack(">HH", body[:4])
-    if function == READ_HOLDING:
-        return _read(bank, address, second) if len(body) == 4 else _refusal(function, ILLEGAL_VALUE)
-    if function == WRITE_ONE:
-        return _write(bank, pdu, address, (second,)) if len(body) == 4 else _refusal(function, ILLEGAL_VALUE)
-    fits = 1 <= second <= MOST_WRITTEN and len(body) == 5 + 2 * second and body[4] == 2 * second
-    if not fits:
-        return _refusal(function, ILLEGAL_VALUE)
-    return _write(bank, pdu, address, struct.unpack(f">{second}H", body[5:]))
-
-
-def _read(bank: RegisterBank, address: int, count: int) -> bytes:
-    if not 1 <= count <= MOST_READ:
-        return _refusal(READ_HOLDING, ILLEGAL_VALUE)
-    words = bank.read(address, count) if address + count <= 0x10000 else None
-    if words is None:
-        return _refusal(READ_HOLDING, ILLEGAL_ADDRESS)
-    return struct.pack(f">BB{count}H", READ_HOLDING, 2 * count, *words)
-
-
-def _write(bank: RegisterBank, pdu: bytes, address: int, words: tuple[int, ...]) -> bytes:
-    if address + len(words) > 0x10000 or not bank.write(address, words):
-        return _refusal(pdu[0], ILLEGAL_ADDRESS)
-    return pdu[:5]  # function, address and value (6) or count (16), as they came
-
-
-def _refusal(function: int, code: int) -> bytes:
-    return bytes((function | 0x80, code))

@@ -1,6 +1,7 @@
-"""Fixtures of the register wires: a clock moved by hand, a pool of devices, servers on free ports."""
+"""Fixtures of the register wires: a clock moved by hand, a pool of devices, servers on free ports and lines."""
 
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
@@ -31,6 +32,21 @@ def serve() -> Iterator[Callable[..., int]]:
         server = serve_registers([(f"tcp://127.0.0.1:{port}/{unit}", bank) for unit, bank in enumerate(banks, 1)])
         servers.append(server)
         return server.ports["127.0.0.1", port]
+
+    yield start
+    for server in servers:
+        server.close()
+
+
+@pytest.fixture
+def serve_line(tmp_path: Path) -> Iterator[Callable[..., RegisterServer]]:
+    """Serves units 1, 2, ... of the serial line `run/bus` under `tmp_path` until the test ends."""
+    servers: list[RegisterServer] = []
+
+    def start(*banks: Registers) -> RegisterServer:
+        server = serve_registers([(f"rtu:run/bus?unit={unit}", bank) for unit, bank in enumerate(banks, 1)], tmp_path)
+        servers.append(server)
+        return server
 
     yield start
     for server in servers:

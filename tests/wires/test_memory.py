@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from firmware_bridge.frames import Frames, Request
 from firmware_bridge.wires.memory import MemoryCan, MemoryRegisters
-from tests.wires.worlds import HandClock, Registers, some_frames
+from tests.wires.worlds import BitRegisters, HandClock, Registers, some_frames
 
 FRAME = st.tuples(st.integers(0, 0x7FF), st.binary(max_size=8))
 
@@ -79,3 +79,30 @@ def test_a_device_that_is_gone_gives_trouble_and_takes_no_command(how: str) -> N
     wire.ask([Request(5, words=(9,)), Request(5, count=1)])
     assert [(answer.words, answer.trouble) for answer in wire.drain()] == [((), "no answer")] * 2
     assert bank.written == []
+
+
+def test_coils_and_inputs_are_carried_out_in_memory_as_on_a_line() -> None:
+    bank = BitRegisters(bits=100)
+    wire = MemoryRegisters(bank, HandClock())
+    wire.ask(
+        [
+            Request(5, words=(1, 0, 1), table="coils"),
+            Request(4, count=5, table="coils"),
+            Request(0, count=4, table="discrete"),
+            Request(7, count=2, table="input"),
+            Request(99, count=2, table="coils"),
+            Request(99, words=(1, 1), table="coils"),
+            Request(0, words=(1,), table="discrete"),
+        ]
+    )
+    said = [(answer.words, answer.trouble) for answer in wire.drain()]
+    assert said[:4] == [((), ""), ((0, 1, 0, 1, 0), ""), ((1, 0, 0, 1), ""), ((7, 8), "")]
+    assert said[4:6] == [((), "exception 2: illegal data address")] * 2
+    assert said[6] == ((), "discrete inputs cannot be written")
+    assert bank.switched == [(5, (1, 0, 1))]
+
+
+def test_a_bank_without_coils_refuses_them_in_memory_as_on_a_line() -> None:
+    wire = MemoryRegisters(Registers(), HandClock())
+    wire.ask([Request(0, count=1, table="coils"), Request(0, words=(1,), table="coils")])
+    assert [answer.trouble for answer in wire.drain()] == ["exception 1: illegal function"] * 2

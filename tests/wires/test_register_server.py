@@ -9,9 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from firmware_bridge.wires.register_server import RegisterServer, carry_out
+from firmware_bridge.wires.register_reply import carry_out
+from firmware_bridge.wires.register_server import RegisterServer
 from firmware_bridge.wires.urls import serve_registers
-from tests.wires.worlds import Registers
+from tests.wires.worlds import BitRegisters, Registers
 
 
 def said(transaction: int, unit: int, pdu: bytes) -> bytes:
@@ -101,7 +102,7 @@ def test_one_device_is_not_served_twice() -> None:
         (b"\x03\x00\x00\x00\x7e", b"\x83\x03"),  # 126 registers
         (b"\x03\x00\x00\x00", b"\x83\x03"),
         (b"\x03\x00\x00\x00\x01\x00", b"\x83\x03"),
-        (b"\x04\x00\x00\x00\x01", b"\x84\x01"),
+        (b"\x04\x00\x05\x00\x02", b"\x04\x04\x00\x05\x00\x06"),  # input registers: the same
         (b"\x06\x00\x07\x12\x34", b"\x06\x00\x07\x12\x34"),
         (b"\x06\x00\x64\x12\x34", b"\x86\x02"),
         (b"\x10\x00\x07\x00\x01\x02\x12\x34", b"\x10\x00\x07\x00\x01"),
@@ -110,14 +111,46 @@ def test_one_device_is_not_served_twice() -> None:
         (b"\x10\x00\x07\x00\x00\x00", b"\x90\x03"),
         (b"\x10\x00\x64\x00\x01\x02\x12\x34", b"\x90\x02"),
         (b"\x83", b"\x83\x01"),
+        (b"\x01\x00\x00\x00\x01", b"\x81\x01"),  # it has no coils
+        (b"\x05\x00\x00\xff\x00", b"\x85\x01"),
     ],
 )
 def test_a_request_is_answered_as_the_specification_says(bank: Registers, request_: bytes, reply: bytes) -> None:
     assert carry_out(bank, request_) == reply
 
 
-@given(st.binary(min_size=1, max_size=253))
-def test_any_request_gets_a_reply_that_fits_into_a_frame(pdu: bytes) -> None:
-    reply = carry_out(Registers(size=0x10000), pdu)
+@pytest.mark.parametrize(
+    ("request_", "reply"),
+    [
+        (b"\x01\x00\x02\x00\x0a", b"\x01\x02\x02\x00"),  # coil 3 is on
+        (b"\x02\x00\x00\x00\x07", b"\x02\x01\x49"),  # inputs 0, 3 and 6
+        (b"\x02\x00\x00\x00\x00", b"\x82\x03"),
+        (b"\x02\x00\x00\x07\xd1", b"\x82\x03"),  # 2001 inputs
+        (b"\x02\x0b\xb7\x00\x02", b"\x82\x02"),  # 2999 and one beyond
+        (b"\x01\xff\xff\x00\x02", b"\x81\x02"),
+        (b"\x01\x00\x02\x00\x0a\x00", b"\x81\x03"),
+        (b"\x05\x00\x07\xff\x00", b"\x05\x00\x07\xff\x00"),
+        (b"\x05\x00\x03\x00\x00", b"\x05\x00\x03\x00\x00"),
+        (b"\x05\x00\x03\x00\x01", b"\x85\x03"),  # neither on nor off
+        (b"\x05\x0b\xb8\xff\x00", b"\x85\x02"),
+        (b"\x0f\x00\x07\x00\x0a\x02\xcd\x01", b"\x0f\x00\x07\x00\x0a"),
+        (b"\x0f\x00\x07\x00\x0a\x01\xcd", b"\x8f\x03"),
+        (b"\x0f\x00\x07\x00\x0a\x02\xcd", b"\x8f\x03"),
+        (b"\x0f\x0b\xb7\x00\x02\x01\x03", b"\x8f\x02"),
+    ],
+)
+def test_coils_and_inputs_are_answered_as_the_specification_says(request_: bytes, reply: bytes) -> None:
+    bank = BitRegisters(coils={3: 1})
+    assert carry_out(bank, request_) == reply
+    if reply == b"\x0f\x00\x07\x00\x0a":
+        assert bank.switched == [(7, (1, 0, 1, 1, 0, 0, 1, 1, 1, 0))]  # the example of section 6.11
+    elif reply[0] not in (5, 15):
+        assert bank.switched == []
+
+
+@pytest.mark.parametrize("bank", [Registers(size=0x10000), BitRegisters(size=0x10000, bits=0x10000)])
+@given(pdu=st.binary(min_size=1, max_size=253))
+def test_any_request_gets_a_reply_that_fits_into_a_frame(bank: Registers, pdu: bytes) -> None:
+    reply = carry_out(bank, pdu)
     assert 2 <= len(reply) <= 253
     assert reply[0] & 0x7F == pdu[0] & 0x7F

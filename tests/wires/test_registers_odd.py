@@ -12,6 +12,7 @@ import pytest
 from firmware_bridge.frames import Request
 from firmware_bridge.wires.register_pool import RegisterPool
 from firmware_bridge.wires.register_queue import ANSWER_S
+from firmware_bridge.wires.registers import TcpConnection
 from firmware_bridge.wires.urls import serve_registers
 from tests.wires.worlds import HandClock, Registers, answers, wait_until
 
@@ -53,10 +54,11 @@ def test_a_surprise_in_one_round_is_told_once_and_the_line_goes_on(
 ) -> None:
     """Whatever a library raises in the middle of a round: here a host name that no socket can take."""
     wire = pool.open("127.0.0.1", serve(Registers()), 1)
-    line = wire._line
-    line.host = "a" * 64 + ".invalid"
+    connection = wire._line.connection
+    assert isinstance(connection, TcpConnection)
+    connection.host = "a" * 64 + ".invalid"
     wait_until(lambda: "the connection failed: UnicodeError" in wire.health.trouble)
-    line.host = "127.0.0.1"
+    connection.host = "127.0.0.1"
 
     def heard() -> bool:
         if not wire.waiting:
@@ -147,6 +149,27 @@ def test_an_answer_that_does_not_fit_is_trouble_in_words_and_never_a_number(pool
     answer = answers(wire, 1)[0]
     assert answer.words == ()
     assert words.strip() in answer.trouble
+    peer.close()
+
+
+@pytest.mark.parametrize(
+    ("reply", "trouble"),
+    [
+        (b"\x01\x01\x05", ""),
+        (b"\x01\x02\x05\x00", "a short or long answer: 16 of 3 coils"),
+        (b"\x01\x00", "a short or long answer: 0 of 3 coils"),
+        (b"\x01\x05\x05", "unreadable"),  # five bytes announced, one there
+        (b"\x02\x01\x05", "function 2"),
+        (b"\x81\x02", "exception 2: illegal data address"),
+    ],
+)
+def test_bits_that_do_not_fit_are_trouble_in_words(pool: RegisterPool, reply: bytes, trouble: str) -> None:
+    peer = Peer(lambda request: frame(int.from_bytes(request[:2], "big"), 1, reply))
+    wire = pool.open("127.0.0.1", peer.port, 1)
+    wire.ask([Request(4, count=3, table="coils")])
+    answer = answers(wire, 1)[0]
+    assert trouble in answer.trouble
+    assert answer.words == (() if trouble else (1, 0, 1))
     peer.close()
 
 

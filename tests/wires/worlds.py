@@ -7,7 +7,7 @@ from threading import Event
 
 import numpy as np
 
-from firmware_bridge.frames import Answer, Frames
+from firmware_bridge.frames import Answer, Frames, Table
 from firmware_bridge.wires import CanWire, RegisterWire
 
 
@@ -83,4 +83,28 @@ class Registers:
             return False
         self.written.append((address, words))
         self.words.update(enumerate(words, address))
+        return True
+
+
+@dataclass
+class BitRegisters(Registers):
+    """The same with `bits` coils and as many discrete inputs, of which every third is on."""
+
+    bits: int = 3000
+    coils: dict[int, int] = field(default_factory=dict)
+    switched: list[tuple[int, tuple[int, ...]]] = field(default_factory=list)
+
+    def read_bits(self, table: Table, address: int, count: int) -> tuple[int, ...] | None:
+        if address + count > self.bits:
+            return None
+        places = range(address, address + count)
+        if table == "discrete":
+            return tuple(int(place % 3 == 0) for place in places)
+        return tuple(self.coils.get(place, 0) for place in places)
+
+    def write_bits(self, address: int, bits: tuple[int, ...]) -> bool:
+        if address + len(bits) > self.bits:
+            return False
+        self.switched.append((address, bits))
+        self.coils.update(enumerate(bits, address))
         return True
