@@ -50,6 +50,21 @@ def load_site(path: Path, buses: list[str]) -> "Site":
     return load(path, overrides)
 
 
+def serving(site: "Site", url: str) -> "Site":
+    """The site with its cabinets served at `url`; `none` is nowhere."""
+    from dataclasses import replace
+
+    from firmware_bridge.wires.urls import parse_device
+
+    if url == "none":
+        return replace(site, serve_url="")
+    try:
+        parse_device(url, serving=True)
+    except ValueError as reason:
+        raise BadInputError(f"--serve {reason}") from None
+    return replace(site, serve_url=url)
+
+
 def plant_time(text: str | None) -> datetime | None:
     """An ISO 8601 time with its offset, as UTC."""
     if text is None:
@@ -114,6 +129,9 @@ def run(
     home: Home = None,
     speed: Speed = 1.0,
     start: Start = None,
+    serve_at: Annotated[
+        str | None, typer.Option("--serve", metavar="URL", help="Serve our cabinets there instead; `none`: nowhere.")
+    ] = None,
     journal_mb: Annotated[int, typer.Option(min=0, help="Disk for the journal of beats; 0 keeps none.")] = 512,
     verbose: Annotated[int, typer.Option("-v", "--verbose", count=True, help="Tell more.")] = 0,
     quiet: Annotated[bool, typer.Option("-q", "--quiet", help="Tell only trouble.")] = False,
@@ -123,6 +141,8 @@ def run(
 
     talk(verbose, quiet=quiet)
     loaded = load_site(site, bus)
+    if serve_at is not None:
+        loaded = serving(loaded, serve_at)
     from ess_controller.service import Options, serve
 
     serve(loaded, Options(home, speed, plant_time(start), journal_mb))

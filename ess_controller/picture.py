@@ -1,10 +1,12 @@
 """What the daemon is doing and why it is limited, in words and plain numbers: what status, top and pages show."""
 
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 
+from ess_controller.core import joining
 from ess_controller.core.health import DIAGNOSES, STOPS
 from ess_controller.core.limits import STRING_RULES
 from ess_controller.core.types import Decision, Mode, Rule, Tuning
@@ -12,9 +14,10 @@ from ess_controller.core.worst import highest, lowest
 from ess_controller.daemon import Beat
 from firmware_bridge.frames import WireHealth
 from firmware_bridge.guard import in_words
-from firmware_bridge.records import Contactor, Floats, Layout, PcsState
+from firmware_bridge.records import Climate, Contact, Contactor, Floats, Layout, Measurements, PcsState
 
 SCHEMA_VERSION = 1
+NOTHING_MORE: Mapping[str, Mapping[str, Any]] = MappingProxyType({})
 _NAMES = {Rule.MODULE_SOH: "module SOH", Rule.CELL_SOC: "cell SOC", Rule.PCS: "PCS"}
 _OF_MODULE = {Rule.CELL_TEMPERATURE, Rule.MODULE_SOH}
 _OF_STRING = {Rule.STRING_CURRENT, Rule.SETTLING}
@@ -46,9 +49,16 @@ def _reason(rule: int, words: Floats, cabinet: int, layout: Layout) -> str:
     return f"{name}, {layout.cell_name(cell)}"
 
 
-def picture(site: str, tuning: Tuning, beat: Beat, wires: Mapping[str, WireHealth], now_s: float) -> dict[str, Any]:
-    """The whole site at one beat, looked at when the wires' clock says `now_s`. Unknown numbers are null. Keys may be
-    added, none renamed."""
+def picture(
+    site: str,
+    tuning: Tuning,
+    beat: Beat,
+    wires: Mapping[str, WireHealth],
+    now_s: float,
+    more: Mapping[str, Mapping[str, Any]] = NOTHING_MORE,
+) -> dict[str, Any]:
+    """The whole site at one beat, looked at when the wires' clock says `now_s`; `more`: what stands beside the beat:
+    journal, outbox, price. Unknown numbers are null. Keys may be added, none renamed."""
     layout, seen, decision = tuning.layout, beat.seen, beat.decision
     return {
         "schema_version": SCHEMA_VERSION,
@@ -58,11 +68,24 @@ def picture(site: str, tuning: Tuning, beat: Beat, wires: Mapping[str, WireHealt
         "late_beats": beat.late_beats,
         "grid_w": _number(seen.grid_w),
         "net_load_w": _number(decision.estimate.net_load_w),
+        "pv_w": _number(seen.pv_w.sum()),
+        "load_w": _number(decision.estimate.net_load_w + seen.pv_w.sum()),
         "wanted_w": _number(decision.wanted_w),
         "wanted_by": decision.wanted_by,
         "cabinets": [_cabinet(beat, number, layout) for number in range(layout.cabinets)],
         "strings": [_string(tuning, beat, number) for number in range(layout.strings)],
+        "pvs": [_pv(beat, number, layout) for number in range(layout.pvs)],
         "wires": {name: _wire(health) for name, health in wires.items()},
+        **more,
+    }
+
+
+def _pv(beat: Beat, number: int, layout: Layout) -> dict[str, Any]:
+    return {
+        "name": layout.pv_names[number],
+        "pv_w": _number(beat.seen.pv_w[number]),
+        "rated_w": _number(beat.seen.pv_rated_w[number]),
+        "limit_w": _number(beat.commands.pv_limit_w[number]),
     }
 
 
@@ -77,7 +100,21 @@ def _cabinet(beat: Beat, number: int, layout: Layout) -> dict[str, Any]:
         "pcs_local": bool(seen.pcs_local[number]),
         "limits": limits(beat.decision, number, layout),
         "guard": in_words(int(beat.trips[number])),
+        **_io(beat, number, layout),
     }
+
+
+def _io(beat: Beat, cabinet: int, layout: Layout) -> dict[str, Any]:
+    """What a cabinet's remote I/O says and switches; nulls where it has none or is not heard."""
+    at = np.flatnonzero(layout.io_cabinet == cabinet)
+    if not len(at) or beat.seen.io_contact[at[0]] < 0:
+        return {"contacts": None, "climate": None}
+    contact, climate = Contact(int(beat.seen.io_contact[at[0]])), Climate(max(int(beat.seen.io_climate[at[0]]), 0))
+    return {"contacts": _flags(contact), "climate": _flags(climate)}
+
+
+def _flags(bits: Contact | Climate) -> list[str]:
+    return [str(flag.name).lower() for flag in type(bits) if flag & bits]
 
 
 def waits_for(tuning: Tuning, beat: Beat, string: int) -> str:
@@ -94,11 +131,18 @@ def waits_for(tuning: Tuning, beat: Beat, string: int) -> str:
         (bool(np.isnan(seen.pcs_w[cabinet])), "its inverter to speak"),
         (int(seen.pcs_state[cabinet]) == PcsState.FAULT, "its inverter to leave fault"),
         (bool(coldest_c.min() < tuning.envelope.cell_c_min), f"warmth: {layout.module_place(int(coldest_c.argmin()))}"),
+        (not joining.allowed(tuning, seen)[string], _apart(tuning, seen, string)),
         (left_s > 0.0, f"{tuning.mode.closes_per_hour} closes within an hour: {left_s / 60:.0f} min to go"),
         (bool(beat.state.good_s[string] < tuning.mode.settle_s), "all to have been well for a while"),
     )
     lies_open = int(beat.state.mode[string]) in (Mode.WAKE, Mode.OFF, Mode.FAULT)
     return next((words for holds, words in reasons if holds), "") if lies_open else ""
+
+
+def _apart(tuning: Tuning, seen: Measurements, string: int) -> str:
+    """How far a string is from joining the others."""
+    gap_v, flows_a = seen.string_v[string] - seen.string_bus_v[string], joining.into_a(tuning, seen)[string]
+    return f"the bus to come near: {gap_v:+.1f} V, {abs(flows_a):.0f} A would flow between the strings"
 
 
 def _string(tuning: Tuning, beat: Beat, number: int) -> dict[str, Any]:

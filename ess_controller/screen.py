@@ -69,8 +69,17 @@ def _site(picture: dict[str, Any]) -> Text:
     line.append(f"{picture['late_beats']} late beats", "dim" if picture["late_beats"] == 0 else "yellow")
     hung = picture["age_s"] > HUNG_S
     line.append(f"  ·  {picture['age_s']:.1f} s old\n", "bold red" if hung else "dim")
-    for name, value in (("grid", picture["grid_w"]), ("battery", battery), ("load less PV", picture["net_load_w"])):
+    flows = [("grid", picture["grid_w"]), ("battery", battery)]
+    if picture["pvs"]:
+        flows += [("sun", picture["pv_w"]), ("load", picture["load_w"])]
+    else:
+        flows += [("load less PV", picture["net_load_w"])]
+    for name, value in flows:
         line.append(f"{name} ", "dim").append(f"{_kw(value)}   ", "bold")
+    if held := [pv for pv in picture["pvs"] if pv["limit_w"] is not None]:
+        line.append("held back to ", "dim").append(f"{_kw(sum(pv['limit_w'] for pv in held))}   ", "yellow")
+    if price := picture.get("price"):
+        line.append("price ", "dim").append(f"{price['cny_per_kwh']:.3f} CNY/kWh, {price['period']}   ")
     return line.append("wanted ", "dim").append(f"{_kw(picture['wanted_w'])}, {picture['wanted_by']}")
 
 
@@ -88,7 +97,10 @@ def _cabinets(picture: dict[str, Any]) -> Table:
         state = "local" if cabinet["pcs_local"] else cabinet["pcs_state"]
         table.add_row(
             cabinet["name"],
-            state if cabinet["pcs_armed"] else Text(f"{state}, not armed", "yellow"),
+            Text.assemble(
+                state if cabinet["pcs_armed"] else (f"{state}, not armed", "yellow"),
+                ("\n" + ", ".join(cabinet["climate"]) if cabinet["climate"] else "", "dim"),
+            ),
             _kw(cabinet["set_w"]),
             _kw(cabinet["pcs_w"]),
             f"{_kw(limit['charge_w'], sign='')}\n{limit['charge_by']}",
@@ -161,7 +173,19 @@ def _trouble(picture: dict[str, Any]) -> Text | None:
         for name, wire in picture["wires"].items()
         if not wire["up"]
     ]
+    if (outbox := picture.get("outbox")) and (outbox["batches"] or outbox["dropped"] or outbox["dead"]):
+        lines.append(_outbox(outbox))
+    if (journal := picture.get("journal")) and journal["dropped"]:
+        lines.append(Text(f"journal: {journal['dropped']} beats are in no file", "yellow"))
     return Text("\n").join(lines) if lines else None
+
+
+def _outbox(outbox: dict[str, Any]) -> Text:
+    """What waits for the database, since when, and what was lost."""
+    words = f"outbox: {outbox['lines']} points wait, {outbox['bytes'] / 1e6:.1f} MB"
+    words += f", the oldest of {outbox['oldest_utc']}" if outbox["oldest_utc"] else ""
+    lost = [f"{outbox[key]} {word}" for key, word in (("dropped", "dropped"), ("dead", "refused")) if outbox[key]]
+    return Text(", ".join([words, *lost]), "yellow" if lost else "dim")
 
 
 def _unit(value: float | None, unit: str, digits: int) -> str:

@@ -18,12 +18,14 @@ from ess_controller.clock import WallClock, wall_s
 from ess_controller.core.step import first_state
 from ess_controller.core.types import Mode
 from ess_controller.daemon import Beat, Tee, run, stand_down
-from ess_controller.journal import Journal
 from ess_controller.live import Window
 from ess_controller.memory import Memory, recall
 from ess_controller.orders import Orders
 from ess_controller.picture import picture
+from ess_controller.served import Served
 from ess_controller.site import Site
+from ess_controller.site.tariff import price_at
+from ess_controller.stores import Stores
 from ess_controller.tees import ChangeLog, Totals, Watchdog
 from firmware_bridge.plant import Freshness, Plant, ids_on
 from firmware_bridge.records import Tick
@@ -83,7 +85,7 @@ def open_plant(site: Site, home: Path, clock: WireClock) -> Iterator[tuple[Plant
     """The site's devices on wires that are being opened, and the register wires among them; none need answer yet."""
     spec, pool = site.plant, RegisterPool(clock)
     can = {name: open_can(spec.buses[name], home, clock, ids_on(spec, name)) for name in spec.can_buses}
-    registers = {name: open_registers(spec.buses[name], clock, pool) for name in spec.register_buses}
+    registers = {name: open_registers(spec.buses[name], clock, pool, home) for name in spec.register_buses}
     plant = Plant(spec, Freshness(site.can_stale_s, site.register_stale_s), can, registers)
     try:
         yield plant, list(registers.values())
@@ -106,34 +108,45 @@ def serve(site: Site, options: Options) -> dict[str, Any]:
         open_things = held.enter_context(ExitStack())
         orders, latest, totals = Orders(), Latest(), Totals(layout)
         recalled = recall(home / MEMORY, clock.start)
-        tees: list[Tee] = [totals, ChangeLog(site.tuning, plant)]
-        journal = Journal(home / "journal", spec, options.journal_mb * 1_000_000) if options.journal_mb else None
-        if journal is not None:
-            open_things.callback(journal.close)
-            tees.append(journal)
+        first = first_state(site.tuning, recalled)
+        stores = Stores(site, home, clock, options.journal_mb, first)
+        open_things.callback(stores.close)
         memory = Memory(home / MEMORY, layout, recalled)
         open_things.callback(memory.close)
-        tees += [memory, Watchdog()]
+        tees: list[Tee] = [totals, ChangeLog(site.tuning, plant), *stores.tees, memory, Watchdog()]
+        if site.serve_url:
+            served = Served(site.serve_url, site.name, spec, site.tuning, home)
+            open_things.callback(served.close)
+            tees.append(served)
 
         def show() -> dict[str, Any] | None:
             health = {name: wire.health for name, wire in plant.wires().items()}
             beat = latest.beat
-            return None if beat is None else picture(site.name, site.tuning, beat, health, clock.monotonic_s())
+            if beat is None:
+                return None
+            more = stores.told() | price_now(site, beat.tick.utc)
+            return picture(site.name, site.tuning, beat, health, clock.monotonic_s(), more)
 
         open_things.callback(Window(home / "live.sock", show, orders).close)
         _on_signals(orders)
         log.info("%s: %d cells in %d strings, beat %g s", site.name, layout.cells, layout.strings, site.period_s)
         essential = (latest, Leaving(orders, clock))
         try:
-            run(site.tuning, plant, clock, orders, tees, essential=essential, first=first_state(site.tuning, recalled))
+            run(site.tuning, plant, clock, orders, tees, essential=essential, first=first)
         except Exception:
             log.exception("a mistake of our own: 0 W, then the end")
             say_nothing_flows(plant, lines, clock)
             raise
-        open_things.close()  # the journal's last beats are counted below
-        stored, dropped = (journal.stored, journal.dropped) if journal is not None else (0, 0)
-        wall = wall_s() - began_s
-        return totals.save(home / "summary.json", points_stored=stored, beats_dropped=dropped, wall_s=wall)
+        open_things.close()  # what was kept last is counted below
+        return totals.save(home / "summary.json", **stores.counts(), wall_s=wall_s() - began_s)
+
+
+def price_now(site: Site, utc: datetime) -> dict[str, dict[str, Any]]:
+    """What a kWh from the grid costs now, by the site's tariff; nothing where it has none."""
+    if site.tariff is None:
+        return {}
+    cny_per_kwh, period = price_at(site.tariff, utc.astimezone(site.time_zone))
+    return {"price": {"cny_per_kwh": round(cny_per_kwh, 4), "period": str(period)}}
 
 
 def say_nothing_flows(plant: Plant, lines: Sequence[RegisterWire], clock: WireClock) -> None:

@@ -24,7 +24,7 @@ SETTLED_S = 1.0
 """Rules shade power all day, which status and boards tell; the log tells when closed strings may do nothing at all, and
 only once it has stayed so for this long: an inverter that is being armed is no news, nor a wire being opened."""
 
-WAITS_LONG_S = 10.0  # plant time after which a string that does not start is worth a line
+WAITS_LONG_S = 10.0  # wall time after which a string that does not start is worth a line: devices are found by then
 
 LOOK_AT_WIRES_S = 0.25
 
@@ -45,6 +45,7 @@ class ChangeLog:
         self._wire_s = np.inf  # no time passes before the first beat
         self._trips = np.zeros(layout.cabinets, np.int64)
         self._told_waiting = np.zeros(layout.strings, bool)
+        self._lain_s = np.zeros(layout.strings)
         self._up = dict.fromkeys(plant.wires(), True)  # as told
         self._looked_s = np.nan
         self._turned_s: dict[str, float] = {}  # since when a wire has not been as told
@@ -93,7 +94,9 @@ class ChangeLog:
 
     def _waiting(self, beat: Beat) -> None:
         """What keeps a string open for long without a fault that says so, once."""
-        long = _LIES_OPEN[beat.state.mode] & (beat.state.mode_s >= WAITS_LONG_S)
+        since_s = max(beat.tick.wire_s - self._wire_s, 0.0)
+        self._lain_s = np.where(_LIES_OPEN[beat.state.mode], self._lain_s + since_s, 0.0)
+        long = self._lain_s >= WAITS_LONG_S
         for string in np.flatnonzero(long & ~self._told_waiting):
             reason = waits_for(self._tuning, beat, int(string)) or "its contactors to be seen open"
             log.warning("%s: waits for %s", self._layout.string_names[string], reason)

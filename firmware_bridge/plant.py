@@ -1,17 +1,24 @@
 """The whole plant on its wires: read() one picture, write() one set of commands. A dead device only ages."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
+from math import inf
+from typing import Any, Protocol
 
 import numpy as np
 
-from firmware_bridge.dialects.csc import CscMaster, CscSeat, csc_ids
-from firmware_bridge.dialects.sbox import SBOX_IDS, SboxMaster, SboxSeat
+from firmware_bridge.battery_side import BatterySide, box_seats, ids_on, module_seats
+from firmware_bridge.dialects.remote_io import IoMaster
 from firmware_bridge.dialects.sunspec.meter import MeterMaster
 from firmware_bridge.dialects.sunspec.pcs import PcsMaster
-from firmware_bridge.frames import Answer, Frames
-from firmware_bridge.records import Commands, Contactor, Floats, Ints, Measurements, PlantSpec, Tick
+from firmware_bridge.dialects.sunspec.pcs_legacy import LegacyPcsMaster
+from firmware_bridge.dialects.sunspec.pv import PvMaster
+from firmware_bridge.frames import Answer, Frames, Request
+from firmware_bridge.records import CabinetSpec, Commands, Contactor, Floats, Ints, Measurements, PlantSpec, Tick
 from firmware_bridge.wires import CanWire, RegisterWire
+
+__all__ = ["Freshness", "Heard", "Plant", "box_seats", "ids_on", "module_seats"]
 
 _UNKNOWN = int(Contactor.UNKNOWN)  # PcsState.UNKNOWN is the same number
 
@@ -29,32 +36,23 @@ class Heard:
     """The raw input of one beat: what a journal keeps and a replay hands back."""
 
     frames: Frames
-    answers: tuple[tuple[Answer, ...], ...]  # one tuple a register device: inverters in order, then the meter
+    answers: tuple[tuple[Answer, ...], ...]  # one tuple a register device, in the order of `register_buses`
 
 
-def module_seats(spec: PlantSpec) -> list[CscSeat]:
-    """Every module's place on the CAN buses, in Layout order."""
-    number = {name: index for index, name in enumerate(spec.can_buses)}
-    return [CscSeat(number[m.bus], m.slot, m.cells, m.crc, m.code) for m in spec.modules]
+class _Device(Protocol):
+    """What is alike in all register dialects; what they are asked differs."""
 
+    def hear(self, answers: Iterable[Answer], now_s: float) -> None:
+        """Take the answers of this beat."""
 
-def box_seats(spec: PlantSpec) -> list[SboxSeat]:
-    """Every string box's place on the CAN buses, in Layout order."""
-    number = {name: index for index, name in enumerate(spec.can_buses)}
-    return [SboxSeat(number[s.box_bus], s.box_crc, s.name) for s in spec.strings]
-
-
-def ids_on(spec: PlantSpec, bus: str) -> frozenset[int]:
-    """CAN ids that devices on a bus use: what a wire needs to hear."""
-    modules = (csc_ids(module.slot, module.cells) for module in spec.modules if module.bus == bus)
-    boxes = (SBOX_IDS for string in spec.strings if string.box_bus == bus)
-    return frozenset().union(*modules, *boxes)
+    def take_events(self) -> list[str]:
+        """What changed since the last call, in words."""
 
 
 class _Live:
     """Lets through what is fresh. Nearly always all of it is, and then nothing needs to be copied."""
 
-    def __init__(self, age_s: Floats, stale_s: float) -> None:
+    def __init__(self, age_s: Floats, stale_s: Floats | float) -> None:
         self.each = age_s <= stale_s
         self.all = np.count_nonzero(self.each) == len(self.each)
 
@@ -81,18 +79,24 @@ class Plant:
     def __init__(
         self, spec: PlantSpec, freshness: Freshness, can: Mapping[str, CanWire], registers: Mapping[str, RegisterWire]
     ) -> None:
-        self.layout = spec.layout
-        self._freshness = freshness
+        layout = self.layout = spec.layout
         self._can_names = spec.can_buses
         self._can = tuple(can[name] for name in spec.can_buses)
         self._can_numbers = np.arange(len(self._can))
-        self._modules = CscMaster(module_seats(spec))
-        self._boxes = SboxMaster(box_seats(spec))
-        self._pcs = tuple(PcsMaster() for _ in spec.cabinets)
-        self._meter = MeterMaster()
+        self._battery = BatterySide(spec)
+        self._pcs = tuple(_pcs_master(cabinet) for cabinet in spec.cabinets)
+        self._meter = MeterMaster(spec.meter_positive_imports)
+        self._pvs = tuple(PvMaster() for _ in spec.pvs)
+        self._ios = tuple(IoMaster(cabinet.io) for cabinet in spec.cabinets if cabinet.io)
+        gateways = tuple(gateway.master for gateway in self._battery.gateways)
         self._register_names = spec.register_buses
         self._registers = tuple(registers[name] for name in self._register_names)
-        self._register_devices: tuple[PcsMaster | MeterMaster, ...] = (*self._pcs, self._meter)
+        self._devices: tuple[_Device, ...] = (*self._pcs, self._meter, *self._pvs, *self._ios)
+        self._register_devices: tuple[_Device, ...] = (*self._devices, *gateways)
+        # where what is behind a gateway grows as old as registers may, what is on CAN as old as frames may
+        self._register_s = freshness.register_stale_s
+        stale_s = np.where(self._battery.behind_gateway, freshness.register_stale_s, freshness.can_stale_s)
+        self._stale_s = (stale_s[layout.cell_string], stale_s[layout.module_string], stale_s)
 
     def listen(self, tick: Tick) -> Heard:
         """Empty the wires: everything that has arrived since the last beat."""
@@ -102,43 +106,38 @@ class Plant:
     def read(self, heard: Heard, tick: Tick) -> Measurements:
         """One consistent picture out of what was heard; what is stale is NaN, UNKNOWN or False."""
         now_s = tick.wire_s
-        self._modules.hear(heard.frames, now_s)
-        self._boxes.hear(heard.frames, now_s)
-        for device, answers in zip(self._register_devices, heard.answers, strict=True):
-            device.hear(answers, now_s)
+        self._battery.hear(heard.frames, heard.answers[len(self._devices) :], now_s)
+        for device, answers in zip(self._devices, heard.answers, strict=False):
+            if answers:
+                device.hear(answers, now_s)
         return self._picture(now_s)
 
     def _picture(self, now_s: float) -> Measurements:
-        modules, boxes, meter = self._modules.picture(now_s), self._boxes.picture(now_s), self._meter.picture(now_s)
+        battery, meter = self._battery.picture(now_s), self._meter.picture(now_s)
         pcs = [device.picture(now_s) for device in self._pcs]
-        can_s, register_s = self._freshness.can_stale_s, self._freshness.register_stale_s
-        cell_live = _Live(modules.cell_age_s, can_s)
-        module_live, box_live = _Live(modules.module_age_s, can_s), _Live(boxes.age_s, can_s)
+        register_s = self._register_s
+        cells, modules, strings = self._stale_s
+        cell_live = _Live(battery.cell_age_s, cells)
+        module_live, box_live = _Live(battery.module_age_s, modules), _Live(battery.age_s, strings)
         pcs_age_s, pcs_w, charge_w, discharge_w, set_w = np.array(
-            [
-                [one.age_s for one in pcs],
-                [one.w for one in pcs],
-                [one.charge_w for one in pcs],
-                [one.discharge_w for one in pcs],
-                [one.set_w for one in pcs],
-            ]
-        )
+            [(one.age_s, one.w, one.charge_w, one.discharge_w, one.set_w) for one in pcs]
+        ).T
         pcs_live = _Live(pcs_age_s, register_s)
         return Measurements(
-            cell_v=cell_live.floats(modules.cell_v),
-            cell_age_s=modules.cell_age_s,
-            cell_bleeding=modules.cell_bleeding,
-            module_c=module_live.floats(modules.module_c),
-            module_board_c=module_live.floats(modules.module_board_c),
-            module_error=module_live.bits(modules.module_error),
-            module_age_s=modules.module_age_s,
-            string_a=box_live.floats(boxes.string_a),
-            string_v=box_live.floats(boxes.string_v),
-            string_bus_v=box_live.floats(boxes.string_bus_v),
-            string_contactor=box_live.states(boxes.contactor),
-            string_fault=box_live.bits(boxes.fault),
-            string_insulation_ohm=box_live.floats(boxes.insulation_ohm),
-            string_age_s=boxes.age_s,
+            cell_v=cell_live.floats(battery.cell_v),
+            cell_age_s=battery.cell_age_s,
+            cell_bleeding=battery.cell_bleeding,
+            module_c=module_live.floats(battery.module_c),
+            module_board_c=module_live.floats(battery.module_board_c),
+            module_error=module_live.bits(battery.module_error),
+            module_age_s=battery.module_age_s,
+            string_a=box_live.floats(battery.string_a),
+            string_v=box_live.floats(battery.string_v),
+            string_bus_v=box_live.floats(battery.string_bus_v),
+            string_contactor=box_live.states(battery.contactor),
+            string_fault=box_live.bits(battery.fault),
+            string_insulation_ohm=box_live.floats(battery.insulation_ohm),
+            string_age_s=battery.age_s,
             pcs_w=pcs_live.floats(pcs_w),
             pcs_state=pcs_live.states(np.array([one.state for one in pcs], np.int64)),
             pcs_charge_w=pcs_live.floats(charge_w),
@@ -149,23 +148,47 @@ class Plant:
             pcs_age_s=pcs_age_s,
             grid_w=meter.w if meter.age_s <= register_s else np.nan,
             grid_age_s=meter.age_s,
+            **self._around(now_s),
         )
+
+    def _around(self, now_s: float) -> dict[str, Any]:
+        """Solar inverters and remote I/O, where the site has any."""
+        values: dict[str, Any] = {}
+        if self._pvs:
+            age_s, w, rated_w = np.array([(p.age_s, p.w, p.rated_w) for p in (d.picture(now_s) for d in self._pvs)]).T
+            values = {"pv_w": _Live(age_s, self._register_s).floats(w), "pv_rated_w": rated_w, "pv_age_s": age_s}
+        if self._ios:
+            told = [device.picture(now_s) for device in self._ios]
+            age_s = np.array([one.age_s for one in told])
+            live = _Live(age_s, self._register_s)
+            values["io_contact"] = live.states(np.array([one.contact for one in told]))
+            values["io_climate"] = live.states(np.array([one.climate for one in told]))
+            values["io_age_s"] = age_s
+        return values
 
     def write(self, commands: Commands, tick: Tick) -> None:
         """Tell every device its part. A contactor of UNKNOWN is told nothing."""
-        self._send(self._modules.request(commands.bleed, commands.bleed_s))
-        spoken = commands.contactor != _UNKNOWN
-        speaks = np.count_nonzero(spoken)
-        if speaks:
-            told = self._boxes.command(commands.contactor)
-            # several frames a box, box by box in each kind
-            self._send(told if speaks == len(spoken) else told[np.tile(spoken, len(told) // len(spoken))])
-        asked = zip(commands.pcs_w.tolist(), commands.pcs_run.tolist(), strict=True)
-        for wire, device, (set_w, run) in zip(self._registers, self._pcs, asked, strict=False):
+        for frames in (
+            self._battery.request(commands.bleed, commands.bleed_s),
+            self._battery.command(commands.contactor),
+        ):
+            if frames is not None:
+                self._send(frames)
+        for wire, ask in zip(self._registers, self._questions(commands, tick.wire_s), strict=True):
             if not wire.waiting:
-                wire.ask(device.ask(set_w, run, tick.wire_s))
-        if not self._registers[-1].waiting:
-            self._registers[-1].ask(self._meter.ask(tick.wire_s))
+                wire.ask(ask())
+
+    def _questions(self, commands: Commands, now_s: float) -> Iterator[Callable[[], list[Request]]]:
+        """How each register device is asked and told, in their order; only called when it has answered all before."""
+        asked = zip(self._pcs, commands.pcs_w.tolist(), commands.pcs_run.tolist(), strict=True)
+        yield from (partial(device.ask, set_w, run, now_s) for device, set_w, run in asked)
+        yield partial(self._meter.ask, now_s)
+        limits = commands.pv_limit_w.tolist() or [inf] * len(self._pvs)
+        yield from (partial(device.ask, limit_w, now_s) for device, limit_w in zip(self._pvs, limits, strict=True))
+        bits = commands.climate.tolist() or [0] * len(self._ios)
+        yield from (partial(device.ask, each, now_s) for device, each in zip(self._ios, bits, strict=True))
+        for number in range(len(self._battery.gateways)):
+            yield partial(self._battery.ask, number, commands.contactor, now_s)
 
     def _send(self, frames: Frames) -> None:
         bus = frames.bus
@@ -180,7 +203,7 @@ class Plant:
 
     def take_events(self) -> list[str]:
         """What changed on the wires since the last call, one line each."""
-        told = [*self._modules.take_events(), *self._boxes.take_events()]
+        told = self._battery.take_events()
         for name, device in zip(self._register_names, self._register_devices, strict=True):
             told += [f"{name}: {line}" for line in device.take_events()]
         return told
@@ -193,3 +216,10 @@ class Plant:
         """Let go of all wires."""
         for wire in self.wires().values():
             wire.close()
+
+
+def _pcs_master(cabinet: CabinetSpec) -> PcsMaster | LegacyPcsMaster:
+    """The controller's side of a cabinet's inverter, by the dialect that it speaks."""
+    if cabinet.pcs_dialect == "sunspec_pcs_legacy":
+        return LegacyPcsMaster(fallback_is_zero=cabinet.pcs_fallback_is_zero)
+    return PcsMaster()

@@ -13,7 +13,13 @@ from ess_controller.errors import BadInputError
 if TYPE_CHECKING:
     from sim.world.scenario import Scenario
 
-OptionalSitePath = Annotated[
+DemoSite = Annotated[
+    Path,
+    typer.Argument(
+        metavar="SITE", help="A folder with site.toml and world.toml.", show_default="sites/shanghai-dealer"
+    ),
+]
+FaultsSite = Annotated[
     Path,
     typer.Argument(metavar="SITE", help="A folder with site.toml and world.toml.", show_default="sites/bench"),
 ]
@@ -21,7 +27,8 @@ Seed = Annotated[int | None, typer.Option(min=0, help="Another world: cells, sen
 FaultFile = Annotated[Path | None, typer.Option("--faults", metavar="FILE", help="A schedule of faults (TOML).")]
 Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="Only answers.")]
 CENTURY_DAYS = 36_525
-BENCH_SITE = Path(__file__).parents[1] / "sites/bench"
+SITES = Path(__file__).parents[1] / "sites"
+BENCH_SITE, DEMO_SITE = SITES / "bench", SITES / "shanghai-dealer"
 
 
 def register(app: typer.Typer) -> None:
@@ -41,14 +48,14 @@ def load_world(site: Path) -> "Scenario":
 
 
 def default_site(site: Path) -> Path:
-    """The site as given; the bench site, which only a checkout has, when it is there."""
-    if site == BENCH_SITE and not site.is_dir():
+    """The site as given; a site of the checkout's, which only a checkout has, when it is there."""
+    if site in (BENCH_SITE, DEMO_SITE) and not site.is_dir():
         raise BadInputError("SITE: expected a folder with site.toml and world.toml: this installation brings none")
     return site
 
 
 def demo(
-    site: OptionalSitePath = BENCH_SITE,
+    site: DemoSite = DEMO_SITE,
     speed: Speed = 60.0,
     hours: Annotated[float, typer.Option(min=0.01, max=36_525 * 24, help="Plant hours to run.")] = 24.0,
     start: Start = "2026-06-01T08:00:00+08:00",
@@ -148,7 +155,7 @@ def simulate(
 
 
 def faults(
-    site: OptionalSitePath = BENCH_SITE,
+    site: FaultsSite = BENCH_SITE,
     runs: Annotated[int, typer.Option(min=1, help="How often each fault strikes on the bench.")] = 20,
     kills: Annotated[int, typer.Option(min=0, help="How often the daemon is killed -9 over real sockets.")] = 5,
     sockets: Annotated[bool, typer.Option(help="Also over real sockets.")] = True,

@@ -66,7 +66,7 @@ def _commands(wanted: Demo, home: Path) -> tuple[list[str], list[str]]:
         world += ["--seed", str(wanted.seed)]
     if wanted.faults is not None:
         world += ["--faults", str(wanted.faults)]
-    return world, ["run", *common, *(["--quiet"] if wanted.show else [])]
+    return world, ["run", *common, *own_port(wanted.site), *(["--quiet"] if wanted.show else [])]
 
 
 @contextmanager
@@ -135,12 +135,24 @@ class Child:
 
 
 def own_buses(site: Path) -> list[str]:
-    """Options that put every bus on sockets of the home folder and on free ports, whatever the site file says."""
+    """Options that put every bus on sockets of the home folder and on free ports, whatever the site file says. A serial
+    line that the world makes in the home folder stays one."""
     plant = load(site, {}).plant
     moved = {name: f"unix:{number}.can" for number, name in enumerate(plant.can_buses)}
-    for name, port in zip(plant.register_buses, _free_ports(len(plant.register_buses)), strict=True):
+    remote = [name for name in plant.register_buses if not is_made(plant.buses[name])]
+    for name, port in zip(remote, _free_ports(len(remote)), strict=True):
         moved[name] = f"tcp://127.0.0.1:{port}/1"
     return [part for name, url in moved.items() for part in ("--bus", f"{name}={url}")]
+
+
+def is_made(url: str) -> bool:
+    """Whether a URL names a serial line that is made under the home folder: a relative path."""
+    return url.startswith("rtu:") and not url.startswith("rtu:/")
+
+
+def own_port(site: Path) -> list[str]:
+    """The option that serves the cabinets, where the site does, on a free port."""
+    return ["--serve", f"tcp://127.0.0.1:{_free_ports(1)[0]}/1"] if load(site, {}).serve_url else []
 
 
 def _free_ports(count: int) -> list[int]:

@@ -1,5 +1,7 @@
 """How much power, and from which cabinet: the site's rule, the peak guard over it, the split, and the ramp."""
 
+from math import isnan
+
 import numpy as np
 
 from ess_controller.core.types import Bound, Estimate, Order, State, Tuning
@@ -61,22 +63,26 @@ def in_use(tuning: Tuning, state: State, seen: Measurements, now: Estimate, want
     The fullest discharge, the emptiest charge; one that is at it stays unless another is better by 5 % of SOC. An
     inverter that cannot be had is not counted on; one that is not armed yet comes last.
     """
-    may_w = behind.discharge if wanted_w >= 0 else behind.charge
+    discharging = wanted_w >= 0
+    may_w = np.fmin(*((behind.discharge, seen.pcs_discharge_w) if discharging else (behind.charge, seen.pcs_charge_w)))
     usable_w = np.where(seen.pcs_local | np.isnan(seen.pcs_w) | (seen.pcs_state == _PCS_FAULT), 0.0, may_w)
-    cabinets = tuning.layout.cabinets
-    if cabinets == 1:
-        return usable_w > 0.0
     layout = tuning.layout
-    first, counts = layout.first_cell_of_string[layout.first_string], layout.cells_of_cabinet
-    fullness = np.nan_to_num(np.add.reduceat(now.soc, first) / counts, nan=0.5)
-    at_it = state.power_w * wanted_w > 0.0
-    score = (fullness if wanted_w >= 0 else -fullness) + STAYS_BY_SOC * at_it + seen.pcs_armed
-    order = np.argsort(-score, kind="stable")
-    carried_w = np.cumsum(tuning.dispatch.load_share * usable_w[order])
-    enough = int(np.searchsorted(carried_w, abs(wanted_w))) + 1
-    chosen = np.zeros(cabinets, bool)
-    chosen[order[:enough]] = True
-    return chosen & (usable_w > 0.0)
+    if layout.cabinets == 1:
+        return usable_w > 0.0
+    soc = (np.add.reduceat(now.soc, layout.first_cell_of_cabinet) / layout.cells_of_cabinet).tolist()
+    rows = zip(usable_w.tolist(), soc, seen.pcs_armed.tolist(), state.power_w.tolist(), strict=True)
+    ranked = []
+    for cabinet, (most_w, full, armed, before_w) in enumerate(rows):
+        suits = (full if discharging else -full) + STAYS_BY_SOC * (before_w * wanted_w > 0.0)
+        if most_w > 0.0:
+            ranked.append((not armed, 0.0 if isnan(suits) else -suits, cabinet, most_w))
+    chosen, carried_w = np.zeros(layout.cabinets, bool), 0.0
+    for *_, cabinet, most_w in sorted(ranked):
+        chosen[cabinet] = True
+        carried_w += tuning.dispatch.load_share * most_w
+        if carried_w >= abs(wanted_w):
+            break
+    return chosen
 
 
 def split(power_w: float, bound: Bound, among: Bools) -> Floats:

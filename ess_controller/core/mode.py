@@ -6,7 +6,7 @@ import numpy as np
 
 from ess_controller.core import joining
 from ess_controller.core.health import BOX_SILENT, STOPS
-from ess_controller.core.types import Mode, Order, State, Tuning
+from ess_controller.core.types import WIRE_BEATS, Mode, Order, State, Tuning
 from firmware_bridge.records import Bools, Contactor, Floats, Ints, Measurements, PcsState, Tick
 
 
@@ -81,12 +81,14 @@ def events(
     inverter_well = ~np.isnan(seen.pcs_w) & (seen.pcs_state != _PCS_FAULT)
     well = (seen.box_heard & ~ill & inverter_well[layout.string_cabinet]).tolist()
     current_a, gap_v = np.abs(seen.string_a).tolist(), np.abs(seen.string_v - seen.string_bus_v).tolist()
-    joins, may_start = joining.allowed(tuning, seen), _may_start(tuning, state, seen, order, tick)
+    may_start = _may_start(tuning, state, seen, order, tick)
+    all_closed = np.count_nonzero(seen.string_contactor == _CLOSED) == layout.strings
+    joins = [True] * layout.strings if all_closed else joining.allowed(tuning, seen)
     lost, contactor = active[BOX_SILENT].tolist(), seen.string_contactor.tolist()
     good_s, mode_s = state.good_s.tolist(), state.mode_s.tolist()
-    # a deadline gives the wires three beats, however long a beat is
-    overdue_s = np.maximum(tuning.precharge_timeout_s, 3 * tick.dt_s).tolist()
-    deadline_s = max(knobs.break_deadline_s, 3 * tick.dt_s)
+    within_s, beats = tuning.precharge_within
+    overdue_s = np.maximum(within_s, beats * tick.dt_s).tolist()
+    deadline_s = max(knobs.break_deadline_s, WIRE_BEATS * tick.dt_s)
 
     happened = []
     for string, mode in enumerate(state.mode.tolist()):

@@ -9,7 +9,9 @@ import numpy as np
 
 from firmware_bridge.records import Bools, Commands, Envelope, Floats, Ints, Layout
 
-GATEWAY_S = 6.0  # to carry a contactor command through a gateway: asked, precharged and closed by it, read back
+# A command and its answer cross the wires within three beats, however long a beat is. They take more through a gateway,
+# which is asked, precharges, closes and is read back.
+WIRE_BEATS, GATEWAY_BEATS, GATEWAY_S = 3.0, 4.0, 6.0
 
 # --- tuning: from site.toml and the cell file, frozen ---------------------------------------------------------------
 
@@ -147,10 +149,11 @@ class Tuning:
         return np.add.reduceat(each, self.layout.first_cell_of_string)
 
     @cached_property
-    def precharge_timeout_s(self) -> Floats:
-        """[string] how long precharge may take; a gateway does it by itself, and tells later."""
-        behind_gateway = np.isin(self.layout.string_cabinet, self.layout.gateway_cabinet)
-        return self.mode.precharge_timeout_s + GATEWAY_S * behind_gateway
+    def precharge_within(self) -> tuple[Floats, Floats]:
+        """[string] how long precharge may take: seconds, and beats, whichever is longer; more behind a gateway, which
+        does it by itself."""
+        behind = np.isin(self.layout.string_cabinet, self.layout.gateway_cabinet).astype(np.float64)
+        return self.mode.precharge_timeout_s + GATEWAY_S * behind, WIRE_BEATS + GATEWAY_BEATS * behind
 
     @cached_property
     def charge_by_soh_a(self) -> Floats:

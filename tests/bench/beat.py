@@ -1,6 +1,7 @@
-"""What a beat costs: CPU time from the bytes heard to the bytes said, stage by stage, at 94 cells."""
+"""What a beat costs: CPU time from the bytes heard to the bytes said, stage by stage, from one string to forty."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ import numpy as np
 from ess_controller.clock import cpu_s
 from ess_controller.core.step import first_state, step
 from ess_controller.core.types import Order
-from ess_controller.site import load
+from ess_controller.site import Site, load
 from firmware_bridge.frames import Answer, Request, WireHealth
 from firmware_bridge.guard import guard
 from firmware_bridge.plant import Freshness, Plant
@@ -18,9 +19,15 @@ from firmware_bridge.wires import RegisterWire
 from sim.bench import Bench
 from sim.scenario_file import load as load_world
 from tests.bench.table import Row, row, show
+from tests.sim.sites import plant
 
 BENCH = Path(__file__).parents[2] / "sites/bench"
-BEATS, WARM = 3000, 200
+WARM = 200
+SIZES = {  # cells: cabinets, strings in each, beats measured, targets in ms: mean and p99
+    94: (1, 1, 3000, 0.5, 1.0),
+    376: (2, 2, 2000, 1.0, 2.0),
+    3760: (20, 2, 600, 4.0, 8.0),
+}
 STAGES = ("drain wires", "decode to a picture", "step", "guard", "encode and queue")
 
 
@@ -58,43 +65,67 @@ class LaterWire:
         """Nothing is held."""
 
 
-def measure(beats: int = BEATS) -> np.ndarray[Any, np.dtype[np.float64]]:
+def site_of(cabinets: int, strings: int) -> Site:
+    """The bench site with so many cabinets of so many strings, each string on a module bus and a box bus of its own."""
+    found = load(BENCH, {})
+    spec = plant(strings, cabinets)
+    soh = np.array([module.soh for module in spec.modules])
+    nameplate_ah = np.array([module.nameplate_ah for module in spec.modules])
+    tuned = replace(
+        found.tuning,
+        layout=spec.layout,
+        module_soh=soh,
+        module_nameplate_ah=nameplate_ah,
+        cell_ah=(soh * nameplate_ah)[spec.layout.cell_module],
+        # a load that all cabinets work on
+        dispatch=replace(found.tuning.dispatch, peak_w=np.inf, load_share=0.05),
+    )
+    return replace(found, plant=spec, tuning=tuned)
+
+
+def measure(cabinets: int, strings: int, beats: int) -> np.ndarray[Any, np.dtype[np.float64]]:
     """CPU seconds [beat, stage] of the daemon's thread; the world, its devices and system calls are left out."""
-    site = load(BENCH, {})
-    bench = Bench(site, load_world(BENCH), datetime(2026, 6, 1, 4, tzinfo=UTC), beats + WARM)
+    site, world = site_of(cabinets, strings), load_world(BENCH)
+    premises = world.premises.model_copy(update={"base_w": 15_000.0 * cabinets, "peak_w": 20_000.0 * cabinets, "pv_wp": 0.0})
+    world = world.model_copy(update={"premises": premises})
+    bench = Bench(site, world, datetime(2026, 6, 1, 4, tzinfo=UTC), beats + WARM)
     later = {name: LaterWire(wire) for name, wire in bench.registers.items()}
-    plant = Plant(site.plant, Freshness(site.can_stale_s, site.register_stale_s), bench.can, later)
+    plant_ = Plant(site.plant, Freshness(site.can_stale_s, site.register_stale_s), bench.can, later)
     tuning, layout, order = site.tuning, site.plant.layout, Order()
     state, spent = first_state(tuning), np.zeros((beats + WARM, len(STAGES)))
     for number, tick in enumerate(bench.ticks()):
         marks = [cpu_s()]
-        heard = plant.listen(tick)
+        heard = plant_.listen(tick)
         marks.append(cpu_s())
-        seen = plant.read(heard, tick)
+        seen = plant_.read(heard, tick)
         marks.append(cpu_s())
         state, decision = step(tuning, state, seen, order, tick)
         marks.append(cpu_s())
         commands, _ = guard(tuning.envelope, layout, seen, decision.commands)
         marks.append(cpu_s())
-        plant.write(commands, tick)
+        plant_.write(commands, tick)
         marks.append(cpu_s())
         spent[number] = np.diff(marks)
         for wire in later.values():
             wire.carry_out()
+    assert (seen.string_a > 1.0).all(), "every string carries power, or this measured something else"
     return spent[WARM:]
 
 
 def rows() -> list[Row]:
-    """Mean and p99 of the whole beat against its targets, and the mean of each stage."""
-    spent = measure()
-    whole = spent.sum(axis=1)
-    return [
-        row("beat, 94 cells, mean", whole.mean() * 1e3, "ms CPU", "target", 0.5),
-        row("beat, 94 cells, median", float(np.median(whole)) * 1e3, "ms CPU"),
-        row("beat, 94 cells, p99", float(np.percentile(whole, 99)) * 1e3, "ms CPU", "target", 1.0),
-        *(row(f"  {name}", mean * 1e3, "ms CPU") for name, mean in zip(STAGES, spent.mean(axis=0), strict=True)),
-        row("beat, 94 cells, quickest", whole.min() * 1e3, "ms CPU"),
-    ]
+    """Mean and p99 of the whole beat against its targets, and the mean of each stage, for each size."""
+    told = []
+    for cells, (cabinets, strings, beats, mean_ms, p99_ms) in SIZES.items():
+        spent = measure(cabinets, strings, beats)
+        whole, what = spent.sum(axis=1) * 1e3, f"beat, {cells} cells"
+        told += [
+            row(f"{what}, mean", whole.mean(), "ms CPU", "target", mean_ms),
+            row(f"{what}, median", float(np.median(whole)), "ms CPU"),
+            row(f"{what}, p99", float(np.percentile(whole, 99)), "ms CPU", "target", p99_ms),
+            *(row(f"  {name}", mean * 1e3, "ms CPU") for name, mean in zip(STAGES, spent.mean(axis=0), strict=True)),
+            row(f"{what}, quickest", whole.min(), "ms CPU"),
+        ]
+    return told
 
 
 if __name__ == "__main__":

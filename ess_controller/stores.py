@@ -1,0 +1,66 @@
+"""What is kept of a run: the journal of beats, and the outbox of reports with the process that sends them."""
+
+from collections.abc import Mapping
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+from ess_controller.core.types import State
+from ess_controller.daemon import Tee
+from ess_controller.journal import Journal
+from ess_controller.site import Site
+from ess_controller.telemetry.keeper import Keeper, command
+from ess_controller.telemetry.outbox import FILE, Outbox
+from firmware_bridge.wires import WireClock
+
+
+class Stores:
+    """A site's journal and outbox in its home, each only where it is asked for; `close` keeps what is on its way."""
+
+    def __init__(self, site: Site, home: Path, clock: WireClock, journal_mb: int, first: State) -> None:
+        """`first` is the state that the daemon starts with: who replays the journal starts with it too."""
+        self._open = ExitStack()
+        self.tees: list[Tee] = []
+        self._journal: Journal | None = None
+        self._outbox: Outbox | None = None
+        self._before = 0  # lines in the outbox from earlier runs
+        if journal_mb:
+            self._journal = Journal(home / "journal", site.plant, journal_mb * 1_000_000, first=first)
+            self._open.callback(self._journal.close)
+            self.tees.append(self._journal)
+        if site.influx is not None:
+            self._outbox = Outbox(home / FILE, site.influx.outbox_mb, clock)
+            self._outbox.flush()  # what waits from earlier runs is known
+            self._before = _lines(self._outbox.depth())
+            self._open.callback(Keeper(command(site.influx, home)).close)
+            self._open.callback(self._outbox.close)  # closed first: what it puts last may still be sent
+            self.tees.append(self._outbox.tee(site.tuning, site.name))
+
+    def told(self) -> dict[str, dict[str, Any]]:
+        """How full they are, for status: `journal` and `outbox`, each where there is one."""
+        told: dict[str, dict[str, Any]] = {}
+        if self._journal is not None:
+            told["journal"] = {"stored": self._journal.stored, "dropped": self._journal.dropped}
+        if self._outbox is not None:
+            told["outbox"] = self._outbox.depth()
+        return told
+
+    def close(self) -> None:
+        """Put away what is waiting, end the sender."""
+        self._open.close()
+
+    def counts(self) -> dict[str, int]:
+        """For the summary: `points_stored` are reports put on disk in this run, or beats of the journal where the site
+        has no outbox; `beats_dropped` is what neither could take."""
+        journal, outbox = self._journal, self._outbox
+        stored, dropped = (journal.stored, journal.dropped) if journal is not None else (0, 0)
+        if outbox is not None:
+            told = outbox.depth()
+            stored = _lines(told) - self._before
+            dropped += int(told["beats_dropped"] or 0)
+        return {"points_stored": stored, "beats_dropped": dropped}
+
+
+def _lines(told: Mapping[str, int | str | None]) -> int:
+    """Every line that has ever been put into an outbox's file and is not lost."""
+    return sum(int(told[key] or 0) for key in ("lines", "sent", "dead"))
