@@ -1,0 +1,52 @@
+"""The command `ess upload`: send by hand what waits in a site's outbox, e.g. while its daemon does not run."""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ess_controller.errors import BadInputError, TroubleError
+
+
+def register(app: typer.Typer) -> None:
+    """Add it; not among those that `--help` lists, for the daemon does it by itself."""
+    app.command(hidden=True)(upload)
+
+
+def upload(
+    site: Annotated[Path, typer.Argument(metavar="SITE", help="A folder with site.toml, or the file.")],
+    home: Annotated[Path | None, typer.Option(help="The daemon's folder, with outbox.db.")] = None,
+) -> None:
+    """Send the reports that wait in the site's outbox to its InfluxDB, then end. The daemon does this by itself."""
+    import signal
+    import sqlite3
+    from threading import Event
+
+    from ess_controller import home as homes
+    from ess_controller.site import load
+    from ess_controller.talk import talk
+    from ess_controller.telemetry.influx import Influx
+    from ess_controller.telemetry.outbox import FILE
+    from ess_controller.telemetry.store import ForeignError, current
+    from ess_controller.telemetry.upload import token_of, work
+
+    talk(0, quiet=False)
+    settings = load(site, {}).influx
+    if settings is None:
+        raise BadInputError(
+            f"{site}: influx: is not there: expected a table with url, org, bucket, token_env, outbox_mb"
+        )
+    token = token_of(settings)
+    path = homes.find(site, home) / FILE
+    if not current(path).exists():
+        raise BadInputError(f"{path}: is not there: expected the outbox that `ess run` makes")
+    ending = Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: ending.set())
+    try:
+        with homes.lock(path.parent, "uploader"):
+            sent = work(path, Influx(settings, token), settings.where, ending, once=True)
+    except (sqlite3.Error, ForeignError) as trouble:
+        raise TroubleError(f"{path}: {trouble}") from None
+    print(f"{sent} lines sent", file=sys.stderr)

@@ -1,0 +1,257 @@
+"""The outbox's file: batches of compressed lines in SQLite, oldest first out, within a disk budget, all drops counted.
+
+Two processes use it at once: the daemon puts, the uploader takes. Write-ahead log with synchronous=FULL: a batch that
+was put survives a killed process and a power cut (one fsync a put, which comes at most once a second and, on a quiet
+site, every 10 s). Not acknowledged means still in the file.
+"""
+
+import sqlite3
+import zlib
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from ess_controller.telemetry.line_protocol import first_and_last_ms
+
+VERSION = 1
+BUSY_S = 5.0  # longest wait for the other process
+LOG_BYTES = 1_000_000  # what the write-ahead log may take, inside the budget
+DEAD_LINES = 10_000  # refused lines that are kept; the oldest go first
+PAGES_GIVEN_BACK = 1000  # to the file system at once: 4 MB
+
+_SCHEMA = """
+CREATE TABLE batch (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,       -- an id never comes again: what is acknowledged is what was sent
+    first_ms INTEGER NOT NULL, last_ms INTEGER NOT NULL, lines INTEGER NOT NULL, data BLOB NOT NULL
+);
+CREATE TABLE dead (id INTEGER PRIMARY KEY AUTOINCREMENT, utc TEXT NOT NULL, reason TEXT NOT NULL, line BLOB NOT NULL);
+CREATE TABLE total (name TEXT PRIMARY KEY, value NOT NULL) WITHOUT ROWID;
+INSERT INTO total VALUES
+    ('batches', 0), ('lines', 0), ('bytes', 0), ('dropped', 0), ('dead', 0), ('sent', 0), ('trouble', '');
+CREATE TRIGGER batch_in AFTER INSERT ON batch BEGIN
+    UPDATE total SET value = value + 1 WHERE name = 'batches';
+    UPDATE total SET value = value + NEW.lines WHERE name = 'lines';
+    UPDATE total SET value = value + length(NEW.data) WHERE name = 'bytes';
+END;
+CREATE TRIGGER batch_out AFTER DELETE ON batch BEGIN
+    UPDATE total SET value = value - 1 WHERE name = 'batches';
+    UPDATE total SET value = value - OLD.lines WHERE name = 'lines';
+    UPDATE total SET value = value - length(OLD.data) WHERE name = 'bytes';
+END;
+"""
+
+
+class ForeignError(Exception):
+    """The file is no outbox of this version, or damaged."""
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Lines that were put together, compressed."""
+
+    first_ms: int  # time stamps
+    last_ms: int
+    lines: int
+    data: bytes  # zlib of line protocol, each line with its end
+
+    @classmethod
+    def of(cls, text: bytes) -> "Batch":
+        """Compress whole lines."""
+        return cls(*first_and_last_ms(text), text.count(b"\n"), zlib.compress(text, 6))
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """A batch in the file."""
+
+    id: int
+    text: bytes  # line protocol, each line with its end
+
+
+@dataclass(frozen=True, slots=True)
+class Depth:
+    """What waits and what was lost, counted since the file was made."""
+
+    batches: int = 0
+    lines: int = 0
+    bytes: int = 0  # compressed
+    oldest_ms: int | None = None
+    dropped: int = 0  # lines that will never be sent: over budget, or the disk was full
+    dead: int = 0  # lines that InfluxDB refused
+    sent: int = 0  # lines that it acknowledged
+    trouble: str = ""  # why nothing is being sent, in words
+
+
+class Store:
+    """One process's hold on the file. Raises sqlite3.OperationalError for a disk that is full, gone or read-only, and
+    ForeignError for a file that is not ours; both leave the file as it was."""
+
+    def __init__(self, path: Path, budget_bytes: float = float("inf")) -> None:
+        self.path = path
+        self._db = sqlite3.connect(path, timeout=BUSY_S, isolation_level=None, check_same_thread=False)
+        try:
+            self._prepare()
+            (page_bytes,) = self._db.execute("PRAGMA page_size").fetchone()
+        except sqlite3.OperationalError:
+            self._db.close()
+            raise
+        except (sqlite3.DatabaseError, ForeignError) as trouble:
+            self._db.close()
+            raise ForeignError(str(trouble)) from None
+        self._budget_pages = max(budget_bytes - LOG_BYTES, budget_bytes / 2) / page_bytes
+
+    def _prepare(self) -> None:
+        db = self._db
+        db.execute("PRAGMA auto_vacuum=INCREMENTAL")  # heeded before the first table only
+        db.execute("PRAGMA journal_mode=WAL")
+        db.execute("PRAGMA synchronous=FULL")
+        db.execute(f"PRAGMA journal_size_limit={LOG_BYTES}")
+        db.execute("PRAGMA wal_autocheckpoint=200")  # pages of 4 kB
+        with self._transaction():
+            (version,) = db.execute("PRAGMA user_version").fetchone()
+            (tables,) = db.execute("SELECT count(*) FROM sqlite_master").fetchone()
+            if version == 0 and tables == 0:
+                for statement in _statements(_SCHEMA):
+                    db.execute(statement)
+                db.execute(f"PRAGMA user_version={VERSION}")
+            elif version != VERSION:
+                raise ForeignError(f"version {version}: expected {VERSION}")
+            db.execute("SELECT count(*) FROM total").fetchone()
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        self._db.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+            self._db.execute("COMMIT")
+        except BaseException:
+            if self._db.in_transaction:  # some errors have rolled back already
+                self._db.execute("ROLLBACK")
+            raise
+
+    def put(self, batches: Sequence[Batch], dropped: int = 0) -> None:
+        """Add batches, safely on disk when this returns; `dropped` lines were lost on the way here. Over budget the
+        oldest go, counted, the newest never."""
+        with self._transaction():
+            self._db.executemany(
+                "INSERT INTO batch (first_ms, last_ms, lines, data) VALUES (?, ?, ?, ?)",
+                [(each.first_ms, each.last_ms, each.lines, each.data) for each in batches],
+            )
+            while self._pages() > self._budget_pages:
+                gone = self._db.execute(
+                    "DELETE FROM batch WHERE id IN (SELECT id FROM batch ORDER BY id LIMIT 16)"
+                    " AND id < (SELECT max(id) FROM batch) RETURNING lines"
+                ).fetchall()
+                if not gone:
+                    break
+                dropped += sum(lines for (lines,) in gone)
+            if dropped:
+                self._count("dropped", dropped)
+
+    def _pages(self) -> int:
+        """In use."""
+        (pages,), (free,) = (self._db.execute(f"PRAGMA {what}").fetchone() for what in ("page_count", "freelist_count"))
+        return int(pages - free)
+
+    def oldest(self, lines: int) -> list[Waiting]:
+        """The oldest batches, in order, up to so many lines together (or one batch, however large)."""
+        return self._read("SELECT id, lines, data FROM batch ORDER BY id", lines)
+
+    def newest(self) -> list[Waiting]:
+        """The newest batch, if any waits."""
+        return self._read("SELECT id, lines, data FROM batch ORDER BY id DESC", 0)
+
+    def _read(self, query: str, lines: int) -> list[Waiting]:
+        found: list[Waiting] = []
+        damaged: list[int] = []
+        taken = 0
+        cursor = self._db.execute(query)
+        for number, count, data in cursor:
+            if found and taken + count > lines:
+                break
+            try:
+                found.append(Waiting(number, zlib.decompress(data)))
+            except zlib.error:
+                damaged.append(number)
+                continue
+            taken += count
+            if taken >= lines:
+                break
+        cursor.close()  # an open read would keep the log from being folded in
+        if damaged:
+            with self._transaction():
+                self._count("dropped", self._remove(damaged))
+        return found
+
+    def settle(self, done: Sequence[Waiting], dead: Sequence[tuple[bytes, str]] = (), utc: str = "") -> None:
+        """Batches are acknowledged, but for the `dead` lines in them (line, reason), which are kept aside."""
+        with self._transaction():
+            gone = self._remove([each.id for each in done])
+            self._count("sent", gone - len(dead))
+            if dead:
+                self._db.executemany(
+                    "INSERT INTO dead (utc, reason, line) VALUES (?, ?, ?)", [(utc, r, x) for x, r in dead]
+                )
+                self._db.execute(f"DELETE FROM dead WHERE id <= (SELECT max(id) FROM dead) - {DEAD_LINES}")
+                self._count("dead", len(dead))
+
+    def _remove(self, ids: Sequence[int]) -> int:
+        """How many lines they had."""
+        query = f"DELETE FROM batch WHERE id IN ({','.join('?' * len(ids))}) RETURNING lines"
+        return sum(lines for (lines,) in self._db.execute(query, ids).fetchall())
+
+    def give_back(self) -> None:
+        """Some of what is free in the file goes back to the file system: when there is nothing else to do."""
+        self._db.executescript(f"PRAGMA incremental_vacuum({PAGES_GIVEN_BACK})")  # `execute` would do one page
+
+    def dead_lines(self) -> list[tuple[str, bytes]]:
+        """What InfluxDB refused and why, oldest first: (reason, line)."""
+        return self._db.execute("SELECT reason, line FROM dead ORDER BY id").fetchall()
+
+    def note(self, trouble: str) -> None:
+        """Why nothing is being sent; empty when all goes well."""
+        with self._transaction():
+            self._db.execute("UPDATE total SET value = ? WHERE name = 'trouble'", (trouble,))
+
+    def _count(self, name: str, more: int) -> None:
+        self._db.execute("UPDATE total SET value = value + ? WHERE name = ?", (more, name))
+
+    def depth(self) -> Depth:
+        """Some 0.1 ms, however much waits."""
+        totals = dict(self._db.execute("SELECT name, value FROM total").fetchall())
+        oldest = self._db.execute("SELECT first_ms FROM batch ORDER BY id LIMIT 1").fetchone()
+        return Depth(oldest_ms=oldest[0] if oldest else None, **totals)
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._db.close()
+
+
+def current(path: Path) -> Path:
+    """The outbox in use: `path`, or the last that was made in its stead: outbox.db, outbox.2.db, outbox.3.db."""
+    number = max(_numbers(path), default=1)
+    return path if number == 1 else path.with_name(f"{path.stem}.{number}{path.suffix}")
+
+
+def following(path: Path) -> Path:
+    """Where a new outbox is to be made because the current one is damaged or foreign. That one stays as it is: moved
+    away under the other process, its log would be taken for the new one's (sqlite.org/howtocorrupt.html, 2.4)."""
+    return path.with_name(f"{path.stem}.{max(_numbers(path), default=1) + 1}{path.suffix}")
+
+
+def _numbers(path: Path) -> Iterator[int]:
+    for other in path.parent.glob(f"{path.stem}.*{path.suffix}"):
+        number = other.name[len(path.stem) + 1 : -len(path.suffix)]
+        if number.isascii() and number.isdecimal():
+            yield int(number)
+
+
+def _statements(script: str) -> Iterator[str]:
+    """`executescript` would commit what we are in the middle of."""
+    statement = ""
+    for line in script.splitlines(keepends=True):
+        statement += line
+        if sqlite3.complete_statement(statement):
+            yield statement
+            statement = ""

@@ -1,0 +1,211 @@
+"""Empties the outbox into InfluxDB, oldest first: retried with back-off, bad lines set aside, nothing lost, and, as a
+point is known by its series and time stamp, nothing twice.
+
+Runs as a process of its own, the daemon's child, so that no network can hold up a beat:
+`python -m ess_controller.telemetry.upload JSON`. It ends when its standard input does, as that means the daemon's end.
+"""
+
+import json
+import logging
+import os
+import signal
+import sqlite3
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from random import Random
+from threading import Event, Thread
+
+from ess_controller import home as homes
+from ess_controller.clock import utc_now
+from ess_controller.errors import BadInputError
+from ess_controller.talk import talk
+from ess_controller.telemetry.influx import NOT_ALLOWED, REFUSED, TOO_LARGE, Influx, Outcome
+from ess_controller.telemetry.settings import InfluxSettings
+from ess_controller.telemetry.store import ForeignError, Store, Waiting, current
+
+log = logging.getLogger("ess")
+
+LINES_AT_ONCE = 5000  # what InfluxDB's own guide calls optimal
+IDLE_S = 1.0  # between two looks into an empty outbox
+FIRST_RETRY_S, LONGEST_RETRY_S = 1.0, 60.0  # doubling in between, each shortened by up to a half at random
+SLOW_RETRY_S = 60.0  # for what only people can put right
+TELL_AFTER = 2  # failures in a row: a server that closes an idle line is no news
+LONGEST_ASKED_S = 3600.0  # of a server's Retry-After
+NICE = 10  # reports yield to control
+
+
+@dataclass(frozen=True, slots=True)
+class Sifted:
+    """What InfluxDB took of some lines, piece by piece."""
+
+    refused: tuple[tuple[bytes, str], ...]  # single lines, with its words
+    some_taken: bool
+    stopped: Outcome | None = None  # a piece could not be delivered at all: nothing is settled
+
+
+class Uploader:
+    """One step at a time: sends, settles, and says how long to wait. Time is its caller's."""
+
+    def __init__(self, store: Store, write: Callable[[bytes], Outcome], where: str, random: Random) -> None:
+        self._store, self._write, self._where, self._random = store, write, where, random
+        self._failures = 0
+        self._trouble = ""  # as told
+        self.sent_lines = 0
+
+    def step(self) -> float:
+        """Send the oldest batches. Returns how many seconds to wait before the next step; 0 when there may be more."""
+        batches = self._store.oldest(LINES_AT_ONCE)
+        if not batches:
+            self._store.give_back()
+            return IDLE_S
+        text = b"".join(each.text for each in batches)
+        outcome = self._write(text)
+        if outcome.acknowledged:
+            return self._settled(batches, ())
+        if outcome.status in (*REFUSED, TOO_LARGE):
+            return self._sift(batches, text, outcome)
+        return self._later(outcome)
+
+    def _sift(self, batches: Sequence[Waiting], text: bytes, outcome: Outcome) -> float:
+        """Find the lines that are refused. When all of them are, it may be the request and not the lines: then they are
+        set aside only if InfluxDB takes the newest batch, so that one bad line does not hold up all that follow."""
+        sifted = self._parts(text.splitlines(keepends=True), outcome)
+        if sifted.stopped is not None:
+            return self._later(sifted.stopped)
+        if not sifted.some_taken:
+            newest = self._store.newest()
+            alone = newest[0].id == batches[-1].id
+            answer = outcome if alone else self._write(newest[0].text)
+            if not answer.acknowledged:
+                return self._later(answer)
+            self._store.settle(newest)
+        return self._settled(batches, sifted.refused)
+
+    def _parts(self, lines: Sequence[bytes], outcome: Outcome) -> Sifted:
+        """Halves of what was refused with `outcome`, down to single lines. What a server takes of a half it refuses
+        is written again with the half's half: the same point."""
+        if len(lines) == 1:
+            return Sifted(((lines[0], f"{outcome.status} {outcome.why}"),), some_taken=False)
+        refused: list[tuple[bytes, str]] = []
+        some_taken = False
+        half = len(lines) // 2
+        for part in (lines[:half], lines[half:]):
+            answer = self._write(b"".join(part))
+            if answer.acknowledged:
+                some_taken = True
+                continue
+            if answer.status not in (*REFUSED, TOO_LARGE):
+                return Sifted((), some_taken, answer)
+            below = self._parts(part, answer)
+            if below.stopped is not None:
+                return below
+            refused += below.refused
+            some_taken |= below.some_taken
+        return Sifted(tuple(refused), some_taken)
+
+    def _settled(self, batches: Sequence[Waiting], dead: Sequence[tuple[bytes, str]]) -> float:
+        self._store.settle(batches, dead, utc_now().isoformat(timespec="seconds"))
+        self.sent_lines += sum(each.text.count(b"\n") for each in batches) - len(dead)
+        if dead:
+            log.error("influx: %d lines are refused and set aside, the first: %s", len(dead), dead[0][1])
+        self._tell("")
+        self._failures = 0
+        return 0.0
+
+    def _later(self, outcome: Outcome) -> float:
+        """Nothing is settled: how long to wait."""
+        self._failures += 1
+        if outcome.status in NOT_ALLOWED or outcome.status in REFUSED:
+            advice = {401: "check the token", 403: "check the token's rights", 404: "check org and bucket"}
+            self._tell(f"HTTP {outcome.status}: {outcome.why}: {advice.get(outcome.status, 'refuses everything')}")
+            wait_s = SLOW_RETRY_S
+        else:
+            if self._failures >= TELL_AFTER:
+                self._tell(f"HTTP {outcome.status}: {outcome.why}" if outcome.status else f"no answer: {outcome.why}")
+            wait_s = min(FIRST_RETRY_S * 2.0 ** min(self._failures - 1, 20), LONGEST_RETRY_S)
+        wait_s *= self._random.uniform(0.5, 1.0)  # a fleet does not come back in one instant
+        return max(wait_s, min(outcome.retry_after_s or 0.0, LONGEST_ASKED_S))
+
+    def _tell(self, trouble: str) -> None:
+        """To the log and to whoever asks the daemon, when it turns from well to ill, back, or to another ill."""
+        if trouble.partition(": ")[0] == self._trouble.partition(": ")[0]:
+            return
+        if trouble:
+            log.warning("influx: %s: %s; reports wait in the outbox", self._where, trouble)
+        else:
+            log.info("influx: %s: takes reports again", self._where)
+        self._trouble = trouble
+        self._store.note(trouble)
+
+
+def work(path: Path, influx: Influx, where: str, ending: Event, *, once: bool = False) -> int:
+    """Upload until `ending`, or, with `once`, until the outbox is empty or does not get emptier. Returns lines sent.
+
+    sqlite3.Error and ForeignError for a file that cannot be used: the daemon makes a new one.
+    """
+    sent = 0
+    while not ending.is_set():
+        if not current(path).exists():  # the daemon makes it
+            ending.wait(IDLE_S)
+            continue
+        store = Store(current(path))
+        try:
+            uploader = Uploader(store, influx.write, where, Random())
+            while not ending.is_set() and store.path == current(path):  # else the daemon has made a new one
+                wait_s = uploader.step()
+                if once and wait_s:
+                    ending.set()
+                ending.wait(wait_s)
+            sent += uploader.sent_lines
+        finally:
+            store.close()
+    return sent
+
+
+def token_of(settings: InfluxSettings) -> str:
+    """From the environment. BadInputError when it is not there."""
+    token = os.environ.get(settings.token_env, "").strip()
+    if not token:
+        raise BadInputError(
+            f"influx.token_env: environment variable {settings.token_env}: is not set:"
+            f" expected the token that may write to bucket {settings.bucket!r}"
+        )
+    return token
+
+
+def main(given: str) -> int:
+    """The daemon's child: `given` is JSON of home, settings, verbose and quiet. Exit 2: no use in trying again."""
+    told = json.loads(given)
+    talk(told["verbose"], quiet=told["quiet"])
+    settings, home = InfluxSettings(**told["settings"]), Path(told["home"])
+    ending = Event()
+    signal.signal(signal.SIGTERM, lambda *_: ending.set())
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the daemon's, which ends us in its turn
+    Thread(target=_ends_with_the_daemon, args=(ending,), daemon=True).start()
+    os.nice(NICE)
+    try:
+        with homes.lock(home, "uploader"):
+            work(home / told["file"], Influx(settings, token_of(settings)), settings.where, ending)
+    except (sqlite3.Error, ForeignError, homes.HomeError) as trouble:  # or the uploader of a daemon just killed
+        log.warning("influx: the outbox cannot be used: %s", trouble)
+        return 1
+    except BadInputError as trouble:
+        log.error("influx: %s", trouble)
+        return 2
+    return 0
+
+
+def _ends_with_the_daemon(ending: Event) -> None:
+    """Not through `sys.stdin`: a thread that sleeps in there holds a lock that the interpreter needs to end."""
+    while os.read(0, 4096):
+        pass
+    ending.set()
+
+
+if __name__ == "__main__":
+    status = main(sys.argv[1])
+    for handler in logging.getLogger().handlers:
+        handler.flush()
+    sys.exit(status)
