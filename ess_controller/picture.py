@@ -131,7 +131,7 @@ def waits_for(tuning: Tuning, beat: Beat, string: int) -> str:
         (bool(np.isnan(seen.pcs_w[cabinet])), "its inverter to speak"),
         (int(seen.pcs_state[cabinet]) == PcsState.FAULT, "its inverter to leave fault"),
         (bool(coldest_c.min() < tuning.envelope.cell_c_min), f"warmth: {layout.module_place(int(coldest_c.argmin()))}"),
-        (not joining.allowed(tuning, seen)[string], _apart(tuning, seen, string)),
+        (not joining.may_begin(tuning, seen)[string], _apart(tuning, seen, string)),
         (left_s > 0.0, f"{tuning.mode.closes_per_hour} closes within an hour: {left_s / 60:.0f} min to go"),
         (bool(beat.state.good_s[string] < tuning.mode.settle_s), "all to have been well for a while"),
     )
@@ -141,8 +141,9 @@ def waits_for(tuning: Tuning, beat: Beat, string: int) -> str:
 
 def _apart(tuning: Tuning, seen: Measurements, string: int) -> str:
     """How far a string is from joining the others."""
-    gap_v, flows_a = seen.string_v[string] - seen.string_bus_v[string], joining.into_a(tuning, seen)[string]
-    return f"the bus to come near: {gap_v:+.1f} V, {abs(flows_a):.0f} A would flow between the strings"
+    gap_v = joining.gap_at_rest_v(tuning, seen)
+    flows_a = abs(joining.into_a(tuning, seen, gap_v)[string])
+    return f"the bus to come near: {gap_v[string]:+.1f} V at rest, {flows_a:.0f} A would flow between the strings"
 
 
 def _string(tuning: Tuning, beat: Beat, number: int) -> dict[str, Any]:

@@ -28,7 +28,7 @@ DEEP_AFTER_S = 0.5  # one odd reading is not a deeply discharged cell
 Words = tuple[Floats | float, Floats | float]  # what may be charged, what discharged; a number speaks for all
 
 # Python 3.11 looks an enum's member up slowly: what the beat needs stands here as plain numbers.
-_RUN, _PCS_FAULT = int(Mode.RUN), int(PcsState.FAULT)
+_RUN, _CLOSING, _PCS_FAULT = int(Mode.RUN), int(Mode.PRECHARGE), int(PcsState.FAULT)
 _OPEN, _PRECHARGE, _CLOSED = int(Contactor.OPEN), int(Contactor.PRECHARGE), int(Contactor.CLOSED)
 _CONTACTORS = int(Rule.CONTACTORS)
 _STRING_RULE_IDS = np.array(STRING_RULES, np.int64)
@@ -210,7 +210,7 @@ def from_strings(tuning: Tuning, mode: Ints, seen: Measurements, strings: Bound,
 
     so the cabinet may do what takes its first string to its bound. A string whose contactors may carry current counts,
     whatever its mode; one that lies open, or is only precharging through its resistor, carries no share. With no closed
-    string there is nothing behind the inverter.
+    string there is nothing behind the inverter, and while one joins the others its cabinet rests.
     """
     layout = tuning.layout
     siemens = (1.0 / np.add.reduceat(now.cell_ohm, layout.first_cell_of_string)).tolist()
@@ -224,9 +224,10 @@ def from_strings(tuning: Tuning, mode: Ints, seen: Measurements, strings: Bound,
 
     words = []
     for members in layout.strings_of_cabinet:
+        joins = any(wanted[string] == _CLOSING for string in members)
         connected = [string for string in members if contactor[string] not in (_OPEN, _PRECHARGE)]
         ready = {string for string in connected if contactor[string] == _CLOSED and wanted[string] == _RUN}
-        if not ready:
+        if not ready or joins:
             # contactors that are merely not seen: the string's own rule, silence most likely, is the reason
             unseen = [string for string in connected if wanted[string] == _RUN and contactor[string] < _OPEN]
             why = (charge_by[unseen[0]], discharge_by[unseen[0]]) if unseen else (_CONTACTORS, _CONTACTORS)
@@ -238,8 +239,10 @@ def from_strings(tuning: Tuning, mode: Ints, seen: Measurements, strings: Bound,
             # of the present current, what does not follow from the cabinet's: it flows between the strings
             share, counts_v = siemens[string] / together, string_v[string] * (string in ready)
             between_a = flows_a[string] - share * cabinet_a if len(connected) > 1 else 0.0
-            charge_w.append((charge_a[string] + between_a) / share * counts_v)
-            discharge_w.append((discharge_a[string] - between_a) / share * counts_v * efficiency)
+            # a string that may carry nothing is not steered to nothing by what flows between: its cabinet rests
+            may_charge, may_discharge = charge_a[string] > 0.0, discharge_a[string] > 0.0
+            charge_w.append((charge_a[string] + between_a) / share * counts_v * may_charge)
+            discharge_w.append((discharge_a[string] - between_a) / share * counts_v * efficiency * may_discharge)
         (most_charge_w, first), (most_discharge_w, last) = _least(charge_w), _least(discharge_w)
         words.append((most_charge_w, most_discharge_w, charge_by[connected[first]], discharge_by[connected[last]]))
     return Bound(*(np.array(side) for side in zip(*words, strict=True)))

@@ -83,7 +83,9 @@ def events(
     current_a, gap_v = np.abs(seen.string_a).tolist(), np.abs(seen.string_v - seen.string_bus_v).tolist()
     may_start = _may_start(tuning, state, seen, order, tick)
     all_closed = np.count_nonzero(seen.string_contactor == _CLOSED) == layout.strings
-    joins = [True] * layout.strings if all_closed else joining.allowed(tuning, seen)
+    begins = closes = [True] * layout.strings
+    if not all_closed:
+        begins, closes = joining.may_begin(tuning, seen), joining.may_close(tuning, seen)
     lost, contactor = active[BOX_SILENT].tolist(), seen.string_contactor.tolist()
     good_s, mode_s = state.good_s.tolist(), state.mode_s.tolist()
     within_s, beats = tuning.precharge_within
@@ -96,12 +98,12 @@ def events(
         good_s[string] = before_s + tick.dt_s if well[string] else 0.0
         settled = before_s > 0.0 and good_s[string] >= knobs.settle_s
         level = gap_v[string] <= knobs.precharge_v and current_a[string] <= knobs.precharge_a
-        up = level and joins[string] and now == _PRECHARGE and well[string]
+        up = level and closes[string] and now == _PRECHARGE and well[string]
         # a mere wish to open waits for the current, be it for the inverter's own reversion
         too_late = mode == _TRIPPED and in_mode_s >= deadline_s
         happens = (
             False,
-            settled and may_start[string] and joins[string] and now == _OPEN,  # START
+            settled and may_start[string] and begins[string] and now == _OPEN,  # START
             up,  # BUS_UP
             in_mode_s >= overdue_s[string] and not up,  # TOO_LONG
             not order.run,  # STOP

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from ess_controller.core import joining
 from ess_controller.core.types import Mode, Tuning
-from firmware_bridge.records import Contactor, Measurements
+from firmware_bridge.records import Contactor, Floats, Measurements
 from tests.core.pictures import Controller, one, plant_tuning, running, well
 
 OPEN, PRECHARGE, CLOSED = Contactor.OPEN, Contactor.PRECHARGE, Contactor.CLOSED
@@ -29,12 +29,24 @@ def apart(volts: float, at: int = 1, feedback: Contactor = OPEN) -> Measurements
     return well(LAYOUT, cell_v=cell_v, string_v=string_v, string_bus_v=np.full(4, V), string_contactor=contactor)
 
 
+def into_a(seen: Measurements) -> Floats:
+    return joining.into_a(plant_tuning(), seen, seen.string_v - seen.string_bus_v)
+
+
 def test_the_current_that_a_close_would_start_is_the_gap_over_both_strings_resistance() -> None:
     ohm = plant_tuning().string_ohm[0]
-    np.testing.assert_allclose(joining.into_a(plant_tuning(), apart(1.0)), [0.0, 1.0 / (2 * ohm), 0.0, 0.0], atol=1e-9)
-    np.testing.assert_allclose(joining.into_a(plant_tuning(), apart(-1.0))[1], -1.0 / (2 * ohm))
+    np.testing.assert_allclose(into_a(apart(1.0)), [0.0, 1.0 / (2 * ohm), 0.0, 0.0], atol=1e-9)
+    np.testing.assert_allclose(into_a(apart(-1.0))[1], -1.0 / (2 * ohm))
     both = replace(apart(1.0), string_contactor=np.array([OPEN, OPEN, CLOSED, CLOSED]))
-    assert list(joining.into_a(plant_tuning(), both)) == [0.0] * 4  # a dead bus: precharge is what protects
+    assert list(into_a(both)) == [0.0] * 4  # a dead bus: precharge is what protects
+
+
+def test_what_the_others_carry_is_taken_off_the_gap_for_their_cabinet_rests_while_one_joins() -> None:
+    ohm = plant_tuning().string_ohm[0]
+    loaded = replace(apart(100.0 * ohm), string_a=np.array([100.0, 0.0, 0.0, 0.0]))
+    assert joining.gap_at_rest_v(plant_tuning(), loaded)[1] == pytest.approx(0.0)
+    assert joining.may_begin(plant_tuning(), loaded)[1]
+    assert not joining.may_close(plant_tuning(), loaded)[1]
 
 
 @pytest.mark.parametrize(
@@ -48,7 +60,8 @@ def test_the_current_that_a_close_would_start_is_the_gap_over_both_strings_resis
     ],
 )
 def test_a_string_joins_within_both_windows_only(volts: float, window: dict[str, float], may: bool) -> None:
-    assert joining.allowed(tuned(**window), apart(volts))[1] == may
+    assert joining.may_close(tuned(**window), apart(volts))[1] == may
+    assert joining.may_begin(tuned(**window), apart(volts))[1] == may
 
 
 def test_a_string_too_far_away_waits_while_the_others_work_and_joins_when_they_meet() -> None:
@@ -64,8 +77,9 @@ def test_a_string_too_far_away_waits_while_the_others_work_and_joins_when_they_m
         if controller.state.mode[1] == Mode.PRECHARGE:
             break
     precharging = apart(0.2, feedback=PRECHARGE)
-    decision = controller.beat(precharging)
-    assert decision.commands.pcs_w[0] > 0.0  # the others go on
+    assert controller.beat(apart(0.2)).commands.pcs_w[0] == 0.0  # meanwhile its cabinet rests
+    assert controller.beat(apart(0.2)).commands.pcs_w[1] > 0.0  # and the other one goes on
+    controller.beat(precharging)
     assert controller.state.mode[1] == Mode.RUN
     assert controller.beat(precharging).commands.contactor[1] == CLOSED
 
@@ -103,6 +117,6 @@ def test_onto_a_dead_bus_the_strings_of_a_cabinet_go_one_by_one_the_fullest_firs
 @given(st.floats(-50.0, 50.0), st.integers(0, 3))
 def test_no_string_is_let_onto_a_live_bus_with_more_than_the_window(volts: float, at: int) -> None:
     plant = plant_tuning()
-    if joining.allowed(plant, apart(volts, at))[at]:
+    if joining.may_close(plant, apart(volts, at))[at]:
         assert abs(volts) <= plant.mode.join_v
         assert abs(volts) / (2 * plant.string_ohm[at]) <= plant.mode.join_a * (1 + 1e-9)

@@ -89,8 +89,17 @@ def test_what_flows_between_strings_already_counts_before_the_cabinet_s_own_curr
     np.testing.assert_allclose(allowed.charge[0] / allowed.charge[1], 120.0 / 150.0)
 
 
-def test_a_string_that_precharges_onto_a_live_bus_does_not_stop_the_others() -> None:
+def test_a_cabinet_rests_while_one_of_its_strings_joins() -> None:
     layout = plant_tuning().layout
     contactor = one(well(layout).string_contactor, 1, Contactor.PRECHARGE)
     allowed = plant_bound(well(layout, string_contactor=contactor), [Mode.RUN, Mode.PRECHARGE, Mode.RUN, Mode.RUN])
-    np.testing.assert_allclose(allowed.discharge[0], 150.0 * 3.7 * 16 * EFFICIENCY)
+    assert (allowed.charge[0], allowed.discharge[0]) == (0.0, 0.0)
+    assert allowed.discharge[1] > 0.0
+
+
+def test_a_string_that_may_carry_nothing_is_not_steered_to_nothing_by_what_flows_between() -> None:
+    layout = plant_tuning().layout
+    for between in (1.0, -1.0):
+        seen = well(layout, cell_v=one(well(layout).cell_v, 20, NAN), string_a=np.array([between, -between, 0.0, 0.0]))
+        allowed = plant_bound(seen)
+        assert (allowed.charge[0], allowed.discharge[0]) == (0.0, 0.0)
