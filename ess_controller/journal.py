@@ -1,8 +1,9 @@
 """The journal of beats: every byte heard and every command given, so that any beat can be lived through again.
 
-A file is the line MAGIC, one JSON line about the plant, then blocks: little-endian u32 length, u32 CRC-32, zlib data.
-A block holds whole beats: u32 length of a JSON head, the head, u32 length of the frames, the frames (FRAME). What a
-power cut tore off the end is found by the CRC and left out.
+A file is the line MAGIC, one JSON line (the plant, the names behind the numbers, the moment before: `replay.snapshot`),
+then blocks: little-endian u32 length, u32 CRC-32, zlib data. A block holds whole beats: u32 length of a JSON head, the
+head, u32 length of the frames, the frames (FRAME). What a power cut tore off the end is found by the CRC and left out.
+Files of the first kind (MAGIC_1) hold the plant only and, of each beat, power, contactors and trips; they are read too.
 
 Files are named NUMBER-PLANT_TIME.journal. The number runs on from the files that are there, so that names are in order
 even when the clock is put back.
@@ -12,10 +13,10 @@ import json
 import logging
 import struct
 import zlib
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass, field, fields
 from datetime import datetime
-from io import FileIO
+from io import BufferedReader, FileIO
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from threading import Event, Thread
@@ -23,18 +24,22 @@ from typing import Any
 
 import numpy as np
 
+from ess_controller.core.types import Order, State
 from ess_controller.daemon import Beat
-from firmware_bridge.frames import Answer, Frames, Request
+from ess_controller.replay.signals import Signals, Translator, signals_of, vocabulary
+from ess_controller.replay.snapshot import FRAME, Snapshot, WireMemory, answer_in, answer_out, frames_of, rows_of
 from firmware_bridge.plant import Heard
 from firmware_bridge.records import PlantSpec, Tick
 
 log = logging.getLogger(__name__)
 
-MAGIC = b"ESS journal 1\n"
-FRAME = np.dtype([("id", "<u4"), ("length", "u1"), ("bus", "u1"), ("data", "u1", (8,)), ("wire_s", "<f8")])
+MAGIC_1 = b"ESS journal 1\n"
+MAGIC = b"ESS journal 2\n"
 _BLOCK = struct.Struct("<II")
 _LENGTH = struct.Struct("<I")
 _BEATS_A_BLOCK, _BLOCK_S = 50, 1.0  # at most so many beats, and so much wall time, are lost when the process is killed
+_LONGEST_HEAD = 64_000_000
+_NO_ORDER, _ORDER_FIELDS = Order(), {one.name for one in fields(Order)}
 RETRY_S = 30.0  # between two tries to write where it could not be written
 
 
@@ -47,78 +52,100 @@ class Entry:
     pcs_w: tuple[float, ...]
     contactor: tuple[int, ...]
     trips: tuple[int, ...]
+    order: Order | None = None  # what the operator asked for; None: the file does not say
+    signals: Signals = field(default_factory=dict)  # all that was told, and why, as far as the file says
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Head:
+    """What stands before the beats of a file."""
+
+    version: int
+    plant: dict[str, Any] = field(default_factory=dict)  # PlantSpec as JSON
+    translator: Translator | None = None
+    before: Snapshot | None = None  # None: not known
 
 
 def pack(beat: Beat) -> bytes:
     """One beat as bytes."""
-    frames = beat.heard.frames
-    rows = np.zeros(len(frames), FRAME)
-    for field in ("id", "length", "bus", "data", "wire_s"):
-        rows[field] = getattr(frames, field)
-    tick = beat.tick
-    head = json.dumps(
-        {
-            "tick": (tick.t_s, tick.dt_s, tick.wire_s, tick.utc.isoformat()),
-            "answers": [[_answer_out(one) for one in device] for device in beat.heard.answers],
-            "pcs_w": beat.commands.pcs_w.tolist(),
-            "contactor": beat.commands.contactor.tolist(),
-            "trips": beat.trips.tolist(),
-        }
-    ).encode()
-    return _LENGTH.pack(len(head)) + head + _LENGTH.pack(rows.nbytes) + rows.tobytes()
+    rows = rows_of(beat.heard.frames)
+    tick, order = beat.tick, beat.decision.order
+    head: dict[str, Any] = {
+        "tick": (tick.t_s, tick.dt_s, tick.wire_s, tick.utc.isoformat()),
+        "answers": [[answer_out(one) for one in device] for device in beat.heard.answers],
+        "told": signals_of(beat),
+    }
+    if order != _NO_ORDER:
+        head["order"] = asdict(order)
+    text = json.dumps(head).encode()
+    return _LENGTH.pack(len(text)) + text + _LENGTH.pack(rows.nbytes) + rows.tobytes()
 
 
-def _answer_out(answer: Answer) -> list[Any]:
-    asked = answer.request
-    return [asked.address, asked.count, asked.words, asked.tag, answer.words, answer.trouble, answer.wire_s]
-
-
-def _answer_in(row: list[Any]) -> Answer:
-    address, count, asked, tag, words, trouble, wire_s = row
-    return Answer(Request(address, count, tuple(asked), tag), tuple(words), trouble, wire_s)
-
-
-def unpack(data: bytes) -> Iterator[Entry]:
+def unpack(data: bytes, head: Head | None = None) -> Iterator[Entry]:
     """The beats of one block."""
     at = 0
     while at < len(data):
         (length,) = _LENGTH.unpack_from(data, at)
-        head = json.loads(data[at + 4 : at + 4 + length])
+        told = json.loads(data[at + 4 : at + 4 + length])
         at += 4 + length
         (length,) = _LENGTH.unpack_from(data, at)
         rows = np.frombuffer(data, FRAME, count=length // FRAME.itemsize, offset=at + 4)
         at += 4 + length
-        t_s, dt_s, wire_s, utc = head["tick"]
-        frames = Frames(
-            rows["id"].copy(),
-            rows["length"].copy(),
-            rows["data"].copy(),
-            rows["wire_s"].copy(),
-            rows["bus"].astype(int),
-        )
-        answers = tuple(tuple(_answer_in(row) for row in device) for device in head["answers"])
-        yield Entry(
-            Tick(t_s, dt_s, wire_s, datetime.fromisoformat(utc)),
-            Heard(frames, answers),
-            tuple(head["pcs_w"]),
-            tuple(head["contactor"]),
-            tuple(head["trips"]),
-        )
+        t_s, dt_s, wire_s, utc = told["tick"]
+        answers = tuple(tuple(answer_in(row) for row in device) for device in told["answers"])
+        yield _entry(Tick(t_s, dt_s, wire_s, datetime.fromisoformat(utc)), Heard(frames_of(rows), answers), told, head)
 
 
-def read(path: Path) -> Iterator[Entry]:
-    """Every whole beat of a journal file. Raises ValueError when it is no journal at all."""
+def _entry(tick: Tick, heard: Heard, told: dict[str, Any], head: Head | None) -> Entry:
+    if "told" not in told:  # of the first kind
+        signals = {name: tuple(told[name]) for name in ("pcs_w", "contactor", "trips")}
+        return Entry(tick, heard, signals["pcs_w"], signals["contactor"], signals["trips"], None, signals)
+    signals = {name: tuple(values) for name, values in told["told"].items()}
+    if head is not None and head.translator is not None:
+        signals = dict(head.translator(signals))
+    known = told.get("order", {})
+    order = Order(**{name: value for name, value in known.items() if name in _ORDER_FIELDS})
+    return Entry(tick, heard, signals["pcs_w"], signals["contactor"], signals["trips"], order, signals)
+
+
+def _head(line: bytes, version: int) -> Head:
+    """A head that is torn says nothing: the beats behind it speak for themselves."""
+    try:
+        whole = json.loads(line)
+        if version == 1:
+            return Head(1, whole)
+        return Head(2, whole["plant"], Translator.of(whole["names"]), Snapshot.unpack(whole["before"]))
+    except (ValueError, KeyError, TypeError, AttributeError, zlib.error):
+        return Head(version)
+
+
+def read_head(path: Path) -> Head:
+    """What stands before the beats. Raises ValueError when it is no journal at all."""
     with path.open("rb") as file:
-        if file.readline() != MAGIC:
-            raise ValueError(f"{path}: not a journal: expected the first line {MAGIC.decode().strip()!r}")
-        file.readline()
+        return _opened(file, path)
+
+
+def _opened(file: BufferedReader, path: Path) -> Head:
+    magic = file.readline(len(MAGIC))
+    if magic not in (MAGIC_1, MAGIC):
+        newer = "; this one is of a newer kind" if magic.startswith(MAGIC[:-2]) else ""
+        raise ValueError(f"{path}: not a journal: expected the first line {MAGIC.decode().strip()!r}{newer}")
+    return _head(file.readline(_LONGEST_HEAD), 1 if magic == MAGIC_1 else 2)
+
+
+def read(path: Path, passed: Callable[[int], None] = lambda _: None) -> Iterator[Entry]:
+    """Every whole beat of a journal file; `passed` is told how many bytes lie behind. Raises ValueError when it is no
+    journal at all."""
+    with path.open("rb") as file:
+        head = _opened(file, path)
         while len(frame := file.read(_BLOCK.size)) == _BLOCK.size:
             length, crc = _BLOCK.unpack(frame)
             data = file.read(length)
             if len(data) < length or zlib.crc32(data) != crc:
                 log.warning("%s: torn at byte %d: the beats before it are whole", path, file.tell() - len(data))
                 return
-            yield from unpack(zlib.decompress(data))
+            yield from unpack(zlib.decompress(data), head)
+            passed(file.tell())
 
 
 class Journal:
@@ -132,7 +159,9 @@ class Journal:
         budget_bytes: int,
         file_bytes: int = 16_000_000,
         retry_s: float = RETRY_S,
+        first: State | None = None,
     ) -> None:
+        """`first` is the state that the daemon starts with, where it recalls one."""
         self.stored = 0  # beats safely handed to the operating system
         self._overrun = 0  # not taken: counted by the beat's thread, and
         self._lost = 0  # taken and not stored: by the journal's
@@ -140,7 +169,9 @@ class Journal:
         self._retry_s = retry_s
         self._unwritten = 0  # beats taken from the queue and not yet stored
         self._well = True  # what was told last
-        self._head = json.dumps(asdict(plant)).encode() + b"\n"
+        self._plant, self._first = plant, first
+        self._last: Beat | None = None  # this and the next belong to the journal's thread
+        self._wires = WireMemory()
         self._queue: SimpleQueue[Beat] = SimpleQueue()
         self._ending = Event()
         self._thread = Thread(target=self._work, name="journal", daemon=True)
@@ -189,9 +220,11 @@ class Journal:
             return
         self._folder.mkdir(parents=True, exist_ok=True)
         path, whole = self._new_path(first[0]), False
+        head: dict[str, Any] = {"plant": asdict(self._plant), "names": vocabulary()}
+        head["before"] = self._wires.snapshot(self._last, self._first).pack()
         try:
             with path.open("xb", buffering=0) as file:
-                _put(file, MAGIC + self._head)
+                _put(file, MAGIC + json.dumps(head).encode() + b"\n")
                 self._write_block(file, first)
                 whole = True
                 while file.tell() < self._file_bytes and (beats := self._block()):
@@ -215,6 +248,9 @@ class Journal:
         _put(file, _BLOCK.pack(len(data), zlib.crc32(data)) + data)
         self.stored += len(beats)
         self._unwritten = 0
+        for beat in beats:
+            self._wires.hear(beat.heard)
+        self._last = beats[-1]
         if not self._well:
             log.info("journal: is written again; %d beats of this run are in no file", self.dropped)
         self._well = True

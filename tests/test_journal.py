@@ -16,8 +16,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ess_controller.core.types import Order
 from ess_controller.daemon import Beat
-from ess_controller.journal import MAGIC, Entry, Journal, pack, read, unpack
+from ess_controller.journal import MAGIC, Entry, Journal, pack, read, read_head, unpack
+from ess_controller.replay.signals import signals_of
 from firmware_bridge.frames import Answer, Request
 from firmware_bridge.plant import Heard
 from tests.loop.story import Story, site
@@ -63,6 +65,8 @@ def same(entry: Entry, beat: Beat) -> bool:
         and entry.pcs_w == tuple(beat.commands.pcs_w)
         and entry.contactor == tuple(beat.commands.contactor)
         and entry.trips == tuple(beat.trips)
+        and entry.order == beat.decision.order
+        and entry.signals == signals_of(beat)
     )
 
 
@@ -106,6 +110,30 @@ def test_any_answer_and_any_power_survive_the_journal(some: list[Answer], power_
     first, second = unpack(pack(strange) + pack(beat))
     assert same(first, strange)
     assert same(second, beat)
+
+
+def test_what_the_operator_asked_for_comes_back(tmp_path: Path) -> None:
+    beat = beats()[0]
+    for order in (Order(), Order(run=False), Order(set_w=-12_345.6), Order(clear_latched=True)):
+        (entry,) = unpack(pack(replace(beat, decision=replace(beat.decision, order=order))))
+        assert entry.order == order
+
+
+def test_every_file_but_the_first_knows_the_moment_before_it(tmp_path: Path) -> None:
+    write(tmp_path, beats(), file_bytes=30_000)
+    first, *others = [read_head(file) for file in files(tmp_path)]
+    assert others
+    assert first.before is not None
+    assert first.before.began
+    for head, file in zip(others, files(tmp_path)[1:], strict=True):
+        begins = next(read(file)).tick
+        (before,) = [beat for beat in beats() if beat.tick.t_s == pytest.approx(begins.t_s - begins.dt_s)]
+        assert head.before is not None
+        assert not head.before.began
+        assert head.before.state is not None
+        assert head.before.state["power_w"] == before.state.power_w.tolist()
+        assert head.before.pcs_w == tuple(before.commands.pcs_w)
+        assert max(head.before.frames.wire_s) <= before.tick.wire_s
 
 
 # --- damage ---------------------------------------------------------------------------------------------------------
@@ -287,7 +315,7 @@ def test_files_are_numbered_on_so_that_the_oldest_go_first_even_after_the_clock_
     assert [int(file.name.partition("-")[0]) for file in kept] == [0, 1]
     assert next(read(kept[1])).tick.utc < next(read(kept[0])).tick.utc
     size = sum(file.stat().st_size for file in files(tmp_path))
-    write(tmp_path, tuple(back[60:]), budget_bytes=size - 10_000, file_bytes=1000)
+    write(tmp_path, tuple(back[60:]), budget_bytes=size - 10_000, file_bytes=20_000)
     assert not tmp_path.joinpath("20260101T000000.000000.journal").exists()  # named otherwise: older than all
     assert all(file.exists() for file in kept)
 

@@ -1,0 +1,264 @@
+"""One `ess replay`: the files read, lived through once or twice, and what is to be told of it."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from math import nan
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from ess_controller.clock import wall_s
+from ess_controller.daemon import Beat
+from ess_controller.errors import BadInputError
+from ess_controller.replay import against as other_versions
+from ess_controller.replay.channels import Mapped, mapped, together
+from ess_controller.replay.diff import Comparison
+from ess_controller.replay.dump import Dump, undump
+from ess_controller.replay.health import Health
+from ess_controller.replay.moments import (
+    Life,
+    Moment,
+    capture_life,
+    is_journal,
+    journal_files,
+    journal_lives,
+    last_file_before,
+)
+from ess_controller.replay.player import play
+from ess_controller.replay.progress import Bar
+from ess_controller.replay.series import Series
+from ess_controller.replay.settings import load_with
+from ess_controller.replay.signals import Signals, signals_of
+from ess_controller.replay.survey import load_of, survey
+from ess_controller.replay.window import Window
+from ess_controller.site import Site
+from firmware_bridge.wires.captures import Capture, CaptureError, read_capture
+
+SCHEMA_VERSION = 1
+ROOT = Path(__file__).parents[2]
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """What was asked for on the command line."""
+
+    files: tuple[Path, ...]
+    site: Path | None = None
+    settings: tuple[str, ...] = ()
+    against: Path | None = None
+    window: Window = field(default_factory=Window)
+    channels: Mapping[str, str] = field(default_factory=dict)  # bus -> channel of a capture
+    out: Path | None = None
+    dump: Path | None = None
+    battery: bool = False  # the report of cells and devices for a journal, too
+    show: bool = False  # a progress bar
+
+
+@dataclass(slots=True)
+class Result:
+    """What there is to tell: `answer` for --json; the rest for people."""
+
+    answer: dict[str, Any]
+    names: tuple[str, str] = ("recorded", "now")
+    comparison: Comparison | None = None
+    troubles: list[str] = field(default_factory=list)
+
+
+class Recording:
+    """The files of a job as something that can be lived through, as often as need be."""
+
+    def __init__(self, job: Job, site: Site | None) -> None:
+        self._job, self._site = job, site
+        kinds = {path.is_dir() or is_journal(path) for path in job.files}
+        if len(kinds) > 1:
+            raise BadInputError("FILE: expected journals only, or captures only")
+        self.is_journal = kinds == {True}
+        self.captures: list[Capture] = []
+        self.mapped: Mapped | None = None
+        if self.is_journal:
+            files = journal_files(job.files)
+            self.files = last_file_before(files, job.window.begun) if job.window.begin is not None else files
+            self.total = float(sum(path.stat().st_size for path in self.files))
+            return
+        try:
+            self.captures = [read_capture(path) for path in job.files]
+        except CaptureError as trouble:
+            raise BadInputError(str(trouble)) from None
+        self.frames, self.channels = together(self.captures)
+        self.total = float(self.frames.wire_s[-1] - self.frames.wire_s[0])
+        if site is not None:
+            self.mapped = mapped(self.frames, self.channels, site.plant, job.channels)
+
+    def lives(self, site: Site, passed: Callable[[float], None]) -> Iterator[Life]:
+        """All runs, from the beginning."""
+        window = self._job.window
+        if self.is_journal:
+            return window.cut(journal_lives(self.files, site.plant, passed))
+        assert self.mapped is not None
+        absolute = self.captures[0].absolute
+        return window.cut(iter([capture_life(self.mapped.frames, site.plant, site.period_s, absolute=absolute)]))
+
+
+def carry_out(job: Job) -> Result:
+    """Do it. Raises BadInputError."""
+    if job.site is None:
+        return _without_site(job)
+    plain, site = load_with(job.site, ()), load_with(job.site, job.settings)
+    recording = Recording(job, site)
+    began_s = wall_s()
+    beats, result = 0, Result({})
+    with ExitStack() as held:
+        bar = held.enter_context(Bar(recording.total * (2 if job.settings or job.against else 1), show=job.show))
+        folder = Path(held.enter_context(TemporaryDirectory()))
+        one, result.names, other = _sides(job, plain, site, recording, folder, bar)
+        comparison = Comparison(site.plant.layout) if one is not None or recording.is_journal else None
+        health = Health(other, alone=not recording.is_journal) if job.battery or not recording.is_journal else None
+        series = Series(job.out, site.plant.layout) if job.out else None
+        dump = Dump(_open(job.dump, held)) if job.dump else None
+
+        def look(moment: Moment, beat: Beat) -> None:
+            nonlocal beats
+            beats += 1
+            bar(beat.tick.t_s if not recording.is_journal else 0.0)
+            if dump is not None:
+                dump.add(beat)
+            before = _told(one, moment)
+            if not job.window.begun(beat.tick):
+                return
+            if comparison is not None:
+                comparison.add(beat.tick, before, signals_of(beat))
+            for tee in (health, series):
+                if tee is not None:
+                    tee(moment, beat)
+
+        lives = play(other, recording.lives(other, bar), look)
+        written = series.close() if series is not None else None
+    wall = wall_s() - began_s
+    result.comparison = comparison
+    result.troubles = _troubles(recording)
+    result.answer = {
+        "schema_version": SCHEMA_VERSION,
+        "kind": "journal" if recording.is_journal else "capture",
+        "files": [str(path) for path in (recording.files if recording.is_journal else job.files)],
+        "site": plain.name,
+        "lives": lives,
+        "beats": beats,
+        "beats_per_s": round(beats / max(wall, 1e-9), 1),
+        "capture": None if recording.is_journal else _capture(recording),
+        "battery": health.summary() if health is not None else None,
+        "diff": comparison.summary(result.names) if comparison is not None else None,
+        "series": str(written) if written else None,
+    }
+    return result
+
+
+def _told(one: Iterator[tuple[float, Signals]] | None, moment: Moment) -> Signals:
+    """What was told in this beat then, or by the other side."""
+    if one is None:
+        return moment.entry.signals if moment.entry else {}
+    t_s, signals = next(one, (nan, {}))
+    if t_s != moment.tick.t_s:
+        raise BadInputError(
+            f"--against: expected the same beats from both sides: {t_s:g} s is not {moment.tick.t_s:g} s"
+        )
+    return signals
+
+
+def _sides(
+    job: Job, plain: Site, site: Site, recording: Recording, folder: Path, bar: Bar
+) -> tuple[Iterator[tuple[float, Signals]] | None, tuple[str, str], Site]:
+    """What to compare with (None: what the journal says was told), how both are called, and the site to play last."""
+    assert job.site is not None
+    here = str(job.site) if not job.settings else f"{job.site} with {', '.join(job.settings)}"
+    if job.against is None and not job.settings:
+        return None, ("recorded", "now"), site
+    into = folder / "one.jsonl"
+    if job.against is not None and other_versions.is_checkout(job.against):
+        words = [*map(str, (path.resolve() for path in job.files)), "--site", str(_its_own(job.against, job.site))]
+        words += [word for bus, channel in job.channels.items() for word in ("--bus", f"{bus}={channel}")]
+        words += [word for setting in job.settings for word in ("--set", setting)]
+        words += job.window.words
+        other_versions.dump_of(job.against, words, into)
+        return undump(into), (str(job.against), "here"), site
+    first, names, second = plain, (str(job.site), here), site
+    if job.against is not None:
+        first, names, second = site, (here, str(job.against)), load_with(job.against, ())
+    _dump(first, recording, into, bar)
+    return undump(into), names, second
+
+
+def _its_own(checkout: Path, site: Path) -> Path:
+    """The site file that goes with another version: its own where it has one of that name, else ours."""
+    try:
+        own = checkout.resolve() / site.resolve().relative_to(ROOT)
+    except ValueError:
+        return site.resolve()
+    return own if own.exists() else site.resolve()
+
+
+def _dump(site: Site, recording: Recording, into: Path, bar: Bar) -> None:
+    with into.open("w", encoding="utf-8") as file:
+        dump = Dump(file)
+        play(site, recording.lives(site, bar), lambda _, beat: dump.add(beat))
+
+
+def _open(path: Path, held: ExitStack) -> Any:
+    try:
+        return held.enter_context(path.open("w", encoding="utf-8"))
+    except OSError as trouble:
+        raise BadInputError(f"--dump {path}: cannot be written: {trouble.strerror or trouble}") from None
+
+
+def _without_site(job: Job) -> Result:
+    """Statistics of captures by themselves."""
+    asked: Sequence[tuple[str, object]] = (
+        ("--set", job.settings),
+        ("--against", job.against),
+        ("--out", job.out),
+        ("--dump", job.dump),
+        ("--bus", job.channels),
+    )
+    for option, value in asked:
+        if value:
+            raise BadInputError(f"{option}: expected --site too")
+    recording = Recording(job, None)
+    if recording.is_journal:
+        raise BadInputError("FILE: expected --site too: a journal is lived through by a site's settings")
+    answer = {
+        "schema_version": SCHEMA_VERSION,
+        "kind": "capture",
+        "files": [str(path) for path in job.files],
+        "capture": _capture(recording) | survey(recording.frames, recording.channels),
+    }
+    return Result(answer, troubles=_troubles(recording))
+
+
+def _capture(recording: Recording) -> dict[str, Any]:
+    """What was read, file by file, and where its channels went."""
+    files = [
+        {
+            "path": str(capture.path),
+            "kind": capture.kind,
+            "lines": capture.tally.lines,
+            "frames": capture.tally.frames,
+            "repaired": sum(capture.tally.repaired.values()),
+            "refused": capture.tally.refused,
+            "skipped": sum(capture.tally.skipped.values()),
+            "silent": capture.tally.silent,
+        }
+        for capture in recording.captures
+    ]
+    found = recording.mapped
+    placed = {"channel_of": dict(found.channel_of), "foreign_frames": found.foreign} if found else {}
+    channels = [
+        {"name": name, "frames": len(mine), "load": load_of(mine, recording.total)}
+        for at, name in enumerate(recording.channels)
+        for mine in (recording.frames[recording.frames.bus == at],)
+    ]
+    return {"read": files, "troubles": _troubles(recording), "channels": channels, **placed}
+
+
+def _troubles(recording: Recording) -> list[str]:
+    told = [line for capture in recording.captures for line in capture.troubles]
+    return told + list(recording.mapped.notes if recording.mapped else ())
