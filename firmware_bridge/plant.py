@@ -20,6 +20,7 @@ from firmware_bridge.wires import CanWire, RegisterWire
 
 __all__ = ["Freshness", "Heard", "Plant", "box_seats", "ids_on", "module_seats"]
 
+SORTED_KEPT = 64  # twice the counter's cycle of both masters
 _UNKNOWN = int(Contactor.UNKNOWN)  # PcsState.UNKNOWN is the same number
 
 
@@ -83,6 +84,7 @@ class Plant:
         self._can_names = spec.can_buses
         self._can = tuple(can[name] for name in spec.can_buses)
         self._can_numbers = np.arange(len(self._can))
+        self._sorted: dict[int, tuple[Frames, list[tuple[CanWire, Frames]]]] = {}  # by identity; holds what it names
         self._battery = BatterySide(spec)
         self._pcs = tuple(_pcs_master(cabinet) for cabinet in spec.cabinets)
         self._meter = MeterMaster(spec.meter_positive_imports)
@@ -191,15 +193,23 @@ class Plant:
             yield partial(self._battery.ask, number, commands.contactor, now_s)
 
     def _send(self, frames: Frames) -> None:
+        """To each bus its part. Masters say the same ready-made frames again and again: those are sorted but once."""
+        known = self._sorted.get(id(frames))
+        if known is None or known[0] is not frames:
+            if len(self._sorted) >= SORTED_KEPT:
+                self._sorted.clear()
+            known = self._sorted[id(frames)] = frames, self._by_bus(frames)
+        for wire, part in known[1]:
+            wire.send(part)
+
+    def _by_bus(self, frames: Frames) -> list[tuple[CanWire, Frames]]:
         bus = frames.bus
         if not np.count_nonzero(bus != bus[0]):
-            self._can[bus[0]].send(frames)
-            return
+            return [(self._can[bus[0]], frames)]
         frames = frames[bus.argsort(kind="stable")]
         ends = frames.bus.searchsorted(self._can_numbers, side="right").tolist()
-        for wire, first, end in zip(self._can, [0, *ends], ends, strict=False):
-            if end > first:
-                wire.send(frames[first:end])
+        spans = zip(self._can, [0, *ends], ends, strict=False)
+        return [(wire, frames[first:end]) for wire, first, end in spans if end > first]
 
     def take_events(self) -> list[str]:
         """What changed on the wires since the last call, one line each."""
