@@ -65,7 +65,9 @@ def save_svg(picture: dict[str, Any], path: Path) -> None:
 def _site(picture: dict[str, Any]) -> Text:
     battery_w = [cabinet["pcs_w"] for cabinet in picture["cabinets"]]
     battery = None if None in battery_w else sum(battery_w)
-    line = Text.assemble((f"{picture['site']}  ", "bold"), picture["utc"][:19].replace("T", " "), " UTC  ·  ")
+    local = picture.get("local", {"time": picture["utc"], "zone": "UTC"})
+    when = f"{local['time'][:19].replace('T', ' ')} {local['zone'].rpartition('/')[2].replace('_', ' ')}"
+    line = Text.assemble((f"{picture['site']}  ", "bold"), f"{when}  ·  ")
     line.append(f"{picture['late_beats']} late beats", "dim" if picture["late_beats"] == 0 else "yellow")
     hung = picture["age_s"] > HUNG_S
     line.append(f"  ·  {picture['age_s']:.1f} s old\n", "bold red" if hung else "dim")
@@ -79,8 +81,8 @@ def _site(picture: dict[str, Any]) -> Text:
     if held := [pv for pv in picture["pvs"] if pv["limit_w"] is not None]:
         line.append("held back to ", "dim").append(f"{_kw(sum(pv['limit_w'] for pv in held))}   ", "yellow")
     if price := picture.get("price"):
-        line.append("price ", "dim").append(f"{price['cny_per_kwh']:.3f} CNY/kWh, {price['period']}   ")
-    return line.append("wanted ", "dim").append(f"{_kw(picture['wanted_w'])}, {picture['wanted_by']}")
+        line.append("price ", "dim").append(f"{price['cny_per_kwh']:.3f} CNY/kWh, {price['period']}")
+    return line.append("\nwanted ", "dim").append(f"{_kw(picture['wanted_w'])}, {picture['wanted_by']}")
 
 
 def _table(*columns: str) -> Table:

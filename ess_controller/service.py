@@ -124,7 +124,7 @@ def serve(site: Site, options: Options) -> dict[str, Any]:
             beat = latest.beat
             if beat is None:
                 return None
-            more = stores.told() | price_now(site, beat.tick.utc)
+            more = stores.told() | around(site, beat.tick.utc)
             return picture(site.name, site.tuning, beat, health, clock.monotonic_s(), more)
 
         open_things.callback(Window(home / "live.sock", show, orders).close)
@@ -141,12 +141,16 @@ def serve(site: Site, options: Options) -> dict[str, Any]:
         return totals.save(home / "summary.json", **stores.counts(), wall_s=wall_s() - began_s)
 
 
-def price_now(site: Site, utc: datetime) -> dict[str, dict[str, Any]]:
-    """What a kWh from the grid costs now, by the site's tariff; nothing where it has none."""
-    if site.tariff is None:
-        return {}
-    cny_per_kwh, period = price_at(site.tariff, utc.astimezone(site.time_zone))
-    return {"price": {"cny_per_kwh": round(cny_per_kwh, 4), "period": str(period)}}
+def around(site: Site, utc: datetime) -> dict[str, dict[str, Any]]:
+    """The site's time of day, and what a kWh from the grid costs now where it has a tariff."""
+    local = utc.astimezone(site.time_zone)
+    told: dict[str, dict[str, Any]] = {
+        "local": {"time": local.isoformat(timespec="seconds"), "zone": site.time_zone.key}
+    }
+    if site.tariff is not None:
+        cny_per_kwh, period = price_at(site.tariff, local)
+        told["price"] = {"cny_per_kwh": round(cny_per_kwh, 4), "period": period}
+    return told
 
 
 def say_nothing_flows(plant: Plant, lines: Sequence[RegisterWire], clock: WireClock) -> None:
