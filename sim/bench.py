@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from datetime import datetime
 
 from ess_controller.clock import CountedClock
+from ess_controller.errors import BadInputError
 from ess_controller.site import Site
-from firmware_bridge.frames import Frames
 from firmware_bridge.plant import Freshness, Plant
 from firmware_bridge.records import Tick
 from firmware_bridge.wires import RegisterWire
@@ -31,7 +31,10 @@ class Bench:
     ) -> None:
         self.site = site
         self.clock = CountedClock(site.period_s, beat_s or site.period_s, start, beats)
-        self.world = World(site.plant, scenario, start, seed=seed)
+        try:
+            self.world = World(site.plant, scenario, start, seed=seed)
+        except ValueError as trouble:  # a world.toml of another site
+            raise BadInputError(f"{site.name}: {trouble}") from None
         pairs = {name: MemoryCan.pair(self.clock) for name in self.world.can_buses}
         self._ends = {name: world_end for name, (_, world_end) in pairs.items()}
         self.can = {name: daemon_end for name, (daemon_end, _) in pairs.items()}
@@ -59,10 +62,7 @@ class Bench:
 
 def exchange(world: World, ends: dict[str, MemoryCan], tick: Tick) -> None:
     """What the daemon sent arrives, physics runs up to the tick, and what the devices say is put on the buses."""
-    for name, end in ends.items():
-        heard: Frames = end.drain()
-        if len(heard):
-            world.hear(name, heard, tick.wire_s)
+    world.hear_all([end.drain() for end in ends.values()], tick.wire_s)
     world.advance(tick.t_s, tick.wire_s)
     for name, end in ends.items():
         end.send(world.can_frames(name, tick.wire_s))

@@ -67,6 +67,7 @@ class Series:
             "time": beat.tick.utc,
             "grid_w": seen.grid_w,
             "battery_w": float(seen.pcs_w.sum()),
+            "pv_w": float(seen.pv_w.sum()),
             "set_w": float(beat.commands.pcs_w.sum()),
             "wanted_w": beat.decision.wanted_w,
             "charge_limit_w": float(beat.decision.cabinet_bound.charge.sum()),

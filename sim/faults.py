@@ -8,18 +8,18 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field, Strict
 
 from ess_controller.site.errors import Finding
-from firmware_bridge.records import PlantSpec
+from firmware_bridge.records import Contact, PlantSpec
 from sim.scenario_file import checked, read_sheet, refuse
 from sim.world import World
-from sim.world.devices import Faults
+from sim.world.broken import Faults
 
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """One way to break a site. `target` is the index of the bus, module or cabinet it befalls."""
+    """One way to break a site. `target` is the index of the bus, module, cabinet or device it befalls."""
 
     says: str
-    targets: Callable[[PlantSpec], int]  # how many there are to choose from
+    targets: Callable[[PlantSpec], int]  # how many there are to choose from; 0: the site has no such device
     set: Callable[[Faults, PlantSpec, int], None]
     lift: Callable[[Faults, PlantSpec, int], None]
     cabinets: Callable[[PlantSpec, int], tuple[int, ...]]  # whose power has to go to 0 W
@@ -49,6 +49,50 @@ def _string_of_module(plant: PlantSpec, target: int) -> tuple[int, ...]:
 
 def _cabinet_of_module(plant: PlantSpec, target: int) -> tuple[int, ...]:
     return (int(plant.layout.string_cabinet[plant.layout.module_string[target]]),)
+
+
+def _cabinets(plant: PlantSpec) -> int:
+    return plant.layout.cabinets
+
+
+def _itself(_: PlantSpec, cabinet: int) -> tuple[int, ...]:
+    return (cabinet,)
+
+
+def _its_strings(plant: PlantSpec, cabinet: int) -> tuple[int, ...]:
+    return plant.layout.strings_of_cabinet[cabinet]
+
+
+def _io_cabinet(plant: PlantSpec, target: int) -> int:
+    return int(plant.layout.io_cabinet[target])
+
+
+def _gateway_cabinet(plant: PlantSpec, target: int) -> int:
+    return int(plant.layout.gateway_cabinet[target])
+
+
+def _chain(says: str, contact: Contact) -> Fault:
+    """A contact of a cabinet's hard-wired chain; every cabinet has one, whether or not a remote I/O tells of it."""
+    return Fault(
+        says,
+        _cabinets,
+        lambda broken, _, cabinet: broken.press(cabinet, contact),
+        lambda broken, _, cabinet: broken.release(cabinet, contact),
+        _itself,
+        _its_strings,
+    )
+
+
+def _reported(says: str, contact: Contact, *, stops: bool) -> Fault:
+    """A contact that only a remote I/O tells of; target: which of those."""
+    return Fault(
+        says,
+        lambda plant: plant.layout.ios,
+        lambda broken, plant, target: broken.press(_io_cabinet(plant, target), contact),
+        lambda broken, plant, target: broken.release(_io_cabinet(plant, target), contact),
+        (lambda plant, target: (_io_cabinet(plant, target),)) if stops else _none,
+        (lambda plant, target: _its_strings(plant, _io_cabinet(plant, target))) if stops else _none,
+    )
 
 
 FAULTS = {
@@ -82,6 +126,45 @@ FAULTS = {
         lambda broken, _, __: setattr(broken, "frozen_meter", True),
         lambda broken, _, __: setattr(broken, "frozen_meter", False),
         lambda plant, _: tuple(range(plant.layout.cabinets)),
+        _none,
+    ),
+    "E-stop pressed": _chain("a cabinet's button is pressed: the chain opens its contactors at once", Contact.ESTOP),
+    "interlock open": _chain(
+        "a plug is pulled, a cover off: the chain opens its contactors at once", Contact.INTERLOCK
+    ),
+    "smoke": _reported("a cabinet's smoke detector has tripped", Contact.SMOKE, stops=True),
+    "gas": _reported("a cabinet's gas detector has tripped: a cell may have vented", Contact.GAS, stops=True),
+    "door open": _reported("a cabinet's door stands open; nothing has to stop for it", Contact.DOOR, stops=False),
+    "remote I/O silent": Fault(
+        "a cabinet's remote I/O answers nothing; its outputs stay as they are",
+        lambda plant: plant.layout.ios,
+        lambda broken, plant, target: broken.silent_ios.add(_io_cabinet(plant, target)),
+        lambda broken, plant, target: broken.silent_ios.discard(_io_cabinet(plant, target)),
+        _none,
+        _none,
+    ),
+    "solar inverter silent": Fault(
+        "a solar inverter answers nothing; a limit of its power runs out by its own timer",
+        lambda plant: plant.layout.pvs,
+        lambda broken, _, target: broken.silent_pvs.add(target),
+        lambda broken, _, target: broken.silent_pvs.discard(target),
+        _none,
+        _none,
+    ),
+    "gateway silent": Fault(
+        "a battery gateway answers nothing; its own watchdog opens its contactors",
+        lambda plant: len(plant.layout.gateway_cabinet),
+        lambda broken, plant, target: broken.silent_gateways.add(_gateway_cabinet(plant, target)),
+        lambda broken, plant, target: broken.silent_gateways.discard(_gateway_cabinet(plant, target)),
+        lambda plant, target: (_gateway_cabinet(plant, target),),
+        lambda plant, target: _its_strings(plant, _gateway_cabinet(plant, target)),
+    ),
+    "fan failed": Fault(
+        "a cabinet's fan stands still though it is switched on",
+        lambda plant: plant.layout.ios,
+        lambda broken, plant, target: broken.failed_fans.add(_io_cabinet(plant, target)),
+        lambda broken, plant, target: broken.failed_fans.discard(_io_cabinet(plant, target)),
+        _none,
         _none,
     ),
 }
@@ -137,7 +220,12 @@ def load_schedule(path: Path, plant: PlantSpec) -> Schedule:
         if row.name not in FAULTS:
             wrong.append(Finding(("fault", number, "name"), f"one of {', '.join(FAULTS)}"))
         elif row.target >= (count := FAULTS[row.name].targets(plant)):
-            wrong.append(Finding(("fault", number, "target"), f"a whole number from 0 to {count - 1}"))
+            expected = (
+                f"a whole number from 0 to {count - 1}"
+                if count
+                else "another fault: the site has no device for this one"
+            )
+            wrong.append(Finding(("fault", number, "target"), expected))
     if wrong:
         refuse(sheet, wrong)
     return Schedule(rows)

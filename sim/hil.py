@@ -14,7 +14,10 @@ from ess_controller import home as homes
 from ess_controller.clock import WallClock
 from ess_controller.errors import BadInputError
 from ess_controller.site import Site
+from firmware_bridge.frames import NO_FRAMES
 from firmware_bridge.records import Tick
+from firmware_bridge.wires import CanWire
+from firmware_bridge.wires.register_server import RegisterServer
 from firmware_bridge.wires.urls import serve_can, serve_registers
 from sim.faults import Schedule
 from sim.world import World
@@ -23,6 +26,7 @@ from sim.world.scenario import Scenario
 log = logging.getLogger("ess.hil")
 
 CYCLE_S = 0.01  # the string box speaks every 10 ms
+LISTEN_CYCLES = 3  # a third of the buses is listened to in each cycle: a site of forty has few words on each
 TRUTH_S = 0.1  # of wall time between two lines of truth
 
 
@@ -55,6 +59,8 @@ class TruthFile:
             "string_a": truth.string_a.round(2).tolist(),
             "contactor": marks[0],
             "grid_w": round(truth.grid_w, 1),
+            "load_w": round(truth.load_w, 1),
+            "pv_w": round(truth.pv_w, 1),
             "cell_v_min": round(float(truth.cell_v_min.min()), 4),
             "cell_v_max": round(float(truth.cell_v_max.max()), 4),
             "cell_c_max": round(float(truth.cell_c_max.max()), 2),
@@ -67,6 +73,18 @@ class TruthFile:
     def close(self) -> None:
         """No more lines."""
         self._file.close()
+
+
+def _exchange(world: World, buses: dict[str, CanWire], server: RegisterServer, turn: int, tick: Tick) -> None:
+    """One cycle: hear a third of the buses, let the world run to the tick, speak on those with something to say."""
+    listening = (number % LISTEN_CYCLES == turn % LISTEN_CYCLES for number in range(len(buses)))
+    heard = [wire.drain() if now else NO_FRAMES for wire, now in zip(buses.values(), listening, strict=True)]
+    world.hear_all(heard, tick.wire_s)
+    with server.lock:
+        world.advance(tick.t_s, tick.wire_s)
+    for name, wire in buses.items():
+        if len(frames := world.can_frames(name, tick.wire_s)):
+            wire.send(frames)
 
 
 def serve(
@@ -86,11 +104,11 @@ def serve(
         told = TruthFile(truth) if truth is not None else None
         if told is not None:
             open_things.callback(told.close)
-        world = World(site.plant, scenario, clock.start, seed=seed, wire_s=clock.monotonic_s())
         urls = site.plant.buses
         try:
+            world = World(site.plant, scenario, clock.start, seed=seed, wire_s=clock.monotonic_s())
             buses = {name: serve_can(urls[name], folder, clock) for name in world.can_buses}
-            server = serve_registers([(urls[name], bank) for name, bank in world.banks.items()])
+            server = serve_registers([(urls[name], bank) for name, bank in world.banks.items()], folder)
         except (OSError, ValueError) as trouble:
             raise BadInputError(f"{site.name}: {trouble}") from None
 
@@ -101,19 +119,15 @@ def serve(
         signal.signal(signal.SIGINT, leave)
         log.info("%s: the world is up, %g plant seconds a second", site.name, speed)
         try:
-            for tick in clock.ticks():
+            for turn, tick in enumerate(clock.ticks()):
                 for line in schedule.due(world, tick.t_s):
                     log.info("%s", line)
-                for name, wire in buses.items():
-                    world.hear(name, wire.drain(), tick.wire_s)
-                with server.lock:
-                    world.advance(tick.t_s, tick.wire_s)
-                for name, wire in buses.items():
-                    wire.send(world.can_frames(name, tick.wire_s))
+                _exchange(world, buses, server, turn, tick)
                 if told is not None:
                     told.tell(world, schedule.on, tick)
         finally:
             server.close()
             for wire in buses.values():
                 wire.close()
+            log.info("%s: the world is down, %d cycles of %g s were late", site.name, clock.late_beats, CYCLE_S)
         return world

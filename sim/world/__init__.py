@@ -4,19 +4,20 @@ Physics runs lazily, on plant time, in steps of at most `step_s`; devices keep w
 speeds: nothing here knows which.
 """
 
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from math import ceil
 
 import numpy as np
 
-from firmware_bridge.frames import Frames
+from firmware_bridge.frames import NO_FRAMES, Frames
 from firmware_bridge.records import PlantSpec
 from firmware_bridge.wires import RegisterBank
 from sim.world.ageing import seeded
 from sim.world.devices import Devices, Faults
 from sim.world.pack import Wear
 from sim.world.physics import Nature, Totals, at_rest, step
-from sim.world.premises import Surroundings, surroundings
+from sim.world.premises import Surroundings, place
 from sim.world.scenario import Scenario
 from sim.world.truth import Extremes, Truth, truth
 
@@ -45,12 +46,13 @@ class World:
         self.devices = Devices(plant, self.nature, self._seed)
         self._zero_us, self._start_utc = round(t_s * 1e6), start_utc.astimezone(UTC)
         self._us, self._wire_s = 0, wire_s  # how far the physics has run
+        self._place = place(scenario.premises, self._seed, plant.layout.pv_names)
         self.now = at_rest(self.nature, cells, self._around(0.0))
-        self._orders = self.devices.orders(wire_s)
+        self._orders = self.devices.orders(self.now, t_s, wire_s)
         self._wear = Wear.none(plant.layout.strings)
         self._totals = Totals()
         self._extremes = Extremes.of(self.now)
-        self.devices.show(self.now, self._totals, wire_s)
+        self.devices.show(self.now, self._orders, self._totals, wire_s)
 
     @property
     def faults(self) -> Faults:
@@ -76,7 +78,7 @@ class World:
         if span_us > 0:
             self._run(span_us, wire_s)
         self._wire_s = max(self._wire_s, wire_s)
-        self.devices.show(self.now, self._totals, self._wire_s)
+        self.devices.show(self.now, self._orders, self._totals, self._wire_s)
 
     def _run(self, span_us: int, wire_s: float) -> None:
         steps = ceil(span_us * 1e-6 / self.scenario.step_s - 1e-9)
@@ -86,7 +88,8 @@ class World:
         for index in range(steps):
             at_wire_s = self._wire_s + index * wire_per_step_s
             if at_wire_s - looked_s >= ORDERS_S:
-                self._orders, looked_s = self.devices.orders(at_wire_s), at_wire_s
+                t_s = (self._zero_us + self._us) * 1e-6 + index * dt_s
+                self._orders, looked_s = self.devices.orders(self.now, t_s, at_wire_s), at_wire_s
             around = self._around(self._us * 1e-6 + (index + 0.5) * dt_s)
             self.now = step(self.nature, self.now, self._orders, around, self._wear, self._totals, dt_s)
             self.devices.sample(self.now, dt_s)
@@ -96,6 +99,12 @@ class World:
     def hear(self, bus: str, frames: Frames, wire_s: float) -> None:
         """Frames that the controller sent on a CAN bus."""
         self.devices.hear(bus, frames, wire_s)
+
+    def hear_all(self, parts: Sequence[Frames], wire_s: float) -> None:
+        """The same from all CAN buses at once, a part each, in the order of `can_buses`."""
+        frames = Frames.of_buses(parts) if parts else NO_FRAMES
+        if len(frames):
+            self.devices.hear_all(frames, wire_s)
 
     def can_frames(self, bus: str, wire_s: float) -> Frames:
         """Frames due on a CAN bus since the last call; run `advance` first."""
@@ -122,4 +131,4 @@ class World:
         return truth(self.nature, self.now, self._orders, self._extremes, self._totals, self._wear, self.t_s, self.utc)
 
     def _around(self, passed_s: float) -> Surroundings:
-        return surroundings(self.scenario.premises, self._seed, self._start_utc + timedelta(seconds=passed_s))
+        return self._place.at(self._start_utc + timedelta(seconds=passed_s))

@@ -15,6 +15,11 @@ Hour = Annotated[float, Field(ge=0, le=24)]
 Weekday = Annotated[int, Field(ge=0, le=6)]
 
 _LIST = Strict(False)  # TOML has lists only, so tuples are told to take them; what is inside stays strict
+Text = Annotated[str, Field(min_length=1, max_length=100, description="a name")]
+OffsetHours = Annotated[float, Field(ge=-14, le=14)]
+Weekdays = Annotated[
+    tuple[Weekday, ...], _LIST, Field(min_length=0, max_length=7, description="weekdays, Monday being 0")
+]
 Pair = Annotated[tuple[Positive, Positive], _LIST, Field(description="a pair of numbers above 0, one an RC element")]
 
 
@@ -102,17 +107,31 @@ class Inverter(_Table):
     dc_v_max: Positive
 
 
-class Premises(_Table):
-    """Load, sun and weather around the battery."""
+class Solar(_Table):
+    """One solar inverter of the site."""
 
-    utc_offset_h: Annotated[float, Field(ge=-14, le=14)]
+    ramp_share_per_s: Positive
+
+
+class ClimateDevices(_Table):
+    """What a cabinet's fan, chiller and heater do while they are switched on."""
+
+    fan_air_factor: Annotated[float, Field(ge=1, le=100)]
+    fan_w: NotNegative
+    chiller_heat_w: NotNegative
+    chiller_cop: Annotated[float, Field(ge=0.1, le=20)]
+    heater_w: NotNegative
+
+
+class Premises(_Table):
+    """Load, sun and weather around the battery, made up."""
+
+    utc_offset_h: OffsetHours
     base_w: NotNegative
     peak_w: NotNegative
     open_h: Hour
     close_h: Hour
-    closed_weekdays: Annotated[
-        tuple[Weekday, ...], _LIST, Field(min_length=0, max_length=7, description="weekdays, Monday being 0")
-    ]
+    closed_weekdays: Weekdays
     noise_share: Share
     burst_w: NotNegative
     burst_share: Share
@@ -123,6 +142,55 @@ class Premises(_Table):
     cloud_share: Share
     ambient_c: Celsius
     ambient_swing_k: NotNegative
+
+
+class Sun(_Table):
+    """What one solar inverter's panels could give: a measured column, scaled to its best quarter hour of the year."""
+
+    pv: Text
+    column: Text
+    peak_w: Positive
+    later_h: Annotated[float, Field(ge=-6, le=6)]
+
+
+class Charger(_Table):
+    """Charging points of one kind: when they are used, for how much energy, and how long they taper."""
+
+    name: Text
+    points: Annotated[int, Field(ge=1, le=200)]
+    w: Positive
+    open_h: Hour
+    close_h: Annotated[float, Field(ge=0, le=48)]
+    closed_weekdays: Weekdays
+    sessions: Annotated[int, Field(ge=1, le=48)]
+    used_share: Share
+    energy_wh: Annotated[
+        tuple[Positive, Positive], _LIST, Field(description="a pair of numbers above 0: least and most energy, Wh")
+    ]
+    taper_s: Positive
+
+
+class Weather(_Table):
+    """Outdoor temperature: monthly normals, swing over the day, spells of some days."""
+
+    month_c: Annotated[
+        tuple[Celsius, ...], _LIST, Field(min_length=12, max_length=12, description="temperatures, January first")
+    ]
+    swing_k: NotNegative
+    spell_sd_k: NotNegative
+
+
+class Measured(_Table):
+    """Load and sun as measured elsewhere, on this site's scale. `series_file` is absolute once loaded."""
+
+    utc_offset_h: OffsetHours
+    series_file: Annotated[str, Field(min_length=1, max_length=1000, description="the path of a series (CSV)")]
+    load_column: Text
+    load_peak_w: NotNegative
+    ripple_share: Share
+    sun: Annotated[tuple[Sun, ...], _LIST, Field(min_length=0, max_length=100)]
+    charger: Annotated[tuple[Charger, ...], _LIST, Field(min_length=0, max_length=100)]
+    weather: Weather
 
 
 class Sensors(_Table):
@@ -145,8 +213,8 @@ class Sensors(_Table):
     register_period_s: NotNegative
 
 
-class Scenario(_Table):
-    """A whole world.toml. `cell.ocv_file` is relative to the file's folder, absolute once loaded."""
+class _World(_Table):
+    """A whole world.toml but its premises. `cell.ocv_file` is relative to the file's folder, absolute once loaded."""
 
     seed: Annotated[int, Field(ge=0, le=2**53)]
     step_s: Annotated[float, Field(gt=0, le=10)]
@@ -156,5 +224,21 @@ class Scenario(_Table):
     pack: Pack
     thermal: Thermal
     inverter: Inverter
-    premises: Premises
+    solar: Solar
+    climate: ClimateDevices
     sensors: Sensors
+
+
+class MadeUp(_World):
+    """A world whose premises are made up by formulas."""
+
+    premises: Premises
+
+
+class OnRecord(_World):
+    """A world whose premises play a measured year."""
+
+    premises: Measured
+
+
+Scenario = MadeUp | OnRecord

@@ -15,6 +15,7 @@ class Instruments:
     """All sensors of a site, each with its own fixed error. Draws from its own generator, sample by sample."""
 
     def __init__(self, layout: Layout, spec: Sensors, seed: int) -> None:
+        """Solar inverters measure their own power as well as battery inverters do."""
         self._rng = rng = np.random.default_rng([seed, 1])
         self._layout, self._spec = layout, spec
         offset_v = rng.normal(0.0, spec.cell_offset_v_sd, layout.cells)
@@ -27,6 +28,7 @@ class Instruments:
         self._string_gain = rng.normal(1.0, spec.string_gain_sd, (2, layout.strings))
         self._pcs_gain = rng.normal(1.0, spec.pcs_gain_sd, layout.cabinets)
         self._meter_gain = float(rng.normal(1.0, spec.meter_gain_sd))
+        self._pv_gain = rng.normal(1.0, spec.pcs_gain_sd, layout.pvs)
         self._probed = _probed_cells(layout)
 
     def cell_v(self, true_v: Floats, sense_drop_v: Floats) -> Floats:
@@ -62,6 +64,12 @@ class Instruments:
     def pcs_w(self, true_w: Floats) -> Floats:
         """The inverters' own power measurement [cabinet]."""
         return true_w * self._pcs_gain + self._spec.pcs_noise_w * self._rng.standard_normal(len(true_w))
+
+    def pv_w(self, true_w: Floats) -> list[float]:
+        """The solar inverters' own power measurement, one a [pv]; at night they read nothing."""
+        noise_w = self._spec.pcs_noise_w * self._rng.standard_normal(len(true_w))
+        seen_w: list[float] = np.where(true_w > 0.0, np.maximum(true_w * self._pv_gain + noise_w, 0.0), 0.0).tolist()
+        return seen_w
 
     def meter(self, true_w: float) -> tuple[float, float, float]:
         """Grid power, phase voltage and frequency: the last two waver as a living meter's do."""

@@ -58,9 +58,19 @@ class Warmth:
 
 
 def warm(
-    paths: HeatPaths, now: Warmth, cell_w: Floats, module_w: Floats, air_w: Floats, ambient_c: float, dt_s: float
+    paths: HeatPaths,
+    now: Warmth,
+    cell_w: Floats,
+    module_w: Floats,
+    air_w: Floats,
+    ambient_c: float,
+    dt_s: float,
+    exchange: Floats | float = 1.0,
 ) -> Warmth:
-    """Temperatures after `dt_s` with heat sources in cells [cell], module boards and links [module], air [cabinet]."""
+    """Temperatures after `dt_s` with heat sources in cells [cell], module boards and links [module], air [cabinet].
+
+    `exchange` [cabinet] multiplies the path from the air to the ambient: a fan.
+    """
     keep = exp(-dt_s * paths.cell_w_per_k / paths.cell_j_per_k)
     end_c = now.module_c[paths.cell_module] + cell_w / paths.cell_w_per_k
     cell_c = end_c + (now.cell_c - end_c) * keep
@@ -73,8 +83,9 @@ def warm(
     moved_w = module_w - (module_c - now.module_c) * (paths.module_j_per_k / dt_s)
 
     air_w = air_w + np.add.reduceat(moved_w, paths.first_module)
-    keeps = np.exp(paths.air_w_per_k * -dt_s / paths.air_j_per_k)
-    end_c = ambient_c + air_w / paths.air_w_per_k
+    air_w_per_k = paths.air_w_per_k * exchange
+    keeps = np.exp(air_w_per_k * -dt_s / paths.air_j_per_k)
+    end_c = ambient_c + air_w / air_w_per_k
     air_c = end_c + (now.air_c - end_c) * keeps
     lost_j = air_w * dt_s - (air_c - now.air_c) * paths.air_j_per_k
     return Warmth(cell_c, module_c, air_c, now.lost_j + lost_j)

@@ -61,13 +61,20 @@ class Truth:
     contactor: Ints  # [string]
     pcs_w: Floats  # [cabinet] AC, + discharging
     pcs_state: Ints  # [cabinet] PcsState
-    load_w: float
-    pv_w: float
+    load_w: float  # of the premises, without the cabinets' own
+    sun_w: float  # what all panels could give
+    pv_w: float  # what they give
+    aux_w: float  # fans, chillers and heaters of the cabinets
+    climate: Ints  # [cabinet] Climate bits of what truly runs
     grid_w: float  # + importing
     energy_in_kwh: float  # charged, AC side of all inverters
     energy_out_kwh: float  # discharged
     import_kwh: float
     export_kwh: float
+    load_kwh: float
+    pv_kwh: float
+    curtailed_kwh: float  # what the sun could have given besides
+    aux_kwh: float
     grid_w_max: float
     cell_v_min: Floats  # [cell] since the start, and so the next three
     cell_v_max: Floats
@@ -106,12 +113,19 @@ def truth(
         pcs_w=now.pcs_w,
         pcs_state=now.inverter.state,
         load_w=now.around.load_w,
-        pv_w=now.around.pv_w,
+        sun_w=now.around.pv_w,
+        pv_w=now.around.roof_w + float(now.pv_w.sum()),
+        aux_w=now.aux_w,
+        climate=orders.climate,
         grid_w=now.grid_w,
         energy_in_kwh=energy.charged_j / 3.6e6,
         energy_out_kwh=energy.discharged_j / 3.6e6,
         import_kwh=energy.imported_j / 3.6e6,
         export_kwh=energy.exported_j / 3.6e6,
+        load_kwh=energy.load_j / 3.6e6,
+        pv_kwh=energy.pv_j / 3.6e6,
+        curtailed_kwh=energy.curtailed_j / 3.6e6,
+        aux_kwh=energy.aux_j / 3.6e6,
         grid_w_max=extremes.grid_w_max,
         cell_v_min=extremes.cell_v_min.copy(),
         cell_v_max=extremes.cell_v_max.copy(),

@@ -16,7 +16,7 @@ from firmware_bridge.records import Bools, CabinetSpec, Contactor, Floats, Modul
 from firmware_bridge.wires.memory import MemoryRegisters
 from sim.scenario_file import load
 from sim.world import World
-from sim.world.scenario import Scenario
+from sim.world.scenario import MadeUp, OnRecord
 
 BENCH = Path(__file__).parents[2] / "sites" / "bench"
 NOON = datetime(2026, 1, 15, 4, tzinfo=UTC)  # a Thursday, 12:00 in Shanghai
@@ -43,13 +43,21 @@ def plant(strings: int = 1, cabinets: int = 1, modules: int = 10, soh: float | N
     return PlantSpec({**buses, "meter": "tcp://localhost:2/1"}, tuple(rooms), "meter")
 
 
-def scenario(**tables: dict[str, object]) -> Scenario:
+def scenario(**tables: dict[str, object]) -> MadeUp:
     """The bench site's world with some keys of some tables replaced."""
     found = load(BENCH)
+    assert isinstance(found, MadeUp)
     changed: dict[str, BaseModel] = {
         name: getattr(found, name).model_copy(update=values) for name, values in tables.items()
     }
     return found.model_copy(update=changed)
+
+
+def on_record(site: str = "shanghai-dealer") -> OnRecord:
+    """The world of a site that plays a measured year."""
+    found = load(BENCH.parent / site)
+    assert isinstance(found, OnRecord)
+    return found
 
 
 QUIET: dict[str, object] = {

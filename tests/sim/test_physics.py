@@ -11,13 +11,24 @@ from tests.sim.sites import plant, scenario
 SITE, SCENARIO = plant(2), scenario(start={"soc": 0.7})
 SEEDED = seeded(SITE, SCENARIO, np.random.default_rng(11))
 NATURE = Nature.of(SITE, SCENARIO, SEEDED)
-AROUND = Surroundings(load_w=12000.0, pv_w=3000.0, ambient_c=20.0)
+AROUND = Surroundings(load_w=12000.0, roof_w=3000.0, sun_w=np.zeros(0), ambient_c=20.0)
 BLEED = np.arange(188) % 17 == 0
 
 
 def orders(contactor: Contactor, set_w: float, bleed: Bools = BLEED) -> Orders:
     none, cabinet = np.zeros(2, np.bool_), np.zeros(1, np.bool_)
-    return Orders(np.full(2, int(contactor)), bleed, np.array([set_w]), np.array([True]), none, none, cabinet)
+    return Orders(
+        contactor=np.full(2, int(contactor)),
+        cut=none,
+        bleed=bleed,
+        set_w=np.array([set_w]),
+        run=np.array([True]),
+        welded=none,
+        stuck_open=none,
+        tripped=cabinet,
+        pv_limit_w=np.zeros(0),
+        climate=np.zeros(1, np.int64),
+    )
 
 
 def run(now: Now, told: Orders, seconds: float, dt_s: float) -> tuple[Now, Totals]:

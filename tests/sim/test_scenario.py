@@ -54,7 +54,7 @@ DAYS = "premises.closed_weekdays"
         ("rc_s = [2.0, 45.0]", "rc_s = [2.0]", f"cell.rc_s = [2.0]: {PAIR}"),
         ("rc_s = [2.0, 45.0]", "rc_s = [2.0, -1.0]", f"cell.rc_s[1] = -1.0: {BOUNDED}"),
         ("closed_weekdays = [6]", "closed_weekdays = [7]", f"{DAYS}[0] = 7: expected a whole number from 0 to 6"),
-        ("closed_weekdays = [6]", "closed_weekdays = 6", f"{DAYS} = 6: expected 0 to 7 weekdays, Monday being 0"),
+        ("closed_weekdays = [6]", "closed_weekdays = 6", f"{DAYS} = 6: expected at most 7 weekdays, Monday being 0"),
         ("seed = 20260115", "seed = -1", "seed = -1: expected a whole number from 0 to 9007199254740992"),
         ("seed = 20260115", "seed = = 3", 'expected TOML, but at column 8 in "seed = = 3": invalid value'),
     ],

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from firmware_bridge.frames import NO_FRAMES, Frames
 from firmware_bridge.records import Contactor, Floats, PcsState
 from sim.world import World, thermal
+from sim.world.can_devices import OUTBOX_BATCHES
 from sim.world.cells import CellState, stored_j
-from sim.world.devices import OUTBOX_BATCHES
 from sim.world.physics import Now
 from tests.sim.sites import NOON, QUIET, Console, Want, console, plant, running, scenario
 

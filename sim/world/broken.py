@@ -1,0 +1,53 @@
+"""What is broken at the site right now, and what stands open or pressed."""
+
+from collections.abc import Collection
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from firmware_bridge.records import Bools, Contact
+
+CHAIN = Contact.ESTOP | Contact.INTERLOCK  # hard-wired: these open a cabinet's contactors without any software
+
+
+@dataclass(slots=True)
+class Faults:
+    """Change it at any time; strings, modules, cabinets and solar inverters by their index in Layout."""
+
+    silent_buses: set[str] = field(default_factory=set)  # CAN or Modbus, by name: nothing in, nothing out
+    silent_modules: set[int] = field(default_factory=set)  # board dead: says nothing, hears nothing
+    silent_boxes: set[int] = field(default_factory=set)  # string box: the same; it opens by its watchdog
+    silent_pcs: set[int] = field(default_factory=set)  # answers nothing; its reversion timer goes on
+    tripped_pcs: set[int] = field(default_factory=set)  # in FAULT
+    silent_meter: bool = False
+    frozen_meter: bool = False  # answers with the same words for ever
+    silent_pvs: set[int] = field(default_factory=set)  # solar inverter: answers nothing; its reversion timer goes on
+    silent_ios: set[int] = field(default_factory=set)  # remote I/O by cabinet: its outputs stay as they are
+    silent_gateways: set[int] = field(default_factory=set)  # by cabinet: answers nothing; its watchdog opens
+    contacts: dict[int, int] = field(default_factory=dict)  # Contact bits of a cabinet: pressed, open, smoke ...
+    failed_fans: set[int] = field(default_factory=set)  # cabinets whose fan stands still though it is switched on
+    welded: set[int] = field(default_factory=set)  # strings whose contactors stay closed once they are
+    stuck_open: set[int] = field(default_factory=set)  # strings whose contactors do not close
+    insulation_ohm: dict[int, float] = field(default_factory=dict)  # strings with another insulation
+    module_error: dict[int, int] = field(default_factory=dict)  # error bits of a module's board
+    cell_offset_v: dict[int, float] = field(default_factory=dict)  # a lying cell sensor; NaN: a broken wire
+
+    def press(self, cabinet: int, contact: Contact) -> None:
+        """Set a contact of a cabinet."""
+        self.contacts[cabinet] = self.contacts.get(cabinet, 0) | contact
+
+    def release(self, cabinet: int, contact: Contact) -> None:
+        """Clear it."""
+        self.contacts[cabinet] = self.contacts.get(cabinet, 0) & ~contact
+
+    def broken_chains(self) -> list[int]:
+        """Cabinets whose hard-wired chain is open."""
+        return [cabinet for cabinet, bits in self.contacts.items() if bits & CHAIN]
+
+
+def marks(indices: Collection[int], count: int) -> Bools:
+    """[count] true at these indices."""
+    found = np.zeros(count, np.bool_)
+    if indices:
+        found[list(indices)] = True
+    return found
