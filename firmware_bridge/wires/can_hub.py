@@ -2,6 +2,7 @@
 
 import errno
 import os
+import select
 import socket
 import stat
 from dataclasses import dataclass
@@ -48,6 +49,8 @@ class UnixCanHub:
         self._heard: list[Frames] = []
         self._served = 0
         self._listener = _listen(path)
+        self._ready = select.poll()  # one look at everybody, who mostly have nothing to say
+        self._ready.register(self._listener, select.POLLIN)
         self._inode = os.stat(path).st_ino
 
     @property
@@ -64,6 +67,8 @@ class UnixCanHub:
     def send(self, frames: Frames) -> None:
         """Say frames to every client; a client whose queue is full loses them, and that is counted."""
         self._pump()
+        if not len(frames):
+            return
         packed = pack(frames)
         self._health.dropped += len(frames) - len(packed)
         self._health.sent += len(packed)
@@ -83,9 +88,14 @@ class UnixCanHub:
             return
 
     def _pump(self) -> None:
-        """Welcome newcomers, read everybody, pass everything on."""
+        """Welcome newcomers, read who has said something, pass it on."""
+        ready = {number for number, _ in self._ready.poll(0)}
+        if not ready:
+            return
+        known = self._served
         self._welcome()
-        batches = [(client, self._read(client)) for client in list(self.clients)]
+        speaking = [each for each in self.clients if each.number > known or each.socket.fileno() in ready]
+        batches = [(client, self._read(client)) for client in speaking]
         batches = [(client, batch) for client, batch in batches if len(batch.frames)]
         if not batches:
             return
@@ -111,6 +121,7 @@ class UnixCanHub:
                 continue
             keep_long_queue(newcomer)
             self._served += 1
+            self._ready.register(newcomer, select.POLLIN)
             self.clients.append(Client(self._served, newcomer))
 
     def _read(self, client: Client) -> Batch:
@@ -141,6 +152,8 @@ class UnixCanHub:
             self._dismiss(client)
 
     def _dismiss(self, client: Client) -> None:
+        if client.socket.fileno() >= 0:
+            self._ready.unregister(client.socket)
         client.socket.close()
         if client in self.clients:
             self.clients.remove(client)
