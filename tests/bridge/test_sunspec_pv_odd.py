@@ -179,7 +179,7 @@ def test_a_refused_write_is_told_once_and_does_not_hide_the_device() -> None:
 
 def test_an_inverter_without_a_rating_is_limited_by_that_of_the_site_file_or_not_at_all() -> None:
     roof = Roof(PvBank(RATED_W, (1, 103, 123)))
-    assert roof.written(5, 20_000) == []
+    assert roof.written(80, 20_000) == []
     assert roof.events[1:] == ["PV inverter names no rating: its power cannot be limited"]
     known = Roof(PvBank(RATED_W, (1, 103, 123)), PvMaster(rated_w=RATED_W))
     assert known.beats(5, 20_000)[-1].limit_w == 20_000

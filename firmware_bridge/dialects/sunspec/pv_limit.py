@@ -28,6 +28,7 @@ REVERT_S = 60
 LEAST_S = 1.0  # between two writes
 SETTLE_S = 1.0  # a device may take this long until a write reads back
 STALE_S = 3.0  # a read-back older than this proves nothing
+RATED_WITHIN_S = 5.0  # a rating is believed when read twice alike
 DEAD_BAND = 0.01  # of the reference: a change below it waits for the next renewal
 TELLS = 3  # in vain, then it is told and left to the renewals
 LACKS = 3  # a device that starts may show "not implemented" once
@@ -81,6 +82,7 @@ class PvLimit:
         self._fallback, self._fallback_ena = 100.0, 1.0  # percent; as good as implied in 123
         self.revert_s = nan  # as read back: 0 = never, NaN = not implemented
         self._heard_s = self._written_s = -inf
+        self._unrated_s = inf  # since when no rating has been known
         self._asked_w = nan  # limit as last written, None when none of ours
         self._written: int | None = None  # the same in counts of the device
         self._astray = self._misfits = self._lacking = 0
@@ -124,7 +126,9 @@ class PvLimit:
         if limit_w == inf or limit_w >= reference_w:
             return self._lift(now_s)
         unable = isnan(reference_w) or reference_w <= 0
-        self._events.tell("rating", "PV inverter names no rating: its power cannot be limited" if unable else "")
+        self._unrated_s = min(self._unrated_s, now_s) if unable else inf
+        lacks = now_s - self._unrated_s > RATED_WITHIN_S
+        self._events.tell("rating", "PV inverter names no rating: its power cannot be limited" if lacks else "")
         if unable or isnan(self._unit):
             return []
         return self._set(max(limit_w, 0.0), reference_w, now_s)
