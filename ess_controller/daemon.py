@@ -76,13 +76,16 @@ def run(
 
 def stand_down(plant: Plant, tick: Tick) -> None:
     """After a mistake of our own: every inverter is told 0 W and to stop; nothing is said to contactors, which may be
-    under load, so that their boxes' watchdogs open them."""
+    under load, so that their boxes' watchdogs open them. Nor to solar inverters, so that a limit outlasts a restart and
+    runs out if there is none, nor to fans and chillers, which go on."""
     layout = plant.layout
     commands = Commands(
         pcs_w=np.zeros(layout.cabinets),
         pcs_run=np.zeros(layout.cabinets, bool),
         contactor=np.full(layout.strings, int(Contactor.UNKNOWN)),
         bleed=np.zeros(layout.cells, bool),
+        pv_limit_w=np.full(layout.pvs, np.nan),
+        climate=np.full(layout.ios, -1),
     )
     plant.write(commands, tick)
 

@@ -1,4 +1,4 @@
-"""How far a replay has come, on the terminal."""
+"""How far a long run has come, on the terminal."""
 
 from types import TracebackType
 

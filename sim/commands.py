@@ -131,10 +131,10 @@ def simulate(
     """Fast-forward: the same daemon on a counted clock and memory wires. The same seed gives the same bits."""
     loaded, scenario = load_site(site, []), load_world(site)
     from ess_controller.clock import wall_s
+    from ess_controller.progress import Bar
     from sim.fast import Series, Span, make_ready
     from sim.fast import simulate as run_span
     from sim.faults import Schedule, load_schedule
-    from sim.progress import Progress
 
     when = plant_time(start)
     assert when is not None
@@ -144,8 +144,9 @@ def simulate(
         make_ready(out)
     series = Series(every_s=60.0)
     began_s = wall_s()
-    with Progress(days * 86_400, show=not (as_json or quiet) and sys.stderr.isatty()) as progress:
-        summary, _ = run_span(loaded, scenario, span, tees=(series, progress), schedule=schedule)
+    with Bar(days * 86_400, show=not (as_json or quiet) and sys.stderr.isatty()) as bar:
+        tees = (series, lambda beat: bar(beat.tick.t_s))
+        summary, _ = run_span(loaded, scenario, span, tees=tees, schedule=schedule)
     summary["wall_s"] = wall_s() - began_s
     if out is not None:
         series.save(out, summary)

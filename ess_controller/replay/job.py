@@ -11,6 +11,7 @@ from typing import Any
 from ess_controller.clock import wall_s
 from ess_controller.daemon import Beat
 from ess_controller.errors import BadInputError
+from ess_controller.progress import Bar
 from ess_controller.replay import against as other_versions
 from ess_controller.replay.channels import Mapped, mapped, together
 from ess_controller.replay.diff import Comparison
@@ -26,7 +27,6 @@ from ess_controller.replay.moments import (
     last_file_before,
 )
 from ess_controller.replay.player import play
-from ess_controller.replay.progress import Bar
 from ess_controller.replay.series import Series
 from ess_controller.replay.settings import load_with
 from ess_controller.replay.signals import Signals, signals_of

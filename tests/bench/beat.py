@@ -86,7 +86,9 @@ def site_of(cabinets: int, strings: int) -> Site:
 def measure(cabinets: int, strings: int, beats: int) -> np.ndarray[Any, np.dtype[np.float64]]:
     """CPU seconds [beat, stage] of the daemon's thread; the world, its devices and system calls are left out."""
     site, world = site_of(cabinets, strings), load_world(BENCH)
-    premises = world.premises.model_copy(update={"base_w": 15_000.0 * cabinets, "peak_w": 20_000.0 * cabinets, "pv_wp": 0.0})
+    premises = world.premises.model_copy(
+        update={"base_w": 15_000.0 * cabinets, "peak_w": 20_000.0 * cabinets, "pv_wp": 0.0}
+    )
     world = world.model_copy(update={"premises": premises})
     bench = Bench(site, world, datetime(2026, 6, 1, 4, tzinfo=UTC), beats + WARM)
     later = {name: LaterWire(wire) for name, wire in bench.registers.items()}

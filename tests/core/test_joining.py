@@ -1,6 +1,7 @@
 """Strings in parallel: one joins others only within a window of volts and of the amperes that will equalise them."""
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,7 +18,7 @@ LAYOUT = plant_tuning().layout
 V = 16 * 3.7
 
 
-def tuned(**mode: float) -> Tuning:
+def tuned(**mode: Any) -> Tuning:
     return replace(plant_tuning(), mode=replace(plant_tuning().mode, **mode))
 
 

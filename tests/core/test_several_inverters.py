@@ -1,6 +1,7 @@
 """Several inverters: as few run as carry the load well, the fullest first; the grid's room is shared by them all."""
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,7 +16,7 @@ from tests.core.pictures import Controller, plant_tuning, running, well
 LAYOUT = plant_tuning().layout
 
 
-def tuned(**dispatch: float) -> Tuning:
+def tuned(**dispatch: Any) -> Tuning:
     """Two cabinets; strings of 16 cells and 59 V may do some 17 kW a cabinet."""
     return replace(plant_tuning(), dispatch=replace(plant_tuning().dispatch, **dispatch))
 

@@ -28,7 +28,7 @@ MEASURED = {model: Block(model, names, header=True, scale=False) for model, name
 SCALE_701 = Block(701, ("W_SF",))  # too far off to be read with the rest
 _ALARMS = {model: load_model(model).points["Alrm" if model == 701 else "Evt1"].symbols for model in INVERTERS}
 
-_INVERTER_STATE = {  # 701 InvSt; St of the others says the same, plus 1
+INVERTER_STATE = {  # 701 InvSt; St of the others says the same, plus 1
     0: PcsState.OFF,
     1: PcsState.STANDBY,  # sleeping
     2: PcsState.STANDBY,  # starting
@@ -38,7 +38,7 @@ _INVERTER_STATE = {  # 701 InvSt; St of the others says the same, plus 1
     6: PcsState.FAULT,
     7: PcsState.STANDBY,
 }
-_OPERATING = {0: PcsState.OFF, 1: PcsState.RUNNING}  # 701 St, for a device without InvSt
+OPERATING = {0: PcsState.OFF, 1: PcsState.RUNNING}  # 701 St, for a device without InvSt
 
 
 class InverterReading:
@@ -71,9 +71,9 @@ class InverterReading:
         if not isnan(self.w):
             self.measured_s = now_s
         if self._model != 701:
-            self.state = _state(_INVERTER_STATE, state - 1)
+            self.state = _state(INVERTER_STATE, state - 1)
         else:
-            self.state = _state(_OPERATING, last[0]) if isnan(state) else _state(_INVERTER_STATE, state)
+            self.state = _state(OPERATING, last[0]) if isnan(state) else _state(INVERTER_STATE, state)
         self._hear_alarms(alarms)
         self._watch(words, now_s, lively=not (isnan(grid_hz) and isnan(grid_v)))
 

@@ -7,6 +7,7 @@ is discharging into the grid: the same as ours, nothing is turned.
 from math import inf, isnan, nan
 
 from firmware_bridge.dialects.sunspec.block import Block
+from firmware_bridge.dialects.sunspec.inverter import INVERTER_STATE, OPERATING
 from firmware_bridge.dialects.sunspec.model import MISSING_SCALE, Events, load_model, names_of_bits
 from firmware_bridge.dialects.sunspec.setpoint import BLOCK as SET_POINT
 from firmware_bridge.records import PcsState
@@ -30,18 +31,6 @@ BLOCKS = {  # tag of the request -> model and registers
     "stored": (713, STORED),
 }
 ALARMS = load_model(701).points["Alrm"].symbols
-
-_INVERTER = {  # 701 InvSt
-    0: PcsState.OFF,
-    1: PcsState.STANDBY,  # sleeping
-    2: PcsState.STANDBY,  # starting
-    3: PcsState.RUNNING,
-    4: PcsState.RUNNING,  # throttled
-    5: PcsState.STANDBY,  # shutting down
-    6: PcsState.FAULT,
-    7: PcsState.STANDBY,
-}
-_OPERATING = {0: PcsState.OFF, 1: PcsState.RUNNING}  # 701 St, for a device without InvSt
 
 
 class PcsReading:
@@ -86,7 +75,7 @@ class PcsReading:
         self.w = w
         if not isnan(w):
             self.measured_s = now_s
-        table, code = (_OPERATING, operating) if isnan(inverter) else (_INVERTER, inverter)
+        table, code = (OPERATING, operating) if isnan(inverter) else (INVERTER_STATE, inverter)
         self.state = PcsState.UNKNOWN if isnan(code) else table.get(int(code), PcsState.UNKNOWN)
         bits = 0 if isnan(alarms) else int(alarms)
         if bits != self.alarms:
