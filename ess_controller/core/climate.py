@@ -2,18 +2,18 @@
 
 import numpy as np
 
+from ess_controller.core.health import GAS, SMOKE
 from ess_controller.core.types import State, Tuning
-from firmware_bridge.records import Climate, Contact, Ints, Measurements
+from firmware_bridge.records import Bools, Climate, Ints, Measurements
 
 _FAN, _CHILLER, _HEATER = int(Climate.FAN), int(Climate.CHILLER), int(Climate.HEATER)
-_SMOKE, _GAS = int(Contact.SMOKE), int(Contact.GAS)
 
 
-def climate(tuning: Tuning, state: State, seen: Measurements) -> Ints:
+def climate(tuning: Tuning, state: State, seen: Measurements, active: Bools) -> Ints:
     """Climate bits [io] for the coming beat; what lies between on and off stays as it was.
 
-    Smoke: all off, nothing feeds a fire. Gas: the fan runs, nothing else. A cabinet none of whose modules tells a
-    temperature is neither cooled nor heated, only ventilated.
+    active [diagnosis, string]: smoke, until somebody has looked: all off, nothing feeds a fire. Gas: the fan runs,
+    nothing else. A cabinet none of whose modules tells a temperature is neither cooled nor heated, only ventilated.
     """
     knobs, layout = tuning.climate, tuning.layout
     if knobs is None or not layout.ios:
@@ -34,6 +34,5 @@ def climate(tuning: Tuning, state: State, seen: Measurements) -> Ints:
     bits = (state.climate | on) & ~off
     bits = np.where(bits & _CHILLER > 0, bits & ~_HEATER, bits)  # a module too hot outranks one too cold
     bits = np.where(np.isnan(hot_c), _FAN, bits)
-    contact = np.maximum(seen.io_contact, 0)  # not heard is not smoke
-    bits = np.where(contact & _GAS > 0, _FAN, bits)
-    return np.where(contact & _SMOKE > 0, 0, bits)
+    smoke, gas = active[[SMOKE, GAS]][:, layout.first_string[layout.io_cabinet]]
+    return np.where(smoke, 0, np.where(gas, _FAN, bits))

@@ -9,30 +9,40 @@ from firmware_bridge.records import Floats, Measurements, Tick
 RISES_SHARE_PER_S = (
     0.02  # of the rating: slower than a battery ramps, so that it takes the new sun before the grid does
 )
+FALLS_SHARE_PER_S = 0.1  # while the meter is silent; when it tells of too much, at once
 BELOW_SHARE = 0.01  # of the rating: so far below the limit, for what meters and inverters are wrong by
+BEYOND_SHARE, OBEYS_WITHIN_S = 0.03, 10.0  # who gives so much more than its limit for so long does not obey
 
 
 def curtail(
     tuning: Tuning, state: State, seen: Measurements, bound: Bound, told_w: Floats, stores: bool, tick: Tick
-) -> Floats:
-    """Most that each solar inverter may give [pv], W; inf where nothing has to be held back.
+) -> tuple[Floats, Floats]:
+    """Most that each solar inverter may give [pv], W, inf where nothing has to be held back; and for how long each has
+    given more than its limit [pv], s.
 
     told_w [cabinet]: what batteries are told now. `stores`: the site's rule charges what the sun has to spare, so the
     roof may give what batteries could still take: sun that is held back is seen by no meter, and a battery that waited
-    for it would wait for ever. Without a meter the roof may give what may flow out, as if nothing used it.
+    for it would wait for ever. Without a meter the roof comes down to what may flow out, as if nothing used it. An
+    inverter that is not heard keeps its limit; those that obey make room for one that does not.
     """
-    feed_in_w = tuning.dispatch.feed_in_w
+    feed_in_w, none = tuning.dispatch.feed_in_w, np.zeros(tuning.layout.pvs)
     if np.isinf(feed_in_w) or not tuning.layout.pvs:
-        return np.full(tuning.layout.pvs, np.inf)
+        return np.full(tuning.layout.pvs, np.inf), none
     rated_w = np.where((seen.pv_rated_w > 0.0) & np.isfinite(seen.pv_rated_w), seen.pv_rated_w, np.nan)
-    all_w = float(np.nansum(rated_w))
-    charge_w = float(np.minimum(bound.charge, np.finfo(float).max).sum())
-    spare_w = max(charge_w + min(float(told_w.sum()), 0.0), 0.0) if stores else 0.0
-    target_w = float(np.nansum(seen.pv_w)) + seen.grid_w + feed_in_w - BELOW_SHARE * all_w + spare_w
-    if np.isnan(seen.grid_w):
-        target_w = feed_in_w
-    share = min(max(target_w / all_w, 0.0), 1.0) if all_w > 0.0 else 0.0
+    heard = np.isfinite(seen.pv_w) & ~np.isnan(rated_w)
+    beyond_s = np.where(seen.pv_w > state.pv_limit_w + BEYOND_SHARE * rated_w, state.pv_beyond_s + tick.dt_s, 0.0)
+    obeys = heard & (beyond_s < OBEYS_WITHIN_S)
+    all_w, gives_w = float(rated_w[obeys].sum()), float(seen.pv_w[obeys].sum())
     before = np.where(np.isfinite(state.pv_limit_w), state.pv_limit_w / rated_w, 1.0)
-    now = np.fmin(share, before + RISES_SHARE_PER_S * tick.dt_s)
+    falls = np.inf
+    if np.isnan(seen.grid_w):
+        target_w, falls = feed_in_w - float(seen.pv_w[heard & ~obeys].sum()), FALLS_SHARE_PER_S * tick.dt_s
+    else:
+        charge_w = float(np.minimum(bound.charge, np.finfo(float).max).sum())
+        spare_w = max(charge_w + min(float(told_w.sum()), 0.0), 0.0) if stores else 0.0
+        target_w = gives_w + seen.grid_w + feed_in_w - BELOW_SHARE * all_w + spare_w
+    share = min(max(target_w / all_w, 0.0), 1.0) if all_w > 0.0 else 0.0
+    now = np.fmin(np.fmax(share, before - falls), before + RISES_SHARE_PER_S * tick.dt_s)
     # all the way up: let go, so that an inverter's own curtailment ends
-    return np.where(now >= 1.0, np.inf, np.nan_to_num(now * rated_w, nan=0.0))
+    limit_w = np.where(now >= 1.0, np.inf, np.nan_to_num(now * rated_w, nan=0.0))
+    return np.where(heard, limit_w, state.pv_limit_w), beyond_s

@@ -9,7 +9,8 @@ from firmware_bridge.records import Bools, Floats, Measurements, PcsState, Tick
 
 SELF_CONSUMPTION = "self-consumption"
 STAYS_BY_SOC = 0.05  # so much fuller or emptier must another cabinet be, or two would take turns all day
-_PCS_FAULT = int(PcsState.FAULT)
+EASE_SHARE = 0.8  # an inverter is let go when the others carry so much less than would start it again
+_PCS_RUNNING, _PCS_FAULT = int(PcsState.RUNNING), int(PcsState.FAULT)
 LEAST_REST_OF_BLOCK_S = 30.0  # a block's last seconds cannot repair its mean: no more power than over this time
 
 
@@ -60,8 +61,8 @@ def in_use(tuning: Tuning, state: State, seen: Measurements, now: Estimate, want
     """[cabinet] who shares a site power: as few inverters as carry it at `load_share` of what they may, for each that
     runs has losses of its own, whatever it does.
 
-    The fullest discharge, the emptiest charge; one that is at it stays unless another is better by 5 % of SOC. An
-    inverter that cannot be had is not counted on; one that is not armed yet comes last.
+    The fullest discharge, the emptiest charge; one that is at it stays unless another is better by 5 % of SOC, or the
+    others carry the power with ease. One that cannot be had is not counted on; one that is not armed yet comes last.
     """
     discharging = wanted_w >= 0
     may_w = np.fmin(*((behind.discharge, seen.pcs_discharge_w) if discharging else (behind.charge, seen.pcs_charge_w)))
@@ -73,15 +74,15 @@ def in_use(tuning: Tuning, state: State, seen: Measurements, now: Estimate, want
     rows = zip(usable_w.tolist(), soc, seen.pcs_armed.tolist(), state.power_w.tolist(), strict=True)
     ranked = []
     for cabinet, (most_w, full, armed, before_w) in enumerate(rows):
-        suits = (full if discharging else -full) + STAYS_BY_SOC * (before_w * wanted_w > 0.0)
+        at_it = before_w * wanted_w > 0.0
+        suits = (full if discharging else -full) + STAYS_BY_SOC * at_it
         if most_w > 0.0:
-            ranked.append((not armed, 0.0 if isnan(suits) else -suits, cabinet, most_w))
+            ranked.append((not armed, 0.0 if isnan(suits) else -suits, cabinet, at_it, most_w))
     chosen, carried_w = np.zeros(layout.cabinets, bool), 0.0
-    for *_, cabinet, most_w in sorted(ranked):
-        chosen[cabinet] = True
-        carried_w += tuning.dispatch.load_share * most_w
-        if carried_w >= abs(wanted_w):
-            break
+    for *_, cabinet, at_it, most_w in sorted(ranked):
+        if carried_w == 0.0 or carried_w < abs(wanted_w) or (at_it and EASE_SHARE * carried_w < abs(wanted_w)):
+            chosen[cabinet] = True
+            carried_w += tuning.dispatch.load_share * most_w
     return chosen
 
 
@@ -90,6 +91,25 @@ def split(power_w: float, bound: Bound, among: Bools) -> Floats:
     may_w = np.where(among, bound.discharge if power_w >= 0 else bound.charge, 0.0)
     total_w = float(may_w.sum())
     return may_w * (min(max(power_w, -total_w), total_w) / total_w if total_w > 0.0 else 0.0)
+
+
+def told(
+    tuning: Tuning, state: State, seen: Measurements, site_w: float, bound: Bound, among: Bools, tick: Tick
+) -> Floats:
+    """What each inverter is told [cabinet], W, so that the site gets `site_w`: shared by those of `among` at work, each
+    on its ramp. Nobody lets go before another has started and taken over."""
+    before_w = np.where(state.power_w * site_w > 0.0, np.abs(state.power_w), 0.0)
+    running = seen.pcs_state == _PCS_RUNNING
+    ready = (among if (running | ~among).all() else among | (before_w > 0.0)) & running
+    target_w = split(site_w, bound, ready if ready.any() else among)
+    power_w = ramp(tuning, state, bound.clamp(target_w), tick)
+    missing_w = float(target_w.sum() - power_w.sum())
+    if tuning.layout.cabinets == 1 or missing_w * site_w <= 0.0:
+        return power_w
+    may_w = bound.discharge if site_w >= 0 else bound.charge
+    could_w = np.maximum(np.minimum(before_w, may_w) - np.abs(power_w), 0.0)
+    all_w = float(could_w.sum())
+    return power_w + could_w * (min(abs(missing_w) / all_w, 1.0) * np.sign(site_w)) if all_w > 0.0 else power_w
 
 
 def ramp(tuning: Tuning, state: State, target_w: Floats, tick: Tick) -> Floats:

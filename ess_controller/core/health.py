@@ -38,6 +38,7 @@ DIAGNOSES = (
     Diagnosis("string over-current", Level.STOP, 1.0, False, False, "check inverter set-point and current sensor"),
     Diagnosis("string voltage implausible", Level.STOP, 2.0, False, False, "compare box and cells with a meter"),
     Diagnosis("contactors welded", Level.STOP, 1.0, True, True, "they stay closed: cut the string off by hand"),
+    Diagnosis("neighbour welded", Level.STOP, 0.0, True, False, "its cabinet's bus stays live: see the welded string"),
     Diagnosis("contactors not closed", Level.STOP, 0.5, True, False, "check string box power, E-stop and interlock"),
     Diagnosis("string box fault", Level.STOP, 0.3, True, False, "read the box's fault bits"),
     Diagnosis("insulation low", Level.STOP, 5.0, False, True, "do not touch; find the earth fault"),
@@ -53,7 +54,9 @@ DIAGNOSES = (
     Diagnosis("remote I/O silent", Level.NOTICE, 5.0, True, False, "check the remote I/O's power and its bus"),
 )
 CONTACTS = (Contact.ESTOP, Contact.INTERLOCK, Contact.SMOKE, Contact.GAS, Contact.DOOR)
-BOX_SILENT = [row.name for row in DIAGNOSES].index("string box silent")
+BOX_SILENT, WELDED, SMOKE, GAS = (
+    [row.name for row in DIAGNOSES].index(name) for name in ("string box silent", "contactors welded", "smoke", "gas")
+)
 STOPS = np.array([[row.level == Level.STOP] for row in DIAGNOSES])
 ON_WIRE = np.array([[row.on_wire] for row in DIAGNOSES])
 LATCHES = np.array([[row.latched] for row in DIAGNOSES])
@@ -100,6 +103,7 @@ def conditions(tuning: Tuning, state: State, seen: Measurements) -> Bools:
             np.abs(seen.string_a) > knobs.trip_a,
             np.abs(seen.string_v - cells_v) > IMPLAUSIBLE_V + IMPLAUSIBLE_SHARE * cells_v,
             _LIES_OPEN[state.mode] & (feedback > _OPEN),
+            _beside(tuning, state.latched[WELDED]),
             _CARRIES[state.mode] & (feedback >= _OPEN) & (feedback < _CLOSED),  # fallen open, or stuck in precharge
             seen.string_fault != 0,
             seen.string_insulation_ohm < knobs.insulation_ohm_min,
@@ -113,6 +117,15 @@ def conditions(tuning: Tuning, state: State, seen: Measurements) -> Bools:
             mute,
         )
     )
+
+
+def _beside(tuning: Tuning, marked: Bools) -> Bools:
+    """[string] whether another string of its cabinet is marked [string]."""
+    if not np.count_nonzero(marked):
+        return marked
+    layout = tuning.layout
+    others: Bools = np.add.reduceat(marked.astype(int), layout.first_string)[layout.string_cabinet] > marked
+    return others
 
 
 def contacts(tuning: Tuning, seen: Measurements) -> Bools:

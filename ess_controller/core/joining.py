@@ -27,11 +27,11 @@ def into_a(tuning: Tuning, seen: Measurements, gap_v: Floats) -> Floats:
 
     Thevenin: the gap between string and live bus, over its own resistance and that of the others in parallel.
     """
-    layout, may_carry = tuning.layout, _carrying(seen)
-    siemens = may_carry / tuning.string_ohm
+    layout, live = tuning.layout, onto_live(tuning, seen)
+    alone_ohm = tuning.string_at_once_ohm
+    siemens = _carrying(seen) / alone_ohm
     others = np.add.reduceat(siemens, layout.first_string)[layout.string_cabinet] - siemens
-    live = np.add.reduceat(may_carry, layout.first_string)[layout.string_cabinet] > may_carry
-    through_ohm = tuning.string_ohm + 1.0 / np.where(live, others, 1.0)
+    through_ohm = alone_ohm + 1.0 / np.where(live, others, 1.0)
     return np.where(live, gap_v / through_ohm, 0.0)
 
 
@@ -39,6 +39,13 @@ def _carrying(seen: Measurements) -> Bools:
     """[string] whose contactors may carry current."""
     may: Bools = (seen.string_contactor != _OPEN) & (seen.string_contactor != _PRECHARGE)
     return may
+
+
+def onto_live(tuning: Tuning, seen: Measurements) -> Bools:
+    """[string] whether another string of its cabinet may hold the bus up."""
+    layout, may_carry = tuning.layout, _carrying(seen)
+    live: Bools = np.add.reduceat(may_carry.astype(int), layout.first_string)[layout.string_cabinet] > may_carry
+    return live
 
 
 def may_begin(tuning: Tuning, seen: Measurements) -> list[bool]:

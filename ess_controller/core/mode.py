@@ -66,7 +66,8 @@ something now."""
 
 # Python 3.11 looks an enum's member up slowly: what the beat needs stands here as plain numbers.
 _OPEN, _PRECHARGE, _CLOSED = int(Contactor.OPEN), int(Contactor.PRECHARGE), int(Contactor.CLOSED)
-_CLOSING, _TRIPPED, _PCS_FAULT = int(Mode.PRECHARGE), int(Mode.TRIPPED), int(PcsState.FAULT)
+_CLOSING, _TRIPPED, _FAULT = int(Mode.PRECHARGE), int(Mode.TRIPPED), int(Mode.FAULT)
+_PCS_FAULT = int(PcsState.FAULT)
 _START = int(Event.START)
 _HOUR_S = 3600.0
 
@@ -89,6 +90,7 @@ def events(
     lost, contactor = active[BOX_SILENT].tolist(), seen.string_contactor.tolist()
     good_s, mode_s = state.good_s.tolist(), state.mode_s.tolist()
     within_s, beats = tuning.precharge_within
+    by_gateway = tuning.by_gateway
     overdue_s = np.maximum(within_s, beats * tick.dt_s).tolist()
     deadline_s = max(knobs.break_deadline_s, WIRE_BEATS * tick.dt_s)
 
@@ -98,7 +100,8 @@ def events(
         good_s[string] = before_s + tick.dt_s if well[string] else 0.0
         settled = before_s > 0.0 and good_s[string] >= knobs.settle_s
         level = gap_v[string] <= knobs.precharge_v and current_a[string] <= knobs.precharge_a
-        up = level and closes[string] and now == _PRECHARGE and well[string]
+        # a gateway closes when it likes, however level the bus is: it is waited for
+        up = level and closes[string] and now == _PRECHARGE and well[string] and not by_gateway[string]
         # a mere wish to open waits for the current, be it for the inverter's own reversion
         too_late = mode == _TRIPPED and in_mode_s >= deadline_s
         happens = (
@@ -126,11 +129,14 @@ def _may_start(tuning: Tuning, state: State, seen: Measurements, order: Order, t
     return may
 
 
-def advance(state: State, seen: Measurements, order: Order, happened: Ints, tick: Tick) -> tuple[Ints, Floats, Floats]:
+def advance(
+    tuning: Tuning, state: State, seen: Measurements, order: Order, happened: Ints, tick: Tick
+) -> tuple[Ints, Floats, Floats]:
     """Looks the table up. Returns (mode [string], mode_s [string], closed_t_s [string, closes_per_hour]).
 
     A close counts when a string leaves PRECHARGE and its contactors have truly moved: a box held open by an E-stop uses
-    nothing up. An operator who has looked gives all closes back.
+    nothing up. One that did not succeed counts as well where others had to rest for it. An operator who has looked
+    gives all closes back.
     """
     before_s = np.full_like(state.closed_t_s, -np.inf) if order.clear_latched else state.closed_t_s
     if not happened.any():
@@ -138,6 +144,7 @@ def advance(state: State, seen: Measurements, order: Order, happened: Ints, tick
     mode = AFTER[state.mode, happened]
     changed = mode != state.mode
     mode_s = np.where(changed, 0.0, state.mode_s + tick.dt_s)
-    moved = changed & (state.mode == _CLOSING) & (seen.string_contactor > _OPEN)
+    tried = changed & (state.mode == _CLOSING)
+    counts = tried & ((seen.string_contactor > _OPEN) | ((mode == _FAULT) & joining.onto_live(tuning, seen)))
     rolled = np.concatenate((before_s[:, 1:], np.full((len(mode), 1), tick.t_s)), axis=1)
-    return mode, mode_s, np.where(moved[:, None], rolled, before_s)
+    return mode, mode_s, np.where(counts[:, None], rolled, before_s)

@@ -35,6 +35,7 @@ def first_state(tuning: Tuning, recalled: Recalled = NOTHING) -> State:
         block_ws=0.0,
         climate=np.zeros(layout.ios, np.int64),
         pv_limit_w=np.full(layout.pvs, np.inf),
+        pv_beyond_s=np.zeros(layout.pvs),
         wire_s=np.nan,
     )
 
@@ -46,7 +47,7 @@ def step(tuning: Tuning, state: State, seen: Measurements, order: Order, tick: T
     holds = health.conditions(tuning, state, seen)
     bad_s, active, latched = health.debounce(tuning, state, holds, tick, order.clear_latched)
     happened, good_s = mode.events(tuning, state, seen, order, holds, active, tick)
-    modes, mode_s, closed_t_s = mode.advance(state, seen, order, happened, tick)
+    modes, mode_s, closed_t_s = mode.advance(tuning, state, seen, order, happened, tick)
 
     deep, deep_s = limits.deep_cells(tuning, state, seen, order, tick)
     settled = (good_s >= tuning.mode.settle_s) & (state.good_s > 0.0)  # in two beats at least, however long a beat is
@@ -59,13 +60,13 @@ def step(tuning: Tuning, state: State, seen: Measurements, order: Order, tick: T
     wanted_w, wanted_by = dispatch.wanted(tuning, order, now, peak_room_w)
     charge_w, discharge_w = limits.grid_room(tuning, now)
     among = dispatch.in_use(tuning, state, seen, now, wanted_w, behind)
-    shared_w = dispatch.split(min(max(wanted_w, -charge_w), discharge_w), cabinet_bound, among)
-    power_w = dispatch.ramp(tuning, state, cabinet_bound.clamp(shared_w), tick)
+    site_w = min(max(wanted_w, -charge_w), discharge_w)
+    power_w = dispatch.told(tuning, state, seen, site_w, cabinet_bound, among, tick)
     idle_s = dispatch.idle(tuning, state, wanted_w, behind, among, tick)
     may_flow = behind.charge + behind.discharge > 0.0
     stores = wanted_by == dispatch.SELF_CONSUMPTION
-    pv_limit_w = curtail(tuning, state, seen, cabinet_bound, power_w, stores, tick)
-    switched = climate(tuning, state, seen)
+    pv_limit_w, pv_beyond_s = curtail(tuning, state, seen, cabinet_bound, power_w, stores, tick)
+    switched = climate(tuning, state, seen, active)
 
     commands = Commands(
         pcs_w=power_w,
@@ -93,6 +94,7 @@ def step(tuning: Tuning, state: State, seen: Measurements, order: Order, tick: T
         block_ws=block_ws,
         climate=switched,
         pv_limit_w=pv_limit_w,
+        pv_beyond_s=pv_beyond_s,
         wire_s=tick.wire_s,
     )
     return after, Decision(order, commands, now, wanted_w, wanted_by, rules, string_bound, cabinet_bound, active)

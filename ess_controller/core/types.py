@@ -144,15 +144,29 @@ class Tuning:
     @cached_property
     def string_ohm(self) -> Floats:
         """[string] resistance of its cells at 25 C and the prediction's horizon: the least it will have in service."""
-        new_ohm = float(np.interp(self.limits.horizon_s, self.cell.resistance.x, self.cell.resistance.y))
+        return self._string_ohm(self.limits.horizon_s)
+
+    @cached_property
+    def string_at_once_ohm(self) -> Floats:
+        """[string] the same in the first second: what stands against an inrush."""
+        return self._string_ohm(1.0)
+
+    def _string_ohm(self, horizon_s: float) -> Floats:
+        new_ohm = float(np.interp(horizon_s, self.cell.resistance.x, self.cell.resistance.y))
         each: Floats = (self.module_ohm_factor * new_ohm)[self.layout.cell_module]
         return np.add.reduceat(each, self.layout.first_cell_of_string)
+
+    @cached_property
+    def by_gateway(self) -> tuple[bool, ...]:
+        """[string] whether a gateway precharges and closes it, by itself."""
+        behind: list[bool] = np.isin(self.layout.string_cabinet, self.layout.gateway_cabinet).tolist()
+        return tuple(behind)
 
     @cached_property
     def precharge_within(self) -> tuple[Floats, Floats]:
         """[string] how long precharge may take: seconds, and beats, whichever is longer; more behind a gateway, which
         does it by itself."""
-        behind = np.isin(self.layout.string_cabinet, self.layout.gateway_cabinet).astype(np.float64)
+        behind = np.array(self.by_gateway, np.float64)
         return self.mode.precharge_timeout_s + GATEWAY_S * behind, WIRE_BEATS + GATEWAY_BEATS * behind
 
     @cached_property
@@ -263,6 +277,7 @@ class State:
     block_ws: float  # imported in this block so far
     climate: Ints  # [io] Climate bits, last told
     pv_limit_w: Floats  # [pv] last told; inf = not held back
+    pv_beyond_s: Floats  # [pv] how long it has given more than that
     wire_s: float  # of the last beat
 
 

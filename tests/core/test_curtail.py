@@ -43,7 +43,7 @@ def limits(
     state: State = replace(first_state(dealer_tuning()), pv_limit_w=np.broadcast_to(before, 2).astype(float))
     seen = well(LAYOUT, pv_w=pv_w * RATED_W / 80_000.0, grid_w=grid_w)
     told = np.full(2, told_w / 2)
-    return curtail(zero_export(feed_in_w), state, seen, batteries(charge_w), told, stores, tick(0.0, dt_s))
+    return curtail(zero_export(feed_in_w), state, seen, batteries(charge_w), told, stores, tick(0.0, dt_s))[0]
 
 
 def test_where_all_may_flow_out_nothing_is_held_back() -> None:
@@ -70,9 +70,17 @@ def test_a_limit_rises_slowly_and_is_let_go_at_the_rating() -> None:
     assert list(limits(78_000.0, 60_000.0, 0.9995 * RATED_W)) == [np.inf, np.inf]
 
 
-def test_without_a_meter_the_roof_gives_what_may_surely_flow_out() -> None:
-    assert limits(50_000.0, np.nan, feed_in_w=8_000.0).sum() == pytest.approx(8_000.0)
-    assert limits(50_000.0, np.nan).sum() == 0.0
+def test_without_a_meter_the_roof_comes_down_within_10_s_to_what_may_surely_flow_out() -> None:
+    assert limits(50_000.0, np.nan, feed_in_w=8_000.0, dt_s=10.0).sum() == pytest.approx(8_000.0)
+    assert limits(50_000.0, np.nan, dt_s=10.0).sum() == 0.0
+    assert limits(50_000.0, np.nan).sum() == pytest.approx(0.99 * 80_000.0)
+
+
+def test_an_inverter_that_is_not_heard_keeps_its_limit() -> None:
+    state = replace(first_state(dealer_tuning()), pv_limit_w=np.array([np.inf, 5_000.0]))
+    seen = well(LAYOUT, pv_w=np.array([np.nan, np.nan]), grid_w=-20_000.0)
+    told, _ = curtail(zero_export(), state, seen, batteries(0.0), np.zeros(2), True, tick(0.0))
+    assert list(told) == [np.inf, 5_000.0]
 
 
 numbers = st.floats(-1e6, 1e6) | st.sampled_from([np.nan, np.inf, -np.inf])
@@ -83,7 +91,7 @@ def test_a_limit_is_never_negative_nor_unknown_and_none_lies_above_a_rating(
     pv_w: float, grid_w: float, before_w: float, charge_w: float, dt_s: float
 ) -> None:
     with np.errstate(all="ignore"):
-        told = limits(pv_w, grid_w, before_w, charge_w, dt_s=dt_s)
+        told = limits(pv_w, grid_w, np.minimum(before_w, RATED_W), charge_w, dt_s=dt_s)
     assert (told >= 0.0).all()
     assert ((told <= RATED_W) | np.isinf(told)).all()
 
@@ -96,8 +104,20 @@ def test_turned_down_and_up_again_in_a_loop_the_site_never_feeds_in_for_long() -
         for _ in range(600):
             pv_w = np.minimum(state.pv_limit_w, 60_000.0 * RATED_W / 80_000.0)
             seen = well(LAYOUT, pv_w=pv_w, grid_w=load_w - pv_w.sum())
-            told = curtail(zero_export(), state, seen, batteries(0.0), np.zeros(2), True, tick(0.0))
-            state = replace(state, pv_limit_w=told)
+            told, beyond_s = curtail(zero_export(), state, seen, batteries(0.0), np.zeros(2), True, tick(0.0))
+            state = replace(state, pv_limit_w=told, pv_beyond_s=beyond_s)
             exported.append(max(-seen.grid_w, 0.0))
         assert max(exported[2:]) == 0.0
         assert load_w - pv_w.sum() < 2 * MARGIN_W  # and gives nearly all that is used
+
+
+def test_those_that_obey_make_room_for_one_that_does_not() -> None:
+    """Sun of 60 and 20 kW, the second inverter cannot be limited; a load of 30 kW."""
+    state, grid_w = first_state(dealer_tuning()), 0.0
+    for beat in range(600):
+        pv_w = np.array([min(state.pv_limit_w[0], 60_000.0), 20_000.0])
+        grid_w = 30_000.0 - pv_w.sum()
+        seen = well(LAYOUT, pv_w=pv_w, grid_w=grid_w)
+        told, beyond_s = curtail(zero_export(), state, seen, batteries(0.0), np.zeros(2), True, tick(0.1 * beat))
+        state = replace(state, pv_limit_w=told, pv_beyond_s=beyond_s)
+    assert 0.0 <= grid_w < 1_000.0

@@ -35,7 +35,7 @@ def into_a(seen: Measurements) -> Floats:
 
 
 def test_the_current_that_a_close_would_start_is_the_gap_over_both_strings_resistance() -> None:
-    ohm = plant_tuning().string_ohm[0]
+    ohm = plant_tuning().string_at_once_ohm[0]
     np.testing.assert_allclose(into_a(apart(1.0)), [0.0, 1.0 / (2 * ohm), 0.0, 0.0], atol=1e-9)
     np.testing.assert_allclose(into_a(apart(-1.0))[1], -1.0 / (2 * ohm))
     both = replace(apart(1.0), string_contactor=np.array([OPEN, OPEN, CLOSED, CLOSED]))
@@ -120,4 +120,4 @@ def test_no_string_is_let_onto_a_live_bus_with_more_than_the_window(volts: float
     plant = plant_tuning()
     if joining.may_close(plant, apart(volts, at))[at]:
         assert abs(volts) <= plant.mode.join_v
-        assert abs(volts) / (2 * plant.string_ohm[at]) <= plant.mode.join_a * (1 + 1e-9)
+        assert abs(volts) / (2 * plant.string_at_once_ohm[at]) <= plant.mode.join_a * (1 + 1e-9)

@@ -90,9 +90,9 @@ def test_every_pair_of_mode_and_event_leads_where_the_table_says() -> None:
 
 def test_time_in_a_mode_counts_from_its_first_beat() -> None:
     state = replace(first_state(tuning()), mode=np.array([int(Mode.OFF)]), mode_s=np.array([7.0]))
-    stayed = advance(state, well(), Order(), np.array([int(Event.NONE)]), tick(10.0, 6.0))
+    stayed = advance(tuning(), state, well(), Order(), np.array([int(Event.NONE)]), tick(10.0, 6.0))
     assert (stayed[0][0], stayed[1][0]) == (Mode.OFF, 13.0)
-    moved = advance(state, well(), Order(), np.array([int(Event.START)]), tick(10.0, 6.0))
+    moved = advance(tuning(), state, well(), Order(), np.array([int(Event.START)]), tick(10.0, 6.0))
     assert (moved[0][0], moved[1][0]) == (Mode.PRECHARGE, 0.0)
 
 
