@@ -75,7 +75,7 @@ def test_a_smoke_detector_that_falls_silent_in_a_fire_does_not_switch_the_fan_on
     story = Story(60.0, 0.5, MORNING, None, site, nature("shanghai-dealer"), happens=happens)
     fans = [bool(beat.commands.climate[1] & Climate.FAN) for beat in story.beats]
     assert fans[36]
-    assert not any(fans[44:])  # nobody has looked yet
+    assert not any(fans[50:])  # nobody has looked yet
 
 
 def test_a_daemon_that_dies_of_its_own_mistake_leaves_roofs_held_back_and_fans_running() -> None:

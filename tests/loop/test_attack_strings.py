@@ -220,4 +220,4 @@ def test_an_inrush_is_predicted_with_no_more_than_what_stands_against_it_at_once
     pack = world.scenario.pack
     ohmic_ohm = np.add.reduceat(world.nature.cells.r0_ohm + pack.busbar_ohm, layout.first_cell_of_string)
     true_ohm = ohmic_ohm + pack.cable_ohm + pack.link_ohm * np.bincount(layout.module_string)
-    assert (site.tuning.string_at_once_ohm <= 1.02 * true_ohm).all()
+    assert (site.tuning.string_at_once_ohm <= 1.05 * true_ohm).all()
