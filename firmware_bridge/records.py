@@ -319,7 +319,7 @@ class Measurements:
     grid_w: float  # + importing
     grid_age_s: float  # since the meter said something new
     pv_w: Floats = field(default_factory=nothing_of)  # [pv] AC side, + generating
-    pv_rated_w: Floats = field(default_factory=nothing_of)  # [pv] as it says itself
+    pv_rated_w: Floats = field(default_factory=nothing_of)  # [pv] as it says itself, else its name plate
     pv_age_s: Floats = field(default_factory=nothing_of)  # [pv]
     io_contact: Ints = field(default_factory=no_bits)  # [io] Contact bits; -1 = not heard
     io_climate: Ints = field(default_factory=no_bits)  # [io] Climate bits as read back; -1 = not heard

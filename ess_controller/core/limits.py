@@ -29,7 +29,7 @@ Words = tuple[Floats | float, Floats | float]  # what may be charged, what disch
 
 # Python 3.11 looks an enum's member up slowly: what the beat needs stands here as plain numbers.
 _RUN, _CLOSING, _PCS_FAULT = int(Mode.RUN), int(Mode.PRECHARGE), int(PcsState.FAULT)
-_OPEN, _PRECHARGE, _CLOSED = int(Contactor.OPEN), int(Contactor.PRECHARGE), int(Contactor.CLOSED)
+_OPEN, _CLOSED = int(Contactor.OPEN), int(Contactor.CLOSED)
 _CONTACTORS = int(Rule.CONTACTORS)
 _STRING_RULE_IDS = np.array(STRING_RULES, np.int64)
 _CABINET_RULE_IDS = np.array(CABINET_RULES, np.int64)
@@ -209,8 +209,8 @@ def from_strings(tuning: Tuning, mode: Ints, seen: Measurements, strings: Bound,
         I_k = I_k(now) + g_k / sum(g) x (I - I(now))        (Kirchhoff; g of the prediction's horizon)
 
     so the cabinet may do what takes its first string to its bound. A string whose contactors may carry current counts,
-    whatever its mode; one that lies open, or is only precharging through its resistor, carries no share. With no closed
-    string there is nothing behind the inverter, and while one joins the others its cabinet rests.
+    whatever its mode; one that lies open carries no share. With no closed string there is nothing behind the inverter,
+    and while one joins the others its cabinet rests.
     """
     layout = tuning.layout
     siemens = (1.0 / np.add.reduceat(now.cell_ohm, layout.first_cell_of_string)).tolist()
@@ -225,7 +225,7 @@ def from_strings(tuning: Tuning, mode: Ints, seen: Measurements, strings: Bound,
     words = []
     for members in layout.strings_of_cabinet:
         joins = any(wanted[string] == _CLOSING for string in members)
-        connected = [string for string in members if contactor[string] not in (_OPEN, _PRECHARGE)]
+        connected = [string for string in members if contactor[string] != _OPEN]
         ready = {string for string in connected if contactor[string] == _CLOSED and wanted[string] == _RUN}
         if not ready or joins:
             # contactors that are merely not seen: the string's own rule, silence most likely, is the reason

@@ -66,7 +66,7 @@ something now."""
 
 # Python 3.11 looks an enum's member up slowly: what the beat needs stands here as plain numbers.
 _OPEN, _PRECHARGE, _CLOSED = int(Contactor.OPEN), int(Contactor.PRECHARGE), int(Contactor.CLOSED)
-_CLOSING, _TRIPPED, _FAULT = int(Mode.PRECHARGE), int(Mode.TRIPPED), int(Mode.FAULT)
+_CLOSING, _RUN, _TRIPPED, _FAULT = int(Mode.PRECHARGE), int(Mode.RUN), int(Mode.TRIPPED), int(Mode.FAULT)
 _PCS_FAULT = int(PcsState.FAULT)
 _START = int(Event.START)
 _HOUR_S = 3600.0
@@ -118,6 +118,17 @@ def events(
         )
         happened.append(next((event for event in EVENTS_OF[mode] if happens[event]), 0))
     return joining.one_by_one(tuning, state.mode == _CLOSING, seen, np.array(happened), _START), np.array(good_s)
+
+
+def told(tuning: Tuning, mode: Ints, seen: Measurements) -> Ints:
+    """What contactors are told [string]. One that is seen precharging when it should be closed, as for a moment after
+    every close, closes within the windows only: outside nothing is said."""
+    words: Ints = TOLD[mode, seen.string_contactor + 1]
+    closing = (mode == _RUN) & (seen.string_contactor == _PRECHARGE)
+    if not np.count_nonzero(closing):
+        return words
+    level = np.abs(seen.string_v - seen.string_bus_v) <= tuning.mode.precharge_v
+    return np.where(closing & ~(level & joining.may_close(tuning, seen)), int(Contactor.UNKNOWN), words)
 
 
 def _may_start(tuning: Tuning, state: State, seen: Measurements, order: Order, tick: Tick) -> list[bool]:

@@ -71,7 +71,7 @@ def step(tuning: Tuning, state: State, seen: Measurements, order: Order, tick: T
     commands = Commands(
         pcs_w=power_w,
         pcs_run=may_flow & (idle_s < tuning.dispatch.idle_stop_s) & (seen.pcs_state != _PCS_FAULT),
-        contactor=mode.TOLD[modes, seen.string_contactor + 1],
+        contactor=mode.told(tuning, modes, seen),
         bleed=np.zeros(tuning.layout.cells, bool),
         pv_limit_w=pv_limit_w,
         climate=switched,

@@ -22,7 +22,7 @@ from firmware_bridge.wires.rtu import SerialSettings
 if TYPE_CHECKING:
     from firmware_bridge.wires.serial_server import SerialServer
 
-MOST_CONNECTIONS = 64
+MOST_CONNECTIONS = 64  # then the one that has been silent longest makes room: masters that lost power never hang up
 Address = tuple[str, int]
 
 
@@ -49,7 +49,7 @@ class RegisterServer:
         self._loop = LoopThread("modbus-server")
         self._listeners: list[asyncio.Server] = []
         self._lines: list[SerialServer] = []
-        self._connections = 0
+        self._talking: dict[asyncio.StreamWriter, None] = {}  # every connection; who asked last stands last
         self._closed = False
         try:
             for (host, port), units in banks.items():
@@ -101,22 +101,27 @@ class RegisterServer:
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, units: Mapping[int, RegisterBank]
     ) -> None:
         """Answer one master until it hangs up or talks nonsense."""
-        full = self._connections >= MOST_CONNECTIONS
-        self._connections += 1
+        if len(self._talking) >= MOST_CONNECTIONS:
+            silent_longest = next(iter(self._talking))
+            del self._talking[silent_longest]
+            silent_longest.transport.abort()
+        self._talking[writer] = None
         try:
-            while not full:
+            while True:
                 head = await reader.readexactly(7)
                 transaction, protocol, length, unit = struct.unpack(">HHHB", head)
                 if protocol or not 2 <= length <= 254:
                     return  # out of step: nothing after this can be trusted
                 reply = self._reply(units.get(unit), await reader.readexactly(length - 1))
+                if writer in self._talking:
+                    self._talking[writer] = self._talking.pop(writer)
                 if reply:
                     writer.write(struct.pack(">HHHB", transaction, 0, len(reply) + 1, unit) + reply)
                     await writer.drain()
         except (asyncio.IncompleteReadError, OSError):
             return
         finally:
-            self._connections -= 1
+            self._talking.pop(writer, None)
             writer.transport.abort()
 
     def _reply(self, bank: RegisterBank | None, pdu: bytes) -> bytes:

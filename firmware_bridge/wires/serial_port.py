@@ -20,6 +20,7 @@ from serial import PARITY_EVEN, PARITY_NONE, PARITY_ODD, Serial, SerialException
 
 from firmware_bridge.wires.rtu import SerialSettings
 
+_PSEUDO = "/dev/pts/"
 _PARITY = {"none": PARITY_NONE, "even": PARITY_EVEN, "odd": PARITY_ODD}
 _WORDS = {
     errno.ENOENT: "there is no such device",
@@ -83,11 +84,14 @@ def open_port(
     path: Path, settings: SerialSettings, heard: Callable[[bytes], object], lost: Callable[[], object]
 ) -> Port:
     """Open a serial device for this process alone. Raises OSError with a phrase that says why it is not to be had."""
+    # a pseudo-terminal has no parity and keeps "none" whatever it is asked for; glibc's tcsetattr calls that an invalid
+    # argument where nothing else changes either, which is so for everybody but the first who opens it
+    pseudo = os.path.realpath(path).startswith(_PSEUDO)
     try:
         device = Serial(
             str(path),
             settings.baud,
-            parity=_PARITY[settings.parity],
+            parity=PARITY_NONE if pseudo else _PARITY[settings.parity],
             stopbits=settings.stop,
             timeout=0,
             inter_byte_timeout=0,  # VMIN 1: nothing to read is then told apart from nobody there

@@ -94,6 +94,12 @@ def test_a_bus_that_runs_away_while_a_string_precharges_is_not_joined() -> None:
         assert decision.commands.contactor[1] != CLOSED
 
 
+def test_contactors_seen_precharging_far_from_the_bus_are_told_nothing_even_when_they_should_be_closed() -> None:
+    controller = running(tuned=plant_tuning())
+    assert controller.beat(apart(0.2, feedback=PRECHARGE)).commands.contactor[1] == CLOSED
+    assert controller.beat(apart(6.5, feedback=PRECHARGE)).commands.contactor[1] == Contactor.UNKNOWN
+
+
 def test_onto_a_dead_bus_the_strings_of_a_cabinet_go_one_by_one_the_fullest_first_where_the_site_imports() -> None:
     for grid_w, first in ((20_000.0, 1), (-20_000.0, 0)):
         controller = Controller(plant_tuning())

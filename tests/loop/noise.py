@@ -5,15 +5,17 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from ess_controller.core.types import Mode, Tuning
 from ess_controller.daemon import Beat
 from ess_controller.site import Site
 from firmware_bridge.frames import Answer, Frames, Request, WireHealth
 from firmware_bridge.plant import Freshness, Plant, ids_on
-from firmware_bridge.records import Contactor, CrcMode, Layout, PlantSpec
+from firmware_bridge.records import Climate, Contactor, CrcMode
 from firmware_bridge.wires import CanWire, RegisterWire
 from sim.bench import Bench
 
 KEPT = 512  # real frames that may come again
+BITS = ("coils", "discrete")
 TROUBLES = ("", "", "", "no answer", "exception 2", "exception 4", "Modbus: unheard of")
 
 
@@ -131,11 +133,13 @@ class NoisyRegisters:
         rng = self._rng
         self.noise += 1
         count = int(rng.integers(0, 126)) if rng.random() < 0.5 else len(answer.words)
-        words = tuple(int(word) for word in rng.integers(0, 65536, count))
+        # of coils and inputs most are bits, and some what no bit can be
+        most = 2 if answer.request.table in BITS and rng.random() < 0.8 else 65536
+        words = tuple(int(word) for word in rng.integers(0, most, count))
         extreme = tuple(int(word) for word in rng.choice([0, 1, 0x7FFF, 0x8000, 0xFFFF], len(answer.words)))
         near = list(answer.words)
         if near:
-            near[int(rng.integers(0, len(near)))] = int(rng.integers(0, 65536))
+            near[int(rng.integers(0, len(near)))] = int(rng.integers(0, most))
         other = Request(int(rng.integers(0, 65536)), count or 1, tag=answer.request.tag)
         choices: list[list[Answer]] = [
             [],
@@ -181,16 +185,17 @@ def with_crc(site: Site, crc: CrcMode) -> Site:
         )
         for cabinet in site.plant.cabinets
     )
-    return replace(site, plant=PlantSpec(site.plant.buses, cabinets, site.plant.meter_bus))
+    return replace(site, plant=replace(site.plant, cabinets=cabinets))
 
 
-def check(beat: Beat, layout: Layout, pcs_w_max: float) -> bool:
+def check(beat: Beat, tuning: Tuning) -> bool:
     """What must hold whatever was heard. Returns whether power was asked."""
-    seen, told = beat.seen, beat.commands
+    seen, told, layout = beat.seen, beat.commands, tuning.layout
     assert np.isfinite(told.pcs_w).all()
-    assert (np.abs(told.pcs_w) <= pcs_w_max).all()
-    assert set(told.contactor) <= {int(each) for each in Contactor}
-    assert (seen.string_contactor[told.contactor == Contactor.CLOSED] >= Contactor.PRECHARGE).all()
+    assert (np.abs(told.pcs_w) <= tuning.envelope.pcs_w_max).all()
+    bound = beat.decision.cabinet_bound
+    assert ((told.pcs_w <= bound.discharge + 1e-6) & (told.pcs_w >= -bound.charge - 1e-6)).all()
+    _check_contactors(beat, tuning)
     asked = told.pcs_w != 0.0
     if asked.any():
         on = asked[layout.string_cabinet] & (seen.string_contactor != Contactor.OPEN)
@@ -201,4 +206,24 @@ def check(beat: Beat, layout: Layout, pcs_w_max: float) -> bool:
         assert seen.pcs_armed[asked].all()
         assert not seen.pcs_local[asked].any()
         assert not np.isnan(seen.grid_w)
+    assert len(told.pv_limit_w) == layout.pvs
+    assert (told.pv_limit_w >= 0.0).all()  # which no NaN is
+    assert ((told.climate >= 0) & (told.climate <= sum(Climate))).all()
+    assert (told.climate & (Climate.CHILLER | Climate.HEATER) < (Climate.CHILLER | Climate.HEATER)).all()
     return bool(asked.any())
+
+
+def _check_contactors(beat: Beat, tuning: Tuning) -> None:
+    """Nothing closes unseen or without precharge; onto a live bus only within the window of volts at the moment it is
+    decided; and of a cabinet's strings one at a time."""
+    seen, told, layout = beat.seen, beat.commands.contactor, tuning.layout
+    assert set(told) <= {int(each) for each in Contactor}
+    assert (seen.string_contactor[told == Contactor.CLOSED] >= Contactor.PRECHARGE).all()
+    live = seen.string_contactor == Contactor.CLOSED
+    closes = (told == Contactor.CLOSED) & (seen.string_contactor == Contactor.PRECHARGE) & (beat.state.mode_s == 0.0)
+    for members in layout.strings_of_cabinet:
+        here = list(members)
+        assert np.count_nonzero((beat.state.mode == Mode.PRECHARGE)[here]) <= 1
+        if live[here].any():
+            gap_v = np.abs(seen.string_v - seen.string_bus_v)[here]
+            assert (gap_v[closes[here]] <= tuning.mode.join_v).all()
