@@ -164,7 +164,7 @@ def faults(
     as_json: Json = False,
 ) -> None:
     """Break the site in every way we know, at random moments, and measure how long until it is safe."""
-    from sim.campaign import campaign
+    from sim.campaign import brief, campaign
 
     default_site(site)
     rows = campaign(
@@ -173,7 +173,7 @@ def faults(
     if as_json:
         print(json.dumps({"schema_version": 1, "rows": rows}))
     else:
-        _table(rows)
+        _table([brief(row) for row in rows])
     if any(row["survived"] < row["of"] for row in rows):
         raise typer.Exit(1)
 

@@ -3,40 +3,41 @@
 import json
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from math import inf, nan
+from contextlib import contextmanager, suppress
+from math import inf, isinf, nan
 from pathlib import Path
 from random import Random
 from threading import Event
-from typing import Any
 
 from ess_controller.clock import wall_s
 from ess_controller.live import NoDaemonError, ask
 from ess_controller.site import Site, load
+from sim.campaign.record import Line, Record
 from sim.campaign.score import SMALL_SHARE, Outcome, Points, journal_stamps, points_of
 from sim.campaign.stage import busy_time
-from sim.demo import Child, own_buses
+from sim.demo import Child, own_buses, own_port
 from sim.world.scenario import Scenario
 
 LOOK_EVERY_S = 0.03
-SCENE_S = 300.0  # how long a run may take
+SCENE_S = 420.0  # how long the battery must have work
+CLEAR_S = 1.0  # how long an operator's word holds
 
-Line = dict[str, Any]
 
-
-class Household:
+class Household(Record):
     """A world and a daemon in a folder of their own, watched by the world's truth and the daemon's window."""
 
     def __init__(self, site: Path, scenario: Scenario, home: Path, seed: int, options: list[str]) -> None:
-        self.home = home
-        self.lines: list[Line] = []  # of truth
         self.picture: Line = {}  # the daemon's latest; empty when none answers
         self.told: list[tuple[float, bool]] = []  # when looked, whether the daemon told of trouble
         self._truth, self._read = home / "truth.jsonl", 0
+        loaded = load(site, {})
+        most_w = max(scenario.inverter.charge_w, scenario.inverter.discharge_w)
+        super().__init__(loaded.plant.layout.string_cabinet.tolist(), SMALL_SHARE * most_w)
+        self.home = home
         self._options = [str(site), "--home", str(home), *own_buses(site)]
-        self._period_s = load(site, {}).period_s
+        self._served = own_port(site)
+        self._period_s = loaded.period_s
         self._world = ["hil", *self._options, "--seed", str(seed), "--truth", str(self._truth), *options]
-        self._small_w = SMALL_SHARE * max(scenario.inverter.charge_w, scenario.inverter.discharge_w)
         self._pause = Event()
 
     def start_world(self) -> Child:
@@ -45,12 +46,20 @@ class Household:
 
     def start_daemon(self) -> Child:
         """`ess run`."""
-        return Child(["run", *self._options], self.home / "run.log")
+        return Child(["run", *self._options, *self._served], self.home / "run.log")
 
     def log(self) -> list[str]:
         """What the daemons said so far, lines without their time."""
         path = self.home / "run.log"
         return [line.split(" ", 2)[2].strip() for line in path.read_text().splitlines() if line.count(" ") > 1]
+
+    def clear(self) -> None:
+        """An operator has looked: what is latched may go, and closes of the last hour are forgotten.
+
+        Without a daemon nobody hears it; that nothing comes back then is told by who waits for it.
+        """
+        with suppress(NoDaemonError):
+            ask(self.home / "live.sock", {"order": {"clear_latched": True, "for_s": CLEAR_S}})
 
     # --- looking ------------------------------------------------------------------------------------------------------
 
@@ -86,18 +95,13 @@ class Household:
             self.told.append((wall_s(), tells_trouble(self.picture)))
 
     @property
-    def at_power(self) -> bool:
-        """By the latest truth, every string is closed and every inverter moves power."""
-        return bool(self.lines) and not self._open(self.lines[-1]) and not self._still(self.lines[-1])
-
-    @property
-    def powerless(self) -> bool:
-        """By the latest truth, no inverter moves power."""
-        return bool(self.lines) and self._still(self.lines[-1])
+    def modes(self) -> set[str]:
+        """Of all strings, as their daemon tells; empty when none answers."""
+        return {str(one["mode"]) for one in self.picture["strings"]} if self.picture else set()
 
     @property
     def mode(self) -> str:
-        """Of the first string, as its daemon tells; empty when none answers."""
+        """Of the first string; empty when no daemon answers."""
         return str(self.picture["strings"][0]["mode"]) if self.picture else ""
 
     @property
@@ -110,49 +114,11 @@ class Household:
         """The daemon lives and asks every inverter for 0 W."""
         return bool(self.picture) and all(one["set_w"] == 0.0 for one in self.picture["cabinets"])
 
-    def _still(self, line: Line) -> bool:
-        return all(abs(w) < self._small_w for w in line["pcs_w"])
+    # --- what came of it ---------------------------------------------------------------------------------------------
 
-    def _open(self, line: Line) -> bool:
-        return any(contactor != 2 for contactor in line["contactor"])
-
-    # --- how long it took ---------------------------------------------------------------------------------------------
-
-    def fault_span(self, name: str) -> tuple[float, float]:
-        """When a scheduled fault was set and when lifted, monotonic s."""
-        on = [line["wire_s"] for line in self.lines if name in line["faults"]]
-        after = [line["wire_s"] for line in self.lines if line["wire_s"] > on[-1]] if on else []
-        return (on[0], after[0]) if after else (nan, nan)
-
-    def told_after(self, since_s: float) -> float:
-        """From `since_s` until the daemon told of trouble."""
-        return next((at_s - since_s for at_s, told in self.told if told and at_s > since_s), nan)
-
-    def safe_after(self, since_s: float, until_s: float) -> float:
-        """From `since_s` until no inverter moved power any more; NaN when one still did at `until_s`."""
-        lines = [line for line in self.lines if since_s < line["wire_s"] <= until_s]
-        moving = [number for number, line in enumerate(lines) if not self._still(line)]
-        if not lines or (moving and moving[-1] + 1 == len(lines)):
-            return nan
-        return float(lines[moving[-1] + 1]["wire_s"]) - since_s if moving else 0.0
-
-    def falling_after(self, since_s: float) -> float:
-        """From `since_s` until the first inverter moved less than it did then: its timer has run out."""
-        lines = [line for line in self.lines if line["wire_s"] > since_s]
-        times = (line["wire_s"] - since_s for line in lines if abs(line["pcs_w"][0]) < 0.9 * abs(lines[0]["pcs_w"][0]))
-        return next(times, nan)
-
-    def open_after(self, since_s: float, until_s: float) -> float:
-        """From `since_s` until the first string lay open."""
-        times = (
-            line["wire_s"] - since_s for line in self.lines if since_s < line["wire_s"] <= until_s and self._open(line)
-        )
-        return next(times, nan)
-
-    def power_after(self, since_s: float) -> float:
-        """From `since_s` until all was at power again."""
-        lines = (line for line in self.lines if line["wire_s"] > since_s)
-        return next((line["wire_s"] - since_s for line in lines if not self._open(line) and not self._still(line)), nan)
+    def told_after(self, since_s: float, until_s: float = inf) -> float:
+        """From `since_s` until the daemon told of trouble; NaN when it did not before `until_s`."""
+        return next((at_s - since_s for at_s, told in self.told if told and since_s < at_s <= until_s), nan)
 
     def points(self, lives: list[tuple[float, float]]) -> list[Points]:
         """Beats in the journal, for each life of a daemon from its start to its end, both monotonic s; inf: it ended in
@@ -167,13 +133,19 @@ class Household:
             found.append(points_of(mine, expected))
         return found
 
-    def harm(self, outcome: Outcome, site: Site) -> None:
-        """What the world suffered since it began."""
+    def harm(self, outcome: Outcome, site: Site, by_chains: int = 0) -> None:
+        """What the world suffered since it began, less the openings under load that chains are to be thanked for."""
         envelope, last = site.tuning.envelope, self.lines[-1]
         outside = last["cell_v_min"] < envelope.cell_v_min or last["cell_v_max"] > envelope.cell_v_max
         outside |= last["cell_c_max"] > envelope.cell_c_max
-        load, inrush_a = last["opened_under_load"], last["inrush_a"]
-        outcome.harm({"opened_under_load": load, "cells_outside_limits": int(outside), "inrush_a_max": inrush_a})
+        load, inrush_a = last["opened_under_load"] - by_chains, last["inrush_a"]
+        outcome.harm(
+            {
+                "opened_under_load": load + outcome.opened_by_chain,
+                "cells_outside_limits": int(outside),
+                "inrush_a_max": inrush_a,
+            }
+        )
 
 
 def all_fresh(picture: Line) -> bool:
@@ -196,7 +168,12 @@ def tells_trouble(picture: Line) -> bool:
 def household(site: Path, scenario: Scenario, dice: Random, schedule: str = "") -> Iterator[Household]:
     """A folder for a world and a daemon, at a time of day when the battery has work; `schedule` is of faults, TOML."""
     seed = dice.randrange(1 << 31)
-    options = ["--start", busy_time(scenario, seed, dice, SCENE_S).isoformat()]
+    loaded = load(site, {})
+    dispatch, cabinets = loaded.tuning.dispatch, loaded.plant.layout.cabinets
+    # where nothing may flow out the sun is held back after every fault, and a schedule does not wait until it is let go
+    surplus = isinf(dispatch.feed_in_w)
+    start = busy_time(scenario, seed, dice, SCENE_S, cabinets, dispatch.load_share, surplus=surplus)
+    options = ["--start", start.isoformat()]
     with tempfile.TemporaryDirectory(prefix="ess-faults-") as folder:
         home = Path(folder)
         if schedule:

@@ -1,8 +1,8 @@
-"""What a strike of a fault must not exceed, what it amounted to, and the table that many of them make."""
+"""What a strike of a fault amounted to, and the table that many of them make."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from math import inf, isnan, nan
+from math import isnan, nan
 from pathlib import Path
 from typing import Any
 
@@ -10,33 +10,9 @@ import numpy as np
 
 from ess_controller.journal import read
 from firmware_bridge.records import Floats
-from sim.faults import DAEMON_KILLED
 
 SMALL_SHARE = 0.02  # of its rating: an inverter below that moves no power worth the name
-RECOVER_WITHIN_S = 30.0  # from lifting to power: precharge, inverter start and searching a Modbus device anew included
 INRUSH_A = 200.0  # 5 V over the least resistance of a string is 100 A: closed without precharge it is thousands
-FIRST_WITHIN_S = 10.0  # from a restart to the first command given with all data fresh
-
-
-@dataclass(frozen=True, slots=True)
-class Demand:
-    """What a fault must lead to, in seconds of wall time since it struck."""
-
-    safe_s: float  # 0 W
-    open_s: float = inf  # contactors of the strings concerned open; inf: they stay closed
-
-
-WORLD_KILLED = "world killed"
-"""All devices fall silent at once and come back as after a power cut: contactors open, registers forgotten."""
-
-DEMANDS = {
-    "bus silent": Demand(5.0, 16.0),  # told to open after 10 s; a box that hears nothing opens by its own 15 s watchdog
-    "module silent": Demand(5.0, 12.0),
-    "PCS dead": Demand(15.0),  # its own reversion timer: 12 s after the last word, then its ramp
-    "meter frozen": Demand(5.0),
-    DAEMON_KILLED: Demand(15.0),
-    WORLD_KILLED: Demand(5.0, 12.0),  # counted by what is asked
-}
 
 
 @dataclass(slots=True)
@@ -66,8 +42,11 @@ class Outcome:
     open_s: float = nan  # contactors truly open
     recover_s: float = nan  # at power again, since the fault was lifted or the daemon started
     first_s: float = nan  # first command with all data fresh, since the daemon started
+    rest_s: float = nan  # what the fault left of its cabinet at work again, since it struck
+    others_worked: bool | None = None  # no cabinet that the fault spares stood still or opened; None: it spares none
     guard_trips: int = 0
-    opened_under_load: int = 0
+    opened_under_load: int = 0  # by the daemon, a box or a gateway
+    opened_by_chain: int = 0  # by a hard-wired chain, which asks nobody
     cells_outside: int = 0
     points: Points = field(default_factory=Points)
     troubles: list[str] = field(default_factory=list)
@@ -78,9 +57,15 @@ class Outcome:
             took = "did not happen" if isnan(seconds) else f"took {seconds:.1f} s"
             self.troubles.append(f"{self.how}: {what} {took}, expected within {within_s:g} s")
 
+    def went_on(self, others: bool) -> None:
+        """Note whether the cabinets that the fault spares went on working, whatever befell the one it struck."""
+        self.others_worked = others
+        if not others:
+            self.troubles.append(f"{self.how}: another cabinet stood still or opened its contactors")
+
     def harm(self, verdict: dict[str, Any]) -> None:
-        """Note what the world suffered."""
-        self.opened_under_load = verdict["opened_under_load"]
+        """Note what the world suffered, less what a hard-wired chain did."""
+        self.opened_under_load = verdict["opened_under_load"] - self.opened_by_chain
         self.cells_outside = verdict["cells_outside_limits"]
         if self.opened_under_load:
             self.troubles.append(f"{self.how}: contactors opened under load {self.opened_under_load} times")
@@ -101,7 +86,11 @@ def points_of(stamps_s: Floats, expected: int) -> Points:
 
 
 def rows(outcomes: Sequence[Outcome]) -> list[dict[str, Any]]:
-    """One row for each fault and place, in the order in which they first come."""
+    """One row for each fault and place, in the order in which they first come.
+
+    `others_worked` of `others_of`: strikes in which every cabinet that the fault spares kept its contactors closed and
+    never stood still, of the strikes that spared one.
+    """
     places = dict.fromkeys((one.fault, one.where) for one in outcomes)
     return [_row([one for one in outcomes if (one.fault, one.where) == place]) for place in places]
 
@@ -123,8 +112,12 @@ def _row(outcomes: Sequence[Outcome]) -> dict[str, Any]:
         "open_s_max": _percentile((one.open_s for one in outcomes), 100),
         "recover_s_p99": _percentile((one.recover_s for one in outcomes), 99),
         "first_command_s_max": _percentile((one.first_s for one in outcomes), 100),
+        "rest_s_max": _percentile((one.rest_s for one in outcomes), 100),
+        "others_worked": sum(one.others_worked is True for one in outcomes),
+        "others_of": sum(one.others_worked is not None for one in outcomes),
         "guard_trips": sum(one.guard_trips for one in outcomes),
         "opened_under_load": sum(one.opened_under_load for one in outcomes),
+        "opened_by_chain": sum(one.opened_by_chain for one in outcomes),
         "points_expected": points.expected,
         "points_stored": points.stored,
         "points_duplicated": points.duplicated,
@@ -135,3 +128,22 @@ def _row(outcomes: Sequence[Outcome]) -> dict[str, Any]:
 def _percentile(values: Iterable[float], share: float) -> float | None:
     known = [value for value in values if not isnan(value)]
     return round(float(np.percentile(known, share)), 3) if known else None
+
+
+def brief(row: Mapping[str, Any]) -> dict[str, Any]:
+    """A row for a terminal: what belongs together in one column; troubles have been told."""
+    others = f"{row['others_worked']}/{row['others_of']}" if row["others_of"] else ""
+    seconds = ("detect_s_p99", "safe_s_p50", "safe_s_p99", "safe_s_max", "open_s_max", "recover_s_p99", "rest_s_max")
+    return {
+        "fault": row["fault"],
+        "where": row["where"],
+        "survived": f"{row['survived']}/{row['of']}",
+        **{key: row[key] for key in seconds},
+        "first_s_max": row["first_command_s_max"],
+        "others_worked": others,
+        "guard_trips": row["guard_trips"],
+        "under_load": row["opened_under_load"],
+        "by_chain": row["opened_by_chain"],
+        "points": f"{row['points_stored']}/{row['points_expected']}" if row["points_expected"] else "",
+        "twice": row["points_duplicated"],
+    }

@@ -21,6 +21,8 @@ from sim.world.premises import surroundings
 from sim.world.scenario import Scenario
 
 BUSY_SHARE, MOST_SHARE = 0.16, 0.8  # of an inverter: net load that keeps the battery at work and not at its limits
+GIVEN_SHARE = 0.98  # of the sun: less is held back
+PAUSE_S = 2.0  # a cabinet that moves no power for longer has stood still
 MOST_TRIES = 5_000
 FIRST_DAY = datetime(2026, 6, 1, tzinfo=UTC)
 
@@ -62,6 +64,7 @@ class Stage:
         self.looks: list[Look] = []  # one a beat
         self.totals = Totals(site.plant.layout)
         self._ticks = self.bench.ticks()
+        self._cabinet = site.plant.layout.string_cabinet
         self._small_w = SMALL_SHARE * max(scenario.inverter.charge_w, scenario.inverter.discharge_w)
 
     # --- what is so ---------------------------------------------------------------------------------------------------
@@ -82,9 +85,21 @@ class Stage:
         return self.closed and bool((np.abs(self.world.now.pcs_w) >= self._small_w).all())
 
     @property
+    def settled(self) -> bool:
+        """All that, and the sun gives what it can: held back while batteries were not ready, it is let go slowly where
+        nothing may flow out, and batteries that discharged meanwhile turn to charging: they stand still on the way."""
+        now = self.world.now
+        return self.at_power and bool(now.pv_w.sum() >= GIVEN_SHARE * now.around.sun_w.sum())
+
+    @property
     def powerless(self) -> bool:
         """No inverter truly moves power."""
         return bool((np.abs(self.world.now.pcs_w) < self._small_w).all())
+
+    @property
+    def opened_under_load(self) -> int:
+        """How often contactors have opened under load so far, whoever did it."""
+        return int(self.world.truth.opened_under_load.sum())
 
     @property
     def knows_all(self) -> bool:
@@ -107,6 +122,12 @@ class Stage:
         """Beats for so much wire time."""
         return self.until(lambda: False, seconds)
 
+    def clear(self) -> Iterator[Tick]:
+        """An operator has looked."""
+        self.order = Order(clear_latched=True)
+        yield from self.for_s(self.site.period_s)
+        self.order = Order()
+
     def live(self, script: Iterator[Tick], tees: Sequence[Tee] = ()) -> None:
         """A daemon starts and lives through `script`; it remembers nothing of those before it."""
         bench, site = self.bench, self.site
@@ -128,9 +149,10 @@ class Stage:
 
     # --- how long it took ---------------------------------------------------------------------------------------------
 
-    def told_after(self, since_s: float) -> float:
+    def told_after(self, since_s: float, until_s: float) -> float:
         """From `since_s` to the first decision that told of trouble; NaN when none did. Looks see the beat before."""
-        times = [one.wire_s - self.site.period_s for one in self.looks if one.told and one.wire_s > since_s]
+        looks = (one for one in self.looks if since_s < one.wire_s <= until_s)
+        times = [one.wire_s - self.site.period_s for one in looks if one.told]
         return max(times[0] - since_s, 0.0) if times else nan
 
     def safe_after(self, since_s: float, cabinets: tuple[int, ...], strings: tuple[int, ...], until_s: float) -> float:
@@ -145,9 +167,9 @@ class Stage:
         return nan if moving[-1] == looks[-1].wire_s else moving[-1] - since_s + self.site.period_s
 
     def falling_after(self, since_s: float) -> float:
-        """From `since_s` until the first inverter moved less than it did then: its timer has run out."""
+        """From `since_s` until some inverter moved less than it did then: its timer has run out."""
         looks = [one for one in self.looks if one.wire_s > since_s]
-        times = (one.wire_s - since_s for one in looks if abs(one.pcs_w[0]) < 0.9 * abs(looks[0].pcs_w[0]))
+        times = (one.wire_s - since_s for one in looks if (np.abs(one.pcs_w) < 0.9 * np.abs(looks[0].pcs_w)).any())
         return next(times, nan)
 
     def open_after(self, since_s: float, strings: tuple[int, ...], until_s: float) -> float:
@@ -159,6 +181,32 @@ class Stage:
         """Whether every string stayed on its bus between two moments."""
         looks = [one for one in self.looks if since_s <= one.wire_s <= until_s]
         return all((one.contactor == Contactor.CLOSED).all() for one in looks)
+
+    def stayed_open(self, strings: tuple[int, ...], since_s: float, until_s: float) -> bool:
+        """Whether `strings`, once they all lay open after `since_s`, stayed so."""
+        opened = [_all_open(one, strings) for one in self.looks if since_s < one.wire_s <= until_s]
+        return True in opened and all(opened[opened.index(True) :])
+
+    def went_on(self, cabinets: tuple[int, ...], since_s: float, until_s: float) -> bool:
+        """Whether each of these kept its contactors closed and never moved no power for longer than PAUSE_S."""
+        looks = [one for one in self.looks if since_s < one.wire_s <= until_s]
+        mine = np.isin(self._cabinet, cabinets)
+        if any((one.contactor[mine] != Contactor.CLOSED).any() for one in looks):
+            return False
+        still_s = np.zeros(len(cabinets))
+        for one in looks:
+            still_s = (still_s + self.site.period_s) * (np.abs(one.pcs_w[list(cabinets)]) < self._small_w)
+            if (still_s > PAUSE_S).any():
+                return False
+        return True
+
+    def works_after(self, since_s: float, cabinets: tuple[int, ...], until_s: float) -> float:
+        """From `since_s` until each of the cabinets moved power for good; NaN when one did not at `until_s`."""
+        looks = [one for one in self.looks if since_s < one.wire_s <= until_s]
+        still = [one.wire_s for one in looks if (np.abs(one.pcs_w[list(cabinets)]) < self._small_w).any()]
+        if not still:
+            return 0.0
+        return nan if still[-1] == looks[-1].wire_s else still[-1] - since_s + self.site.period_s
 
     def _moves(self, look: Look, cabinets: tuple[int, ...]) -> bool:
         return bool((np.abs(look.pcs_w[list(cabinets)]) >= self._small_w).any())
@@ -180,20 +228,30 @@ def _all_open(look: Look, strings: tuple[int, ...]) -> bool:
     return bool(strings) and bool((look.contactor[list(strings)] == Contactor.OPEN).all())
 
 
-def busy_time(scenario: Scenario, seed: int, dice: Random, span_s: float) -> datetime:
-    """A moment from which the site's rule keeps the battery at work for `span_s`, charging or discharging.
-
-    BadInputError when the premises have no such time.
+def busy_time(
+    scenario: Scenario,
+    seed: int,
+    dice: Random,
+    span_s: float,
+    cabinets: int = 1,
+    load_share: float = 0.5,
+    *,
+    surplus: bool = True,
+) -> datetime:
+    """A moment from which the site's rule keeps every cabinet at work for `span_s`: discharging or, with `surplus`,
+    charging. As few inverters as carry the net load at `load_share` of their rating are in use. BadInputError when
+    there is no such time.
     """
-    least_w, most_w = (share * scenario.inverter.discharge_w for share in (BUSY_SHARE, MOST_SHARE))
+    rated_w = scenario.inverter.discharge_w
+    least_w, most_w = (load_share * (cabinets - 1) + BUSY_SHARE) * rated_w, MOST_SHARE * cabinets * rated_w
     for _ in range(MOST_TRIES):
         start = FIRST_DAY + timedelta(seconds=dice.randrange(28 * 86_400))
         moments = (start + timedelta(seconds=span_s * share / 20) for share in range(21))
         around = (surroundings(scenario.premises, seed, moment) for moment in moments)
         net_w = [one.load_w - one.pv_w for one in around]
-        if (min(net_w) > least_w and max(net_w) < most_w) or max(net_w) < -least_w:
+        if (min(net_w) > least_w and max(net_w) < most_w) or (surplus and max(net_w) < -least_w):
             return start
     raise BadInputError(
         f"world.toml: premises: found no {span_s:g} s with load less sun between {least_w:g} and {most_w:g} W "
-        f"or below {-least_w:g} W: expected work for the battery, to strike it under power"
+        f"or below {-least_w:g} W: expected work for every cabinet, to strike it under power"
     )

@@ -46,7 +46,7 @@ def busy_stage(beat_s: float = 0.1, seed: int = 7) -> Stage:
     return Stage(site(), scenario(), start, seed, beat_s)
 
 
-# --- the five faults --------------------------------------------------------------------------------------------------
+# --- the faults of one string -----------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -83,6 +83,18 @@ def test_a_frozen_meter_brings_power_to_zero_in_5_s(beat_s: float) -> None:
     assert outcome.detect_s <= 3.0
     assert outcome.safe_s <= 5.0
     assert outcome.recover_s <= 5.0
+
+
+@pytest.mark.parametrize("fault", ["E-stop pressed", "interlock open"])
+@SPEEDS
+def test_a_chain_that_no_remote_io_reports_is_a_contactor_fallen_open_and_restarts_once_it_is_closed(
+    fault: str, beat_s: float
+) -> None:
+    outcome = struck(fault, beat_s)
+    assert outcome.detect_s <= 1.0
+    assert max(outcome.safe_s, outcome.open_s) <= 0.2
+    assert outcome.opened_by_chain == 1
+    assert outcome.recover_s <= 15.0
 
 
 @SPEEDS
