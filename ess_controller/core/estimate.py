@@ -3,9 +3,9 @@
 import numpy as np
 
 from ess_controller.core.types import Estimate, State, Tuning
-from firmware_bridge.records import Contactor, Floats, Measurements, Tick
+from firmware_bridge.records import Bools, Contactor, Floats, Measurements, PcsState, Tick
 
-_OPEN = int(Contactor.OPEN)
+_OPEN, _PCS_FAULT = int(Contactor.OPEN), int(PcsState.FAULT)
 
 
 def estimate(tuning: Tuning, state: State, seen: Measurements, tick: Tick) -> tuple[Estimate, Floats]:
@@ -31,8 +31,18 @@ def estimate(tuning: Tuning, state: State, seen: Measurements, tick: Tick) -> tu
         soc_sd = np.where(read, np.where(rested, knobs.rest_sd, knobs.start_sd), soc_sd)
 
     ohm = cell_ohm(tuning, seen, max(tuning.limits.horizon_s, 2 * tick.dt_s))
-    net_load_w = float(seen.grid_w + seen.pcs_w.sum())
+    net_load_w = float(seen.grid_w + np.where(obeying(seen), seen.pcs_w, 0.0).sum())
     return Estimate(np.minimum(np.maximum(soc, 0.0), 1.0), np.minimum(soc_sd, 0.5), ohm, net_load_w), rest_s
+
+
+def obeying(seen: Measurements) -> Bools:
+    """[cabinet] whose inverter does what it is told: heard, remote, sound, and proven to fall back to 0 W.
+
+    Only these can serve a load. What another one still does until its own timer ends it is in what the meter shows, and
+    nobody takes its place before.
+    """
+    does: Bools = seen.pcs_armed & ~seen.pcs_local & (seen.pcs_state != _PCS_FAULT) & ~np.isnan(seen.pcs_w)
+    return does
 
 
 def cell_ohm(tuning: Tuning, seen: Measurements, horizon_s: float) -> Floats:

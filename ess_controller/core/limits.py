@@ -8,8 +8,9 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
+from ess_controller.core.estimate import obeying
 from ess_controller.core.types import Bound, Estimate, Mode, Order, Rule, RuleTable, State, Tuning
-from firmware_bridge.records import Bools, Contactor, Floats, Ints, Measurements, PcsState, Tick
+from firmware_bridge.records import Bools, Contactor, Floats, Ints, Measurements, Tick
 
 # Of rules that say the same, the first is named: silence before what follows from it.
 STRING_RULES = (
@@ -28,7 +29,7 @@ DEEP_AFTER_S = 0.5  # one odd reading is not a deeply discharged cell
 Words = tuple[Floats | float, Floats | float]  # what may be charged, what discharged; a number speaks for all
 
 # Python 3.11 looks an enum's member up slowly: what the beat needs stands here as plain numbers.
-_RUN, _CLOSING, _PCS_FAULT = int(Mode.RUN), int(Mode.PRECHARGE), int(PcsState.FAULT)
+_RUN, _CLOSING = int(Mode.RUN), int(Mode.PRECHARGE)
 _OPEN, _CLOSED = int(Contactor.OPEN), int(Contactor.CLOSED)
 _CONTACTORS = int(Rule.CONTACTORS)
 _STRING_RULE_IDS = np.array(STRING_RULES, np.int64)
@@ -185,10 +186,8 @@ def operator(order: Order) -> tuple[float, float]:
 
 
 def inverter(seen: Measurements) -> list[tuple[float, float]]:
-    """Of each cabinet: its rating, and nothing at all unless it is heard, remote, sound and has proven that it falls
-    back to 0 W."""
-    obeys = seen.pcs_armed & ~seen.pcs_local & (seen.pcs_state != _PCS_FAULT) & ~np.isnan(seen.pcs_w)
-    rated = zip(obeys.tolist(), seen.pcs_charge_w.tolist(), seen.pcs_discharge_w.tolist(), strict=True)
+    """Of each cabinet: its rating, and nothing at all unless it obeys."""
+    rated = zip(obeying(seen).tolist(), seen.pcs_charge_w.tolist(), seen.pcs_discharge_w.tolist(), strict=True)
     return [(charge_w, discharge_w) if well else (0.0, 0.0) for well, charge_w, discharge_w in rated]
 
 

@@ -288,7 +288,7 @@ class Estimate:
     soc: Floats  # [cell]
     soc_sd: Floats  # [cell]
     cell_ohm: Floats  # [cell] at the prediction's horizon
-    net_load_w: float  # load minus PV: grid + battery
+    net_load_w: float  # load minus PV, as far as inverters that obey can serve it: grid + what these give
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -1,6 +1,7 @@
 """How full each cell is: charge is conserved, voltage is believed at rest only, what is unknown is not counted."""
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -173,9 +174,13 @@ def test_the_prediction_looks_at_least_two_beats_ahead() -> None:
     np.testing.assert_allclose(short, cell_ohm(tuning(), well(), 10.0))
 
 
-def test_net_load_is_grid_and_battery_and_unknown_when_either_is() -> None:
-    for grid_w, pcs_w, net_w in ((5000.0, 3000.0, 8000.0), (-2000.0, -1000.0, -3000.0)):
-        now, _ = estimate(tuning(), known(), well(grid_w=grid_w, pcs_w=np.array([pcs_w])), tick(1.0))
-        assert now.net_load_w == net_w
-    for changes in ({"grid_w": NAN}, {"pcs_w": np.array([NAN])}):
-        assert np.isnan(estimate(tuning(), known(), well(**changes), tick(1.0))[0].net_load_w)
+def test_net_load_is_grid_and_what_obeying_inverters_give_and_unknown_without_a_meter() -> None:
+    charging = {"pcs_w": np.array([-5_000.0])}
+
+    def net_w(**changes: Any) -> float:
+        return estimate(tuning(), known(), well(**({"grid_w": 20_000.0} | charging | changes)), tick(1.0))[0].net_load_w
+
+    assert net_w() == 15_000.0
+    assert net_w(pcs_armed=np.zeros(1, bool)) == net_w(pcs_local=np.ones(1, bool)) == 20_000.0
+    assert net_w(pcs_w=np.array([NAN])) == 20_000.0
+    assert np.isnan(net_w(grid_w=NAN))

@@ -68,7 +68,7 @@ def test_who_is_at_it_stays_until_another_is_clearly_fuller() -> None:
 def test_an_inverter_that_cannot_be_had_is_not_counted_on(ill: dict[str, Floats]) -> None:
     told = powers(full(0.8, 0.5), 3_000.0, **ill)
     assert told[0] == 0.0
-    assert told[1] == (0.0 if "pcs_w" in ill else 3_000.0)  # an unheard one may be doing anything: the load is unknown
+    assert told[1] == 3_000.0
 
 
 def test_a_cabinet_with_nothing_to_do_stops_its_inverter_and_the_other_works_on() -> None:

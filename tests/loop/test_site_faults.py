@@ -81,7 +81,6 @@ def test_what_endangers_nobody_stops_nobody(fault: str) -> None:
     assert isnan(outcome.open_s)
 
 
-@pytest.mark.xfail(strict=True, reason="with one inverter unheard the net load is NaN: every cabinet is asked for 0 W")
 def test_a_dead_inverter_leaves_the_other_cabinet_at_work() -> None:
     assert struck(SHANGHAI, "PCS dead").others_worked
 
