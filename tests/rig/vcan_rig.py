@@ -10,6 +10,8 @@ import pytest
 RIG = Path(__file__).parent
 ROOT = RIG.parents[1]
 PARTS = {"linux.uml": "user-mode-linux", "busybox": "busybox-static", "ip": "iproute2", "candump": "can-utils"}
+if " amx_tile " in Path("/proc/cpuinfo").read_text(encoding="ascii", errors="replace"):
+    PARTS |= {"gcc": "gcc libc6-dev"}  # for wide_registers.c
 MISSING = [package for program, package in PARTS.items() if shutil.which(program) is None]
 needs_vcan = pytest.mark.skipif(bool(MISSING), reason=f"no kernel with CAN: apt-get install {' '.join(MISSING)}")
 
