@@ -41,13 +41,16 @@ def load_site(path: Path, buses: list[str]) -> "Site":
     """The checked site, or BadInputError with every mistake in it."""
     from ess_controller.site import load
 
-    overrides: dict[str, str] = {}
-    for given in buses:
-        name, equals, url = given.partition("=")
-        if not (name and equals and url):
-            raise BadInputError(f"--bus {given}: expected NAME=URL")
-        overrides[name] = url
-    return load(path, overrides)
+    return load(path, named("--bus", buses, "URL"))
+
+
+def named(option: str, given: list[str], what: str) -> dict[str, str]:
+    """The values of an option that is given as NAME=..., by name; the last of a name counts."""
+    pairs = [each.partition("=") for each in given]
+    for each, (name, _, value) in zip(given, pairs, strict=True):
+        if not (name and value):
+            raise BadInputError(f"{option} {each}: expected NAME={what}")
+    return {name: value for name, _, value in pairs}
 
 
 def serving(site: "Site", url: str) -> "Site":
@@ -114,9 +117,13 @@ def check(
         told = {"ok": True, "site": loaded.name, **counts, "problems": [], "notes": list(loaded.notes)}
         print(json.dumps({"schema_version": 1, **told}))
     else:
-        print(f"{site}: well: {', '.join(f'{count} {word}' for word, count in counts.items())}")
+        print(f"{site}: well: {', '.join(_counted(*each) for each in counts.items())}")
         for note in loaded.notes:
             print(f"{site}: {note}")
+
+
+def _counted(words: str, count: int) -> str:
+    return f"{count} {words.removesuffix('s') if count == 1 else words}"
 
 
 def _plain(row: dict[str, Any]) -> dict[str, Any]:

@@ -33,8 +33,9 @@ from firmware_bridge.records import PlantSpec, Tick
 
 log = logging.getLogger(__name__)
 
-MAGIC_1 = b"ESS journal 1\n"
-MAGIC = b"ESS journal 2\n"
+ANY_MAGIC = b"ESS journal "  # how a file of any kind begins
+MAGIC_1 = ANY_MAGIC + b"1\n"
+MAGIC = ANY_MAGIC + b"2\n"
 _BLOCK = struct.Struct("<II")
 _LENGTH = struct.Struct("<I")
 _BEATS_A_BLOCK, _BLOCK_S = 50, 1.0  # at most so many beats, and so much wall time, are lost when the process is killed
@@ -128,7 +129,7 @@ def read_head(path: Path) -> Head:
 def _opened(file: BufferedReader, path: Path) -> Head:
     magic = file.readline(len(MAGIC))
     if magic not in (MAGIC_1, MAGIC):
-        newer = "; this one is of a newer kind" if magic.startswith(MAGIC[:-2]) else ""
+        newer = "; this one is of a newer kind" if magic.startswith(ANY_MAGIC) else ""
         raise ValueError(f"{path}: not a journal: expected the first line {MAGIC.decode().strip()!r}{newer}")
     return _head(file.readline(_LONGEST_HEAD), 1 if magic == MAGIC_1 else 2)
 

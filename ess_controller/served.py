@@ -66,20 +66,20 @@ class Served:
             raise TroubleError(f"serve.url {url}: {trouble}") from None
         self.ports = tuple(self._server.ports.values())
         self._began_s = np.nan
-        self._filled = 0.0  # cabinets, since then
+        self._filled = 0  # cabinets, since then
 
     def __call__(self, beat: Beat) -> None:
         """Refresh the cabinets whose turn has come."""
         now_s, count = beat.tick.wire_s, len(self.banks)
         if not now_s >= self._began_s:  # the first beat
-            self._began_s, self._filled = now_s, 0.0
-        due = np.floor((now_s - self._began_s) * count / REFRESH_S) + 1.0
+            self._began_s, self._filled = now_s, 0
+        due = int((now_s - self._began_s) * count / REFRESH_S) + 1
         self._filled = max(self._filled, due - count)  # a long pause needs each cabinet but once
         while self._filled < due:
-            cabinet = int(self._filled) % count
+            cabinet = self._filled % count
             # no lock: a bank that takes no commands changes its picture in one step
             self.banks[cabinet].show(self._places[cabinet].view(beat, self._tuning), now_s)
-            self._filled += 1.0
+            self._filled += 1
 
     def close(self) -> None:
         """Hang up on everybody."""
@@ -87,14 +87,11 @@ class Served:
 
 
 class _Place:
-    """One cabinet's part of the site's arrays; everything of a cabinet lies together."""
+    """One cabinet's part of the site's arrays."""
 
     def __init__(self, layout: Layout, cabinet: int) -> None:
         self.cabinet = cabinet
-        strings = layout.strings_of_cabinet[cabinet]
-        self.strings = slice(strings[0], strings[-1] + 1)
-        self.modules = _span(layout.module_string, self.strings)
-        self.cells = _span(layout.cell_string, self.strings)
+        self.cells, self.modules, self.strings = layout.of_cabinet(cabinet)
 
     def view(self, beat: Beat, tuning: Tuning) -> CabinetView:
         """The cabinet as the daemon sees it in this beat. Its limits are the cabinet's, in amperes at its voltage."""
@@ -156,9 +153,3 @@ def _ratings(plant: PlantSpec, tuning: Tuning, cabinet: int) -> BatteryRatings:
     power_w = tuning.limits.rated_a * sum(string_v)
     energy_wh = sum(volts * ah for volts, ah in zip(string_v, string_ah, strict=True))
     return BatteryRatings(sum(string_ah), energy_wh, power_w, power_w)
-
-
-def _span(string_of: Ints, strings: slice) -> slice:
-    """Where the members of these strings lie; `string_of` rises."""
-    first, end = string_of.searchsorted([strings.start, strings.stop]).tolist()
-    return slice(first, end)

@@ -96,14 +96,7 @@ class BatterySide:
 
     @staticmethod
     def _gateway(spec: PlantSpec, cabinet: int) -> _Gateway:
-        layout = spec.layout
-        mine = layout.string_cabinet == cabinet
-        return _Gateway(
-            BatteryMaster(BatterySeat.of(spec.cabinets[cabinet])),
-            _span(mine[layout.cell_string]),
-            _span(mine[layout.module_string]),
-            _span(mine),
-        )
+        return _Gateway(BatteryMaster(BatterySeat.of(spec.cabinets[cabinet])), *spec.layout.of_cabinet(cabinet))
 
     def hear(self, frames: Frames, answers: Sequence[Sequence[Answer]], now_s: float) -> None:
         """Frames of all CAN buses, and the answers of each gateway in order."""
@@ -182,12 +175,6 @@ class BatterySide:
         """What changed on the CAN buses since the last call, one line each; gateways' are their buses'."""
         told = self._modules.take_events() if self._modules is not None else []
         return told + (self._boxes.take_events() if self._boxes is not None else [])
-
-
-def _span(marks: Bools) -> slice:
-    """A run of marks as a slice."""
-    at = np.flatnonzero(marks)
-    return slice(int(at[0]), int(at[-1]) + 1)
 
 
 def _joined(modules: CscPicture, boxes: SboxPicture) -> BatteryView:

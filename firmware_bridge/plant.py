@@ -21,8 +21,8 @@ from firmware_bridge.wires import CanWire, RegisterWire
 __all__ = ["Freshness", "Heard", "Plant", "box_seats", "ids_on", "module_seats"]
 
 SORTED_KEPT = 64  # twice the counter's cycle of both masters
-# Asked in every beat: what power hangs on. The sun and a cabinet's contacts, which are only observed, can wait so long
-# of wall time; each request costs the process a quarter of a millisecond, and a plant has dozens of devices.
+# What power hangs on is asked in every beat. The sun and a cabinet's contacts, which are only observed, are asked each
+# so many seconds of wall time: a request costs the process a quarter of a millisecond, a plant has dozens of devices.
 PV_EVERY_S, IO_EVERY_S = 0.2, 0.5
 HALF_A_BEAT_S = 0.05  # of the usual beat: a period is met by the beat nearest to it
 _UNKNOWN = int(Contactor.UNKNOWN)  # PcsState.UNKNOWN is the same number

@@ -1,4 +1,4 @@
-"""What a site can say (Measurements) and be told (Commands), on one page: the words all other rooms use.
+"""What a site can say (Measurements) and be told (Commands), and who sits where (Layout): all other rooms' words.
 
 Positive flows towards the site busbar: battery discharging +, PV +, grid importing +. SI units, float64.
 NaN = not heard; the age of a value travels beside it. Cells, modules and strings of a whole site are flat arrays;
@@ -182,7 +182,7 @@ class PlantSpec:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Layout:
-    """Who sits where. `first_*` are the offsets for `np.ufunc.reduceat`; nothing is ever empty."""
+    """Who sits where. `first_*` are the offsets for `np.ufunc.reduceat`: no cabinet, string or module is ever empty."""
 
     cell_module: Ints  # [cell] -> module
     cell_string: Ints  # [cell] -> string
@@ -261,6 +261,13 @@ class Layout:
     def ios(self) -> int:
         """How many remote I/O devices."""
         return len(self.io_cabinet)
+
+    def of_cabinet(self, cabinet: int) -> tuple[slice, slice, slice]:
+        """Where a cabinet's cells, modules and strings lie: side by side, as all is numbered cabinet by cabinet."""
+        strings = self.strings_of_cabinet[cabinet]
+        modules = self.module_string.searchsorted((strings[0], strings[-1] + 1)).tolist()
+        cells = self.cell_string.searchsorted((strings[0], strings[-1] + 1)).tolist()
+        return slice(*cells), slice(*modules), slice(strings[0], strings[-1] + 1)
 
     def cell_name(self, cell: int) -> str:
         """`A1/M03/C07`: string, module position and cell position, counted from 1 as on the label."""

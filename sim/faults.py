@@ -114,10 +114,10 @@ FAULTS = {
     ),
     "PCS dead": Fault(
         "an inverter answers nothing; its reversion timer goes on",
-        lambda plant: len(plant.cabinets),
-        lambda broken, _, target: broken.silent_pcs.add(target),
-        lambda broken, _, target: broken.silent_pcs.discard(target),
-        lambda _, target: (target,),
+        _cabinets,
+        lambda broken, _, cabinet: broken.silent_pcs.add(cabinet),
+        lambda broken, _, cabinet: broken.silent_pcs.discard(cabinet),
+        _itself,
         _none,
     ),
     "meter frozen": Fault(
@@ -169,7 +169,7 @@ FAULTS = {
     ),
 }
 DAEMON_KILLED = "daemon killed"
-"""The fifth fault needs a process to kill -9: `sim.campaign` does it over real sockets."""
+"""No device breaks: `sim.campaign` ends the daemon itself, on the bench, and with kill -9 over real sockets."""
 
 
 class _Row(BaseModel):

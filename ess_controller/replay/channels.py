@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ess_controller.errors import BadInputError
 from firmware_bridge.frames import Frames
@@ -11,6 +12,7 @@ from firmware_bridge.plant import ids_on
 from firmware_bridge.records import PlantSpec
 from firmware_bridge.wires.captures import Capture
 
+Ids = NDArray[np.uint32]
 _HEARD = frozenset((*range(0x080, 0x0A0), 0x300))
 """What devices are told: a recorder hears it too, but it proves no device."""
 
@@ -78,9 +80,7 @@ def _check(said: Mapping[str, str], channels: Sequence[str], plant: PlantSpec) -
             raise BadInputError(f"--bus {bus}={channel}: expected one of the capture's channels: {', '.join(channels)}")
 
 
-def _scores(
-    frames: Frames, channels: Sequence[str], ids: Mapping[str, "np.ndarray[tuple[int], np.dtype[np.uint32]]"]
-) -> dict[tuple[str, str], int]:
+def _scores(frames: Frames, channels: Sequence[str], ids: Mapping[str, Ids]) -> dict[tuple[str, str], int]:
     """(bus, channel) -> how many of the ids that the bus's devices say the channel carries."""
     carried = [np.unique(frames.id[frames.bus == number]) for number in range(len(channels))]
     return {
@@ -95,7 +95,7 @@ def _put(
     channels: Sequence[str],
     plant: PlantSpec,
     channel_of: Mapping[str, str],
-    ids: Mapping[str, "np.ndarray[tuple[int], np.dtype[np.uint32]]"],
+    ids: Mapping[str, Ids],
     notes: list[str],
 ) -> Mapped:
     parts, used = [], np.zeros(len(frames), np.bool_)

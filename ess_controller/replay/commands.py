@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from ess_controller.errors import BadInputError
+from ess_controller.commands import named
 
 
 def register(app: typer.Typer) -> None:
@@ -50,12 +50,7 @@ def replay(
     from ess_controller.replay.report import report
     from ess_controller.replay.window import Window, edge
 
-    channels: dict[str, str] = {}
-    for given in bus:
-        name, equals, channel = given.partition("=")
-        if not (name and equals and channel):
-            raise BadInputError(f"--bus {given}: expected NAME=CHANNEL")
-        channels[name] = channel
+    channels = named("--bus", bus, "CHANNEL")
     show = sys.stderr.isatty() and not (as_json or quiet)
     window = Window(edge("--from", begin), edge("--to", end))
     result = carry_out(Job(tuple(files), site, tuple(settings), against, window, channels, out, dump, battery, show))

@@ -10,7 +10,7 @@ import numpy as np
 
 from ess_controller.replay.signals import COMMANDS, Signals, device_names, in_plain_words
 from ess_controller.replay.wave import waves
-from firmware_bridge.records import Floats, Layout, Tick
+from firmware_bridge.records import Bools, Floats, Layout, Tick
 
 BEFORE_BEATS, AFTER_BEATS = 20, 60  # of the picture around a first difference
 MOST_LAG_BEATS = 40
@@ -70,8 +70,9 @@ class Difference:
         }
 
 
-def _unlike(one: Floats, other: Floats) -> "np.ndarray[tuple[int, ...], np.dtype[np.bool_]]":
-    unlike: np.ndarray[tuple[int, ...], np.dtype[np.bool_]] = (one != other) & ~(np.isnan(one) & np.isnan(other))
+def _unlike(one: Floats, other: Floats) -> Bools:
+    """Where two runs say something else; NaN is like NaN."""
+    unlike: Bools = (one != other) & ~(np.isnan(one) & np.isnan(other))
     return unlike
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from ess_controller.core.types import Order
 from ess_controller.errors import BadInputError
-from ess_controller.journal import Entry, Head, read, read_head
+from ess_controller.journal import ANY_MAGIC, Entry, Head, read, read_head
 from ess_controller.replay.snapshot import Snapshot
 from firmware_bridge.frames import Frames
 from firmware_bridge.plant import Heard
@@ -58,7 +58,7 @@ def is_journal(path: Path) -> bool:
     """Whether a file begins as a journal does."""
     try:
         with path.open("rb") as file:
-            return file.read(12) == b"ESS journal "
+            return file.read(len(ANY_MAGIC)) == ANY_MAGIC
     except OSError:
         return False
 

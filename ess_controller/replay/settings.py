@@ -15,8 +15,7 @@ from typing import Any
 
 from ess_controller.errors import BadInputError
 from ess_controller.site import Site, SiteError, load
-
-KeyPath = tuple[str | int, ...]
+from ess_controller.site.places import KeyPath
 
 _KEY = re.compile(r'[A-Za-z0-9_-]+|\[\d+\]|"[^"]*"')
 _KEYS = re.compile(r'(?:[A-Za-z0-9_-]+|"[^"]*")(?:\[\d+\])*(?:\.(?:[A-Za-z0-9_-]+|"[^"]*")(?:\[\d+\])*)*')

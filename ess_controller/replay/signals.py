@@ -10,7 +10,7 @@ from ess_controller.core.health import DIAGNOSES
 from ess_controller.core.types import Mode, Rule
 from ess_controller.daemon import Beat
 from firmware_bridge.guard import in_words
-from firmware_bridge.records import Climate, Contactor, Floats, Layout
+from firmware_bridge.records import Climate, Contactor, Layout
 
 Signals = Mapping[str, tuple[float, ...]]
 """One beat: signal -> a number for each device. A device's bits are one whole number."""
@@ -137,9 +137,3 @@ class Translator:
                 for n in found["diagnosis"]
             )
         return found
-
-
-def alike(one: Floats, other: Floats) -> np.ndarray[tuple[int, ...], np.dtype[np.bool_]]:
-    """Where two runs say the same; NaN equals NaN."""
-    same: np.ndarray[tuple[int, ...], np.dtype[np.bool_]] = (one == other) | (np.isnan(one) & np.isnan(other))
-    return same

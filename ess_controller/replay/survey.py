@@ -5,11 +5,12 @@ from typing import Any
 
 import numpy as np
 
+from firmware_bridge.dialects.crc import CheckByte, Words
 from firmware_bridge.dialects.csc.layout import CHECK as CSC_CHECK
 from firmware_bridge.dialects.csc.layout import CscSeat, said_ids, seeds
 from firmware_bridge.dialects.sbox.layout import SAID_CHECK, SAID_IDS
 from firmware_bridge.frames import Frames
-from firmware_bridge.records import Floats
+from firmware_bridge.records import Bools, Floats
 from firmware_bridge.wires.can_ids import EFF_FLAG, EFF_MASK, RTR_FLAG
 
 BITS_STANDARD, BITS_EXTENDED = 47, 67
@@ -120,7 +121,10 @@ def _devices(frames: Frames) -> list[dict[str, Any]]:
     return found
 
 
-def _device(name: str, frames: Frames, words: Any, whole: Any, seed: dict[int, int], check: Any) -> dict[str, Any]:
+def _device(
+    name: str, frames: Frames, words: Words, whole: Bools, seed: dict[int, int], check: CheckByte
+) -> dict[str, Any]:
+    """One device's frames, and of those that are `whole` [frame] how many carry the right CRC; seed: CAN id -> its."""
     mine = np.flatnonzero(np.isin(frames.id, [i for i in seed if i > 0]) & whole)
     seeds_of = np.array([seed[int(i)] for i in frames.id[mine]], np.uint8)
     right = int(np.count_nonzero((check.residue(words[mine]) ^ seeds_of) == 0)) if len(mine) else 0

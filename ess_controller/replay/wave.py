@@ -24,18 +24,3 @@ def _wave(row: Floats, low: float, high: float, steps: str, unknown: str) -> str
     span = high - low or 1.0
     place = np.clip((row - low) / span * (len(steps) - 1), 0, len(steps) - 1)  # inf is at the edge
     return "".join(unknown if np.isnan(at) else steps[round(float(at))] for at in place)
-
-
-def names(rows: Sequence[Sequence[str]], width: int) -> list[str]:
-    """Rows of words as `off x12, precharge x3, run`, cut to a width."""
-    told = []
-    for row in rows:
-        runs: list[list[object]] = []
-        for word in row:
-            if runs and runs[-1][0] == word:
-                runs[-1][1] = int(str(runs[-1][1])) + 1
-            else:
-                runs.append([word, 1])
-        text = ", ".join(f"{word} x{count}" if count != 1 else str(word) for word, count in runs)
-        told.append(text if len(text) <= width else text[: width - 3] + "...")
-    return told

@@ -155,7 +155,7 @@ def _override(table: dict[str, Any], overrides: Mapping[str, str]) -> list[Probl
 
 
 def _turn(problem: Problem, site_file: str) -> int:
-    """Command line, site file, cell file."""
+    """Command line, site file, then the files that it names."""
     return 0 if problem.file == ON_THE_COMMAND_LINE else 1 if problem.file == site_file else 2
 
 

@@ -8,7 +8,7 @@ from pydantic import BaseModel, ValidationError
 
 from ess_controller.site.errors import Finding, Problem, cut, findings_of
 from ess_controller.site.kinds import schema_of
-from ess_controller.site.sheet import Sheet, UnreadableError
+from ess_controller.site.sheet import Sheet
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -41,6 +41,3 @@ def read_and_check(
     found, wrong = checked(model, sheet)
     problems = told(sheet, wrong, sheet.problem)
     return sheet, found, problems + told(sheet, rules(sheet.table, wrong), sheet.problem)
-
-
-__all__ = ["UnreadableError", "checked", "read_and_check", "told"]

@@ -13,6 +13,7 @@ from influxdb_client.rest import ApiException
 from influxdb_client.service.write_service import WriteService
 from urllib3.exceptions import HTTPError
 
+from ess_controller.clock import utc_now
 from ess_controller.telemetry.settings import InfluxSettings
 
 ACKNOWLEDGED = 204  # and nothing else: a hotel's log-in page answers 200
@@ -103,4 +104,4 @@ def retry_after_s(headers: Mapping[str, str], now: datetime | None = None) -> fl
     except ValueError:
         return None
     when = when if when.tzinfo else when.replace(tzinfo=UTC)
-    return max(0.0, (when - (now or datetime.now(UTC))).total_seconds())
+    return max(0.0, (when - (now or utc_now())).total_seconds())

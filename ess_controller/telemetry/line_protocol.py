@@ -17,7 +17,7 @@ from firmware_bridge.records import Bools, Floats
 
 Kind = Literal["float", "int", "text"]
 Column = Floats | Sequence[str]
-Moment = TypeVar("Moment")
+Source = TypeVar("Source")  # what fields take their values from
 ROWS_AT_ONCE = 100  # some 0.1 ms of CPU, after which whoever builds lines may let others run
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -25,14 +25,14 @@ _MILLISECOND = timedelta(milliseconds=1)
 
 
 @dataclass(frozen=True, slots=True)
-class Field(Generic[Moment]):
+class Field(Generic[Source]):
     """One field: its type never changes, for InfluxDB refuses points that change it."""
 
     name: str
     unit: str
     kind: Kind
     says: str
-    get: Callable[[Moment], Column]
+    get: Callable[[Source], Column]
     """[row] what it is; numbers as floats whatever the kind. NaN, inf and "" are left out."""
     digits: int = 1  # behind the decimal point of a float
 
@@ -44,13 +44,13 @@ class Field(Generic[Moment]):
 
 
 @dataclass(frozen=True, slots=True)
-class Measurement(Generic[Moment]):
+class Measurement(Generic[Source]):
     """One row of the table of points."""
 
     name: str
     tags: tuple[str, ...]
     cadence_s: float  # plant time; 0: whenever it happens
-    fields: tuple[Field[Moment], ...]
+    fields: tuple[Field[Source], ...]
     says: str
 
 
@@ -80,10 +80,10 @@ def series(measurement: str, tags: Mapping[str, str]) -> str:
     return name_of(measurement) + "".join(each)
 
 
-class Sheet(Generic[Moment]):
+class Sheet(Generic[Source]):
     """Writes all rows of one measurement; what never changes of a line is prepared once."""
 
-    def __init__(self, measurement: Measurement[Moment], rows: Sequence[Mapping[str, str]]) -> None:
+    def __init__(self, measurement: Measurement[Source], rows: Sequence[Mapping[str, str]]) -> None:
         self.measurement = measurement
         self._heads = [series(measurement.name, tags) for tags in rows]
         self._fields = measurement.fields
@@ -95,11 +95,11 @@ class Sheet(Generic[Moment]):
             for first in range(0, len(whole), ROWS_AT_ONCE)
         ]
 
-    def lines(self, moment: Moment, stamp_ms: int) -> Iterator[str]:
-        """Its lines at one moment, at most ROWS_AT_ONCE together; a row of which nothing is known has none."""
+    def lines(self, source: Source, stamp_ms: int) -> Iterator[str]:
+        """Its lines at one time, at most ROWS_AT_ONCE together; a row of which nothing is known has none."""
         if not self._heads:
             return
-        columns = [field.get(moment) for field in self._fields]
+        columns = [field.get(source) for field in self._fields]
         known: Bools = np.array([_known(column) for column in columns])
         all_known: Bools = np.logical_and.reduce(known)
         values = [

@@ -28,7 +28,6 @@ FRESH_S = 0.2  # what an adapter has not taken by then is dropped: no contactor 
 RETRY_S = (0.5, 5.0)  # opening an adapter is slow, some sleep while they do it
 LISTEN_S = 0.1
 SEND_S = 0.1
-_PACKED = CAN_FRAME.itemsize
 
 
 class AdapterCan:

@@ -13,7 +13,7 @@ import numpy as np
 
 from firmware_bridge.records import Floats
 from firmware_bridge.wires.can_ids import RTR_FLAG
-from firmware_bridge.wires.capture_lines import RefusedError, Row, SkippedError, can_id, number, payload
+from firmware_bridge.wires.capture_lines import HEX_BYTES, RefusedError, Row, SkippedError, can_id, number, payload
 
 FASTEST_HZ = 8_600.0  # frames a second on one bus: 1 Mbit/s over 117 bits (eight bytes) and then some
 YEAR_2100_S = 4.1e9
@@ -149,7 +149,7 @@ class GvretCsv:
         length = int(cells[at["len"]])
         data = cells[at["d1"] : at["d1"] + min(length, 64)]
         if not all(data) or any(len(cell) > 2 for cell in data):
-            raise RefusedError("two hexadecimal digits a byte")
+            raise RefusedError(HEX_BYTES)
         return stamp, cells[at["bus"]] or "0", whole, payload(data, length)
 
     def _head(self, line: str) -> None:

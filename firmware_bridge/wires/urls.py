@@ -34,7 +34,7 @@ _PARITIES: dict[str, Parity] = {"none": "none", "even": "even", "odd": "odd"}
 
 
 @dataclass(frozen=True, slots=True)
-class Device:
+class TcpDevice:
     """Where a Modbus device is. Two that are equal are one device."""
 
     host: str
@@ -71,7 +71,7 @@ class SerialDevice:
         return not self.path.startswith("/")
 
 
-RegisterDevice = Device | SerialDevice
+RegisterDevice = TcpDevice | SerialDevice
 
 
 def check_url(url: str) -> Literal["can", "registers"]:
@@ -102,7 +102,7 @@ def parse_device(url: str, serving: bool = False) -> RegisterDevice:
     match = _TCP.fullmatch(url)
     if match is None:
         raise ValueError(f"{url!r}: expected tcp://HOST:PORT/UNIT, such as tcp://192.168.1.20:502/1, or rtu:PATH")
-    device = Device(match["host"].strip("[]"), int(match["port"]), int(match["unit"]))
+    device = TcpDevice(match["host"].strip("[]"), int(match["port"]), int(match["unit"]))
     if not (0 if serving else 1) <= device.port <= 65535:
         raise ValueError(f"{url!r}: port {device.port} is outside 1..65535")
     if device.unit > 255:
@@ -184,7 +184,7 @@ def open_registers(
     from firmware_bridge.wires.register_pool import OwnPoolWire, RegisterPool  # noqa: PLC0415
 
     opened = pool or RegisterPool(clock)
-    if isinstance(device, Device):
+    if isinstance(device, TcpDevice):
         wire = opened.open(device.host, device.port, device.unit)
     else:
         path = (home or Path()) / device.path
@@ -205,7 +205,7 @@ def serve_registers(banks: Sequence[tuple[str, RegisterBank]], home: Path | None
     by_line: dict[str, tuple[SerialDevice, dict[int, RegisterBank]]] = {}
     for url, bank in banks:
         device = parse_device(url, serving=True)
-        if isinstance(device, Device):
+        if isinstance(device, TcpDevice):
             units = by_port.setdefault(device.line, {})
         else:
             first, units = by_line.setdefault(device.line, (device, {}))

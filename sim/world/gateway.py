@@ -60,9 +60,7 @@ class Gateway:
         layout = nature.layout
         spec = plant.cabinets[cabinet]
         self.cabinet, self._nature = cabinet, nature
-        self._strings = _span(layout.string_cabinet == cabinet)
-        self._modules = _span(layout.string_cabinet[layout.module_string] == cabinet)
-        self._cells = _span(layout.string_cabinet[layout.cell_string] == cabinet)
+        self._cells, self._modules, self._strings = layout.of_cabinet(cabinet)
         modules = [module for string in spec.strings for module in string.modules]
         ratings = BatteryRatings(
             sum(string.modules[0].nameplate_ah for string in spec.strings), nameplate_wh(plant, cabinet)
@@ -126,9 +124,3 @@ def nameplate_wh(plant: PlantSpec, cabinet: int) -> float:
         for string in plant.cabinets[cabinet].strings
         for module in string.modules
     )
-
-
-def _span(mine: Bools) -> slice:
-    """Everything of one cabinet lies together."""
-    found = np.flatnonzero(mine)
-    return slice(int(found[0]), int(found[-1]) + 1)

@@ -15,8 +15,8 @@ from firmware_bridge.wires.register_pool import RegisterPool
 from firmware_bridge.wires.rtu import SerialSettings
 from firmware_bridge.wires.urls import (
     ADAPTERS,
-    Device,
     SerialDevice,
+    TcpDevice,
     check_url,
     open_can,
     open_registers,
@@ -96,8 +96,8 @@ def test_any_text_is_a_url_or_refused(scheme: str, text: str) -> None:
 
 
 def test_a_device_url_is_taken_apart() -> None:
-    assert parse_device("tcp://[::1]:1502/7") == Device("::1", 1502, 7)
-    assert parse_device("tcp://127.0.0.1:0/7", serving=True) == Device("127.0.0.1", 0, 7)
+    assert parse_device("tcp://[::1]:1502/7") == TcpDevice("::1", 1502, 7)
+    assert parse_device("tcp://127.0.0.1:0/7", serving=True) == TcpDevice("127.0.0.1", 0, 7)
     serial = parse_device("rtu:/dev/ttyUSB0?unit=7&baud=9600&parity=none&stop=2")
     assert serial == SerialDevice("/dev/ttyUSB0", 7)
     assert serial.settings == SerialSettings(9600, "none", 2)

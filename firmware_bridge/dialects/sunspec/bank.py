@@ -1,7 +1,7 @@
 """A SunSpec device's registers: several models in one map, 'SunS' to end mark, read and written by a master."""
 
 from collections.abc import Mapping, Sequence
-from math import isnan
+from math import ceil, isnan, log10
 
 from firmware_bridge.dialects.sunspec.model import (
     Model,
@@ -105,3 +105,8 @@ def _acceptable(point: Point, words: Sequence[int]) -> bool:
     if isnan(value):
         return False
     return not point.kind.startswith("enum") or int(value) in point.symbols
+
+
+def scale_for(value: float, most: int) -> int:
+    """The finest power of ten, not below one, with which `value` still fits in `most`; 0 for NaN, which is not told."""
+    return max(0, ceil(log10(value / most))) if value > most else 0

@@ -1,10 +1,11 @@
 """What a battery cabinet shows of itself as a whole (802, the head of 803, 713), and the picture it is made from."""
 
 from dataclasses import dataclass
-from math import ceil, isnan, log10, nan
+from math import isnan, nan
 
 import numpy as np
 
+from firmware_bridge.dialects.sunspec.bank import scale_for
 from firmware_bridge.dialects.sunspec.battery_faults import ALARMS
 from firmware_bridge.dialects.sunspec.battery_map import DISCHARGE_SIGN, BatteryMap, Registers
 from firmware_bridge.dialects.sunspec.battery_show import (
@@ -111,7 +112,7 @@ class Totals:
         self._map, self._ratings = where, ratings
         self._sign = DISCHARGE_SIGN[where.seat.positive_discharges]
         most_w = HIGHEST_STRING_A * HIGHEST_CELL_V * where.cells  # of all strings, each with its own cells
-        w_scale, self._wh_scale = _scale_for(most_w, 32767), _scale_for(ratings.energy_wh, 65534)
+        w_scale, self._wh_scale = scale_for(most_w, 32767), scale_for(ratings.energy_wh, 65534)
         self._w_scale = w_scale
         self._strings, self._one = Groups(np.array([where.strings])), np.ones(where.strings)
         self._share = np.add.reduceat(where.module_cells, where.first_module) / where.cells
@@ -123,7 +124,7 @@ class Totals:
     def first_words(self, words: Registers) -> None:
         """Name plate and scale factors."""
         where, ratings = self._map, self._ratings
-        power_scale = max(_scale_for(w, 65534) for w in (ratings.charge_w, ratings.discharge_w))
+        power_scale = max(scale_for(w, 65534) for w in (ratings.charge_w, ratings.discharge_w))
         energy = {"WHRtg": ratings.energy_wh / 10**self._wh_scale}
         plate = energy | {
             "AHRtg": ratings.capacity_ah * 10,
@@ -191,8 +192,3 @@ class Totals:
             "a": total_a * self._sign,
             "w": total_a * self._sign * bus_v,
         }
-
-
-def _scale_for(value: float, most: int) -> int:
-    """The finest power of ten, not below one, with which `value` still fits."""
-    return max(0, ceil(log10(value / most))) if value > most else 0

@@ -7,9 +7,9 @@ Models 1, 701, 702, 703, 704, 713, 714 (one port, for the DC voltage) and 715. `
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import ceil, inf, isnan, log10, nan
+from math import ceil, inf, isnan, nan
 
-from firmware_bridge.dialects.sunspec.bank import SunSpecBank
+from firmware_bridge.dialects.sunspec.bank import SunSpecBank, scale_for
 from firmware_bridge.dialects.sunspec.model import load_model
 from firmware_bridge.dialects.sunspec.setpoint import READ_BACK
 from firmware_bridge.records import PcsState
@@ -131,13 +131,13 @@ class PcsBank(SunSpecBank):
 def _first_words(ratings: PcsRatings, set_point_scale: int) -> dict[int, dict[str, float]]:
     """What the registers of each model say at power-on; a point not named here is not implemented."""
     most_w = max(ratings.charge_w, ratings.discharge_w)
-    w_scale = _scale_for(2 * most_w, 32767)
+    w_scale = scale_for(2 * most_w, 32767)
     zero = dict.fromkeys(("WSetPct", "WSetPctRvrt", *READ_BACK), 0.0)
     del zero["WSet_SF"]
     return {
         701: {"W_SF": w_scale, "Hz_SF": -3, "Tmp_SF": -1, "ACType": 2, "ConnSt": 1, "Alrm": 0},
         702: {
-            "W_SF": _scale_for(most_w, 65534),
+            "W_SF": scale_for(most_w, 65534),
             **dict.fromkeys(("WMaxRtg", "WMax"), most_w),
             **dict.fromkeys(("WChaRteMaxRtg", "WChaRteMax"), ratings.charge_w),
             **dict.fromkeys(("WDisChaRteMaxRtg", "WDisChaRteMax"), ratings.discharge_w),
@@ -145,12 +145,7 @@ def _first_words(ratings: PcsRatings, set_point_scale: int) -> dict[int, dict[st
         },
         703: {"ES": 1},
         704: {"WSet_SF": set_point_scale, "WSetPct_SF": -1, **zero},
-        713: {"WH_SF": _scale_for(ratings.energy_wh, 65534), "Pct_SF": -1, "WHRtg": ratings.energy_wh, "Sta": 0},
+        713: {"WH_SF": scale_for(ratings.energy_wh, 65534), "Pct_SF": -1, "WHRtg": ratings.energy_wh, "Sta": 0},
         714: {"DCV_SF": -1, "DCA_SF": -1, "DCW_SF": w_scale, "NPrt": 1, "Prt.1.PrtTyp": 1},  # 1 = ESS
         715: {"LocRemCtl": 0, "DERHb": 0, "ControllerHb": 0, "AlarmReset": 0, "OpCtl": 0},
     }
-
-
-def _scale_for(value: float, most: int) -> int:
-    """The finest power of ten, not below a watt, with which `value` still fits."""
-    return max(0, ceil(log10(value / most))) if value > most else 0

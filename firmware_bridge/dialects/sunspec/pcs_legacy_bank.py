@@ -5,9 +5,9 @@ of the inverter, `show` puts what the inverter does into the registers. The same
 """
 
 from collections.abc import Sequence
-from math import ceil, inf, isnan, log10, nan
+from math import inf, isnan, nan
 
-from firmware_bridge.dialects.sunspec.bank import SunSpecBank
+from firmware_bridge.dialects.sunspec.bank import SunSpecBank, scale_for
 from firmware_bridge.dialects.sunspec.model import load_model
 from firmware_bridge.dialects.sunspec.pcs_bank import PcsControl, PcsRatings
 from firmware_bridge.records import PcsState
@@ -128,21 +128,16 @@ class LegacyPcsBank(SunSpecBank):
 def _first_words(ratings: PcsRatings, rate_scale: int) -> dict[int, dict[str, float]]:
     """What the registers of each model say at power-on; a point not named here is not implemented."""
     most_w = max(ratings.charge_w, ratings.discharge_w)
-    w_scale, plate_scale = _scale_for(2 * most_w, 32767), _scale_for(most_w, 65534)
+    w_scale, plate_scale = scale_for(2 * most_w, 32767), scale_for(most_w, 65534)
     plate_scales = dict.fromkeys(("WRtg_SF", "MaxChaRte_SF", "MaxDisChaRte_SF"), float(plate_scale))
     return {
         103: {"W_SF": w_scale, "Hz_SF": -2, "WH_SF": 0, "Tmp_SF": -1, "DCA_SF": -1, "DCV_SF": -1, "DCW_SF": w_scale},
         120: plate_scales
         | {"DERTyp": 82, "WRtg": most_w, "MaxChaRte": ratings.charge_w, "MaxDisChaRte": ratings.discharge_w}
-        | {"WHRtg_SF": _scale_for(ratings.energy_wh, 65534), "WHRtg": ratings.energy_wh},
+        | {"WHRtg_SF": scale_for(ratings.energy_wh, 65534), "WHRtg": ratings.energy_wh},
         121: {"WMax_SF": plate_scale, "WMax": most_w},
         123: {"WMaxLimPct_SF": -2, "Conn": 0, "Conn_RvrtTms": 0, "WMaxLimPct": 100, "WMaxLim_Ena": 0},
         124: {"WChaMax_SF": plate_scale, "InOutWRte_SF": rate_scale, "ChaState_SF": -2, "InBatV_SF": -1}
         | {"WChaMax": most_w, "StorCtl_Mod": 0, "OutWRte": 100, "InWRte": 100, "InOutWRte_RvrtTms": 0}
         | {"ChaGriSet": 1, "MinRsvPct_SF": -2, "MinRsvPct": 0},
     }
-
-
-def _scale_for(value: float, most: int) -> int:
-    """The finest power of ten, not below a watt, with which `value` still fits."""
-    return max(0, ceil(log10(value / most))) if value > most else 0

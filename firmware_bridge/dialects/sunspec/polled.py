@@ -1,7 +1,8 @@
-"""What all masters of a SunSpec device share: search it, read it in turns, notice that it is gone, moved or back.
+"""A SunSpec device as its master works it: search it, read it in turns, notice that it is gone, moved or back.
 
-An heir says what to read (`_begin`), takes the words (`_heard`) and adds its own writes in its `ask`. Nothing that a
-device answers raises. Trouble is told once, in words.
+Shared by solar inverters and battery inverters of the first generation. An heir says what to read (`_begin`), takes
+the words (`_heard`) and adds its own writes in its `ask`. Nothing that a device answers raises. Trouble is told once,
+in words.
 """
 
 from abc import ABC, abstractmethod

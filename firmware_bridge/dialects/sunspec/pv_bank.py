@@ -6,9 +6,9 @@ Two generations: CLASSIC (103, 120, 123, 160; 121 may be added) and DER (701, 70
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import ceil, inf, isnan, log10, nan
+from math import ceil, inf, isnan, nan
 
-from firmware_bridge.dialects.sunspec.bank import SunSpecBank
+from firmware_bridge.dialects.sunspec.bank import SunSpecBank, scale_for
 from firmware_bridge.dialects.sunspec.model import load_model
 from firmware_bridge.records import PcsState
 
@@ -146,7 +146,7 @@ class PvBank(SunSpecBank):
 
 def _first_words(rated_w: float, inputs: int, percent_scale: int) -> dict[int, dict[str, float]]:
     """What the registers of each model say at power-on; a point not named here is not implemented."""
-    w_scale, rating_scale = _scale_for(2 * rated_w, 32767), _scale_for(rated_w, 65534)
+    w_scale, rating_scale = scale_for(2 * rated_w, 32767), scale_for(rated_w, 65534)
     open_limit: dict[str, float] = {"WMaxLimPct_SF": percent_scale, "WMaxLimPct": 100}
     never: dict[str, float] = {"WMaxLimPctRvrtTms": 0, "WMaxLimPctRvrtRem": 0}
     numbers: dict[str, float] = {f"module.{number}.ID": number for number in range(1, inputs + 1)}
@@ -169,8 +169,3 @@ def _first_words(rated_w: float, inputs: int, percent_scale: int) -> dict[int, d
         702: {"W_SF": rating_scale, "WMaxRtg": rated_w, "WMax": rated_w},
         704: open_limit | never | {"WMaxLimPctEna": 0, "WMaxLimPctRvrt": 100, "WMaxLimPctEnaRvrt": 0},
     }
-
-
-def _scale_for(value: float, most: int) -> int:
-    """The finest power of ten, not below a watt, with which `value` still fits."""
-    return max(0, ceil(log10(value / most))) if value > most else 0
