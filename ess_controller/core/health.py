@@ -5,7 +5,7 @@ from enum import IntEnum
 
 import numpy as np
 
-from ess_controller.core.types import Mode, State, Tuning
+from ess_controller.core.types import GATEWAY_S, Mode, State, Tuning
 from firmware_bridge.records import Bools, Contact, Contactor, Floats, Ints, Measurements, Tick
 
 
@@ -68,6 +68,7 @@ IMPLAUSIBLE_V, IMPLAUSIBLE_SHARE = 3.0, 0.03
 _UNKNOWN, _OPEN, _CLOSED = int(Contactor.UNKNOWN), int(Contactor.OPEN), int(Contactor.CLOSED)
 _CARRIES = np.array([mode in (Mode.RUN, Mode.RELEASE, Mode.TRIPPED) for mode in Mode])
 _BITS: Ints = np.array([[int(contact)] for contact in CONTACTS])
+_IS_WELDED = np.array([[row == WELDED] for row in range(len(DIAGNOSES))])
 _LIES_OPEN = np.array([mode in (Mode.OFF, Mode.FAULT) for mode in Mode])
 
 
@@ -139,13 +140,22 @@ def contacts(tuning: Tuning, seen: Measurements) -> Bools:
     return told[:, layout.string_cabinet]
 
 
+def _after_s(tuning: Tuning) -> Floats:
+    """How long each condition must hold, [diagnosis, 1 or string]. A gateway on a slow line may be told to open, and
+    read back, seconds later: that is no welded contactor."""
+    after_s = np.where(ON_LOSS, tuning.mode.lost_open_wire_s, AFTER_S)
+    if not any(tuning.by_gateway):
+        return after_s
+    return np.where(_IS_WELDED & np.array(tuning.by_gateway), np.maximum(after_s, GATEWAY_S), after_s)
+
+
 def debounce(tuning: Tuning, state: State, holds: Bools, tick: Tick, clear: bool) -> tuple[Floats, Bools, Bools]:
     """Counts conditions up and down.
 
     Returns (bad_s [diagnosis, string], active [diagnosis, string], latched [diagnosis, string]). A condition acts when
     it has held long enough and in at least two beats, however long a beat is; a latched one until `clear`.
     """
-    after_s = np.where(ON_LOSS, tuning.mode.lost_open_wire_s, AFTER_S)
+    after_s = _after_s(tuning)
     since_s = tick.wire_s - state.wire_s
     dt_s = np.where(ON_WIRE, 0.0 if np.isnan(since_s) else since_s, tick.dt_s)  # NaN: the first beat
     bad_s = np.where(holds, state.bad_s + dt_s, np.maximum(np.minimum(state.bad_s, after_s) - dt_s, 0.0))

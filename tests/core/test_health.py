@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from ess_controller.core.health import DIAGNOSES, Level, conditions, debounce
 from ess_controller.core.step import first_state
-from ess_controller.core.types import Mode, Order, Rule, State
+from ess_controller.core.types import GATEWAY_S, Mode, Order, Rule, State
 from firmware_bridge.records import Bools, Contactor, Measurements, Tick
-from tests.core.pictures import START, Controller, one, running, tuning, well
+from tests.core.pictures import START, Controller, one, plant_tuning, running, tuning, well
 
 NAN = np.nan
 NAMES = [row.name for row in DIAGNOSES]
@@ -166,6 +166,17 @@ def test_contactors_count_as_welded_after_a_second_of_wall_time_and_then_wait_fo
     assert controller.mode() == Mode.FAULT
     assert controller.last(60.0, lying_open).active[row, 0]
     assert not controller.beat(lying_open, Order(clear_latched=True)).active[row, 0]
+
+
+@pytest.mark.parametrize("dt_s", [0.1, 6.0])
+def test_a_string_behind_a_gateway_counts_as_welded_only_after_the_time_that_a_slow_line_takes(dt_s: float) -> None:
+    """Of two cabinets the second stands behind a gateway; all contactors stay closed when told to open."""
+    row, rest, tuned = NAMES.index("contactors welded"), Order(run=False), plant_tuning()
+    tuning = replace(tuned, layout=replace(tuned.layout, gateway_cabinet=np.array([1])))
+    controller = Controller(tuning, dt_s)
+    controller.beat(well(tuning.layout, string_contactor=np.zeros(4, np.int64)), rest)
+    active = np.array([controller.beat(well(tuning.layout), rest).active[row] for _ in range(80)])
+    assert (active.argmax(axis=0) + 1) * 0.1 == pytest.approx([1.0, 1.0, GATEWAY_S, GATEWAY_S], abs=0.11)
 
 
 def test_the_first_beat_of_a_daemon_counts_no_wall_time_and_spoils_no_counter() -> None:
