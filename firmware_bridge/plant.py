@@ -151,6 +151,7 @@ class Plant:
             string_v=box_live.floats(battery.string_v),
             string_bus_v=box_live.floats(battery.string_bus_v),
             string_contactor=box_live.states(battery.contactor),
+            string_disabled=battery.disabled,
             string_fault=box_live.bits(battery.fault),
             string_insulation_ohm=box_live.floats(battery.insulation_ohm),
             string_age_s=battery.age_s,

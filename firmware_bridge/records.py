@@ -312,6 +312,7 @@ class Measurements:
     string_v: Floats  # [string] battery side of the contactors
     string_bus_v: Floats  # [string] inverter side of the contactors
     string_contactor: Ints  # [string] Contactor, as fed back
+    string_disabled: Bools  # [string] out of service by its gateway's word, however old
     string_fault: Ints  # [string] fault bits of the string box
     string_insulation_ohm: Floats  # [string]
     string_age_s: Floats  # [string] the oldest of current, voltages and feedback

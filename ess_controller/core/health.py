@@ -41,6 +41,8 @@ DIAGNOSES = (
     Diagnosis("neighbour welded", Level.STOP, 0.0, True, False, "its cabinet's bus stays live: see the welded string"),
     Diagnosis("contactors not closed", Level.STOP, 0.5, True, False, "check string box power, E-stop and interlock"),
     Diagnosis("string box fault", Level.STOP, 0.3, True, False, "read the box's fault bits"),
+    # Somebody may be working on it, trusting that it stays open.
+    Diagnosis("disabled at gateway", Level.STOP, 0.1, True, False, "out of service until it is enabled at its gateway"),
     Diagnosis("insulation low", Level.STOP, 5.0, False, True, "do not touch; find the earth fault"),
     # The hard-wired chain has opened the contactors already; here it is seen, told, and kept from closing unasked: a
     # button that is pulled out again must not start anything by itself (ISO 13850, 4.1.4).
@@ -107,6 +109,7 @@ def conditions(tuning: Tuning, state: State, seen: Measurements) -> Bools:
             _beside(tuning, state.latched[WELDED]),
             _CARRIES[state.mode] & (feedback >= _OPEN) & (feedback < _CLOSED),  # fallen open, or stuck in precharge
             seen.string_fault != 0,
+            seen.string_disabled,
             seen.string_insulation_ohm < knobs.insulation_ohm_min,
             estop,
             interlock,

@@ -61,6 +61,7 @@ def sensor(c: float) -> dict[str, Any]:
         ({"string_contactor": np.array([int(Contactor.OPEN)])}, {"contactors not closed"}),
         ({"string_contactor": np.array([int(Contactor.PRECHARGE)])}, {"contactors not closed"}),
         ({"string_fault": np.array([4])}, {"string box fault"}),
+        ({"string_disabled": np.array([True])}, {"disabled at gateway"}),
         ({"string_insulation_ohm": np.array([199_999.0])}, {"insulation low"}),
         ({"string_insulation_ohm": np.array([NAN])}, set()),
         ({"module_error": np.arange(10) // 9}, {"module errors"}),
@@ -220,6 +221,7 @@ def test_every_stop_opens_contactors_and_nothing_else_does() -> None:
         "string voltage implausible": {"string_v": np.array([200.0])},
         "contactors not closed": {"string_contactor": np.array([int(Contactor.OPEN)])},
         "string box fault": {"string_fault": np.array([1])},
+        "disabled at gateway": {"string_disabled": np.array([True])},
         "insulation low": {"string_insulation_ohm": np.array([1.0])},
         "module errors": {"module_error": np.ones(10, np.int64)},
     }
