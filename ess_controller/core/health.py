@@ -50,14 +50,17 @@ DIAGNOSES = (
     Diagnosis("interlock open", Level.STOP, 0.1, True, True, "close plugs and covers, then clear"),
     Diagnosis("smoke", Level.STOP, 0.1, True, True, "keep away, call the fire brigade"),
     Diagnosis("gas", Level.STOP, 0.1, True, True, "keep away and let it air: a cell may have vented"),
+    # What waited for an operator is not known: it may have been a deep cell, an earth fault or smoke.
+    Diagnosis("memory lost", Level.STOP, 0.0, True, True, "look at every module and contact, then clear"),
     Diagnosis("deep discharge", Level.DERATE, 0.5, False, False, "replace the module; its string is not charged"),
     Diagnosis("module errors", Level.NOTICE, 1.0, True, False, "read the module's error bits"),
     Diagnosis("door open", Level.NOTICE, 5.0, True, False, "close the cabinet's door"),
     Diagnosis("remote I/O silent", Level.NOTICE, 5.0, True, False, "check the remote I/O's power and its bus"),
 )
 CONTACTS = (Contact.ESTOP, Contact.INTERLOCK, Contact.SMOKE, Contact.GAS, Contact.DOOR)
-BOX_SILENT, WELDED, SMOKE, GAS = (
-    [row.name for row in DIAGNOSES].index(name) for name in ("string box silent", "contactors welded", "smoke", "gas")
+BOX_SILENT, WELDED, SMOKE, GAS, MEMORY_LOST = (
+    [row.name for row in DIAGNOSES].index(name)
+    for name in ("string box silent", "contactors welded", "smoke", "gas", "memory lost")
 )
 STOPS = np.array([[row.level == Level.STOP] for row in DIAGNOSES])
 ON_WIRE = np.array([[row.on_wire] for row in DIAGNOSES])
@@ -115,6 +118,7 @@ def conditions(tuning: Tuning, state: State, seen: Measurements) -> Bools:
             interlock,
             smoke,
             gas,
+            np.zeros(layout.strings, np.bool_),  # memory lost: found at the start, it never holds anew
             deep,
             erring,
             door,

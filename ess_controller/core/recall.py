@@ -6,7 +6,7 @@ from math import inf
 
 import numpy as np
 
-from ess_controller.core.health import DIAGNOSES
+from ess_controller.core.health import DIAGNOSES, MEMORY_LOST
 from ess_controller.core.types import Tuning
 from firmware_bridge.records import Bools, Floats, Layout
 
@@ -26,9 +26,10 @@ class Recalled:
     soc: Mapping[str, Sequence[float]] = field(default_factory=dict)  # module code: its cells, 0..1; NaN = unknown
     soc_sd: Mapping[str, Sequence[float]] = field(default_factory=dict)
     soc_age_s: float = inf
+    lost: bool = False  # there was more, and nobody knows what
 
 
-NOTHING = Recalled()
+NOTHING, LOST = Recalled(), Recalled(lost=True)
 
 
 def deep_cells(layout: Layout, recalled: Recalled) -> Bools:
@@ -39,13 +40,16 @@ def deep_cells(layout: Layout, recalled: Recalled) -> Bools:
 
 
 def latched(layout: Layout, recalled: Recalled) -> Bools:
-    """[diagnosis, string] waits for an operator. A diagnosis that no longer latches waits for nobody."""
-    return np.array(
+    """[diagnosis, string] waits for an operator. A diagnosis that no longer latches waits for nobody; a memory that is
+    lost keeps every string."""
+    waits = np.array(
         [
             [row.latched and (row.name, string) in recalled.latched for string in layout.string_names]
             for row in DIAGNOSES
         ]
     )
+    waits[MEMORY_LOST] |= recalled.lost
+    return waits
 
 
 def closes(tuning: Tuning, recalled: Recalled) -> Floats:
