@@ -185,8 +185,9 @@ class Plant:
             values["io_age_s"] = age_s
         return values
 
-    def write(self, commands: Commands, tick: Tick) -> None:
-        """Tell every device its part. A contactor of UNKNOWN is told nothing."""
+    def write(self, commands: Commands, tick: Tick, *, at_once: bool = False) -> None:
+        """Tell every device its part. A contactor of UNKNOWN is told nothing. `at_once`: also those that are asked less
+        often, as there is no next time."""
         for frames in (
             self._battery.request(commands.bleed, commands.bleed_s),
             self._battery.command(commands.contactor),
@@ -195,7 +196,7 @@ class Plant:
                 self._send(frames)
         now_s = tick.wire_s
         for number, (wire, ask) in enumerate(zip(self._registers, self._questions(commands, now_s), strict=True)):
-            if now_s >= self._due_s[number] and not wire.waiting:
+            if (at_once or now_s >= self._due_s[number]) and not wire.waiting:
                 self._due_s[number] = now_s + self._every_s[number] - HALF_A_BEAT_S
                 wire.ask(ask())
 

@@ -66,7 +66,7 @@ def step(tuning: Tuning, state: State, seen: Measurements, order: Order, tick: T
     may_flow = behind.charge + behind.discharge > 0.0
     stores = wanted_by == dispatch.SELF_CONSUMPTION
     pv_limit_w, pv_beyond_s = curtail(tuning, state, seen, cabinet_bound, power_w, stores, tick)
-    switched = climate(tuning, state, seen, active)
+    switched = climate(tuning, state, seen, order, active)
 
     commands = Commands(
         pcs_w=power_w,

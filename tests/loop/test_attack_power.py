@@ -8,6 +8,7 @@ from ess_controller.core.curtail import curtail
 from ess_controller.core.step import first_state
 from ess_controller.core.types import Bound, Order
 from ess_controller.daemon import Beat, stand_down
+from ess_controller.site import Site
 from firmware_bridge.records import Climate, Contact, Tick
 from sim.world import World
 from tests.core.pictures import dealer_tuning, tick, well
@@ -78,6 +79,35 @@ def test_a_smoke_detector_that_falls_silent_in_a_fire_does_not_switch_the_fan_on
     assert not any(fans[50:])  # nobody has looked yet
 
 
+def heated() -> Site:
+    """A dealership whose fans and heaters run at all times."""
+    shipped = place("shanghai-dealer")
+    assert shipped.tuning.climate is not None
+    always = replace(shipped.tuning.climate, fan_on_c=5.0, fan_off_c=4.0, heater_on_c=50.0, heater_off_c=60.0)
+    return replace(shipped, tuning=replace(shipped.tuning, climate=always))
+
+
+def running_climate(story: Story) -> list[Climate]:
+    """What is switched on in each cabinet, by the truth."""
+    return [io.climate(story.bench.clock.tick.wire_s) for _, io in story.world.devices.registers.ios]
+
+
+def test_a_heater_is_off_when_the_daemon_has_spoken_its_last_word_and_fans_go_on() -> None:
+    story = Story(10.0, 0.1, MORNING, None, heated(), nature("shanghai-dealer"))
+    assert running_climate(story) == [Climate.FAN | Climate.HEATER] * 2
+    tick = story.bench.clock.tick
+    stand_down(story.bench.plant, tick, story.beats[-1].commands.climate)
+    assert running_climate(story) == [Climate.FAN] * 2
+
+
+def test_a_site_that_is_asked_to_rest_is_not_heated_meanwhile() -> None:
+    story = Story(
+        20.0, 0.5, MORNING, None, heated(), nature("shanghai-dealer"), lambda tick: Order(run=tick.t_s < 10.0)
+    )
+    assert Climate.HEATER & int(story.beats[18].commands.climate[0])
+    assert running_climate(story) == [Climate.FAN] * 2
+
+
 def test_a_daemon_that_dies_of_its_own_mistake_leaves_roofs_held_back_and_fans_running() -> None:
     """Let go, the roof would be on the grid within a second; 60 s later it goes up by its own timer."""
     scenario = nature("shenzhen-dealer")
@@ -88,7 +118,7 @@ def test_a_daemon_that_dies_of_its_own_mistake_leaves_roofs_held_back_and_fans_r
     coils = [story.bench.registers[name] for name in ("io-a", "io-b", "pv-east", "pv-west")]
     for wire in coils:
         wire.drain()
-    stand_down(story.bench.plant, story.bench.clock.tick)
+    stand_down(story.bench.plant, story.bench.clock.tick, story.beats[-1].commands.climate)
     asked = [answer.request for wire in coils for answer in wire.drain()]
     assert not [request for request in asked if request.is_write]
     assert (story.world.devices.registers.asked(story.bench.clock.tick.wire_s).pv_limit_w == held_w).all()
