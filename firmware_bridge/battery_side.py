@@ -97,7 +97,9 @@ class BatterySide:
 
     @staticmethod
     def _gateway(spec: PlantSpec, cabinet: int) -> _Gateway:
-        return _Gateway(BatteryMaster(BatterySeat.of(spec.cabinets[cabinet])), *spec.layout.of_cabinet(cabinet))
+        of = spec.cabinets[cabinet]
+        seat = BatterySeat.of(of, of.battery_positive_discharges)
+        return _Gateway(BatteryMaster(seat), *spec.layout.of_cabinet(cabinet))
 
     def hear(self, frames: Frames, answers: Sequence[Sequence[Answer]], now_s: float) -> None:
         """Frames of all CAN buses, and the answers of each gateway in order."""

@@ -251,5 +251,5 @@ class Plant:
 def _pcs_master(cabinet: CabinetSpec) -> PcsMaster | LegacyPcsMaster:
     """The controller's side of a cabinet's inverter, by the dialect that it speaks."""
     if cabinet.pcs_dialect == "sunspec_pcs_legacy":
-        return LegacyPcsMaster(fallback_is_zero=cabinet.pcs_fallback_is_zero)
+        return LegacyPcsMaster(cabinet.pcs_fallback_is_zero, cabinet.pcs_discharge_reference_w)
     return PcsMaster()

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import IntEnum, IntFlag
 from functools import cached_property
+from math import nan
 from typing import Literal
 
 import numpy as np
@@ -108,6 +109,8 @@ class CabinetSpec:
     battery_bus: str = ""  # Modbus gateway (SunSpec 802-805) that speaks for all its strings, instead of CAN
     io: "IoSpec | None" = None
     pcs_fallback_is_zero: bool = False  # declared for a legacy inverter, whose fallback cannot be read back
+    pcs_discharge_reference_w: float = nan  # of a legacy inverter: what 100 % of OutWRte is; NaN: WChaMax
+    battery_positive_discharges: bool = True  # False: a gateway that counts charging positive
 
 
 @dataclass(frozen=True, slots=True)

@@ -130,5 +130,7 @@ class RegisterDevices:
 def _pcs_bank(plant: PlantSpec, cabinet: int, charge_w: float, discharge_w: float) -> PcsBank | LegacyPcsBank:
     """The inverter's registers; its energy is what the cabinet's cells held when new."""
     ratings = PcsRatings(charge_w, discharge_w, nameplate_wh(plant, cabinet))
-    legacy = plant.cabinets[cabinet].pcs_dialect == "sunspec_pcs_legacy"
-    return LegacyPcsBank(ratings) if legacy else PcsBank(ratings)
+    spec = plant.cabinets[cabinet]
+    if spec.pcs_dialect == "sunspec_pcs_legacy":
+        return LegacyPcsBank(ratings, discharge_reference_w=spec.pcs_discharge_reference_w)
+    return PcsBank(ratings)
