@@ -1,10 +1,11 @@
 """What is wrong with a string: a table of conditions, each with its debounce, its level and what to do about it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import IntEnum
 
 import numpy as np
 
+from ess_controller.core.estimate import obeying
 from ess_controller.core.types import GATEWAY_S, Mode, State, Tuning
 from firmware_bridge.records import Bools, Contact, Contactor, Floats, Ints, Measurements, Tick
 
@@ -52,15 +53,18 @@ DIAGNOSES = (
     Diagnosis("gas", Level.STOP, 0.1, True, True, "keep away and let it air: a cell may have vented"),
     # What waited for an operator is not known: it may have been a deep cell, an earth fault or smoke.
     Diagnosis("memory lost", Level.STOP, 0.0, True, True, "look at every module and contact, then clear"),
+    # It reads back what it was told and does something else: a wrong reference or sign. 12 s, as its own fallback may
+    # take: one that comes down more slowly is none that contactors could wait for.
+    Diagnosis("inverter disobeys", Level.DERATE, 12.0, True, True, "it gives more than it is told: see its settings"),
     Diagnosis("deep discharge", Level.DERATE, 0.5, False, False, "replace the module; its string is not charged"),
     Diagnosis("module errors", Level.NOTICE, 1.0, True, False, "read the module's error bits"),
     Diagnosis("door open", Level.NOTICE, 5.0, True, False, "close the cabinet's door"),
     Diagnosis("remote I/O silent", Level.NOTICE, 5.0, True, False, "check the remote I/O's power and its bus"),
 )
 CONTACTS = (Contact.ESTOP, Contact.INTERLOCK, Contact.SMOKE, Contact.GAS, Contact.DOOR)
-BOX_SILENT, WELDED, SMOKE, GAS, MEMORY_LOST = (
+BOX_SILENT, WELDED, SMOKE, GAS, MEMORY_LOST, DISOBEYS = (
     [row.name for row in DIAGNOSES].index(name)
-    for name in ("string box silent", "contactors welded", "smoke", "gas", "memory lost")
+    for name in ("string box silent", "contactors welded", "smoke", "gas", "memory lost", "inverter disobeys")
 )
 STOPS = np.array([[row.level == Level.STOP] for row in DIAGNOSES])
 ON_WIRE = np.array([[row.on_wire] for row in DIAGNOSES])
@@ -69,6 +73,7 @@ ON_LOSS = np.array([[row.after_s is None] for row in DIAGNOSES])
 AFTER_S = np.array([[row.after_s or 0.0] for row in DIAGNOSES])
 IMPLAUSIBLE_V, IMPLAUSIBLE_SHARE = 3.0, 0.03
 """How far a string box's voltage may be from the sum of the cells (foxBMS: 3 V), busbars and their drop included."""
+DISOBEYS_SHARE = 0.1  # of its rating: so far beyond what it was told; meters and rounding are good for 5 %
 # Python 3.11 looks an enum's member up slowly: what the beat needs stands here as plain numbers.
 _UNKNOWN, _OPEN, _CLOSED = int(Contactor.UNKNOWN), int(Contactor.OPEN), int(Contactor.CLOSED)
 _CARRIES = np.array([mode in (Mode.RUN, Mode.RELEASE, Mode.TRIPPED) for mode in Mode])
@@ -119,12 +124,29 @@ def conditions(tuning: Tuning, state: State, seen: Measurements) -> Bools:
             smoke,
             gas,
             np.zeros(layout.strings, np.bool_),  # memory lost: found at the start, it never holds anew
+            disobeying(state, seen)[layout.string_cabinet],
             deep,
             erring,
             door,
             mute,
         )
     )
+
+
+def disobeying(state: State, seen: Measurements) -> Bools:
+    """[cabinet] whose inverter says that it obeys and gives far more than it was told, or the other way round. One that
+    gives less may have reasons of its own."""
+    told_w, rated_w = state.power_w, np.maximum(seen.pcs_charge_w, seen.pcs_discharge_w)
+    beyond_w = np.maximum(seen.pcs_w - np.maximum(told_w, 0.0), np.minimum(told_w, 0.0) - seen.pcs_w)
+    does: Bools = obeying(seen) & (beyond_w > DISOBEYS_SHARE * rated_w)
+    return does
+
+
+def believed(tuning: Tuning, state: State, seen: Measurements) -> tuple[Measurements, Bools]:
+    """The picture in which an inverter that has disobeyed is not armed, whatever it reads back, until an operator has
+    looked; and which inverters these are [cabinet]."""
+    astray: Bools = np.logical_or.reduceat(state.latched[DISOBEYS], tuning.layout.first_string)
+    return (replace(seen, pcs_armed=seen.pcs_armed & ~astray) if np.count_nonzero(astray) else seen), astray
 
 
 def _beside(tuning: Tuning, marked: Bools) -> Bools:

@@ -42,6 +42,7 @@ def first_state(tuning: Tuning, recalled: Recalled = NOTHING) -> State:
 
 def step(tuning: Tuning, state: State, seen: Measurements, order: Order, tick: Tick) -> tuple[State, Decision]:
     """Turn one picture of the site into one set of commands, and into what to remember."""
+    seen, astray = health.believed(tuning, state, seen)
     now, rest_s = estimate(tuning, state, seen, tick)
 
     holds = health.conditions(tuning, state, seen)
@@ -70,7 +71,7 @@ def step(tuning: Tuning, state: State, seen: Measurements, order: Order, tick: T
 
     commands = Commands(
         pcs_w=power_w,
-        pcs_run=may_flow & (idle_s < tuning.dispatch.idle_stop_s) & (seen.pcs_state != _PCS_FAULT),
+        pcs_run=may_flow & (idle_s < tuning.dispatch.idle_stop_s) & (seen.pcs_state != _PCS_FAULT) & ~astray,
         contactor=mode.told(tuning, modes, seen),
         bleed=np.zeros(tuning.layout.cells, bool),
         pv_limit_w=pv_limit_w,

@@ -225,7 +225,7 @@ def test_every_stop_opens_contactors_and_nothing_else_does() -> None:
         "insulation low": {"string_insulation_ohm": np.array([1.0])},
         "module errors": {"module_error": np.ones(10, np.int64)},
     }
-    elsewhere = {"contactors welded", "neighbour welded", "memory lost", "deep discharge"}
+    elsewhere = {"contactors welded", "neighbour welded", "memory lost", "inverter disobeys", "deep discharge"}
     of_remote_io = {"E-stop pressed", "interlock open", "smoke", "gas", "door open", "remote I/O silent"}
     assert elsewhere | of_remote_io == set(NAMES) - set(pictures)  # these are told elsewhere
     for row in (row for row in DIAGNOSES if row.name in pictures):

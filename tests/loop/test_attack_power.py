@@ -3,8 +3,10 @@
 from dataclasses import replace
 
 import numpy as np
+import pytest
 
 from ess_controller.core.curtail import curtail
+from ess_controller.core.health import DIAGNOSES
 from ess_controller.core.step import first_state
 from ess_controller.core.types import Bound, Order
 from ess_controller.daemon import Beat, stand_down
@@ -47,6 +49,29 @@ def test_power_that_hovers_where_another_inverter_is_started_reaches_the_site_wh
     working = np.array([np.count_nonzero(beat.commands.pcs_w) for beat in story.beats[100:]])
     assert np.count_nonzero(np.diff(working)) <= 1
     assert min(got_w[100:]) > 0.96 * threshold_w
+
+
+def test_an_inverter_that_gives_twice_what_it_is_told_is_stopped_and_the_other_serves_the_site_alone() -> None:
+    row = [each.name for each in DIAGNOSES].index("inverter disobeys")
+
+    def order(now: Tick) -> Order:
+        return Order(set_w=24_000.0, clear_latched=40.0 <= now.t_s < 40.05)
+
+    def happens(beat: Beat, world: World) -> None:
+        got_w.append(world.truth.pcs_w.tolist())
+        works = int(np.argmax(got_w[min(len(got_w), 150) - 1]))  # one carries it all
+        world.faults.pcs_gain = {works: 2.0} if 15.0 <= beat.tick.t_s < 35.0 else {}
+
+    got_w = list[list[float]]()
+    story = Story(60.0, 0.1, MORNING, None, place("shanghai-dealer"), nature("shanghai-dealer"), order, happens)
+    works = int(np.argmax(got_w[149]))
+    accused = [beat.tick.t_s for beat in story.beats if beat.decision.active[row, 2 * works]]
+    assert got_w[240][works] == pytest.approx(48_000.0, rel=0.05)
+    assert 27.0 <= min(accused) <= 29.0
+    assert max(accused) == pytest.approx(39.9, abs=0.11)
+    assert abs(got_w[340][works]) < 100.0  # stopped, and still astray
+    assert [sum(got_w[at]) for at in (380, -1)] == pytest.approx([24_000.0] * 2, rel=0.02)
+    assert not any(beat.trips.any() for beat in story.beats)
 
 
 def test_of_two_roofs_one_of_which_cannot_be_limited_the_other_makes_room() -> None:
