@@ -42,7 +42,7 @@ def bus_findings(site: Table, names: Collection[str], intact: bool) -> Iterator[
         try:
             kinds[name] = check_url(url)
         except ValueError as error:
-            yield Finding(("buses", name), _url_expected(url, str(error)))
+            yield Finding(("buses", name), url_expected(url, str(error)))
     everything = list(devices(site))
     seated = [device for device in everything if device.table.get("bus") in buses]
     for device in everything:
@@ -57,37 +57,6 @@ def bus_findings(site: Table, names: Collection[str], intact: bool) -> Iterator[
     yield from _two_kinds(kinds, buses)
     yield from _shared_registers([device for device in seated if _sits_well(device, kinds, "registers")], buses)
     yield from _shared_ids([device for device in seated if _sits_well(device, kinds, "can")], buses)
-
-
-def serve_findings(site: Table) -> Iterator[Finding]:
-    """The address at which our own cabinets are served: a Modbus one, that of no device of ours."""
-    url, path = site.get("serve", {}).get("url"), ("serve", "url")
-    if url is None:
-        return
-    try:
-        kind = check_url(url)
-        first = parse_device(url) if kind == "registers" else None
-    except ValueError as error:
-        yield Finding(path, _url_expected(url, str(error)))
-        return
-    if first is None:
-        yield Finding(path, "tcp://HOST:PORT/1 or rtu:PATH: Modbus, not CAN")
-    elif first.unit != 1:
-        yield Finding(path, f"unit 1, that of the first cabinet, not {first.unit}")
-    else:
-        yield from _served_twice(site, url)
-
-
-def _served_twice(site: Table, served: str) -> Iterator[Finding]:
-    """A port or serial line on which we are to hear a device cannot be where we answer ourselves."""
-    for name, url in site.get("buses", {}).items():
-        try:
-            same = one_bus(url, ANY_HOME) == one_bus(served, ANY_HOME)
-        except ValueError:
-            continue
-        if same:
-            yield Finding(("serve", "url"), f"a port or line on which no device is; buses.{name} is {url}")
-            return
 
 
 def name_findings(site: Table) -> Iterator[Finding]:
@@ -135,7 +104,7 @@ def _of_string(path: KeyPath, string: Table) -> Iterator[Device]:
             yield Device((*path, "module", place), module)
 
 
-def _url_expected(url: str, reason: str) -> str:
+def url_expected(url: str, reason: str) -> str:
     """The reason of `check_url` without what stands before it in the line anyway."""
     said = reason.removeprefix(repr(url)).strip(": ")
     left, found, right = said.partition("expected ")
