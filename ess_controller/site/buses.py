@@ -197,7 +197,7 @@ def _unique(key: str, tables: list[tuple[KeyPath, Table]]) -> Iterator[Finding]:
 
 def _length_findings(path: KeyPath, cabinet: Table) -> Iterator[Finding]:
     """Parallel strings have as many cells in series as each other, or they discharge into each other."""
-    lengths = [_cells(string) for string in cabinet.get("string", [])]
+    lengths = [cells_in_series(string) for string in cabinet.get("string", [])]
     known = [length for length in lengths if length]
     usual = Counter(known).most_common(1)[0][0] if known else 0
     for index, length in enumerate(lengths):
@@ -206,7 +206,7 @@ def _length_findings(path: KeyPath, cabinet: Table) -> Iterator[Finding]:
             yield Finding((*path, "string", index), expected)
 
 
-def _cells(string: Table) -> int:
+def cells_in_series(string: Table) -> int:
     """Cells in series; 0 where not all are known."""
     cells = [module.get("cells", 0) for module in string.get("module", [])]
     return sum(cells) if all(cells) else 0

@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 
+from ess_controller.site.buses import cells_in_series
 from ess_controller.site.errors import Finding, plain
 from ess_controller.site.places import KeyPath
 
@@ -31,6 +32,7 @@ ORDER: Final = (
     ("mode.trip_cell_c_max", "<=", "envelope.cell_c_max"),
     ("mode.trip_a", "<=", "envelope.string_a_max"),
     ("mode.break_a", "<", "limits.rated_a"),
+    ("mode.join_a", "<", "mode.trip_a"),  # a string that joins does not trip by it
     ("mode.precharge_a", "<=", "mode.break_a"),  # contactors close on no more than they may break
     ("beat.can_stale_s", "<", "mode.lost_open_wire_s"),
     ("beat.register_stale_s", "<", "mode.lost_open_wire_s"),
@@ -67,16 +69,21 @@ ZERO: Final = (
     ("discharge_by_c", "envelope.cell_c_min"),
     ("discharge_by_c", "mode.trip_cell_c_max"),
 )
+SHEET: Final = (  # what the maker of the cell allows, in the cell file; trips and limits lie inside the envelope
+    ("envelope.cell_v_max", "<=", "data_sheet.v_max"),
+    ("envelope.cell_v_min", ">=", "data_sheet.v_min"),
+    ("envelope.charge_c_min", ">=", "data_sheet.charge_c_min"),
+)
 DC_AC = (0.5, 2.0)  # DC name plate of a roof over its inverter's: outside, one of them has a wrong unit
 MODEL_V = 0.25  # a limit so far above the voltage of a full cell belongs to another chemistry
+CLOSING = 0.1  # of an empty string's voltage: what contactors may close on; precharge usually ends at 5 to 10 %
 
 
 def number_findings(site: Table) -> Iterator[Finding]:
     """Numbers and curves of the site file, against each other."""
     for key, relation, other in ORDER:
-        words, holds = _HOLDS[relation]
-        value, bound = number(site, key), number(site, other)
-        if not (np.isnan(value) or np.isnan(bound) or holds(value, bound)):
+        bound = number(site, other)
+        if words := _broken(number(site, key), relation, bound):
             yield Finding(_path(key), f"{words} {other} = {plain(bound)}")
     for name, rises in CURVES.items():
         yield from _curve_findings(("limits", name), site.get("limits", {}).get(name, []), rises)
@@ -93,8 +100,16 @@ def number_findings(site: Table) -> Iterator[Finding]:
     yield from _pv_findings(site)
 
 
+def _broken(value: float, relation: str, bound: float) -> str:
+    """The relation in words where it does not hold."""
+    words, holds = _HOLDS[relation]
+    return "" if np.isnan(value) or np.isnan(bound) or holds(value, bound) else words
+
+
 def cell_findings(cell: Table) -> Iterator[Finding]:
-    """The lists of a cell file: as long as each other, rising, and 1 where the reference is."""
+    """The lists of a cell file: as long as each other, rising, and 1 where the reference is; its curve and data sheet
+    of one chemistry.
+    """
     for table, x_name, y_name in (
         ("ocv", "soc", "v"),
         ("resistance", "horizon_s", "ohm"),
@@ -107,6 +122,10 @@ def cell_findings(cell: Table) -> Iterator[Finding]:
             yield from _rising((table, y_name), y, strictly=y_name == "v")
         if x and y and len(x) != len(y):
             yield Finding((table, y_name), f"{len(x)} numbers, one for each of {table}.{x_name}, not {len(y)}")
+    v, v_max = cell.get("ocv", {}).get("v", []), number(cell, "data_sheet.v_max")
+    if v and v_max > v[-1] + MODEL_V:
+        expected = f"at most {plain(v[-1] + MODEL_V)}, {MODEL_V} V above the full cell of ocv.v"
+        yield Finding(("data_sheet", "v_max"), expected)
     soc = cell.get("ocv", {}).get("soc", [])
     for index, end in ((0, 0.0), (len(soc) - 1, 1.0)):
         if soc and soc[index] != end:
@@ -120,13 +139,26 @@ def cell_findings(cell: Table) -> Iterator[Finding]:
 def together_findings(site: Table, cell: Table, cell_file: str) -> Iterator[Finding]:
     """Whether site and cell file speak of the same cell; found in the site file."""
     v, horizon_s = cell.get("ocv", {}).get("v", []), cell.get("resistance", {}).get("horizon_s", [])
-    if v and number(site, "limits.cell_v_max") > v[-1] + MODEL_V:
-        expected = f"at most {plain(v[-1] + MODEL_V)}, {MODEL_V} V above a full cell of {cell_file}"
-        yield Finding(("limits", "cell_v_max"), expected)
+    for key, relation, other in SHEET:
+        bound = number(cell, other)
+        if words := _broken(number(site, key), relation, bound):
+            yield Finding(_path(key), f"{words} {plain(bound)}, {other} of {cell_file}")
+    yield from _closing_findings(site, number(cell, "data_sheet.v_min"))
     if v and number(site, "limits.cell_v_min") > v[-1]:
         yield Finding(("limits", "cell_v_min"), f"less than {plain(v[-1])}, a full cell of {cell_file}")
     if horizon_s and number(site, "limits.horizon_s") > horizon_s[-1]:
         yield Finding(("limits", "horizon_s"), f"at most {plain(horizon_s[-1])}, the longest horizon in {cell_file}")
+
+
+def _closing_findings(site: Table, empty_v: float) -> Iterator[Finding]:
+    """Contactors that close on much of a string's voltage weld."""
+    strings = [string for cabinet in site.get("cabinet", []) for string in cabinet.get("string", [])]
+    cells = min(filter(None, map(cells_in_series, strings)), default=0)
+    most_v = CLOSING * empty_v * cells
+    for name in ("precharge_v", "join_v"):
+        if cells and number(site, f"mode.{name}") > most_v:
+            expected = f"at most {plain(most_v)}, {plain(100 * CLOSING)} % of an empty string of {cells} cells"
+            yield Finding(("mode", name), expected)
 
 
 def number(site: Table, key: str) -> float:
