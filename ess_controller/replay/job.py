@@ -1,5 +1,6 @@
 """One `ess replay`: the files read, lived through once or twice, and what is to be told of it."""
 
+import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -70,7 +71,7 @@ class Recording:
 
     def __init__(self, job: Job, site: Site | None) -> None:
         self._job, self._site = job, site
-        kinds = {path.is_dir() or is_journal(path) for path in job.files}
+        kinds = {os.path.isdir(path) or is_journal(path) for path in job.files}
         if len(kinds) > 1:
             raise BadInputError("FILE: expected journals only, or captures only")
         self.is_journal = kinds == {True}

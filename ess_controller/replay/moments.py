@@ -1,5 +1,6 @@
 """Journals and CAN captures as lives: stretches of beats that follow each other without a break."""
 
+import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -56,6 +57,8 @@ def journal_files(paths: Sequence[Path]) -> list[Path]:
 
 def is_journal(path: Path) -> bool:
     """Whether a file begins as a journal does."""
+    if not os.path.isfile(path):  # a pipe would be waited for
+        return False
     try:
         with path.open("rb") as file:
             return file.read(len(ANY_MAGIC)) == ANY_MAGIC
