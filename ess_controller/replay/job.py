@@ -19,13 +19,15 @@ from ess_controller.replay.diff import Comparison
 from ess_controller.replay.dump import Dump, undump
 from ess_controller.replay.health import Health
 from ess_controller.replay.moments import (
+    LONGEST_SILENCE_S,
     Life,
     Moment,
-    capture_life,
+    capture_lives,
     is_journal,
     journal_files,
     journal_lives,
     last_file_before,
+    silences,
 )
 from ess_controller.replay.player import play
 from ess_controller.replay.series import Series
@@ -34,6 +36,7 @@ from ess_controller.replay.signals import Signals, signals_of
 from ess_controller.replay.survey import load_of, survey
 from ess_controller.replay.window import Window
 from ess_controller.site import Site
+from firmware_bridge.frames import Frames
 from firmware_bridge.wires.captures import Capture, CaptureError, read_capture
 
 SCHEMA_VERSION = 1
@@ -98,7 +101,7 @@ class Recording:
             return window.cut(journal_lives(self.files, site.plant, passed))
         assert self.mapped is not None
         absolute = self.captures[0].absolute
-        return window.cut(iter([capture_life(self.mapped.frames, site.plant, site.period_s, absolute=absolute)]))
+        return window.cut(capture_lives(self.mapped.frames, site.plant, site.period_s, absolute=absolute))
 
 
 def carry_out(job: Job) -> Result:
@@ -262,4 +265,16 @@ def _capture(recording: Recording) -> dict[str, Any]:
 
 def _troubles(recording: Recording) -> list[str]:
     told = [line for capture in recording.captures for line in capture.troubles]
-    return told + list(recording.mapped.notes if recording.mapped else ())
+    if recording.mapped is None:
+        return told
+    return [*told, *recording.mapped.notes, *_silences(recording.mapped.frames)]
+
+
+def _silences(frames: Frames) -> Iterator[str]:
+    """Where a capture is begun anew."""
+    for first in silences(frames):
+        before_s, after_s = frames.wire_s[first - 1 : first + 1]
+        yield (
+            f"no frame of the site for {after_s - before_s:.0f} s from {before_s:.6f} s on: "
+            f"{LONGEST_SILENCE_S:.0f} s of it are lived through, then the controller begins anew"
+        )

@@ -181,6 +181,22 @@ def test_a_module_that_falls_silent_and_a_broken_crc_are_found_in_a_capture(repl
     assert modules[3]["gaps"] == modules[3]["frames"]["wrong_crc"] == 0
 
 
+def test_a_clock_that_is_set_within_a_capture_is_not_lived_through_hour_by_hour(replay: Replay, tmp_path: Path) -> None:
+    some = frames(6.0)
+    stamps = some.wire_s + np.where(some.wire_s > 3.0, 30 * 86_400.0, 0.0)
+    path = tmp_path / "x.log"
+    by_python_can(path, Frames(some.id, some.length, some.data, stamps, some.bus))
+    told = replay(path, "--site", BENCH, "--json")
+    found = answer(told)
+    assert (told[0], found["lives"]) == (0, 2)
+    assert 6060 <= found["beats"] <= 6064  # the frames at 10 a second, and ten minutes of silence
+    assert "s of it are lived through, then the controller begins anew" in told[2]
+    assert found["battery"]["modules"][0]["gaps"] == 1
+    assert found["battery"]["strings"][0]["cell_v_max"] < 4.2
+    late = answer(replay(path, "--site", BENCH, "--from", 86_400, "--json"))
+    assert 28 <= late["battery"]["beats"] <= 32
+
+
 def test_a_capture_by_itself_tells_its_ids_and_what_they_look_like(replay: Replay, tmp_path: Path) -> None:
     path = tmp_path / "x.csv"
     savvycan(path, frames())
