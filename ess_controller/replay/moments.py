@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from itertools import chain, groupby, pairwise
 from math import ceil, floor
 from operator import itemgetter
@@ -82,11 +83,14 @@ def last_file_before(files: Sequence[Path], when: Callable[[Tick], bool]) -> lis
 
 
 def journal_lives(
-    files: Sequence[Path], plant: PlantSpec, passed: Callable[[int], None] = lambda _: None
+    files: Sequence[Path],
+    plant: PlantSpec,
+    passed: Callable[[int], None] = lambda _: None,
+    torn: Callable[[Path, int], None] = lambda _, __: None,
 ) -> Iterator[Life]:
-    """Every run in the files; `passed` is told how many bytes of them lie behind. BadInputError for a file that is
-    none, or of a site with other wires."""
-    for _, group in groupby(_numbered(files, plant, passed), key=itemgetter(0)):
+    """Every run in the files; `passed` is told how many bytes of them lie behind, `torn` which ends early and where.
+    BadInputError for a file that is none, or of a site with other wires."""
+    for _, group in groupby(_numbered(files, plant, passed, torn), key=itemgetter(0)):
         yield _life(group)
 
 
@@ -96,7 +100,7 @@ def _life(beats: Iterator[tuple[int, Snapshot | None, Entry]]) -> Life:
 
 
 def _numbered(
-    files: Sequence[Path], plant: PlantSpec, passed: Callable[[int], None]
+    files: Sequence[Path], plant: PlantSpec, passed: Callable[[int], None], torn: Callable[[Path, int], None]
 ) -> Iterator[tuple[int, Snapshot | None, Entry]]:
     """Each beat with the number of its life, and what was before the first of its file."""
     life, last, behind = -1, None, 0
@@ -105,7 +109,8 @@ def _numbered(
             head = read_head(path)
             _check_wiring(path, head, plant)
             before = head.before
-            for count, entry in enumerate(read(path, lambda at, behind=behind: passed(behind + at))):  # type: ignore[misc]
+            entries = read(path, lambda at, behind=behind: passed(behind + at), partial(torn, path))  # type: ignore[misc]
+            for count, entry in enumerate(entries):
                 if last is None or _breaks(last, entry, before if count == 0 else None):
                     life += 1
                 yield life, before if count == 0 else None, entry

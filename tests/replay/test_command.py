@@ -121,6 +121,47 @@ def test_only_the_asked_stretch_is_looked_at(replay: Replay, journal: Path) -> N
     assert (status, err.startswith("--from noon: expected ISO 8601")) == (2, True)
 
 
+def test_what_was_not_read_is_no_sameness(replay: Replay, journal: Path, tmp_path: Path) -> None:
+    (whole,) = (path.read_bytes() for path in journal.iterdir())
+    damaged, middle = tmp_path / "x.journal", len(whole) // 2
+    damaged.write_bytes(whole[:middle] + b"XXXX" + whole[middle + 4 :])
+    told = replay(damaged, "--site", BENCH, "--json", "-q")
+    (torn,) = answer(told)["torn"]
+    assert told[0] == 1
+    assert torn["path"] == str(damaged)
+    assert 0 < torn["at_byte"] < middle
+    assert 0 < answer(told)["beats"] < 100
+    status, _, err = replay(damaged, "--site", BENCH)
+    assert (status, "bytes after it are not read" in err) == (1, True)
+    assert answer(replay(journal, "--site", BENCH, "--json"))["torn"] == []
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (("--from", "10", "--to", "5"), "--to 5: expected a time after --from 10"),
+        (
+            ("--from", "2026-01-15T12:00:07+08:00", "--to", "2026-01-15T03:59:59Z"),
+            "--to 2026-01-15T03:59:59Z: expected a time after --from 2026-01-15T12:00:07+08:00",
+        ),
+        (("--from", "3600"), "--from 3600.0: expected a beat to look at, but there is none"),
+    ],
+)
+def test_nothing_that_was_compared_is_no_sameness(
+    replay: Replay, journal: Path, words: tuple[str, ...], expected: str
+) -> None:
+    status, out, err = replay(journal, "--site", BENCH, *words, "--json")
+    assert (status, out) == (2, "")
+    assert err.endswith(f"{expected}\n")
+
+
+def test_a_journal_without_a_beat_is_no_sameness(replay: Replay, journal: Path, tmp_path: Path) -> None:
+    (whole,) = (path.read_bytes() for path in journal.iterdir())
+    (tmp_path / "x.journal").write_bytes(b"".join(whole.splitlines(keepends=True)[:2]))
+    status, out, err = replay(tmp_path / "x.journal", "--site", BENCH, "--json")
+    assert (status, out, err) == (2, "", f"{tmp_path}/x.journal: expected a beat to look at, but there is none\n")
+
+
 def test_every_value_is_kept_where_asked_for(replay: Replay, journal: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     found = answer(replay(journal, "--site", BENCH, "--out", out, "--battery", "--json"))
