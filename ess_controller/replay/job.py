@@ -93,7 +93,8 @@ def carry_out(job: Job) -> Result:
         written = series.close() if series is not None else None
     if not looked:
         where = " ".join((*map(str, job.files), *job.window.words))
-        raise BadInputError(f"{where}: expected a beat to look at, but there is none")
+        told = [*recording.troubles, f"{where}: expected a beat to look at, but there is none"]
+        raise BadInputError("\n".join(told))
     wall = wall_s() - began_s
     result.comparison = comparison
     result.troubles = recording.troubles

@@ -160,6 +160,9 @@ def test_a_journal_without_a_beat_is_no_sameness(replay: Replay, journal: Path, 
     (tmp_path / "x.journal").write_bytes(b"".join(whole.splitlines(keepends=True)[:2]))
     status, out, err = replay(tmp_path / "x.journal", "--site", BENCH, "--json")
     assert (status, out, err) == (2, "", f"{tmp_path}/x.journal: expected a beat to look at, but there is none\n")
+    (tmp_path / "x.journal").write_bytes(b"".join(whole.splitlines(keepends=True)[:2]) + b"XXXX")
+    _, _, err = replay(tmp_path / "x.journal", "--site", BENCH, "--json")
+    assert "4 bytes after it are not read\n" in err
 
 
 def test_every_value_is_kept_where_asked_for(replay: Replay, journal: Path, tmp_path: Path) -> None:
