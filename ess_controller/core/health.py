@@ -87,26 +87,18 @@ def conditions(tuning: Tuning, state: State, seen: Measurements) -> Bools:
     knobs, layout = tuning.mode, tuning.layout
     hottest_c = seen.module_hot_c
     of_modules = np.array((np.isnan(hottest_c), hottest_c > knobs.trip_cell_c_max, seen.module_error != 0))
-    silent, hot, erring = of_modules[:, layout.cell_module]
-    of_cells = np.array(
-        (
-            np.isnan(seen.cell_v) | silent,
-            seen.cell_v > knobs.trip_cell_v_max,
-            seen.cell_v < knobs.trip_cell_v_min,
-            hot,
-            state.deep,
-            erring,
-        )
-    )
-    cells_silent, high, low, hot, deep, erring = np.logical_or.reduceat(of_cells, layout.first_cell_of_string, axis=1)
+    silent, hot, erring = np.logical_or.reduceat(of_modules, layout.first_module, axis=1)
+    cell_v = seen.cell_v
+    of_cells = np.array((np.isnan(cell_v), cell_v > knobs.trip_cell_v_max, cell_v < knobs.trip_cell_v_min, state.deep))
+    unheard, high, low, deep = np.logical_or.reduceat(of_cells, layout.first_cell_of_string, axis=1)
 
     estop, interlock, smoke, gas, door, mute = contacts(tuning, seen)
-    cells_v = np.add.reduceat(seen.cell_v, layout.first_cell_of_string)
+    cells_v = np.add.reduceat(cell_v, layout.first_cell_of_string)
     feedback = seen.string_contactor
     unknown = feedback == _UNKNOWN
     return np.array(
         (
-            cells_silent,
+            unheard | silent,
             np.isnan(seen.string_a + seen.string_v) | unknown,
             high,
             low,
@@ -184,6 +176,8 @@ def debounce(tuning: Tuning, state: State, holds: Bools, tick: Tick, clear: bool
     Returns (bad_s [diagnosis, string], active [diagnosis, string], latched [diagnosis, string]). A condition acts when
     it has held long enough and in at least two beats, however long a beat is; a latched one until `clear`.
     """
+    if not (np.count_nonzero(holds) or np.count_nonzero(state.bad_s) or np.count_nonzero(state.latched)):
+        return state.bad_s, holds, state.latched  # nearly always: all is well and was well
     after_s = _after_s(tuning)
     since_s = tick.wire_s - state.wire_s
     dt_s = np.where(ON_WIRE, 0.0 if np.isnan(since_s) else since_s, tick.dt_s)  # NaN: the first beat
