@@ -198,8 +198,8 @@ class Memory:
                 string: [(tick.utc + timedelta(seconds=t_s - tick.t_s)).isoformat() for t_s in when if isfinite(t_s)]
                 for string, when in closes
             },
-            "soc": self._by_module(state.soc),
-            "soc_sd": self._by_module(state.soc_sd),
+            "soc": self._by_module(beat.decision.estimate.soc),
+            "soc_sd": self._by_module(beat.decision.estimate.soc_sd),
         }
 
     def _by_module(self, shares: Floats) -> dict[str, list[float | None]]:

@@ -6,12 +6,14 @@ from math import inf
 
 import numpy as np
 
+from ess_controller.core.gauge.state import Gauge, fresh
 from ess_controller.core.health import DIAGNOSES
 from ess_controller.core.types import Tuning
 from firmware_bridge.records import Bools, Floats, Layout
 
 HOUR_S = 3600.0
 SOC_S = 3600.0  # an older SOC is no better than a voltage
+DRIFT_PER_HOUR = 0.002  # growth of SOC's standard deviation while nobody counts
 UNCOUNTED_S = 75.0  # a killed daemon's last note is up to 60 s old, and its inverter goes on for up to 15 s
 
 
@@ -58,7 +60,14 @@ def closes(tuning: Tuning, recalled: Recalled) -> Floats:
     return np.array(rows)
 
 
-def soc(tuning: Tuning, recalled: Recalled) -> tuple[Floats, Floats]:
+def gauge(tuning: Tuning, recalled: Recalled) -> Gauge:
+    """The fuel gauge as it was left. What is not recalled begins with the intake test, SOC with the first voltage."""
+    setup, (so_full, sd) = tuning.cells, _soc(tuning, recalled)
+    r0_ohm = setup.cell.tables.mid_r0_ohm * setup.ohm_factor
+    return fresh(setup.knobs, tuning.layout, setup.capacity_ah, r0_ohm, so_full, sd)
+
+
+def _soc(tuning: Tuning, recalled: Recalled) -> tuple[Floats, Floats]:
     """SOC and its standard deviation [cell]; NaN where nothing is believed.
 
     The deviation grows by the age, and by what may have flowed while nobody counted.
@@ -68,7 +77,7 @@ def soc(tuning: Tuning, recalled: Recalled) -> tuple[Floats, Floats]:
     if not 0.0 <= age_s <= SOC_S:
         return so_full, sd
     flowed_ah = tuning.limits.rated_a * min(age_s, UNCOUNTED_S) / 3600.0
-    grown_by = knobs.drift_per_hour * age_s / 3600.0 + flowed_ah / tuning.cell_ah
+    grown_by = DRIFT_PER_HOUR * age_s / 3600.0 + flowed_ah / tuning.cell_ah
     for module, code in enumerate(layout.module_names):
         mine = np.flatnonzero(layout.cell_module == module)
         told, told_sd = recalled.soc.get(code, ()), recalled.soc_sd.get(code, ())

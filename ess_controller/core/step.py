@@ -15,11 +15,10 @@ _PCS_FAULT = int(PcsState.FAULT)  # an inverter in fault is told to stop, which 
 
 def first_state(tuning: Tuning, recalled: Recalled = NOTHING) -> State:
     """A daemon that has just started knows nothing but what it recalls."""
-    layout, (soc, soc_sd) = tuning.layout, recall.soc(tuning, recalled)
+    layout = tuning.layout
     rows = (len(health.DIAGNOSES), layout.strings)
     return State(
-        soc=soc,
-        soc_sd=soc_sd,
+        gauge=recall.gauge(tuning, recalled),
         rest_s=np.zeros(layout.strings),
         deep=recall.deep_cells(layout, recalled),
         deep_s=np.zeros(layout.cells),
@@ -42,7 +41,7 @@ def first_state(tuning: Tuning, recalled: Recalled = NOTHING) -> State:
 
 def step(tuning: Tuning, state: State, seen: Measurements, order: Order, tick: Tick) -> tuple[State, Decision]:
     """Turn one picture of the site into one set of commands, and into what to remember."""
-    now, rest_s = estimate(tuning, state, seen, tick)
+    now, gauge, rest_s = estimate(tuning, state, seen, tick)
 
     holds = health.conditions(tuning, state, seen)
     bad_s, active, latched = health.debounce(tuning, state, holds, tick, order.clear_latched)
@@ -77,8 +76,7 @@ def step(tuning: Tuning, state: State, seen: Measurements, order: Order, tick: T
         climate=switched,
     )
     after = State(
-        soc=now.soc,
-        soc_sd=now.soc_sd,
+        gauge=gauge,
         rest_s=rest_s,
         deep=deep,
         deep_s=deep_s,

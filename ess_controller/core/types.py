@@ -7,6 +7,9 @@ from typing import Literal
 
 import numpy as np
 
+from ess_controller.core.cell_model import CellModel, Curve
+from ess_controller.core.gauge.look import Setup
+from ess_controller.core.gauge.state import Gauge, GaugeTuning
 from firmware_bridge.records import Bools, Commands, Envelope, Floats, Ints, Layout
 
 # A command and its answer cross the wires within three beats, however long a beat is. They take more through a gateway,
@@ -14,30 +17,6 @@ from firmware_bridge.records import Bools, Commands, Envelope, Floats, Ints, Lay
 WIRE_BEATS, GATEWAY_BEATS, GATEWAY_S = 3.0, 4.0, 6.0
 
 # --- tuning: from site.toml and the cell file, frozen ---------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Curve:
-    """A polyline. Flat beyond its ends; NaN gives NaN."""
-
-    x: Floats
-    y: Floats
-
-    def __call__(self, x: Floats) -> Floats:
-        """Look up y, same shape as x."""
-        return np.interp(x, self.x, self.y)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class CellModel:
-    """What is known of a cell type, for a group of the module's nameplate capacity when new."""
-
-    name: str
-    ocv: Curve  # soc -> V, rising
-    resistance: Curve  # horizon in s -> ohm at 25 C, mid SOC, new, for `nameplate_ah`
-    resistance_by_c: Curve  # cell temperature in C -> factor
-    resistance_by_soh: Curve  # soh -> factor
-    nameplate_ah: float
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -82,13 +61,15 @@ class ModeTuning:
 
 @dataclass(frozen=True, slots=True)
 class EstimateTuning:
-    """When a string counts as resting and how far to trust what is counted in between."""
+    """When a string counts as resting, and how far instruments and the intake test are trusted."""
 
     rest_a: float
     rest_s: float
     start_sd: float  # of SOC read from a voltage of unknown history
-    rest_sd: float  # of SOC read from a rested voltage
-    drift_per_hour: float  # growth of the standard deviation while counting
+    capacity_sd: float  # of the intake test's, a share
+    voltage_sd_v: float  # of a cell's sensor and curve together: what no averaging removes
+    current_gain_sd: float  # of a string's current sensor, a share
+    bleed_ohm: float  # of the resistor that drains a bled cell
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +123,20 @@ class Tuning:
         return self.cell.resistance_by_soh(self.module_soh) * (self.cell.nameplate_ah / self.module_nameplate_ah)
 
     @cached_property
+    def cells(self) -> Setup:
+        """What the fuel gauge must know."""
+        knobs = self.estimate
+        return Setup(
+            layout=self.layout,
+            cell=self.cell,
+            knobs=GaugeTuning.of(knobs.capacity_sd, knobs.voltage_sd_v, knobs.current_gain_sd),
+            capacity_ah=self.cell_ah,
+            ohm_factor=self.module_ohm_factor[self.layout.cell_module],
+            start_sd=knobs.start_sd,
+            bleed_ohm=knobs.bleed_ohm,
+        )
+
+    @cached_property
     def string_ohm(self) -> Floats:
         """[string] resistance of its cells at 25 C and the prediction's horizon: the least it will have in service."""
         return self._string_ohm(self.limits.horizon_s)
@@ -152,8 +147,7 @@ class Tuning:
         return self._string_ohm(1.0)
 
     def _string_ohm(self, horizon_s: float) -> Floats:
-        new_ohm = float(np.interp(horizon_s, self.cell.resistance.x, self.cell.resistance.y))
-        each: Floats = (self.module_ohm_factor * new_ohm)[self.layout.cell_module]
+        each: Floats = (self.module_ohm_factor * self.cell.ohm(horizon_s))[self.layout.cell_module]
         return np.add.reduceat(each, self.layout.first_cell_of_string)
 
     @cached_property
@@ -260,8 +254,7 @@ class Mode(IntEnum):
 class State:
     """All that the controller remembers from beat to beat."""
 
-    soc: Floats  # [cell] 0..1, NaN until a voltage was heard
-    soc_sd: Floats  # [cell]
+    gauge: Gauge  # of all cells
     rest_s: Floats  # [string] plant time at rest
     deep: Bools  # [cell] was found deeply discharged
     deep_s: Floats  # [cell] how long it has been below that voltage
@@ -285,8 +278,11 @@ class State:
 class Estimate:
     """What the controller believes after looking."""
 
-    soc: Floats  # [cell]
+    soc: Floats  # [cell] 0..1; NaN until a voltage was heard
     soc_sd: Floats  # [cell]
+    capacity_ah: Floats  # [cell]
+    capacity_sd_ah: Floats  # [cell]
+    quality: Ints  # [cell] bits of gauge.sensors.Quality
     cell_ohm: Floats  # [cell] at the prediction's horizon
     net_load_w: float  # load minus PV, as far as inverters that obey can serve it: grid + what these give
 

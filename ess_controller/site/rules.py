@@ -35,7 +35,6 @@ ORDER: Final = (
     ("beat.can_stale_s", "<", "mode.lost_open_wire_s"),
     ("beat.register_stale_s", "<", "mode.lost_open_wire_s"),
     ("estimate.rest_a", "<", "limits.rated_a"),
-    ("estimate.rest_sd", "<=", "estimate.start_sd"),
     # heater, then nothing, then fan, then chiller; each with a gap between on and off
     ("climate.heater_off_c", ">", "climate.heater_on_c"),
     ("climate.fan_off_c", ">", "climate.heater_off_c"),
@@ -95,18 +94,23 @@ def number_findings(site: Table) -> Iterator[Finding]:
 
 def cell_findings(cell: Table) -> Iterator[Finding]:
     """The lists of a cell file: as long as each other, rising, and 1 where the reference is."""
-    for table, x_name, y_name in (
-        ("ocv", "soc", "v"),
-        ("resistance", "horizon_s", "ohm"),
-        ("resistance", "by_temperature_c", "temperature_factor"),
-        ("resistance", "by_soh", "soh_factor"),
+    for table, x_name, y_names in (
+        ("ocv", "soc", ("v",)),
+        ("resistance", "soc", ("r0_ohm", "r1_ohm", "r2_ohm")),
+        ("resistance", "by_temperature_c", ("temperature_factor",)),
+        ("resistance", "by_soh", ("soh_factor",)),
+        ("hysteresis", "soc", ("v",)),
     ):
-        x, y = (cell.get(table, {}).get(name, []) for name in (x_name, y_name))
+        x = cell.get(table, {}).get(x_name, [])
         yield from _rising((table, x_name), x, strictly=True)
-        if y_name in ("v", "ohm"):
-            yield from _rising((table, y_name), y, strictly=y_name == "v")
-        if x and y and len(x) != len(y):
-            yield Finding((table, y_name), f"{len(x)} numbers, one for each of {table}.{x_name}, not {len(y)}")
+        for y_name in y_names:
+            y = cell.get(table, {}).get(y_name, [])
+            if x and y and len(x) != len(y):
+                yield Finding((table, y_name), f"{len(x)} numbers, one for each of {table}.{x_name}, not {len(y)}")
+    yield from _rising(("ocv", "v"), cell.get("ocv", {}).get("v", []), strictly=True)
+    for index, ohm in enumerate(cell.get("resistance", {}).get("r0_ohm", [])):
+        if ohm == 0.0:
+            yield Finding(("resistance", "r0_ohm", index), "more than 0")
     soc = cell.get("ocv", {}).get("soc", [])
     for index, end in ((0, 0.0), (len(soc) - 1, 1.0)):
         if soc and soc[index] != end:
@@ -119,14 +123,12 @@ def cell_findings(cell: Table) -> Iterator[Finding]:
 
 def together_findings(site: Table, cell: Table, cell_file: str) -> Iterator[Finding]:
     """Whether site and cell file speak of the same cell; found in the site file."""
-    v, horizon_s = cell.get("ocv", {}).get("v", []), cell.get("resistance", {}).get("horizon_s", [])
+    v = cell.get("ocv", {}).get("v", [])
     if v and number(site, "limits.cell_v_max") > v[-1] + MODEL_V:
         expected = f"at most {plain(v[-1] + MODEL_V)}, {MODEL_V} V above a full cell of {cell_file}"
         yield Finding(("limits", "cell_v_max"), expected)
     if v and number(site, "limits.cell_v_min") > v[-1]:
         yield Finding(("limits", "cell_v_min"), f"less than {plain(v[-1])}, a full cell of {cell_file}")
-    if horizon_s and number(site, "limits.horizon_s") > horizon_s[-1]:
-        yield Finding(("limits", "horizon_s"), f"at most {plain(horizon_s[-1])}, the longest horizon in {cell_file}")
 
 
 def number(site: Table, key: str) -> float:

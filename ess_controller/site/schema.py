@@ -29,6 +29,7 @@ from ess_controller.site.kinds import (
     Ohms,
     Seconds,
     Share,
+    SmallVolts,
     Supply,
     Table,
     Watts,
@@ -102,8 +103,10 @@ class EstimateTable(Table):
     rest_a: float = Field(gt=0.0, le=100.0)
     rest_s: float = Field(gt=0.0, le=86400.0)
     start_sd: float = Field(gt=0.0, le=0.5, description="of SOC read from a voltage of unknown history")
-    rest_sd: float = Field(gt=0.0, le=0.5, description="of SOC read from a rested voltage")
-    drift_per_hour: float = Field(ge=0.0, le=1.0, description="growth of the standard deviation while counting")
+    capacity_sd: float = Field(gt=0.0, le=0.5, description="of the intake test's capacity, a share")
+    voltage_sd_v: float = Field(gt=0.0, le=0.1, description="of a cell's sensor and curve together, V")
+    current_gain_sd: float = Field(gt=0.0, le=0.1, description="of a string's current sensor, a share")
+    bleed_ohm: float = Field(gt=0.5, le=1e6, description="of the resistor that drains a bled cell, ohm")
 
 
 class DispatchTable(Table):
@@ -219,14 +222,26 @@ class OcvTable(Table):
 
 
 class ResistanceTable(Table):
-    """Resistance over horizon, and what temperature and age make of it."""
+    """Two RC pairs over SOC at 25 C, new, and what temperature and age make of them."""
 
-    horizon_s: Annotated[tuple[Seconds, ...], LIST, NUMBERS, SHORT] = Field(description="horizons")
-    ohm: Annotated[tuple[Ohms, ...], LIST, NUMBERS, SHORT] = Field(description="resistances")
+    soc: Annotated[tuple[Share, ...], LIST, NUMBERS, SHORT] = Field(description="numbers from 0 to 1")
+    r0_ohm: Annotated[tuple[Ohms, ...], LIST, NUMBERS, SHORT] = Field(description="resistances")
+    r1_ohm: Annotated[tuple[Ohms, ...], LIST, NUMBERS, SHORT] = Field(description="resistances")
+    r2_ohm: Annotated[tuple[Ohms, ...], LIST, NUMBERS, SHORT] = Field(description="resistances")
+    rc_s: Annotated[tuple[Seconds, Seconds], LIST] = Field(description="two time constants")
     by_temperature_c: Annotated[tuple[Celsius, ...], LIST, NUMBERS, SHORT] = Field(description="temperatures")
     temperature_factor: Annotated[tuple[Factor, ...], LIST, NUMBERS, SHORT] = Field(description="factors")
     by_soh: Annotated[tuple[Share, ...], LIST, NUMBERS, SHORT] = Field(description="SOHs from 0 to 1")
     soh_factor: Annotated[tuple[Factor, ...], LIST, NUMBERS, SHORT] = Field(description="factors")
+
+
+class HysteresisTable(Table):
+    """How far charging and discharging pull the voltage off its rest, whatever the current."""
+
+    soc: Annotated[tuple[Share, ...], LIST, NUMBERS, SHORT] = Field(description="numbers from 0 to 1")
+    v: Annotated[tuple[SmallVolts, ...], LIST, NUMBERS, SHORT] = Field(description="voltages, each way")
+    share: Annotated[float, Field(gt=0.0, le=1.0)] = Field(description="of the capacity, to build up 63 % of it")
+    fades_s: Annotated[float, Field(gt=0.0, le=1e9)] = Field(description="time constant of its fading at rest, s")
 
 
 class CellFile(Table):
@@ -236,6 +251,7 @@ class CellFile(Table):
     nameplate_ah: float = Field(gt=0.0, le=5000.0)
     ocv: OcvTable
     resistance: ResistanceTable
+    hysteresis: HysteresisTable
 
 
 def schema(model: type[BaseModel] = SiteFile) -> dict[str, Any]:
