@@ -273,6 +273,16 @@ class State:
     pv_beyond_s: Floats  # [pv] how long it has given more than that
     wire_s: float  # of the last beat
 
+    @property
+    def soc(self) -> Floats:
+        """[cell] 0..1; NaN until a voltage was heard."""
+        return self.gauge.soc
+
+    @property
+    def soc_sd(self) -> Floats:
+        """[cell] its standard deviation."""
+        return self.gauge.soc_sd
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Estimate:

@@ -37,7 +37,7 @@ class FilterTuning:
     knee_soc: float = 0.2
     knee_width: float = 0.03
     knee_rest_c: float = 0.2
-    soc: float = 2e-5
+    soc: float = 1.2e-4  # 0.2 % in an hour: a current sensor's gain, and no faith in a voltage that never moves
     ln_q: float = 2e-5
     rho_share: float = 5e-4  # of R0
     rc_share: float = 0.1  # of what an RC pair gains in a step
@@ -118,6 +118,7 @@ class Expected:
     volts: Floats
     sd_v: Floats  # of a reading around that
     open_v: Floats  # open-circuit voltage
+    slope: Floats  # of that, V per unit SOC
     lag_v: Floats  # hysteresis, positive after discharge
     ohmic: Floats  # ohm, k R0 without rho
     along: Floats  # [state, cell] covariance of state and voltage
@@ -172,7 +173,7 @@ def expect(
     along = slope * cov[SOC] - cov[U1] - cov[U2] - now_a * cov[RHO]
     own = slope * along[SOC] - along[U1] - along[U2] - now_a * along[RHO]
     spread = own + noise(knobs, soc, ohmic, now_a, step.mean_a, capacity_ah) * _fewer(knobs, step.dt_s)
-    return Expected(volts, np.sqrt(spread), open_v, lag_v, ohmic, along)
+    return Expected(volts, np.sqrt(spread), open_v, slope, lag_v, ohmic, along)
 
 
 def correct(belief: Belief, expected: Expected, cell_v: Floats) -> Belief:

@@ -25,7 +25,6 @@ from ess_controller.core.gauge.filter import (
     Step,
     correct,
     expect,
-    ocv,
     predict,
 )
 from ess_controller.core.gauge.sensors import Quality, Watched
@@ -75,7 +74,7 @@ def look(setup: Setup, gauge: Gauge, readings: Readings, t_s: float, dt_s: float
     belief = predict(setup.cell, setup.knobs.filter, setup.capacity_ah, gauge.belief, step)
     expected = expect(setup.cell, setup.knobs.filter, setup.capacity_ah, shape_of(gauge.anchors), belief, step)
 
-    cell_v, quality, watched = _judge(setup, gauge.watched, readings, expected, step.dt_s)
+    cell_v, quality, watched = _judge(setup, gauge.watched, readings, expected, step)
     anew = (quality & _READ_ANEW) > 0
     believed_v = np.where(anew, np.nan, cell_v)
     belief = _kept_sane(setup, correct(belief, expected, believed_v))
@@ -84,7 +83,7 @@ def look(setup: Setup, gauge: Gauge, readings: Readings, t_s: float, dt_s: float
     stiff = stiffness.watch(setup.knobs.stiffness, gauge.stiffness, t_s, seen_v, told_v + expected.lag_v)
     relaxed_v = believed_v + told_v + expected.lag_v + belief.mean[RHO] * now_a
     anchors, belief = _rests(setup, gauge, readings, relaxed_v, belief)
-    return _told(setup, gauge, belief, anchors, stiff, watched, quality)
+    return _told(setup, gauge, belief, anchors, stiff, watched, quality, expected.slope)
 
 
 def _count(setup: Setup, gauge: Gauge, readings: Readings, dt_s: float) -> tuple[Gauge, Floats]:
@@ -115,13 +114,15 @@ def _first_sight(setup: Setup, gauge: Gauge, readings: Readings, now_a: Floats) 
 
 
 def _judge(
-    setup: Setup, before: Watched, readings: Readings, expected: Expected, dt_s: float
+    setup: Setup, before: Watched, readings: Readings, expected: Expected, step: Step
 ) -> tuple[Floats, Ints, Watched]:
     """Voltages that are believed, NaN where not; Quality bits; what has been noticed. All [cell]."""
     layout, knobs = setup.layout, setup.knobs.sensors
     unusable = np.isnan(readings.string_a)[layout.cell_string] | np.isnan(readings.cell_c + expected.volts)
     cell_v = np.where(unusable, np.nan, readings.cell_v)
-    quality, watched = sensors.believable(knobs, before, cell_v, readings.bled, expected, dt_s)
+    stepped_a = (readings.string_a - before.last_a)[layout.cell_string]
+    driven_v = -expected.ohmic * stepped_a - expected.slope * step.mean_a * (step.dt_s / 3600.0) / setup.capacity_ah
+    quality, watched = sensors.believable(knobs, before, cell_v, readings.bled, expected, driven_v, step.dt_s)
     backwards, watched = sensors.current_sign(
         knobs, layout, watched, readings.string_a, cell_v, expected.ohmic, setup.capacity_ah
     )
@@ -198,10 +199,10 @@ def _told(
     stiff: stiffness.Stiffness,
     watched: Watched,
     quality: Ints,
+    slope: Floats,
 ) -> Gauge:
     """The gauge after a look, with what everybody else wants to know of it."""
     knobs, cov = setup.knobs, belief.cov
-    _, slope = ocv(setup.cell.tables, shape_of(anchors), belief.mean[SOC])
     floor = knobs.soc_floor_sd**2 + (knobs.ocv_sd_v / np.maximum(np.abs(slope), 0.1)) ** 2
     capacity_ah = setup.capacity_ah * np.exp(belief.mean[LN_Q])
     return Gauge(

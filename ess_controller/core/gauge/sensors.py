@@ -1,6 +1,6 @@
 """Which readings are believed: voltages that jump, stick or are bled, and a current sensor that counts backwards."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import IntFlag
 
 import numpy as np
@@ -41,7 +41,7 @@ class Watched:
     """What has been noticed so far."""
 
     still_v: Floats  # [cell] voltage that it stands at
-    still_told_v: Floats  # [cell] what was expected when it began to
+    still_moved_v: Floats  # [cell] how far current should have moved it since
     off_s: Floats  # [cell] how long it has been far off
     answer: Floats  # [string] mean of -dV / (R dI): 1 as it should be, -1 reversed
     events: Floats  # [string] steps seen
@@ -52,15 +52,29 @@ class Watched:
     @classmethod
     def fresh(cls, layout: Layout) -> "Watched":
         """Nothing noticed."""
-        cells, strings = np.full(layout.cells, np.nan), np.full(layout.strings, np.nan)
-        zero = np.zeros(layout.strings)
-        return cls(cells, cells, np.zeros(layout.cells), zero, zero, strings, strings, np.ones(layout.cells))
+        zeros, unknown = np.zeros(layout.strings), np.full(layout.strings, np.nan)
+        return cls(
+            still_v=np.full(layout.cells, np.nan),
+            still_moved_v=np.zeros(layout.cells),
+            off_s=np.zeros(layout.cells),
+            answer=zeros,
+            events=zeros,
+            last_a=unknown,
+            last_v=unknown,
+            doubt=np.ones(layout.cells),
+        )
 
 
 def believable(
-    knobs: SensorTuning, before: Watched, cell_v: Floats, bled: Bools, expected: Expected, dt_s: float
+    knobs: SensorTuning,
+    before: Watched,
+    cell_v: Floats,
+    bled: Bools,
+    expected: Expected,
+    driven_v: Floats,
+    dt_s: float,
 ) -> tuple[Ints, Watched]:
-    """Judge the voltages [cell] against what was expected of them.
+    """Judge the voltages [cell] against what was expected of them; `driven_v` [cell]: what current has moved them by.
 
     Returns Quality bits [cell] (any of SILENT, BLED, JUMPS, STUCK: do not believe; READ_ANEW: it was far off for so
     long that it must be believed) and what to remember.
@@ -68,8 +82,8 @@ def believable(
     silent = np.isnan(cell_v)
     off_v = cell_v - expected.volts
     stands = np.abs(cell_v - before.still_v) <= knobs.still_v
-    still_told_v = np.where(stands, before.still_told_v, expected.volts)
-    stuck = stands & (np.abs(expected.volts - still_told_v) > knobs.stuck_v)
+    moved_v = np.where(stands, before.still_moved_v + np.nan_to_num(driven_v), 0.0)
+    stuck = stands & (np.abs(moved_v) > knobs.stuck_v)
     far = np.abs(off_v) > np.maximum(knobs.jump_sigma * expected.sd_v, knobs.jump_v)
     off_s = np.where(far & ~stuck, before.off_s + dt_s, np.where(silent, before.off_s, 0.0))
     anew = off_s >= knobs.jump_again_s
@@ -80,19 +94,14 @@ def believable(
         | stuck * int(Quality.STUCK)
         | (anew & ~bled) * int(Quality.READ_ANEW)
     )
-    usual = ~(silent | bled | stuck | far)
     share = min(dt_s / knobs.doubt_s, 1.0)
-    squared = np.where(usual | far, np.minimum((off_v / expected.sd_v) ** 2, 100.0), before.doubt)
-    doubt = np.where(silent | bled | stuck, before.doubt, before.doubt + (squared - before.doubt) * share)
-    watched = Watched(
-        np.where(stands | silent, before.still_v, cell_v),
-        np.where(silent, before.still_told_v, still_told_v),
-        np.where(anew, 0.0, off_s),
-        before.answer,
-        before.events,
-        before.last_a,
-        before.last_v,
-        doubt,
+    squared = np.minimum((off_v / expected.sd_v) ** 2, 100.0)
+    watched = replace(
+        before,
+        still_v=np.where(stands | silent, before.still_v, cell_v),
+        still_moved_v=np.where(silent, before.still_moved_v, moved_v),
+        off_s=np.where(anew, 0.0, off_s),
+        doubt=np.where(silent | bled | stuck, before.doubt, before.doubt + (squared - before.doubt) * share),
     )
     return quality, watched
 
@@ -115,5 +124,5 @@ def current_sign(
     events = before.events + counts
     share = np.where(counts, 1.0 / np.clip(events, 1.0, 2.0 * knobs.reversed_events), 0.0)
     mean = before.answer + (np.clip(answer, -2.0, 2.0) - before.answer) * share
-    watched = Watched(before.still_v, before.still_told_v, before.off_s, mean, events, string_a, mean_v, before.doubt)
+    watched = replace(before, answer=mean, events=events, last_a=string_a, last_v=mean_v)
     return (mean < -0.5) & (events >= knobs.reversed_events), watched
