@@ -3,6 +3,7 @@
 import numpy as np
 
 from ess_controller.core import dispatch, health, limits, mode, recall
+from ess_controller.core.balance import BLEED_WIRE_S, balance
 from ess_controller.core.climate import climate
 from ess_controller.core.curtail import curtail
 from ess_controller.core.estimate import estimate
@@ -20,6 +21,7 @@ def first_state(tuning: Tuning, recalled: Recalled = NOTHING) -> State:
     return State(
         gauge=recall.gauge(tuning, recalled),
         rest_s=np.zeros(layout.strings),
+        owed_as=np.zeros(layout.cells),
         deep=recall.deep_cells(layout, recalled),
         deep_s=np.zeros(layout.cells),
         bad_s=np.zeros(rows),
@@ -66,18 +68,22 @@ def step(tuning: Tuning, state: State, seen: Measurements, order: Order, tick: T
     stores = wanted_by == dispatch.SELF_CONSUMPTION
     pv_limit_w, pv_beyond_s = curtail(tuning, state, seen, cabinet_bound, power_w, stores, tick)
     switched = climate(tuning, state, seen, active)
+    looked = (rest_s >= tuning.estimate.rest_s) & (gauge.moved_s == 0.0)
+    bled = balance(tuning, state, seen, now, looked, tick)
 
     commands = Commands(
         pcs_w=power_w,
         pcs_run=may_flow & (idle_s < tuning.dispatch.idle_stop_s) & (seen.pcs_state != _PCS_FAULT),
         contactor=mode.told(tuning, modes, seen),
-        bleed=np.zeros(tuning.layout.cells, bool),
+        bleed=bled.bleed,
+        bleed_s=BLEED_WIRE_S,
         pv_limit_w=pv_limit_w,
         climate=switched,
     )
     after = State(
         gauge=gauge,
         rest_s=rest_s,
+        owed_as=bled.owed_as,
         deep=deep,
         deep_s=deep_s,
         bad_s=bad_s,

@@ -101,6 +101,19 @@ class ClimateTuning:
     heater_off_c: float
 
 
+@dataclass(frozen=True, slots=True)
+class BalanceTuning:
+    """When cells are bled, and what their boards bear."""
+
+    least_share: float  # of a cell's capacity: less is not worth the heat
+    sigmas: float  # an imbalance must be surer than so many standard deviations
+    soc_min: float  # an empty cell is not bled
+    look_every_s: float  # bleeding pauses so often
+    look_s: float  # for so long, that voltages are seen without it
+    board_c_max: float
+    board_k_per_cell: float  # heat of one bled cell, on its module's board
+
+
 @dataclass(frozen=True, eq=False)
 class Tuning:
     """All that is fixed while the daemon runs."""
@@ -116,6 +129,7 @@ class Tuning:
     module_nameplate_ah: Floats  # [module]
     cell_ah: Floats  # [cell] nameplate x soh
     climate: ClimateTuning | None = None  # None: no cabinet has anything to switch
+    balance: BalanceTuning | None = None  # None: nobody is bled
 
     @cached_property
     def module_ohm_factor(self) -> Floats:
@@ -256,6 +270,7 @@ class State:
 
     gauge: Gauge  # of all cells
     rest_s: Floats  # [string] plant time at rest
+    owed_as: Floats  # [cell] charge still to be bled, A s
     deep: Bools  # [cell] was found deeply discharged
     deep_s: Floats  # [cell] how long it has been below that voltage
     bad_s: Floats  # [diagnosis, string] how long each condition has held

@@ -10,6 +10,7 @@ from pydantic import BaseModel
 
 from ess_controller.core.cell_model import KNOTS, CellModel, Circuit, Curve
 from ess_controller.core.types import (
+    BalanceTuning,
     ClimateTuning,
     DispatchTuning,
     EstimateTuning,
@@ -35,7 +36,9 @@ from firmware_bridge.records import (
     StringSpec,
 )
 
-Record = TypeVar("Record", Envelope, ModeTuning, EstimateTuning, DispatchTuning, LimitTuning, ClimateTuning)
+Record = TypeVar(
+    "Record", Envelope, ModeTuning, EstimateTuning, DispatchTuning, LimitTuning, ClimateTuning, BalanceTuning
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +138,7 @@ def tuning_of(site: SiteFile, cell: CellFile, plant: PlantSpec) -> Tuning:
         module_nameplate_ah=nameplate_ah,
         cell_ah=_frozen((nameplate_ah * module_soh)[plant.layout.cell_module]),
         climate=_record(ClimateTuning, site.climate) if site.climate else None,
+        balance=_record(BalanceTuning, site.balance) if site.balance else None,
     )
 
 

@@ -109,6 +109,18 @@ class EstimateTable(Table):
     bleed_ohm: float = Field(gt=0.5, le=1e6, description="of the resistor that drains a bled cell, ohm")
 
 
+class BalanceTable(Table):
+    """When cells are bled, and what their boards bear. Without the table nobody is bled."""
+
+    least_share: float = Field(gt=0.0, le=0.5, description="of a cell's capacity: less is not worth the heat")
+    sigmas: float = Field(ge=0.0, le=6.0, description="an imbalance must be surer than so many standard deviations")
+    soc_min: Share = Field(description="a cell emptier than this is not bled")
+    look_every_s: float = Field(ge=10.0, le=3600.0, description="bleeding pauses so often, s")
+    look_s: float = Field(ge=0.5, le=60.0, description="for so long, that voltages are seen without it, s")
+    board_c_max: Celsius = Field(description="hottest a module's board may become, C")
+    board_k_per_cell: float = Field(gt=0.0, le=50.0, description="heat of one bled cell, on its module's board, K")
+
+
 class DispatchTable(Table):
     """What the battery is for, when no operator asks for anything else."""
 
@@ -204,6 +216,7 @@ class SiteFile(Table):
     mode: ModeTable
     estimate: EstimateTable
     dispatch: DispatchTable
+    balance: BalanceTable | None = None
     climate: ClimateTable | None = None
     location: LocationTable | None = None
     contract: ContractTable | None = None
