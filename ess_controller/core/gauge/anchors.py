@@ -31,8 +31,9 @@ class AnchorTuning:
     slide_sd: float = 0.08
     stretch_sd: float = 0.08
     rest_v: float = 0.002  # of a rested voltage: noise, what has not relaxed
+    curve_soc: float = 0.01  # how far a real aged curve is from any that slide and stretch make, in SOC
     gain: float = 0.003  # of the current sensor
-    offset_a: float = 0.1  # that zeroing has left, times how long the swing took
+    offset_c: float = 5e-4  # C: of the current sensor, that zeroing has left; 0.1 A for 200 Ah
     smallest: float = 0.10  # a shallower swing, in SOC, says nothing
     cycles: float = 60.0  # of full throughput, after which a swing counts 1/e
 
@@ -116,8 +117,8 @@ def _learn(tables: Tables, knobs: AnchorTuning, anchors: Anchors, learns: Bools,
     line = np.where(learns, np.array((share, *(_bent(before) - _bent(after)))), 0.0)
     said = np.where(learns, ends_x[0] - ends_x[1], 0.0)
     new = Shape(np.zeros_like(share), np.zeros_like(share))
-    variance = sum((knobs.rest_v / ocv(tables, new, x)[1]) ** 2 for x in ends_x)
-    drift_ah = np.hypot(knobs.gain * anchors.swing_ah, knobs.offset_a * anchors.swing_s / 3600.0)
+    variance = 2 * knobs.curve_soc**2 + sum((knobs.rest_v / ocv(tables, new, x)[1]) ** 2 for x in ends_x)
+    drift_ah = np.hypot(knobs.gain * anchors.swing_ah, knobs.offset_c * qn_ah * anchors.swing_s / 3600.0)
     weight = np.where(learns, 1.0 / (variance + (best[P] * drift_ah / qn_ah) ** 2), 0.0)
     keep = np.where(learns, np.exp(-np.abs(share) / knobs.cycles), 1.0)
     prior = Anchors.fresh(knobs, 1)  # what is forgotten falls back to what was known at the start
