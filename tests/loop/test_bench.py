@@ -90,10 +90,14 @@ def test_the_energy_counted_is_the_energy_that_flowed_as_far_as_meters_go() -> N
 
 def test_the_charge_counted_is_the_charge_that_flowed() -> None:
     story = hour()
-    before, after = story.beats[100].state.gauge.soc, story.beats[-1].state.gauge.soc
-    counted_ah = ((before - after) * story.site.tuning.cell_ah).mean()
-    flowed_as = sum(float(beat.seen.string_a[0]) * beat.tick.dt_s for beat in story.beats[101:])
-    assert counted_ah == pytest.approx(flowed_as / 3600, rel=1e-6)
+    before, after = (
+        (gauge.anchors.swing_ah + gauge.moved_as / 3600).mean()
+        for gauge in (story.beats[100].state.gauge, story.beats[-1].state.gauge)
+    )
+    flowed_as = sum(
+        float(beat.seen.string_a[0] - beat.state.gauge.zero_a[0]) * beat.tick.dt_s for beat in story.beats[101:]
+    )
+    assert after - before == pytest.approx(flowed_as / 3600, rel=1e-6)
 
 
 def test_soc_stays_within_a_few_percent_of_the_truth() -> None:
