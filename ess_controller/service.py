@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from ess_controller import home as homes
+from ess_controller.cell_record import CellRecord
 from ess_controller.clock import WallClock, wall_s
 from ess_controller.core.step import first_state
 from ess_controller.core.types import Mode
@@ -35,7 +36,7 @@ from firmware_bridge.wires.urls import open_can, open_registers
 
 log = logging.getLogger("ess")
 
-MEMORY = "memory.json"
+MEMORY, CELLS = "memory.json", "cells.json"
 LAST_WORD_S = 0.5  # of wall time: 0 W after a mistake of our own
 LEAVE_WITHIN_S = 8.0  # of wall time: 0 W, contactors open, then the process ends whatever they say
 
@@ -107,11 +108,12 @@ def serve(site: Site, options: Options) -> dict[str, Any]:
         plant, lines = held.enter_context(open_plant(site, home, clock))
         open_things = held.enter_context(ExitStack())
         orders, latest, totals = Orders(), Latest(), Totals(layout)
-        recalled = recall(home / MEMORY, clock.start)
+        record = CellRecord(home / CELLS, site.tuning, clock.start)
+        recalled = record.added_to(recall(home / MEMORY, clock.start))
         first = first_state(site.tuning, recalled)
         stores = Stores(site, home, clock, options.journal_mb, first)
         open_things.callback(stores.close)
-        memory = Memory(home / MEMORY, layout, recalled)
+        memory = Memory(home / MEMORY, layout, recalled, record.keep)
         open_things.callback(memory.close)
         tees: list[Tee] = [totals, ChangeLog(site.tuning, plant), *stores.tees, memory, Watchdog()]
         if site.serve_url:
