@@ -8,7 +8,8 @@ import numpy as np
 from ess_controller.errors import TroubleError
 from ess_controller.intake.curve import GRID
 from ess_controller.intake.figures import Figures, figures
-from ess_controller.intake.fitting import SLOWEST_C, FittedCell
+from ess_controller.intake.fitting import FittedCell
+from ess_controller.intake.shape import SLOWEST_C
 from ess_controller.site.checking import checked
 from ess_controller.site.errors import plain
 from ess_controller.site.rules import cell_findings

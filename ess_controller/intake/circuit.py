@@ -19,7 +19,7 @@ from firmware_bridge.records import Floats
 HYSTERESIS_SHARE = 0.01  # of capacity: any from 0.5 to 3 % fits real cells about as well
 FADES_S = (300.0, 600.0, 1200.0, 2400.0, 3600.0)
 # A longer RC pair takes what is hysteresis. A pulse test does not tell them apart (2.7 mV at 60 s, 2.5 mV at 90 s);
-# other currents do: SOC on 0..2.2 C drives of real 18650 cells is 1 % too low, right, 1 % too high with 30, 60 and 90 s.
+# other currents do: SOC on 0..2.2 C drives of real 18650 cells is 1 % too low, right, 1 % too high with 30, 60, 90 s.
 LONGEST_RC_S = 60.0
 RC_RATIO = 1.25  # from one time constant of the grid to the next
 APART = 4.0  # two pairs closer than this are one

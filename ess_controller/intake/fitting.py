@@ -9,17 +9,17 @@ from ess_controller.core.cell_model import HORIZONS_S, CellModel, Curve
 from ess_controller.errors import BadInputError
 from ess_controller.intake import circuit as circuits
 from ess_controller.intake.circuit import Fitted, Test
-from ess_controller.intake.curve import GRID, OpenCurve, lifted, shape_of
+from ess_controller.intake.curve import GRID, OpenCurve, lifted
 from ess_controller.intake.sections import (
     Pulses,
     Rests,
     check_sign,
     discharged_ah,
-    longest_discharge,
     pulses,
     rests,
     since_step_s,
 )
+from ess_controller.intake.shape import SLOWEST_C, of_discharge, of_pulses
 from ess_controller.intake.traces import Trace
 from firmware_bridge.records import Floats
 
@@ -28,12 +28,9 @@ REFERENCE_C = 25.0
 ARRHENIUS_J_PER_MOL = 20e3
 GAS_J_PER_MOL_K = 8.314
 TABLE_C: Floats = np.arange(-20.0, 61.0, 5.0)
-SLOWEST_C = 0.125  # a faster discharge shows resistance more than hysteresis
 FEWEST_RESTS = 3
-SETTLED_S, SETTLED_SOC = 120.0, 0.01  # after a step, before a discharge gives the curve's shape
 NOT_FULL_V = 0.03  # a pulse test that begins so far below the slow curve's start has not begun full
 ODD_LIFT_V, FOREIGN_LIFT_V = 0.06, 0.2  # rests so far from the slow curve: worth a word; another cell
-EMPTY_V = 3.2  # a discharge that ends above has hardly emptied the cell
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -83,13 +80,15 @@ def fit_cell(slow: Trace | None, pulse_tests: Sequence[Trace]) -> FittedCell:
     """Fit; raises BadInputError where a test is none."""
     order = sorted(pulse_tests, key=lambda trace: abs(float(np.mean(trace.temperature_c)) - REFERENCE_C))
     notes: list[str] = []
-    capacity_ah, slow_v, slow_c = _shape(slow, order[0], notes)
+    shape = of_discharge(slow) if slow else of_pulses(order[0])
+    capacity_ah, slow_v, is_slow = shape.capacity_ah, shape.volts, shape.rate_c <= SLOWEST_C and slow is not None
+    notes.extend(shape.notes)
     for trace in order:
         check_sign(trace, capacity_ah)
     tests = [_placed(trace, capacity_ah, slow_v, notes) for trace in order]
     found = rests(tests[0].trace, tests[0].soc, capacity_ah)
-    _check_rests(tests[0], found, slow_v, notes, slow=slow_c <= SLOWEST_C)
-    curve = lifted(slow_v, found, slow=slow_c <= SLOWEST_C)
+    _check_rests(tests[0], found, slow_v, notes, slow=is_slow)
+    curve = lifted(slow_v, found, slow=is_slow)
     fitted = circuits.fit(tests[0], curve)
     reference = _told(tests[0], curve, fitted.model_v)
     told, factors = [reference], {reference.cell_c: float(np.mean(tests[0].factor))}
@@ -102,56 +101,17 @@ def fit_cell(slow: Trace | None, pulse_tests: Sequence[Trace]) -> FittedCell:
     by_c = _by_temperature(factors)
     measured_c = tuple(sorted(factors))
     return FittedCell(
-        capacity_ah, curve, found, by_c, tuple(told), fitted, slow, slow_c, measured_c, tuple(dict.fromkeys(notes))
+        capacity_ah,
+        curve,
+        found,
+        by_c,
+        tuple(told),
+        fitted,
+        slow,
+        shape.rate_c,
+        measured_c,
+        tuple(dict.fromkeys(notes)),
     )
-
-
-def _shape(slow: Trace | None, pulse: Trace, notes: list[str]) -> tuple[float, Floats, float]:
-    """Capacity, the voltage [knot] of a discharge from full to empty, and its rate in C."""
-    if slow is None:
-        return _shape_of_pulses(pulse, notes)
-    part = longest_discharge(slow)
-    drawn_ah = discharged_ah(slow)[part]
-    drawn_ah = drawn_ah - drawn_ah[0]
-    capacity_ah, volts = float(drawn_ah[-1]), slow.voltage_v[part]
-    if volts[-1] >= volts[0]:
-        raise BadInputError(
-            f"{slow.source}: voltage_v: expected it to fall while current_a is positive (discharging), but it "
-            f"rises from {volts[0]:.3f} to {volts[-1]:.3f} V: the current's sign is reversed"
-        )
-    hours = float(slow.t_s[part][-1] - slow.t_s[part][0]) / 3600.0
-    if 1.0 / hours > SLOWEST_C:
-        notes.append(
-            f"{slow.source}: its longest discharge takes {hours:.1f} h, too fast to tell hysteresis from resistance: "
-            "only its shape between the rests is used"
-        )
-    if volts[-1] > EMPTY_V:
-        notes.append(f"{slow.source}: its discharge ends at {volts[-1]:.3f} V: SOC 0 is there")
-    settled = (drawn_ah > SETTLED_SOC * capacity_ah) & (slow.t_s[part] > slow.t_s[part][0] + SETTLED_S)
-    return capacity_ah, shape_of(1.0 - drawn_ah[settled] / capacity_ah, volts[settled]), 1.0 / hours
-
-
-def _shape_of_pulses(pulse: Trace, notes: list[str]) -> tuple[float, Floats, float]:
-    """The same where there is no slow discharge: from what the pulse test draws between its rests."""
-    drawn_ah = discharged_ah(pulse)
-    full = int(np.argmin(drawn_ah))
-    capacity_ah = float(np.max(drawn_ah[full:]) - drawn_ah[full])
-    since_s, _ = since_step_s(pulse, max(capacity_ah, 1e-6))
-    draws = (pulse.current_a > 0.01 * capacity_ah) & (since_s > SETTLED_S) & (np.arange(len(since_s)) >= full)
-    if draws.sum() < 10:
-        raise BadInputError(
-            f"{pulse.source}: current_a: expected discharges of some minutes from full to empty, with positive "
-            "current, as there is no --slow"
-        )
-    notes.append(
-        f"no slow discharge: OCV from the rests of {pulse.source}, its own discharges give the shape between them; "
-        f"{capacity_ah:.4g} Ah from its fullest to its emptiest; no hysteresis"
-    )
-    if float(np.min(pulse.voltage_v)) > EMPTY_V:
-        notes.append(f"{pulse.source}: its voltage stays above {EMPTY_V} V: SOC 0 is where it ends")
-    rate = float(np.median(pulse.current_a[draws])) / capacity_ah
-    soc = 1.0 - (drawn_ah[draws] - drawn_ah[full]) / capacity_ah
-    return capacity_ah, shape_of(soc, pulse.voltage_v[draws]), rate
 
 
 def _placed(trace: Trace, capacity_ah: float, slow_v: Floats, notes: list[str]) -> Test:
@@ -200,11 +160,12 @@ def _told(test: Test, curve: OpenCurve, model_v: Floats) -> Told:
 
 
 def _ratio(told: Told) -> float:
-    """Resistance of a test over the model's, by its steps after 10 and 30 s."""
-    ratio = told.seen.ohm[1:] / told.told_ohm[1:]
-    if not np.isfinite(ratio).any():
-        raise BadInputError(f"{told.test.trace.source}: expected steps of current that last for 10 s or more")
-    return float(np.nanmedian(ratio))
+    """Resistance of a test over the model's, by its steps after 10 s; where nobody looked then, after 30 s."""
+    for row in (HORIZONS_S.index(10.0), HORIZONS_S.index(30.0)):
+        ratio = told.seen.ohm[row] / told.told_ohm[row]
+        if np.isfinite(ratio).any():
+            return float(np.nanmedian(ratio))
+    raise BadInputError(f"{told.test.trace.source}: expected steps of current that last for 10 s or more")
 
 
 def _by_temperature(factors: dict[float, float]) -> Curve:

@@ -41,7 +41,7 @@ def png(cell: FittedCell, name: str) -> bytes:
 
 def _ocv(axes: "Axes", cell: FittedCell) -> None:
     if cell.slow:
-        axes.plot(100.0 * GRID, cell.curve.slow_v, color=GREY, linewidth=1.0, label=f"{cell.slow.source}, settled")
+        axes.plot(100.0 * GRID, cell.curve.slow_v, color=GREY, linewidth=1.0, label=cell.slow.source)
     axes.plot(100.0 * GRID, cell.curve.open_v, color=COLOURS[0], linewidth=1.4, label="OCV")
     axes.plot(100.0 * cell.rests.soc, cell.rests.volts, "o", color=COLOURS[1], markersize=4, label="rests")
     axes.set(xlabel="SOC, %", ylabel="V", title="Open-circuit voltage")
@@ -73,8 +73,8 @@ def _ohm(axes: "Axes", cell: FittedCell) -> None:
                 fillstyle="none" if one is not cell.told[0] else "full",
                 linestyle="none",
             )
-    hollow = ", hollow: other temperatures, by their factor" if len(cell.told) > 1 else ""
-    title = f"Resistance: fitted without hysteresis; dots: steps{hollow}"
+    hollow = "; hollow: other temperatures" if len(cell.told) > 1 else ""
+    title = f"Resistance without hysteresis; dots: at steps{hollow}"
     axes.set(xlabel="SOC, %", ylabel="mOhm at 25 C", title=title)
     axes.set_ylim(0.0, 2.0 * float(np.max([1000.0 * model.ohm(HORIZONS_S[-1], each) for each in (0.3, 0.5, 0.8)])))
 
