@@ -30,6 +30,8 @@ GAS_J_PER_MOL_K = 8.314
 TABLE_C: Floats = np.arange(-20.0, 61.0, 5.0)
 FEWEST_RESTS = 3
 NOT_FULL_V = 0.03  # a pulse test that begins so far below the slow curve's start has not begun full
+MOST_MOVED = 1.15  # times the capacity: a pulse test that moves more is of another cell
+NEAR_25_K, POOR_FIT_V = 8.0, 0.02  # worth a word beyond
 ODD_LIFT_V, FOREIGN_LIFT_V = 0.06, 0.2  # rests so far from the slow curve: worth a word; another cell
 
 
@@ -98,6 +100,7 @@ def fit_cell(slow: Trace | None, pulse_tests: Sequence[Trace]) -> FittedCell:
         measured = Test(test.trace, test.soc, np.full_like(test.soc, factor), capacity_ah)
         told.append(_told(measured, curve, circuits.replayed(measured, curve, fitted.circuit)))
         factors[told[-1].cell_c] = factor
+    notes += _doubts(reference)
     by_c = _by_temperature(factors)
     measured_c = tuple(sorted(factors))
     return FittedCell(
@@ -117,6 +120,12 @@ def fit_cell(slow: Trace | None, pulse_tests: Sequence[Trace]) -> FittedCell:
 def _placed(trace: Trace, capacity_ah: float, slow_v: Floats, notes: list[str]) -> Test:
     """A pulse test with its SOC: full where it is fullest, unless its voltage there says that it is not."""
     drawn_ah = discharged_ah(trace)
+    moved_ah = float(np.ptp(drawn_ah))
+    if moved_ah > MOST_MOVED * capacity_ah:
+        raise BadInputError(
+            f"{trace.source}: current_a: expected at most the {capacity_ah:.4g} Ah of the slow discharge, "
+            f"but it moves {moved_ah:.4g} Ah"
+        )
     soc = 1.0 - (drawn_ah - np.min(drawn_ah)) / capacity_ah
     found = rests(trace, soc, capacity_ah)
     if found.soc.size:
@@ -127,6 +136,20 @@ def _placed(trace: Trace, capacity_ah: float, slow_v: Floats, notes: list[str]) 
             notes.append(f"{trace.source}: begins at SOC {np.max(soc):.3f} by its voltage, not full")
     soc = np.clip(soc, 0.0, 1.0)
     return Test(trace, soc, arrhenius(trace.temperature_c), capacity_ah)
+
+
+def _doubts(reference: Told) -> list[str]:
+    """What makes the fit less than it looks."""
+    doubts, trace = [], reference.test.trace
+    if abs(reference.cell_c - REFERENCE_C) > NEAR_25_K:
+        doubts.append(
+            f"no pulse test near {REFERENCE_C:.0f} C: resistance there is extrapolated from {reference.cell_c:.0f} C "
+            f"by {ARRHENIUS_J_PER_MOL / 1000.0:.0f} kJ/mol"
+        )
+    off_v = float(np.sqrt(np.mean((reference.model_v - trace.voltage_v) ** 2)))
+    if off_v > POOR_FIT_V:
+        doubts.append(f"{trace.source}: the fit misses it by {1000.0 * off_v:.0f} mV rms: noise, or a damaged test?")
+    return doubts
 
 
 def _check_rests(test: Test, found: Rests, slow_v: Floats, notes: list[str], *, slow: bool) -> None:

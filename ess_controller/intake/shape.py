@@ -38,7 +38,7 @@ def of_discharge(slow: Trace) -> Shape:
     if volts[-1] >= volts[0]:
         raise BadInputError(
             f"{slow.source}: voltage_v: expected it to fall while current_a is positive (discharging), but it "
-            f"rises from {volts[0]:.3f} to {volts[-1]:.3f} V: the current's sign is reversed"
+            f"goes from {volts[0]:.3f} to {volts[-1]:.3f} V: is the current's sign reversed?"
         )
     notes = []
     hours = float(slow.t_s[part][-1] - slow.t_s[part][0]) / 3600.0

@@ -54,6 +54,13 @@ def test_a_test_in_the_cold_gives_its_10_s_factor_and_25_c_stays_1(fitted: Fitte
     assert float(fitted.resistance_by_c(np.array(25.0))) == pytest.approx(1.0, abs=1e-9)
 
 
+def test_a_pulse_test_far_from_25_c_and_a_bad_one_are_told() -> None:
+    noise_v = 0.1 * np.random.default_rng(1).standard_normal(len(PULSES.t_s))
+    fit = fit_cell(SLOW, [replace(pulses(CELL, 5.0), voltage_v=PULSES.voltage_v + noise_v)])
+    assert fit.notes[0].startswith("no pulse test near 25 C: resistance there is extrapolated from 5 C by 20 kJ/mol")
+    assert fit.notes[1].startswith("pulse_5.csv: the fit misses it by ")
+
+
 def test_without_a_slow_discharge_rests_give_ocv_and_that_is_said() -> None:
     fit = fit_cell(None, [PULSES])
     true_v, _, _ = CELL.curves.at(fit.rests.soc)
@@ -105,7 +112,7 @@ BROKEN = {
     "a charge that is told as a discharge": (
         replace(SLOW, voltage_v=SLOW.voltage_v[::-1]),
         PULSES,
-        "slow.csv: voltage_v: expected it to fall while current_a is positive (discharging), but it rises from ",
+        "slow.csv: voltage_v: expected it to fall while current_a is positive (discharging), but it goes from ",
     ),
     "a pulse test with the sign reversed": (
         SLOW,
@@ -117,6 +124,11 @@ BROKEN = {
         replace(SLOW, current_a=0.0 * SLOW.current_a),
         PULSES,
         "slow.csv: current_a: expected a discharge, with positive current; nothing flows",
+    ),
+    "a slow discharge that is a part of one": (
+        replace(SLOW, current_a=0.5 * SLOW.current_a),
+        PULSES,
+        "pulse_25.csv: current_a: expected at most the 75 Ah of the slow discharge, but it moves 150 Ah",
     ),
     "another cell": (
         replace(SLOW, voltage_v=SLOW.voltage_v - 0.5),
