@@ -34,6 +34,7 @@ def png(cell: FittedCell, name: str) -> bytes:
         each.grid(visible=True, color="#e3e5e8", linewidth=0.6)
         each.spines[["top", "right"]].set_visible(False)
         each.legend(frameon=False, fontsize=8)
+        each.set_title(each.get_title(), fontsize=10)
     out = BytesIO()
     figure.savefig(out, format="png")
     return out.getvalue()
