@@ -68,22 +68,6 @@ def look(setup: Setup, gauge: Gauge, readings: Readings, t_s: float, dt_s: float
     gauge = _first_sight(setup, gauge, readings, now_a)
     if gauge.moved_s < setup.knobs.every_s * (1.0 - 1e-6):
         return gauge
-    unheard = np.isnan(gauge.belief.mean[SOC])
-    if not unheard.any():
-        return _looked(setup, gauge, readings, now_a, t_s)
-    stand_in = _looked(setup, _as_full(gauge, unheard, 0.5), readings, now_a, t_s)
-    return _as_full(stand_in, unheard, np.nan)
-
-
-def _as_full(gauge: Gauge, which: Bools, soc: float) -> Gauge:
-    """Cells of unknown SOC take part as if half full, for NaN would spread to all else that is known of them."""
-    mean = gauge.belief.mean.copy()
-    mean[SOC] = np.where(which, soc, mean[SOC])
-    return replace(gauge, belief=replace(gauge.belief, mean=mean))
-
-
-def _looked(setup: Setup, gauge: Gauge, readings: Readings, now_a: Floats, t_s: float) -> Gauge:
-    """The filter's look."""
     factor = setup.ohm_factor * setup.cell.resistance_by_c(readings.cell_c)
     factor = np.where(np.isnan(factor), setup.ohm_factor, factor)
     step = Step(gauge.moved_as / gauge.moved_s, now_a, factor, gauge.moved_s)
