@@ -204,6 +204,9 @@ def _told(
     _, slope = ocv(setup.cell.tables, shape_of(anchors), belief.mean[SOC])
     floor = knobs.soc_floor_sd**2 + (knobs.ocv_sd_v / np.maximum(np.abs(slope), 0.1)) ** 2
     capacity_ah = setup.capacity_ah * np.exp(belief.mean[LN_Q])
+    # the filter's own variance is too small; what rests have confirmed needs no such doubt
+    unconfirmed = 1.0 / (knobs.filter_sd**-2 + anchors.information[P, P] - knobs.anchors.capacity_sd**-2)
+    capacity_var = cov[LN_Q, LN_Q] + knobs.capacity_floor_sd**2 + unconfirmed
     return Gauge(
         belief=belief,
         moved_as=np.zeros_like(before.moved_as),
@@ -215,7 +218,7 @@ def _told(
         quality=quality,
         soc_sd=np.minimum(np.sqrt(cov[SOC, SOC] + floor), 0.5),
         capacity_ah=capacity_ah,
-        capacity_sd_ah=capacity_ah * np.sqrt(cov[LN_Q, LN_Q] + knobs.capacity_floor_sd**2),
+        capacity_sd_ah=capacity_ah * np.sqrt(capacity_var),
         ratio=stiff.ratio(),
     )
 
