@@ -34,6 +34,7 @@ from firmware_bridge.records import Bools, Floats, Ints, Layout
 _DISBELIEVED = int(Quality.SILENT | Quality.BLED | Quality.JUMPS | Quality.STUCK)
 _READ_ANEW = int(Quality.READ_ANEW)
 LARGEST_LN_Q = 0.9  # 2.5 times the intake's capacity, or a 2.5th
+UNCOUNTED_C = 0.3  # 1/h: what may have flowed unseen while a current is unknown
 RELAXES_S = 1200.0  # horizon whose resistance frees a first voltage of its drop
 
 
@@ -68,6 +69,9 @@ def look(setup: Setup, gauge: Gauge, readings: Readings, t_s: float, dt_s: float
     gauge = _first_sight(setup, gauge, readings, now_a)
     if gauge.moved_s < setup.knobs.every_s * (1.0 - 1e-6):
         return gauge
+    unplaced = np.isnan(gauge.belief.mean[SOC])
+    if unplaced.any():  # NaN would spread to capacity and resistance, for ever
+        gauge = replace(gauge, belief=_with_soc(gauge.belief, unplaced, 0.5))
     factor = setup.ohm_factor * setup.cell.resistance_by_c(readings.cell_c)
     factor = np.where(np.isnan(factor), setup.ohm_factor, factor)
     step = Step(gauge.moved_as / gauge.moved_s, now_a, factor, gauge.moved_s)
@@ -83,7 +87,15 @@ def look(setup: Setup, gauge: Gauge, readings: Readings, t_s: float, dt_s: float
     stiff = stiffness.watch(setup.knobs.stiffness, gauge.stiffness, t_s, seen_v, told_v + expected.lag_v)
     relaxed_v = believed_v + told_v + expected.lag_v + belief.mean[RHO] * now_a
     anchors, belief = _rests(setup, gauge, readings, relaxed_v, belief)
-    return _told(setup, gauge, belief, anchors, stiff, watched, quality, expected.slope)
+    told = _told(setup, gauge, belief, anchors, stiff, watched, quality, expected.slope)
+    return replace(told, belief=_with_soc(told.belief, unplaced, np.nan)) if unplaced.any() else told
+
+
+def _with_soc(belief: Belief, which: Bools, soc: float) -> Belief:
+    """The belief with this SOC for cells `which` [cell]."""
+    mean = belief.mean.copy()
+    mean[SOC] = np.where(which, soc, mean[SOC])
+    return replace(belief, mean=mean)
 
 
 def _count(setup: Setup, gauge: Gauge, readings: Readings, dt_s: float) -> tuple[Gauge, Floats]:
@@ -97,7 +109,17 @@ def _count(setup: Setup, gauge: Gauge, readings: Readings, dt_s: float) -> tuple
     if readings.bled.any():
         now_a = now_a + np.where(readings.bled & ~np.isnan(readings.cell_v), readings.cell_v / setup.bleed_ohm, 0.0)
     moved_as, moved_s = gauge.moved_as + now_a * dt_s, gauge.moved_s + dt_s
-    return replace(gauge, moved_as=moved_as, moved_s=moved_s, zero_a=zero_a), now_a
+    gauge = replace(gauge, moved_as=moved_as, moved_s=moved_s, zero_a=zero_a)
+    unknown = np.isnan(readings.string_a) & ~readings.open
+    return (_unsure(setup, gauge, unknown, dt_s) if unknown.any() else gauge), now_a
+
+
+def _unsure(setup: Setup, gauge: Gauge, unknown: Bools, dt_s: float) -> Gauge:
+    """SOC is less certain where the current of a string is `unknown` [string]: nobody counts what flows."""
+    cov = gauge.belief.cov.copy()
+    unseen = UNCOUNTED_C * dt_s / 3600.0 * unknown[setup.layout.cell_string]
+    cov[SOC, SOC] = np.minimum(np.sqrt(cov[SOC, SOC]) + unseen, 0.5) ** 2
+    return replace(gauge, belief=replace(gauge.belief, cov=cov))
 
 
 def _first_sight(setup: Setup, gauge: Gauge, readings: Readings, now_a: Floats) -> Gauge:
@@ -205,6 +227,9 @@ def _told(
     knobs, cov = setup.knobs, belief.cov
     floor = knobs.soc_floor_sd**2 + (knobs.ocv_sd_v / np.maximum(np.abs(slope), 0.1)) ** 2
     capacity_ah = setup.capacity_ah * np.exp(belief.mean[LN_Q])
+    # the filter's own variance is too small; what rests have confirmed needs no such doubt
+    unconfirmed = 1.0 / (knobs.filter_sd**-2 + anchors.information[P, P] - knobs.anchors.capacity_sd**-2)
+    capacity_var = cov[LN_Q, LN_Q] + knobs.capacity_floor_sd**2 + unconfirmed
     return Gauge(
         belief=belief,
         moved_as=np.zeros_like(before.moved_as),
@@ -216,7 +241,7 @@ def _told(
         quality=quality,
         soc_sd=np.minimum(np.sqrt(cov[SOC, SOC] + floor), 0.5),
         capacity_ah=capacity_ah,
-        capacity_sd_ah=capacity_ah * np.sqrt(cov[LN_Q, LN_Q] + knobs.capacity_floor_sd**2),
+        capacity_sd_ah=capacity_ah * np.sqrt(capacity_var),
         ratio=stiff.ratio(),
     )
 
