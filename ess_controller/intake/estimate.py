@@ -26,7 +26,6 @@ MOST_C = 10.0  # no vehicle cell bears more: such a current is a sensor's fault
 HOLE_S = 300.0  # without samples for longer: a gap
 RESTING_HOLE_S = 7200.0  # rests are often recorded thinly
 RESTING_HOLE_V = 0.02  # and then the voltage stands where it stood
-OFFSET_SHARE = 5e-4  # of the capacity in 1/h: a current sensor's offset that zeroing has left (0.1 A at 232 Ah)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -61,7 +60,7 @@ def setup_of(cell: CellModel, capacity_ah: float) -> Setup:
     string = StringSpec("cell", "", (module,))
     layout = Layout.of(PlantSpec({}, (CabinetSpec("cell", "", (string,)),), ""))
     knobs = GaugeTuning()
-    anchors = replace(knobs.anchors, capacity_sd=CAPACITY_SD, offset_a=OFFSET_SHARE * capacity_ah)
+    anchors = replace(knobs.anchors, capacity_sd=CAPACITY_SD)
     return Setup(
         layout=layout,
         cell=cell,
@@ -85,7 +84,7 @@ def run(
     gauge = fresh(setup.knobs, setup.layout, setup.capacity_ah, np.full(1, setup.cell.tables.mid_r0_ohm), told, sd)
     tracks: list[Track] = []
     for number, trace in enumerate(traces):
-        follower = _Follower(setup, trace, after_gap(gauge) if number else gauge)
+        follower = _Follower(setup, trace, after_gap(setup.knobs, gauge) if number else gauge)
         tracks.append(follower.track(moves_on))
         gauge = follower.gauge
     return tracks
@@ -115,7 +114,7 @@ class _Follower:
                 skipped += 1
                 continue
             if self._is_gap(last, at, dt_s):
-                self.gauge, self._rest_s, dt_s = after_gap(self.gauge), 0.0, 0.0
+                self.gauge, self._rest_s, dt_s = after_gap(self._setup.knobs, self.gauge), 0.0, 0.0
                 gaps += 1
             rows.append((at, dt_s, self._current_a[at], *self._step(at, dt_s)))
             last = at

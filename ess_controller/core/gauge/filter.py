@@ -7,8 +7,10 @@ States of each cell, discharging positive:
     ln_q  logarithm of capacity over the module's intake capacity
     rho   ohm, resistance that the tables do not know (welds, contacts, films); added, not multiplied: a factor on all
           resistances drags capacity along by 7-10 % when only a contact is bad
+    bias  V, what curve and sensor are off by here; it changes as the cell moves along its curve, not with time: without
+          it a thousand readings at one place count as a thousand witnesses
 
-    V = OCV(soc) - h s - (k R0(soc) + rho) I - u1 - u2
+    V = OCV(soc) - h s - (k R0(soc) + rho) I - u1 - u2 + bias
 
 k: factor of size, age and temperature; h s: relaxing hysteresis (`cell_model.Circuit`). Extended Kalman filter with one
 measurement, G. L. Plett, J. Power Sources 134 (2004) 252-292; capacity as a state after the same, part 3. The model's
@@ -22,8 +24,8 @@ import numpy as np
 from ess_controller.core.cell_model import KNOTS, CellModel, Tables
 from firmware_bridge.records import Floats, Ints
 
-SOC, U1, U2, LN_Q, RHO = range(5)
-STATES = 5
+SOC, U1, U2, LN_Q, RHO, BIAS = range(6)
+STATES = 6
 OUTSIDE = 0.05  # the curves go on straight for so much SOC beyond both ends
 
 
@@ -40,6 +42,8 @@ class FilterTuning:
     soc: float = 1.2e-4  # 0.2 % in an hour: a current sensor's gain, and no faith in a voltage that never moves
     ln_q: float = 2e-5
     rho_share: float = 5e-4  # of R0
+    bias_v: float = 0.005  # standard deviation
+    bias_soc: float = 0.15  # after so much SOC the curve's error is another
     rc_share: float = 0.1  # of what an RC pair gains in a step
     correlated_s: float = 10.0  # errors of the model last: shorter steps do not tell more
     fewest: float = 0.3
@@ -136,11 +140,16 @@ def predict(cell: CellModel, knobs: FilterTuning, capacity_ah: Floats, belief: B
 
     mean[SOC] -= flow
     mean[U1:LN_Q] = mean[U1:LN_Q] * keep[:, None] + gain
-    # cov = F cov F', with F the identity but for d soc/d ln_q = flow and the RC pairs' decay
+    # cov = F cov F', with F the identity but for d soc/d ln_q = flow and the decay of RC pairs and bias
     cov[SOC] += flow * cov[LN_Q]
     cov[:, SOC] += flow * cov[:, LN_Q]
-    decay = np.array((1.0, *keep, 1.0, 1.0))
-    cov *= (decay[:, None] * decay)[:, :, None]
+    cov[U1:LN_Q] *= keep[:, None, None]
+    cov[:, U1:LN_Q] *= keep[:, None]
+    same = np.exp(np.abs(flow) * (-1.0 / knobs.bias_soc))
+    mean[BIAS] *= same
+    cov[BIAS] *= same
+    cov[:, BIAS] *= same
+    cov[BIAS, BIAS] += knobs.bias_v**2 * (1.0 - same * same)
     tens = dt_s / 10.0
     cov[SOC, SOC] += knobs.soc**2 * tens
     cov[U1, U1] += (knobs.rc_share * gain[0]) ** 2 + 1e-10 * tens
@@ -168,10 +177,10 @@ def expect(
     place = Place.of(soc)
     ohmic = step.ohm_factor * place.of_table(tables.ohm[0])
     lag_v = place.of_table(tables.hysteresis_v) * belief.hysteresis
-    volts = open_v - lag_v - (ohmic + mean[RHO]) * now_a - mean[U1] - mean[U2]
-    # H = (slope, -1, -1, 0, -I): all rows of cov H' at once
-    along = slope * cov[SOC] - cov[U1] - cov[U2] - now_a * cov[RHO]
-    own = slope * along[SOC] - along[U1] - along[U2] - now_a * along[RHO]
+    volts = open_v - lag_v - (ohmic + mean[RHO]) * now_a - mean[U1] - mean[U2] + mean[BIAS]
+    # H = (slope, -1, -1, 0, -I, 1): all rows of cov H' at once
+    along = slope * cov[SOC] - cov[U1] - cov[U2] - now_a * cov[RHO] + cov[BIAS]
+    own = slope * along[SOC] - along[U1] - along[U2] - now_a * along[RHO] + along[BIAS]
     spread = own + noise(knobs, soc, ohmic, now_a, step.mean_a, capacity_ah) * _fewer(knobs, step.dt_s)
     return Expected(volts, np.sqrt(spread), open_v, slope, lag_v, ohmic, along)
 

@@ -4,11 +4,11 @@ from dataclasses import replace
 
 import numpy as np
 
-from ess_controller.core.gauge.filter import LN_Q, SOC, U1, U2, Belief
-from ess_controller.core.gauge.state import Gauge
+from ess_controller.core.gauge.filter import BIAS, LN_Q, SOC, U1, U2, Belief
+from ess_controller.core.gauge.state import Gauge, GaugeTuning
 
 
-def after_gap(gauge: Gauge) -> Gauge:
+def after_gap(knobs: GaugeTuning, gauge: Gauge) -> Gauge:
     """The gauge when readings come again.
 
     Kept: capacity and added resistance with their doubt, what rests and pulses have taught, the sensors' habits.
@@ -18,7 +18,7 @@ def after_gap(gauge: Gauge) -> Gauge:
     nothing, zero = np.full(cells, np.nan), np.zeros(cells)
     return replace(
         gauge,
-        belief=_belief(gauge.belief),
+        belief=_belief(knobs, gauge.belief),
         moved_as=zero,
         moved_s=0.0,
         anchors=replace(gauge.anchors, at_v=nothing, swing_ah=zero, swing_s=zero, rest_v=zero, rest_n=zero),
@@ -44,10 +44,11 @@ def after_gap(gauge: Gauge) -> Gauge:
     )
 
 
-def _belief(before: Belief) -> Belief:
+def _belief(knobs: GaugeTuning, before: Belief) -> Belief:
     """Capacity and resistance stay, with what one says of the other."""
     mean, cov = before.mean.copy(), np.zeros_like(before.cov)
-    mean[SOC], mean[U1:LN_Q] = np.nan, 0.0
-    cov[LN_Q:, LN_Q:] = before.cov[LN_Q:, LN_Q:]
+    mean[SOC], mean[U1:LN_Q], mean[BIAS] = np.nan, 0.0, 0.0
+    cov[LN_Q:BIAS, LN_Q:BIAS] = before.cov[LN_Q:BIAS, LN_Q:BIAS]
     cov[U1, U1] = cov[U2, U2] = 1e-6  # (1 mV)^2, as at the first start
+    cov[BIAS, BIAS] = knobs.filter.bias_v**2
     return Belief(mean, cov, np.zeros_like(before.hysteresis))

@@ -87,7 +87,7 @@ def look(setup: Setup, gauge: Gauge, readings: Readings, t_s: float, dt_s: float
     stiff = stiffness.watch(setup.knobs.stiffness, gauge.stiffness, t_s, seen_v, told_v + expected.lag_v)
     relaxed_v = believed_v + told_v + expected.lag_v + belief.mean[RHO] * now_a
     anchors, belief = _rests(setup, gauge, readings, relaxed_v, belief)
-    told = _told(setup, gauge, belief, anchors, stiff, watched, quality, expected.slope)
+    told = _told(setup, gauge, belief, anchors, stiff, watched, quality)
     return replace(told, belief=_with_soc(told.belief, unplaced, np.nan)) if unplaced.any() else told
 
 
@@ -221,15 +221,11 @@ def _told(
     stiff: stiffness.Stiffness,
     watched: Watched,
     quality: Ints,
-    slope: Floats,
 ) -> Gauge:
     """The gauge after a look, with what everybody else wants to know of it."""
     knobs, cov = setup.knobs, belief.cov
-    floor = knobs.soc_floor_sd**2 + (knobs.ocv_sd_v / np.maximum(np.abs(slope), 0.1)) ** 2
     capacity_ah = setup.capacity_ah * np.exp(belief.mean[LN_Q])
-    # the filter's own variance is too small; what rests have confirmed needs no such doubt
-    unconfirmed = 1.0 / (knobs.filter_sd**-2 + anchors.information[P, P] - knobs.anchors.capacity_sd**-2)
-    capacity_var = cov[LN_Q, LN_Q] + knobs.capacity_floor_sd**2 + unconfirmed
+    capacity_sd = np.sqrt(cov[LN_Q, LN_Q] + knobs.capacity_floor_sd**2)
     return Gauge(
         belief=belief,
         moved_as=np.zeros_like(before.moved_as),
@@ -239,9 +235,9 @@ def _told(
         stiffness=stiff,
         watched=watched,
         quality=quality,
-        soc_sd=np.minimum(np.sqrt(cov[SOC, SOC] + floor), 0.5),
+        soc_sd=np.minimum(np.sqrt(cov[SOC, SOC] + knobs.soc_floor_sd**2), 0.5),
         capacity_ah=capacity_ah,
-        capacity_sd_ah=capacity_ah * np.sqrt(capacity_var),
+        capacity_sd_ah=capacity_ah * capacity_sd,
         ratio=stiff.ratio(),
     )
 

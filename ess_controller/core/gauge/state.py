@@ -6,7 +6,7 @@ import numpy as np
 
 from ess_controller.core.cell_model import HORIZONS_S
 from ess_controller.core.gauge.anchors import Anchors, AnchorTuning
-from ess_controller.core.gauge.filter import LN_Q, RHO, SOC, STATES, Belief, FilterTuning
+from ess_controller.core.gauge.filter import BIAS, LN_Q, RHO, SOC, STATES, Belief, FilterTuning
 from ess_controller.core.gauge.sensors import SensorTuning, Watched
 from ess_controller.core.gauge.stiffness import Stiffness, StiffnessTuning
 from firmware_bridge.records import Floats, Ints, Layout
@@ -21,9 +21,8 @@ class GaugeTuning:
     anchors: AnchorTuning = field(default_factory=AnchorTuning)
     stiffness: StiffnessTuning = field(default_factory=StiffnessTuning)
     sensors: SensorTuning = field(default_factory=SensorTuning)
-    soc_floor_sd: float = 0.005  # truth on real cells is no better known
-    ocv_sd_v: float = 0.003  # of sensor and curve, that no averaging removes
-    capacity_floor_sd: float = 0.008
+    soc_floor_sd: float = 0.003  # truth on real cells is no better known
+    capacity_floor_sd: float = 0.008  # the same
     filter_sd: float = 0.02  # of the filter's capacity, beside what rests say
     rho_sd: float = 0.3  # of R0
     zeroed_a: float = 2.0  # more than this is no sensor's offset
@@ -33,7 +32,7 @@ class GaugeTuning:
     def of(cls, capacity_sd: float, voltage_sd_v: float, current_gain_sd: float) -> "GaugeTuning":
         """With what a site says of its instruments and its intake test."""
         anchors = AnchorTuning(capacity_sd=capacity_sd, gain=current_gain_sd)
-        return cls(anchors=anchors, ocv_sd_v=voltage_sd_v)
+        return cls(filter=FilterTuning(bias_v=voltage_sd_v), anchors=anchors)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -70,6 +69,7 @@ def fresh(
     cov[1, 1] = cov[2, 2] = 1e-6  # (1 mV)^2: a cabinet long at rest
     cov[LN_Q, LN_Q] = knobs.anchors.capacity_sd**2
     cov[RHO, RHO] = (knobs.rho_sd * r0_ohm) ** 2
+    cov[BIAS, BIAS] = knobs.filter.bias_v**2
     return Gauge(
         Belief(mean, cov, np.zeros(layout.cells)),
         np.zeros(layout.cells),
