@@ -37,11 +37,11 @@ def register(app: typer.Typer) -> None:
     app.command()(order)
 
 
-def load_site(path: Path, buses: list[str]) -> "Site":
+def load_site(path: Path, buses: list[str], serve_at: str | None = None) -> "Site":
     """The checked site, or BadInputError with every mistake in it."""
     from ess_controller.site import load
 
-    return load(path, named("--bus", buses, "URL"))
+    return load(path, named("--bus", buses, "URL"), serve_at)
 
 
 def named(option: str, given: list[str], what: str) -> dict[str, str]:
@@ -51,21 +51,6 @@ def named(option: str, given: list[str], what: str) -> dict[str, str]:
         if not (name and value):
             raise BadInputError(f"{option} {each}: expected NAME={what}")
     return {name: value for name, _, value in pairs}
-
-
-def serving(site: "Site", url: str) -> "Site":
-    """The site with its cabinets served at `url`; `none` is nowhere."""
-    from dataclasses import replace
-
-    from firmware_bridge.wires.urls import parse_device
-
-    if url == "none":
-        return replace(site, serve_url="")
-    try:
-        parse_device(url, serving=True)
-    except ValueError as reason:
-        raise BadInputError(f"--serve {reason}") from None
-    return replace(site, serve_url=url)
 
 
 def plant_time(text: str | None) -> datetime | None:
@@ -147,9 +132,7 @@ def run(
     from ess_controller.talk import talk
 
     talk(verbose, quiet=quiet)
-    loaded = load_site(site, bus)
-    if serve_at is not None:
-        loaded = serving(loaded, serve_at)
+    loaded = load_site(site, bus, serve_at)
     from ess_controller.service import Options, serve
 
     serve(loaded, Options(home, speed, plant_time(start), journal_mb))

@@ -11,9 +11,11 @@ from ess_controller.core.step import first_state, step
 from ess_controller.core.types import Decision, Order, State, Tuning
 from firmware_bridge.guard import guard
 from firmware_bridge.plant import Heard, Plant
-from firmware_bridge.records import Commands, Contactor, Ints, Measurements, Tick
+from firmware_bridge.records import Climate, Commands, Contactor, Ints, Measurements, Tick
 
 log = logging.getLogger(__name__)
+
+_HEATER = int(Climate.HEATER)
 
 
 class Clock(Protocol):
@@ -57,7 +59,7 @@ def run(
     """Control the plant until the clock stops, from the state `first` on (None: nothing is known).
 
     Raises only for a mistake of our own, in the beat or in an `essential` tee: one without which the daemon must not go
-    on. Whoever calls says 0 W, `stand_down`; the inverters' reversion timers and the string boxes' do the rest.
+    on. Whoever calls has the last word, `stand_down`; the reversion timers of inverters and string boxes do the rest.
     """
     state = first_state(tuning) if first is None else first
     listeners = list(tees)
@@ -74,10 +76,11 @@ def run(
         tell(listeners, beat)
 
 
-def stand_down(plant: Plant, tick: Tick) -> None:
-    """After a mistake of our own: every inverter is told 0 W and to stop; nothing is said to contactors, which may be
-    under load, so that their boxes' watchdogs open them. Nor to solar inverters, so that a limit outlasts a restart and
-    runs out if there is none, nor to fans and chillers, which go on."""
+def stand_down(plant: Plant, tick: Tick, climate: Ints) -> None:
+    """The last word: every inverter is told 0 W and to stop; nothing is said to contactors, which may be under load, so
+    that their boxes' watchdogs open them. Nor to solar inverters, so that a limit outlasts a restart and runs out if
+    there is none. Of what was last switched, climate [io], fans and chillers go on; a heater does not, as nobody
+    measures any more. -1: nothing was."""
     layout = plant.layout
     commands = Commands(
         pcs_w=np.zeros(layout.cabinets),
@@ -85,9 +88,9 @@ def stand_down(plant: Plant, tick: Tick) -> None:
         contactor=np.full(layout.strings, int(Contactor.UNKNOWN)),
         bleed=np.zeros(layout.cells, bool),
         pv_limit_w=np.full(layout.pvs, np.nan),
-        climate=np.full(layout.ios, -1),
+        climate=np.where(climate < 0, -1, climate & ~_HEATER),
     )
-    plant.write(commands, tick)
+    plant.write(commands, tick, at_once=True)
 
 
 def tell(listeners: list[Tee], beat: Beat) -> None:

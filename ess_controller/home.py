@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import IO
 
 from ess_controller.errors import BadInputError
+from firmware_bridge.wires.one_bus import one_bus
+from firmware_bridge.wires.urls import parse_device
 
 LONGEST_SOCKET_PATH = 100  # sun_path holds 108 bytes, and a draft name needs a few
 SERVICE_ROOT = Path("/var/lib/ess")  # StateDirectory=ess of sites/deploy/ess@.service
@@ -99,10 +101,9 @@ def claimed(buses: Mapping[str, str], home: Path) -> Iterator[None]:
 
 def _claim(url: str, home: Path) -> str:
     """The same for every way to write one bus; at most 107 bytes, as sun_path holds."""
-    scheme, _, rest = url.partition("?")[0].partition(":")  # how an adapter is set up does not make it another one
-    bus = f"{scheme}:{rest}".lower()
-    if scheme in ("unix", "rtu"):  # a path, of which one line has many units
-        bus = f"{scheme}:{os.path.realpath(home / rest)}"
+    bus = one_bus(url, home)
+    if url.startswith("tcp:"):  # a port may lead to many units; a serial line is one daemon's
+        bus = f"{bus}/{parse_device(url).unit}"
     if len(os.fsencode(bus)) > LONGEST_SOCKET_PATH:
         bus = hashlib.sha256(os.fsencode(bus)).hexdigest()
     return f"\0ess:{bus}"

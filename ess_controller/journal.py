@@ -134,19 +134,23 @@ def _opened(file: BufferedReader, path: Path) -> Head:
     return _head(file.readline(_LONGEST_HEAD), 1 if magic == MAGIC_1 else 2)
 
 
-def read(path: Path, passed: Callable[[int], None] = lambda _: None) -> Iterator[Entry]:
-    """Every whole beat of a journal file; `passed` is told how many bytes lie behind. Raises ValueError when it is no
-    journal at all."""
+def read(
+    path: Path, passed: Callable[[int], None] = lambda _: None, torn: Callable[[int], None] = lambda _: None
+) -> Iterator[Entry]:
+    """Every whole beat of a journal file; `passed` is told how many bytes lie behind, `torn` at which byte it ends
+    early. Raises ValueError when it is no journal at all."""
     with path.open("rb") as file:
         head = _opened(file, path)
-        while len(frame := file.read(_BLOCK.size)) == _BLOCK.size:
-            length, crc = _BLOCK.unpack(frame)
+        whole = file.tell()
+        while frame := file.read(_BLOCK.size):
+            length, crc = _BLOCK.unpack(frame) if len(frame) == _BLOCK.size else (0, -1)
             data = file.read(length)
             if len(data) < length or zlib.crc32(data) != crc:
-                log.warning("%s: torn at byte %d: the beats before it are whole", path, file.tell() - len(data))
+                torn(whole)
                 return
             yield from unpack(zlib.decompress(data), head)
-            passed(file.tell())
+            whole = file.tell()
+            passed(whole)
 
 
 class Journal:

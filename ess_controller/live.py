@@ -15,6 +15,7 @@ from threading import Thread
 from typing import Any
 
 from ess_controller.core.types import Order
+from ess_controller.errors import BadInputError
 from ess_controller.orders import Orders
 
 LONGEST_LINE = 4096
@@ -73,7 +74,8 @@ class _Server(socketserver.ThreadingUnixStreamServer):
 
 
 class Window:
-    """Serves the socket from threads of its own; the beat only leaves its latest picture in the slot."""
+    """Serves the socket from threads of its own; the beat only leaves its latest picture in the slot. BadInputError
+    where there can be no socket."""
 
     def __init__(self, path: Path, picture: Callable[[], dict[str, Any] | None], orders: Orders) -> None:
         class Visitor(socketserver.StreamRequestHandler):
@@ -88,10 +90,13 @@ class Window:
                         if not whole:
                             return
 
-        path.unlink(missing_ok=True)  # the site's lock is ours: the socket is a dead daemon's
         self._path = path
-        self._server = _Server(str(path), Visitor)
-        path.chmod(0o600)
+        try:
+            path.unlink(missing_ok=True)  # the site's lock is ours: the socket is a dead daemon's
+            self._server = _Server(str(path), Visitor)
+            path.chmod(0o600)
+        except OSError as trouble:
+            raise BadInputError(f"--home {path.parent}: {path.name} cannot be made: {trouble.strerror}") from None
         Thread(target=self._server.serve_forever, name="window", daemon=True).start()
 
     def close(self) -> None:

@@ -19,7 +19,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from ess_controller import sealed
 from ess_controller.core.health import DIAGNOSES
-from ess_controller.core.recall import NOTHING, Recalled
+from ess_controller.core.recall import LOST, NOTHING, Recalled
 from ess_controller.core.types import State
 from ess_controller.daemon import Beat
 from firmware_bridge.records import Floats, Layout
@@ -29,6 +29,10 @@ log = logging.getLogger("ess")
 EVERY = timedelta(seconds=60.0)  # SOC is noted so often; `core.recall.UNCOUNTED_S` knows
 RETRY_S = 5.0  # of wall time, when the disk is full
 CLOSE_WITHIN_S = 10.0
+FORGOTTEN = (
+    "Deep discharges and faults that waited for an operator are forgotten: every string stays open until somebody has "
+    "looked (ess order --clear)"
+)
 
 _Share = Annotated[float, Field(ge=0.0, le=1.0)]  # what is no number is refused by its bounds
 _Shares = dict[str, tuple[_Share | None, ...]]
@@ -53,25 +57,23 @@ class _Note(BaseModel):
 def recall(path: Path, start: datetime) -> Recalled:
     """What the daemon before left at `path` for one whose plant time begins at `start`.
 
-    No file: nothing. A broken one is told, kept aside as `memory.json.broken`, and nothing in it is believed.
+    No file: nothing, it is the first. A broken one, or one of another version, is told, kept aside as
+    `memory.json.broken`, and nothing in it is believed but that there was something: all strings wait for an operator.
     """
+    aside = path.with_name(path.name + ".broken")
     try:
         note = _read(path.read_bytes())
     except FileNotFoundError:
-        return NOTHING
+        if not aside.exists():
+            return NOTHING
+        log.error("%s is gone, and there was one: see %s. %s", path, aside.name, FORGOTTEN)
+        return LOST  # killed before the new one was written
     except (OSError, ValueError, RecursionError) as trouble:
-        aside = path.with_name(path.name + ".broken")
         with suppress(OSError):
             path.replace(aside)
         why = " ".join(str(trouble).split())[:200]
-        log.error(
-            "%s is broken and kept as %s (%s): deep discharges and faults that waited for an operator are forgotten: "
-            "look before the next charge",
-            path,
-            aside.name,
-            why,
-        )
-        return NOTHING
+        log.error("%s is broken and kept as %s (%s). %s", path, aside.name, why, FORGOTTEN)
+        return LOST
     return Recalled(
         deep=frozenset(note.deep),
         latched=frozenset(note.latched),

@@ -37,7 +37,7 @@ from firmware_bridge.wires.urls import open_can, open_registers
 log = logging.getLogger("ess")
 
 MEMORY, CELLS = "memory.json", "cells.json"
-LAST_WORD_S = 0.5  # of wall time: 0 W after a mistake of our own
+LAST_WORD_S = 0.5  # of wall time
 LEAVE_WITHIN_S = 8.0  # of wall time: 0 W, contactors open, then the process ends whatever they say
 
 
@@ -137,8 +137,9 @@ def serve(site: Site, options: Options) -> dict[str, Any]:
             run(site.tuning, plant, clock, orders, tees, essential=essential, first=first)
         except Exception:
             log.exception("a mistake of our own: 0 W, then the end")
-            say_nothing_flows(plant, lines, clock)
             raise
+        finally:
+            say_last_word(plant, lines, clock, latest.beat)
         open_things.close()  # what was kept last is counted below
         return totals.save(home / "summary.json", **stores.counts(), wall_s=wall_s() - began_s)
 
@@ -155,9 +156,12 @@ def around(site: Site, utc: datetime) -> dict[str, dict[str, Any]]:
     return told
 
 
-def say_nothing_flows(plant: Plant, lines: Sequence[RegisterWire], clock: WireClock) -> None:
-    """Tell the inverters 0 W, and give the wires LAST_WORD_S to carry it out; else the set-point that has brought us
-    down would stand until their reversion timers have run out."""
+def say_last_word(plant: Plant, lines: Sequence[RegisterWire], clock: WireClock, beat: Beat | None) -> None:
+    """Tell the inverters 0 W and heaters off, and give the wires LAST_WORD_S to carry it out; else the set-point that
+    has brought us down would stand until their reversion timers have run out, and a heater for ever.
+
+    `beat`: the latest; None: there was none.
+    """
     pause, until_s = Event(), clock.monotonic_s() + LAST_WORD_S
 
     def wait(until_s: float) -> None:
@@ -166,7 +170,9 @@ def say_nothing_flows(plant: Plant, lines: Sequence[RegisterWire], clock: WireCl
 
     wait(until_s - LAST_WORD_S / 2)  # an inverter that is being asked something takes no other word
     try:
-        stand_down(plant, Tick(0.0, 0.0, clock.monotonic_s(), datetime.fromtimestamp(clock.realtime_s(), UTC)))
+        switched = np.full(plant.layout.ios, -1) if beat is None else beat.commands.climate
+        now = Tick(0.0, 0.0, clock.monotonic_s(), datetime.fromtimestamp(clock.realtime_s(), UTC))
+        stand_down(plant, now, switched)
     except Exception:
         log.exception("not even 0 W could be said: the inverters' reversion timers are to act")
     wait(until_s)

@@ -74,6 +74,7 @@ class BatteryView:
     string_v: Floats
     string_bus_v: Floats
     contactor: Ints
+    disabled: Bools  # by a gateway alone: a string box knows no such thing
     fault: Ints
     insulation_ohm: Floats
     age_s: Floats
@@ -96,7 +97,9 @@ class BatterySide:
 
     @staticmethod
     def _gateway(spec: PlantSpec, cabinet: int) -> _Gateway:
-        return _Gateway(BatteryMaster(BatterySeat.of(spec.cabinets[cabinet])), *spec.layout.of_cabinet(cabinet))
+        of = spec.cabinets[cabinet]
+        seat = BatterySeat.of(of, of.battery_positive_discharges)
+        return _Gateway(BatteryMaster(seat), *spec.layout.of_cabinet(cabinet))
 
     def hear(self, frames: Frames, answers: Sequence[Sequence[Answer]], now_s: float) -> None:
         """Frames of all CAN buses, and the answers of each gateway in order."""
@@ -140,6 +143,7 @@ class BatterySide:
             string_v=np.full(strings, np.nan),
             string_bus_v=np.full(strings, np.nan),
             contactor=np.full(strings, -1),
+            disabled=np.zeros(strings, np.bool_),
             fault=np.full(strings, -1),
             insulation_ohm=np.full(strings, np.nan),
             age_s=np.full(strings, np.inf),
@@ -191,6 +195,7 @@ def _joined(modules: CscPicture, boxes: SboxPicture) -> BatteryView:
         boxes.string_v,
         boxes.string_bus_v,
         boxes.contactor,
+        np.zeros(len(boxes.contactor), np.bool_),
         boxes.fault,
         boxes.insulation_ohm,
         boxes.age_s,
@@ -204,3 +209,4 @@ def _lay_in(view: BatteryView, gateway: _Gateway, said: BatteryPicture) -> None:
         getattr(view, name)[gateway.modules] = getattr(said, name)
     for name, theirs in _OF_BOXES:
         getattr(view, name)[gateway.strings] = getattr(said, theirs)
+    view.disabled[gateway.strings] = said.disabled

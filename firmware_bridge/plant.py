@@ -151,6 +151,7 @@ class Plant:
             string_v=box_live.floats(battery.string_v),
             string_bus_v=box_live.floats(battery.string_bus_v),
             string_contactor=box_live.states(battery.contactor),
+            string_disabled=battery.disabled,
             string_fault=box_live.bits(battery.fault),
             string_insulation_ohm=box_live.floats(battery.insulation_ohm),
             string_age_s=battery.age_s,
@@ -184,8 +185,9 @@ class Plant:
             values["io_age_s"] = age_s
         return values
 
-    def write(self, commands: Commands, tick: Tick) -> None:
-        """Tell every device its part. A contactor of UNKNOWN is told nothing."""
+    def write(self, commands: Commands, tick: Tick, *, at_once: bool = False) -> None:
+        """Tell every device its part. A contactor of UNKNOWN is told nothing. `at_once`: also those that are asked less
+        often, as there is no next time."""
         for frames in (
             self._battery.request(commands.bleed, commands.bleed_s),
             self._battery.command(commands.contactor),
@@ -194,7 +196,7 @@ class Plant:
                 self._send(frames)
         now_s = tick.wire_s
         for number, (wire, ask) in enumerate(zip(self._registers, self._questions(commands, now_s), strict=True)):
-            if now_s >= self._due_s[number] and not wire.waiting:
+            if (at_once or now_s >= self._due_s[number]) and not wire.waiting:
                 self._due_s[number] = now_s + self._every_s[number] - HALF_A_BEAT_S
                 wire.ask(ask())
 
@@ -249,5 +251,5 @@ class Plant:
 def _pcs_master(cabinet: CabinetSpec) -> PcsMaster | LegacyPcsMaster:
     """The controller's side of a cabinet's inverter, by the dialect that it speaks."""
     if cabinet.pcs_dialect == "sunspec_pcs_legacy":
-        return LegacyPcsMaster(fallback_is_zero=cabinet.pcs_fallback_is_zero)
+        return LegacyPcsMaster(cabinet.pcs_fallback_is_zero, cabinet.pcs_discharge_reference_w)
     return PcsMaster()

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import IntEnum, IntFlag
 from functools import cached_property
+from math import nan
 from typing import Literal
 
 import numpy as np
@@ -108,6 +109,8 @@ class CabinetSpec:
     battery_bus: str = ""  # Modbus gateway (SunSpec 802-805) that speaks for all its strings, instead of CAN
     io: "IoSpec | None" = None
     pcs_fallback_is_zero: bool = False  # declared for a legacy inverter, whose fallback cannot be read back
+    pcs_discharge_reference_w: float = nan  # of a legacy inverter: what 100 % of OutWRte is; NaN: WChaMax
+    battery_positive_discharges: bool = True  # False: a gateway that counts charging positive
 
 
 @dataclass(frozen=True, slots=True)
@@ -312,6 +315,7 @@ class Measurements:
     string_v: Floats  # [string] battery side of the contactors
     string_bus_v: Floats  # [string] inverter side of the contactors
     string_contactor: Ints  # [string] Contactor, as fed back
+    string_disabled: Bools  # [string] out of service by its gateway's word, however old
     string_fault: Ints  # [string] fault bits of the string box
     string_insulation_ohm: Floats  # [string]
     string_age_s: Floats  # [string] the oldest of current, voltages and feedback

@@ -1,5 +1,6 @@
 """Reads a world.toml: what the simulated site is truly like, or every mistake with its place and what was expected."""
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NoReturn, TypeVar
@@ -11,6 +12,7 @@ from ess_controller.site.errors import Finding, findings_of
 from ess_controller.site.places import KeyPath
 from ess_controller.site.schema import schema
 from ess_controller.site.sheet import Sheet, UnreadableError
+from sim.world.curve import CurveError, read_curve
 from sim.world.scenario import MadeUp, Measured, OnRecord, Scenario
 from sim.world.series import SeriesError, read_series
 
@@ -30,6 +32,10 @@ def load(path: Path) -> Scenario:
     measured = isinstance(premises, dict) and "series_file" in premises
     found: Scenario = checked(OnRecord, sheet) if measured else checked(MadeUp, sheet)
     curve = _file(sheet, ("cell", "ocv_file"), path.parent / found.cell.ocv_file)
+    try:
+        read_curve(Path(curve))
+    except CurveError as trouble:
+        raise BadInputError(str(trouble)) from None
     found = found.model_copy(update={"cell": found.cell.model_copy(update={"ocv_file": curve})})
     return _with_series(found, sheet, path.parent) if isinstance(found, OnRecord) else found
 
@@ -76,10 +82,9 @@ def _inconsistent(premises: Measured) -> Iterator[Finding]:
 
 def _file(sheet: Sheet, place: KeyPath, path: Path) -> str:
     """The absolute path of a file that another one names."""
-    found = path.resolve()
-    if not found.is_file():
-        refuse(sheet, [Finding(place, f"a file, relative to this one, but there is no {found}")])
-    return str(found)
+    if not os.path.isfile(path):  # also where links go in a circle, or a name is too long to ask for
+        refuse(sheet, [Finding(place, f"a file, relative to this one, but there is no {os.path.abspath(path)}")])
+    return os.path.realpath(path)
 
 
 def read_sheet(path: Path) -> Sheet:

@@ -12,7 +12,7 @@ import pytest
 
 import tests.bench
 from ess_controller import __main__
-from ess_controller.commands import plant_time
+from ess_controller.commands import load_site, plant_time
 from ess_controller.core.types import Order
 from ess_controller.errors import BadInputError
 from ess_controller.live import Window
@@ -178,6 +178,37 @@ def test_numbers_without_end_are_refused(ess: Ess, words: tuple[object, ...], to
     assert (status, out) == (2, "")
     assert told in err
     assert "Traceback" not in err
+
+
+@pytest.mark.parametrize(
+    ("url", "expected"),
+    [
+        ("tcp://0.0.0.0:1502/7", "unit 1, that of the first cabinet, not 7"),
+        ("tcp://127.0.0.1:15020/1", "a port or line on which no device is; buses.pcs is tcp://127.0.0.1:15020/1"),
+        ("tcp://localhost:15020/1", "a port or line on which no device is; buses.pcs is tcp://127.0.0.1:15020/1"),
+        ("tcp://0.0.0.0:15021/1", "a port or line on which no device is; buses.meter is tcp://127.0.0.1:15021/1"),
+        ("tcp://[::]:15021/1", "a port or line on which no device is; buses.meter is tcp://127.0.0.1:15021/1"),
+        ("tcp://127.0.0.1:80000/1", "a bus URL; port 80000 is outside 1..65535"),
+        ("unix:x", "tcp://HOST:PORT/1 or rtu:PATH: Modbus, not CAN"),
+    ],
+)
+def test_nobody_is_served_where_a_device_of_ours_is(url: str, expected: str) -> None:
+    with pytest.raises(BadInputError) as refused:
+        load_site(BENCH, [], url)
+    assert str(refused.value) == f'--serve: url = "{url}": expected {expected}'
+
+
+def test_a_daemon_does_not_begin_to_serve_where_it_must_not(ess: Ess) -> None:
+    status, out, err = ess("run", BENCH, "--serve", "tcp://0.0.0.0:1502/7")
+    assert (status, out) == (2, "")
+    assert "expected unit 1" in one_line(err)
+
+
+def test_where_others_are_served_can_be_said_in_place_of_the_file() -> None:
+    assert load_site(BENCH, [], "tcp://0.0.0.0:1502/1").serve_url == "tcp://0.0.0.0:1502/1"
+    dealer = BENCH.parent / "shanghai-dealer"
+    assert load_site(dealer, []).serve_url
+    assert load_site(dealer, [], "none").serve_url == ""
 
 
 def test_where_no_result_can_be_written_the_run_does_not_begin(ess: Ess, tmp_path: Path) -> None:

@@ -103,6 +103,8 @@ def test_a_lock_file_that_cannot_be_opened_is_told_in_a_line(tmp_path: Path) -> 
         ("unix:bus.can", "unix:bus.can"),
         ("unix:bus.can", "unix:../HERE/./bus.can"),
         ("tcp://pcs.local:502/1", "tcp://PCS.local:502/1"),
+        ("tcp://localhost:502/1", "tcp://127.0.0.1:0502/01"),
+        ("slcan:/dev/can0", "rtu:/dev//can0?unit=3"),
         ("socketcan:can0", "socketcan:can0"),
         ("pcan:PCAN_USBBUS1?bitrate=500000", "pcan:PCAN_USBBUS1"),
         (f"unix:{'d' * 90}/bus.can", f"unix:{'d' * 90}/bus.can"),

@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ess_controller.core.types import Order
+from ess_controller.errors import BadInputError
 from ess_controller.live import LONGEST_LINE, NoDaemonError, Window, answer, ask
 from ess_controller.orders import Orders
 from tests.core.pictures import tick
@@ -238,6 +239,13 @@ def test_a_dead_daemons_socket_does_not_keep_the_next_one_from_opening_its_windo
     assert ask(path, {"get": "picture"}) == PICTURE
     assert path.stat().st_mode & 0o777 == 0o600
     opened.close()
+
+
+def test_what_is_in_the_way_of_the_socket_is_told_in_one_line(tmp_path: Path) -> None:
+    (tmp_path / "live.sock").mkdir()
+    with pytest.raises(BadInputError) as refused:
+        Window(tmp_path / "live.sock", lambda: None, Orders())
+    assert str(refused.value) == f"--home {tmp_path}: live.sock cannot be made: Is a directory"
 
 
 def test_without_a_daemon_a_client_is_told_so(tmp_path: Path) -> None:

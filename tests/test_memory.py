@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from ess_controller.core.gauge.filter import SOC
 from ess_controller.core.health import DIAGNOSES
-from ess_controller.core.recall import NOTHING, Recalled
+from ess_controller.core.recall import LOST, NOTHING, Recalled
 from ess_controller.core.step import first_state, step
 from ess_controller.core.types import Mode, Order, Rule, State
 from ess_controller.daemon import Beat
@@ -284,7 +284,7 @@ def note() -> dict[str, Any]:
 def assert_not_believed(path: Path, caplog: pytest.LogCaptureFixture) -> None:
     caplog.clear()
     data = path.read_bytes()
-    assert recall(path, START) == NOTHING
+    assert recall(path, START) == LOST
     (record,) = caplog.records
     assert record.levelno == logging.ERROR
     assert "is broken and kept as memory.json.broken" in record.getMessage()
@@ -352,19 +352,19 @@ def test_no_flipped_byte_is_believed(tmp_path_factory: pytest.TempPathFactory, a
     sound, data = recall(path, START), bytearray(path.read_bytes())
     data[int(at * len(data))] ^= flip
     path.write_bytes(data)
-    assert recall(path, START) in (NOTHING, sound)  # a blank may be another blank
+    assert recall(path, START) in (LOST, sound)  # a blank may be another blank
 
 
 @given(st.binary(max_size=400))
 def test_no_bytes_raise(tmp_path_factory: pytest.TempPathFactory, data: bytes) -> None:
     path = tmp_path_factory.mktemp("memory") / "memory.json"
     path.write_bytes(data)
-    assert recall(path, START) == NOTHING
+    assert recall(path, START) == LOST
 
 
 def test_a_folder_in_its_place_is_told(path: Path, caplog: pytest.LogCaptureFixture) -> None:
     path.mkdir()
-    assert recall(path, START) == NOTHING
+    assert recall(path, START) == LOST
     assert "is broken" in caplog.text
 
 

@@ -1,11 +1,11 @@
-"""How the daemon ends: after a mistake of our own the inverters are told 0 W and contactors nothing."""
+"""How the daemon ends: its last word to inverters is 0 W, to contactors nothing."""
 
 import numpy as np
 
 from ess_controller.clock import WallClock
 from ess_controller.core.types import Order
 from ess_controller.orders import Orders
-from ess_controller.service import Latest, Leaving, say_nothing_flows
+from ess_controller.service import Latest, Leaving, say_last_word
 from firmware_bridge.records import Contactor
 from sim.bench import exchange
 from tests.core.pictures import tick
@@ -16,7 +16,7 @@ def test_after_a_mistake_the_inverter_is_at_0_w_long_before_its_timer_and_contac
     story = Story(25.0, order=lambda _: Order(set_w=8000.0))
     world, bench = story.world, story.bench
     assert world.now.pcs_w[0] > 5000.0
-    say_nothing_flows(bench.plant, list(bench.registers.values()), bench.clock)
+    say_last_word(bench.plant, list(bench.registers.values()), bench.clock, story.beats[-1])
     for beat in range(1, 21):  # two seconds in which nobody controls the site
         exchange(world, bench._ends, tick(25.0 + beat / 10))
         assert world.now.contactor[0] == Contactor.CLOSED

@@ -89,7 +89,7 @@ def in_use(tuning: Tuning, state: State, seen: Measurements, now: Estimate, want
 def split(power_w: float, bound: Bound, among: Bools) -> Floats:
     """Shares a site power out `among` cabinets by what each may do in that direction; more than they may is cut."""
     may_w = np.where(among, bound.discharge if power_w >= 0 else bound.charge, 0.0)
-    total_w = float(may_w.sum())
+    total_w = float(np.add.reduce(may_w))
     return may_w * (min(max(power_w, -total_w), total_w) / total_w if total_w > 0.0 else 0.0)
 
 
@@ -98,14 +98,16 @@ def told(
 ) -> Floats:
     """What each inverter is told [cabinet], W, so that the site gets `site_w`: shared by those of `among` at work, each
     on its ramp. Nobody lets go before another has started and taken over."""
-    before_w = np.where(state.power_w * site_w > 0.0, np.abs(state.power_w), 0.0)
+    at_it = state.power_w * site_w > 0.0
     running = seen.pcs_state == _PCS_RUNNING
-    ready = (among if (running | ~among).all() else among | (before_w > 0.0)) & running
-    target_w = split(site_w, bound, ready if ready.any() else among)
+    # while one is still to start, those at it go on
+    ready = (among | at_it if np.count_nonzero(among > running) else among) & running
+    target_w = split(site_w, bound, ready if np.count_nonzero(ready) else among)
     power_w = ramp(tuning, state, bound.clamp(target_w), tick)
-    missing_w = float(target_w.sum() - power_w.sum())
+    missing_w = float(np.add.reduce(target_w) - np.add.reduce(power_w))
     if tuning.layout.cabinets == 1 or missing_w * site_w <= 0.0:
         return power_w
+    before_w = np.where(at_it, np.abs(state.power_w), 0.0)
     may_w = bound.discharge if site_w >= 0 else bound.charge
     could_w = np.maximum(np.minimum(before_w, may_w) - np.abs(power_w), 0.0)
     all_w = float(could_w.sum())

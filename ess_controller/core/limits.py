@@ -4,7 +4,7 @@ Rules of strings speak in amperes, for each cell what its string may carry on it
 string is said of all its cells. Rules of cabinets speak in watts at the inverter. NaN means that nothing may flow.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -24,7 +24,7 @@ STRING_RULES = (
     Rule.MODULE_SOH,
     Rule.STRING_CURRENT,
 )
-CABINET_RULES = (Rule.OPERATOR, Rule.PCS, Rule.GRID_CONTRACT, Rule.GRID_EXPORT)
+CABINET_RULES = tuple(map(int, (Rule.OPERATOR, Rule.PCS, Rule.GRID_CONTRACT, Rule.GRID_EXPORT)))
 DEEP_AFTER_S = 0.5  # one odd reading is not a deeply discharged cell
 Words = tuple[Floats | float, Floats | float]  # what may be charged, what discharged; a number speaks for all
 
@@ -33,7 +33,6 @@ _RUN, _CLOSING = int(Mode.RUN), int(Mode.PRECHARGE)
 _OPEN, _CLOSED = int(Contactor.OPEN), int(Contactor.CLOSED)
 _CONTACTORS = int(Rule.CONTACTORS)
 _STRING_RULE_IDS = np.array(STRING_RULES, np.int64)
-_CABINET_RULE_IDS = np.array(CABINET_RULES, np.int64)
 
 
 def string_rules(tuning: Tuning, seen: Measurements, now: Estimate, deep: Bools, settled: Bools) -> RuleTable:
@@ -54,10 +53,12 @@ def string_rules(tuning: Tuning, seen: Measurements, now: Estimate, deep: Bools,
 
 def _tabled(words: Sequence[Words], width: int) -> tuple[Floats, Floats]:
     """Words as [rule, n], charge and discharge; nothing below zero, and what is no number is zero."""
-    charge, discharge = np.empty((2, len(words), width))
+    both = np.empty((2, len(words), width))
+    charge, discharge = both
     for row, (may_charge, may_discharge) in enumerate(words):
         charge[row], discharge[row] = may_charge, may_discharge
-    return np.fmax(charge, 0.0), np.fmax(discharge, 0.0)
+    np.fmax(both, 0.0, out=both)
+    return charge, discharge
 
 
 def join_strings(tuning: Tuning, table: RuleTable) -> Bound:
@@ -81,9 +82,9 @@ def _strictest(rules: Ints, charge: Floats, discharge: Floats) -> Bound:
 
 def communication(tuning: Tuning, seen: Measurements) -> Words:
     """What is not heard may be anything: one silent cell, module or string box, and nothing flows."""
-    layout = tuning.layout
-    unheard = np.isnan(seen.cell_v + seen.module_hot_c[layout.cell_module]) | ~seen.box_heard[layout.cell_string]
-    free = np.where(unheard, 0.0, np.inf)
+    layout, told = tuning.layout, np.where(seen.box_heard, 0.0, np.nan)
+    of_module = seen.module_hot_c + told[layout.module_string]
+    free = np.where(np.isnan(seen.cell_v + of_module[layout.cell_module]), 0.0, np.inf)
     return free, free
 
 
@@ -104,6 +105,8 @@ def deep_cells(tuning: Tuning, state: State, seen: Measurements, order: Order, t
     Returns ([cell] whether, [cell] for how long it is so now).
     """
     below = (seen.cell_v < tuning.limits.deep_discharge_v) & ~seen.cell_bleeding
+    if not np.count_nonzero(below):
+        return below if order.clear_latched else state.deep, np.zeros(len(below))
     deep_s = (state.deep_s + tick.dt_s) * below
     found = (deep_s >= DEEP_AFTER_S) & (state.deep_s > 0.0)
     return (found if order.clear_latched else state.deep | found), deep_s
@@ -129,8 +132,8 @@ def cell_temperature(tuning: Tuning, seen: Measurements) -> Words:
     """Coldest and hottest sensor of each module, each against both curves."""
     knobs, module = tuning.limits, tuning.layout.cell_module
     both_c = np.array((seen.module_cold_c, seen.module_hot_c))
-    charge = knobs.charge_by_c(both_c).min(axis=0) * knobs.rated_a
-    discharge = knobs.discharge_by_c(both_c).min(axis=0) * knobs.rated_a
+    charge = np.minimum(*knobs.charge_by_c(both_c)) * knobs.rated_a
+    discharge = np.minimum(*knobs.discharge_by_c(both_c)) * knobs.rated_a
     return charge[module], discharge[module]
 
 
@@ -159,30 +162,31 @@ def cabinet_rules(tuning: Tuning, seen: Measurements, order: Order, now: Estimat
 
     The grid's room is the whole site's: each inverter alone may use it up. `dispatch` keeps their sum within it.
     """
-    room = grid_room(tuning, now)
-    shared = (operator(order), (room[0], np.inf), (np.inf, room[1]))
+    free, (charge_room_w, discharge_room_w) = operator(order), grid_room(tuning, now)
     words = []
-    for of_inverter in inverter(seen):
-        each = (shared[0], of_inverter, *shared[1:])  # in the order of CABINET_RULES
-        words.append((_least(charge for charge, _ in each), _least(discharge for _, discharge in each)))
-    (charge, by_charge), (discharge, by_discharge) = (zip(*side, strict=True) for side in zip(*words, strict=True))
-    return Bound(
-        np.array(charge),
-        np.array(discharge),
-        _CABINET_RULE_IDS[list(by_charge)],
-        _CABINET_RULE_IDS[list(by_discharge)],
-    )
+    for charge_w, discharge_w in inverter(seen):  # each in the order of CABINET_RULES
+        most_charge_w, by_charge = _least((free, charge_w, charge_room_w, np.inf))
+        most_discharge_w, by_discharge = _least((free, discharge_w, np.inf, discharge_room_w))
+        words.append((most_charge_w, most_discharge_w, CABINET_RULES[by_charge], CABINET_RULES[by_discharge]))
+    return _bound(words)
 
 
-def _least(words: Iterable[float]) -> tuple[float, int]:
+def _least(words: Sequence[float]) -> tuple[float, int]:
     """The smallest word and the first who says it; nothing below zero, and what is no number is zero."""
-    return min((word if word > 0.0 else 0.0, number) for number, word in enumerate(words))
+    sound = [word if word > 0.0 else 0.0 for word in words]
+    least = min(sound)
+    return least, sound.index(least)
 
 
-def operator(order: Order) -> tuple[float, float]:
-    """Asked to rest: nothing flows."""
-    free = np.inf if order.run else 0.0
-    return free, free
+def _bound(words: Sequence[tuple[float, float, int, int]]) -> Bound:
+    """Words of cabinets, one after the other, as one Bound."""
+    charge, discharge, charge_by, discharge_by = zip(*words, strict=True)
+    return Bound(np.array(charge), np.array(discharge), np.array(charge_by), np.array(discharge_by))
+
+
+def operator(order: Order) -> float:
+    """Asked to rest: nothing flows, neither way."""
+    return np.inf if order.run else 0.0
 
 
 def inverter(seen: Measurements) -> list[tuple[float, float]]:
@@ -223,16 +227,17 @@ def from_strings(tuning: Tuning, mode: Ints, seen: Measurements, strings: Bound,
 
     words = []
     for members in layout.strings_of_cabinet:
-        joins = any(wanted[string] == _CLOSING for string in members)
+        joins = _CLOSING in [wanted[string] for string in members]
         connected = [string for string in members if contactor[string] != _OPEN]
-        ready = {string for string in connected if contactor[string] == _CLOSED and wanted[string] == _RUN}
+        ready = [string for string in connected if contactor[string] == _CLOSED and wanted[string] == _RUN]
         if not ready or joins:
             # contactors that are merely not seen: the string's own rule, silence most likely, is the reason
             unseen = [string for string in connected if wanted[string] == _RUN and contactor[string] < _OPEN]
             why = (charge_by[unseen[0]], discharge_by[unseen[0]]) if unseen else (_CONTACTORS, _CONTACTORS)
             words.append((0.0, 0.0, *why))
             continue
-        together, cabinet_a = sum(siemens[string] for string in connected), sum(flows_a[string] for string in connected)
+        together = sum([siemens[string] for string in connected])
+        cabinet_a = sum([flows_a[string] for string in connected])
         charge_w, discharge_w = [], []
         for string in connected:
             # of the present current, what does not follow from the cabinet's: it flows between the strings
@@ -244,4 +249,4 @@ def from_strings(tuning: Tuning, mode: Ints, seen: Measurements, strings: Bound,
             discharge_w.append((discharge_a[string] - between_a) / share * counts_v * efficiency * may_discharge)
         (most_charge_w, first), (most_discharge_w, last) = _least(charge_w), _least(discharge_w)
         words.append((most_charge_w, most_discharge_w, charge_by[connected[first]], discharge_by[connected[last]]))
-    return Bound(*(np.array(side) for side in zip(*words, strict=True)))
+    return _bound(words)

@@ -60,15 +60,18 @@ _TOLD = {
 TOLD = np.array([_TOLD.get(mode, (Contactor.OPEN,) * 4) for mode in Mode])
 """[mode, feedback + 1] what contactors are told, by where they are seen: unknown, open, precharge, closed."""
 
-EVENTS_OF = [[event for event in sorted(Event, reverse=True) if (mode, event) in NEXT] for mode in Mode]
-"""[mode] the events that the table has a line for, the strongest first: of several only those count that mean
-something now."""
+STRENGTH = np.array([[event * ((mode, event) in NEXT) for mode in Mode] for event in Event])
+"""[event, mode] the event's number where the table has a line for it, else 0: of several events the strongest counts of
+those that mean something now."""
 
 # Python 3.11 looks an enum's member up slowly: what the beat needs stands here as plain numbers.
 _OPEN, _PRECHARGE, _CLOSED = int(Contactor.OPEN), int(Contactor.PRECHARGE), int(Contactor.CLOSED)
 _CLOSING, _RUN, _TRIPPED, _FAULT = int(Mode.PRECHARGE), int(Mode.RUN), int(Mode.TRIPPED), int(Mode.FAULT)
 _PCS_FAULT = int(PcsState.FAULT)
-_START = int(Event.START)
+_START, _BUS_UP, _TOO_LONG, _STOP, _CLEAR = map(
+    int, (Event.START, Event.BUS_UP, Event.TOO_LONG, Event.STOP, Event.CLEAR)
+)
+_SEEN_OPEN, _SEEN_CLOSED, _RESET, _TRIP = map(int, (Event.SEEN_OPEN, Event.SEEN_CLOSED, Event.RESET, Event.TRIP))
 _HOUR_S = 3600.0
 
 
@@ -77,47 +80,43 @@ def events(
 ) -> tuple[Ints, Floats]:
     """The strongest event of each string [string], and good_s [string]: how long all has been well."""
     knobs, layout = tuning.mode, tuning.layout
-    tripped = (active & STOPS).any(axis=0).tolist()
-    ill = ((holds | active) & STOPS).any(axis=0)  # silence included; before its debounce is over, too
-    inverter_well = ~np.isnan(seen.pcs_w) & (seen.pcs_state != _PCS_FAULT)
-    well = (seen.box_heard & ~ill & inverter_well[layout.string_cabinet]).tolist()
-    current_a, gap_v = np.abs(seen.string_a).tolist(), np.abs(seen.string_v - seen.string_bus_v).tolist()
-    may_start = _may_start(tuning, state, seen, order, tick)
-    all_closed = np.count_nonzero(seen.string_contactor == _CLOSED) == layout.strings
-    begins = closes = [True] * layout.strings
-    if not all_closed:
-        begins, closes = joining.may_begin(tuning, seen), joining.may_close(tuning, seen)
-    lost, contactor = active[BOX_SILENT].tolist(), seen.string_contactor.tolist()
-    good_s, mode_s = state.good_s.tolist(), state.mode_s.tolist()
-    within_s, beats = tuning.precharge_within
-    by_gateway = tuning.by_gateway
-    overdue_s = np.maximum(within_s, beats * tick.dt_s).tolist()
+    ill = np.logical_or.reduce((holds | active) & STOPS)  # silence included; before its debounce is over, too
+    inverter_well = (seen.pcs_state != _PCS_FAULT) & ~np.isnan(seen.pcs_w)
+    well = seen.box_heard & ~ill & inverter_well.take(layout.string_cabinet)
+    good_s = np.where(well, state.good_s + tick.dt_s, 0.0)
+    settled = (good_s >= knobs.settle_s) & (state.good_s > 0.0)
+    # a mere wish to open waits for the current, be it for the inverter's own reversion
     deadline_s = max(knobs.break_deadline_s, WIRE_BEATS * tick.dt_s)
+    too_late = (state.mode == _TRIPPED) & (state.mode_s >= deadline_s)
 
-    happened = []
-    for string, mode in enumerate(state.mode.tolist()):
-        before_s, in_mode_s, now = good_s[string], mode_s[string], contactor[string]
-        good_s[string] = before_s + tick.dt_s if well[string] else 0.0
-        settled = before_s > 0.0 and good_s[string] >= knobs.settle_s
-        level = gap_v[string] <= knobs.precharge_v and current_a[string] <= knobs.precharge_a
-        # a gateway closes when it likes, however level the bus is: it is waited for
-        up = level and closes[string] and now == _PRECHARGE and well[string] and not by_gateway[string]
-        # a mere wish to open waits for the current, be it for the inverter's own reversion
-        too_late = mode == _TRIPPED and in_mode_s >= deadline_s
-        happens = (
-            False,
-            settled and may_start[string] and begins[string] and now == _OPEN,  # START
-            up,  # BUS_UP
-            in_mode_s >= overdue_s[string] and not up,  # TOO_LONG
-            not order.run,  # STOP
-            current_a[string] <= knobs.break_a or lost[string] or too_late,  # CLEAR
-            now in (_OPEN, _PRECHARGE),  # SEEN_OPEN
-            now == _CLOSED,  # SEEN_CLOSED
-            settled and in_mode_s >= knobs.settle_s,  # RESET
-            tripped[string],  # TRIP
-        )
-        happened.append(next((event for event in EVENTS_OF[mode] if happens[event]), 0))
-    return joining.one_by_one(tuning, state.mode == _CLOSING, seen, np.array(happened), _START), np.array(good_s)
+    happens = np.zeros((len(Event), layout.strings), bool)
+    closed = seen.string_contactor == _CLOSED
+    if np.count_nonzero(closed) < layout.strings:
+        begins, happens[_BUS_UP], happens[_TOO_LONG] = _on_the_way(tuning, state, seen, order, well, tick)
+        happens[_START] = begins & settled
+    happens[_STOP] = not order.run
+    happens[_CLEAR] = (np.abs(seen.string_a) <= knobs.break_a) | active[BOX_SILENT] | too_late
+    happens[_SEEN_OPEN] = (seen.string_contactor >= _OPEN) & ~closed
+    happens[_SEEN_CLOSED] = closed
+    happens[_RESET] = settled & (state.mode_s >= knobs.settle_s)
+    happens[_TRIP] = np.logical_or.reduce(active & STOPS)
+    happened: Ints = np.maximum.reduce(happens * STRENGTH.take(state.mode, axis=1))
+    return joining.one_by_one(tuning, state.mode == _CLOSING, seen, happened, _START), good_s
+
+
+def _on_the_way(
+    tuning: Tuning, state: State, seen: Measurements, order: Order, well: Bools, tick: Tick
+) -> tuple[Bools, Bools, Bools]:
+    """What happens to strings that are not closed yet: [string] may begin to close, its bus is up, takes too long."""
+    knobs, contactor = tuning.mode, seen.string_contactor
+    begins = _may_start(tuning, state, seen, order, tick) & joining.may_begin(tuning, seen) & (contactor == _OPEN)
+    gap_v = np.abs(seen.string_v - seen.string_bus_v)
+    level = (gap_v <= knobs.precharge_v) & (np.abs(seen.string_a) <= knobs.precharge_a)
+    # a gateway closes when it likes, however level the bus is: it is waited for
+    by_itself = np.array(tuning.by_gateway)
+    up = level & joining.may_close(tuning, seen) & (contactor == _PRECHARGE) & well & ~by_itself
+    within_s, beats = tuning.precharge_within
+    return begins, up, (state.mode_s >= np.maximum(within_s, beats * tick.dt_s)) & ~up
 
 
 def told(tuning: Tuning, mode: Ints, seen: Measurements) -> Ints:
@@ -131,12 +130,12 @@ def told(tuning: Tuning, mode: Ints, seen: Measurements) -> Ints:
     return np.where(closing & ~(level & joining.may_close(tuning, seen)), int(Contactor.UNKNOWN), words)
 
 
-def _may_start(tuning: Tuning, state: State, seen: Measurements, order: Order, tick: Tick) -> list[bool]:
+def _may_start(tuning: Tuning, state: State, seen: Measurements, order: Order, tick: Tick) -> Bools:
     """[string] whether it is wanted closed, has closes left, and no module is below the envelope: the guard would
     refuse, and a close would be used up."""
     coldest_c = np.minimum.reduceat(seen.module_cold_c, tuning.layout.first_module)
     rested = tick.t_s - state.closed_t_s[:, 0] >= _HOUR_S
-    may: list[bool] = ((coldest_c >= tuning.envelope.cell_c_min) & rested & order.run).tolist()
+    may: Bools = (coldest_c >= tuning.envelope.cell_c_min) & rested & order.run
     return may
 
 
@@ -150,7 +149,7 @@ def advance(
     gives all closes back.
     """
     before_s = np.full_like(state.closed_t_s, -np.inf) if order.clear_latched else state.closed_t_s
-    if not happened.any():
+    if not np.count_nonzero(happened):
         return state.mode, state.mode_s + tick.dt_s, before_s
     mode = AFTER[state.mode, happened]
     changed = mode != state.mode

@@ -9,7 +9,7 @@ import numpy as np
 
 from ess_controller.core.gauge.learnt import Learnt, joined, restored
 from ess_controller.core.gauge.state import Gauge, fresh
-from ess_controller.core.health import DIAGNOSES
+from ess_controller.core.health import DIAGNOSES, MEMORY_LOST
 from ess_controller.core.types import Tuning
 from firmware_bridge.records import Bools, Floats, Ints, Layout
 
@@ -33,9 +33,10 @@ class Recalled:
     learnt: Mapping[str, Learnt] = field(default_factory=dict)  # module code: its cells
     learnt_age_s: Mapping[str, float] = field(default_factory=dict)  # module code
     zero_a: Mapping[str, float] = field(default_factory=dict)  # string: what its sensor shows when nothing flows
+    lost: bool = False  # there was more, and nobody knows what
 
 
-NOTHING = Recalled()
+NOTHING, LOST = Recalled(), Recalled(lost=True)
 
 
 def deep_cells(layout: Layout, recalled: Recalled) -> Bools:
@@ -46,13 +47,16 @@ def deep_cells(layout: Layout, recalled: Recalled) -> Bools:
 
 
 def latched(layout: Layout, recalled: Recalled) -> Bools:
-    """[diagnosis, string] waits for an operator. A diagnosis that no longer latches waits for nobody."""
-    return np.array(
+    """[diagnosis, string] waits for an operator. A diagnosis that no longer latches waits for nobody; a memory that is
+    lost keeps every string."""
+    waits = np.array(
         [
             [row.latched and (row.name, string) in recalled.latched for string in layout.string_names]
             for row in DIAGNOSES
         ]
     )
+    waits[MEMORY_LOST] |= recalled.lost
+    return waits
 
 
 def closes(tuning: Tuning, recalled: Recalled) -> Floats:

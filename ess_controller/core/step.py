@@ -43,6 +43,7 @@ def first_state(tuning: Tuning, recalled: Recalled = NOTHING) -> State:
 
 def step(tuning: Tuning, state: State, seen: Measurements, order: Order, tick: Tick) -> tuple[State, Decision]:
     """Turn one picture of the site into one set of commands, and into what to remember."""
+    seen, astray = health.believed(tuning, state, seen)
     now, gauge, rest_s = estimate(tuning, state, seen, tick)
 
     holds = health.conditions(tuning, state, seen)
@@ -67,13 +68,13 @@ def step(tuning: Tuning, state: State, seen: Measurements, order: Order, tick: T
     may_flow = behind.charge + behind.discharge > 0.0
     stores = wanted_by == dispatch.SELF_CONSUMPTION
     pv_limit_w, pv_beyond_s = curtail(tuning, state, seen, cabinet_bound, power_w, stores, tick)
-    switched = climate(tuning, state, seen, active)
+    switched = climate(tuning, state, seen, order, active)
     looked = (rest_s >= tuning.estimate.rest_s) & (gauge.moved_s == 0.0)
     bled = balance(tuning, state, seen, now, looked, tick)
 
     commands = Commands(
         pcs_w=power_w,
-        pcs_run=may_flow & (idle_s < tuning.dispatch.idle_stop_s) & (seen.pcs_state != _PCS_FAULT),
+        pcs_run=may_flow & (idle_s < tuning.dispatch.idle_stop_s) & (seen.pcs_state != _PCS_FAULT) & ~astray,
         contactor=mode.told(tuning, modes, seen),
         bleed=bled.bleed,
         bleed_s=BLEED_WIRE_S,

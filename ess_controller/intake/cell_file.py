@@ -10,9 +10,9 @@ from ess_controller.intake.curve import GRID
 from ess_controller.intake.figures import Figures, figures
 from ess_controller.intake.fitting import FittedCell
 from ess_controller.intake.shape import SLOWEST_C
+from ess_controller.site.cell_rules import cell_findings
 from ess_controller.site.checking import checked
 from ess_controller.site.errors import plain
-from ess_controller.site.rules import cell_findings
 from ess_controller.site.schema import CellFile
 from ess_controller.site.sheet import Sheet
 from firmware_bridge.records import Floats
@@ -34,6 +34,7 @@ def cell_toml(cell: FittedCell, name: str, nameplate_ah: float | None, tested: s
     parts: list[Iterable[str]] = [
         _heading(cell, told, nameplate_ah, tested),
         [f"name = {_quoted(name)}", f"nameplate_ah = {cell.capacity_ah:.4g}  # measured: SOC 0 to 1", ""],
+        _data_sheet(cell),
         _ocv_comment(cell),
         ["[ocv]", *_list("soc", ocv_soc, "{:.3f}"), *_list("v", _rising(ocv_v), "{:.4f}"), ""],
         _circuit_comment(told, circuit.rc_s[0], fast=bool(np.any(circuit.r1_ohm))),
@@ -52,6 +53,19 @@ def cell_toml(cell: FittedCell, name: str, nameplate_ah: float | None, tested: s
     ]
     text = "\n".join(line for part in parts for line in part) + "\n"
     return _passed(text, file)
+
+
+def _data_sheet(cell: FittedCell) -> list[str]:
+    """The test's own ends: the maker's may be wider, never narrower."""
+    low_v, high_v = float(cell.curve.open_v[0]), float(cell.curve.open_v[-1])
+    return [
+        "# The ends of the test; no charging in the frost, as is usual for graphite, assumed: the data sheet knows better.",
+        "[data_sheet]",
+        f"v_min = {np.floor(low_v * 100) / 100:.2f}",
+        f"v_max = {np.ceil(high_v * 100) / 100:.2f}",
+        "charge_c_min = 0.0",
+        "",
+    ]
 
 
 _OHM_KEYS = ("r0_ohm", "r1_ohm", "r2_ohm")

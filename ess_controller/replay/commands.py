@@ -44,15 +44,17 @@ def replay(
 ) -> None:
     """Live through a journal or a CAN capture again, with the code of today, and say what would be different.
 
-    Exit status 1: behaviour differs. Captures: candump, Vector .asc and .blf, PEAK .trc, python-can and SavvyCAN .csv.
+    Exit status 1: behaviour differs, or a journal is torn.
+
+    Captures: candump, Vector .asc and .blf, PEAK .trc, python-can and SavvyCAN .csv.
     """
     from ess_controller.replay.job import Job, carry_out
     from ess_controller.replay.report import report
-    from ess_controller.replay.window import Window, edge
+    from ess_controller.replay.window import window_of
 
     channels = named("--bus", bus, "CHANNEL")
     show = sys.stderr.isatty() and not (as_json or quiet)
-    window = Window(edge("--from", begin), edge("--to", end))
+    window = window_of(begin, end)
     result = carry_out(Job(tuple(files), site, tuple(settings), against, window, channels, out, dump, battery, show))
     for line in result.troubles if not quiet else ():
         print(line, file=sys.stderr)
@@ -61,5 +63,6 @@ def replay(
     elif dump is None:
         plain = "utf" not in (sys.stdout.encoding or "").lower()
         print("\n".join(report(result, plain=plain)))
-    if dump is None and result.answer.get("diff") and result.answer["diff"]["differences"]:
+    differs = bool(result.answer.get("diff") and result.answer["diff"]["differences"])
+    if dump is None and (differs or result.answer.get("torn")):
         raise typer.Exit(1)

@@ -1,6 +1,6 @@
 """One `ess replay`: the files read, lived through once or twice, and what is to be told of it."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from math import nan
@@ -13,27 +13,18 @@ from ess_controller.daemon import Beat
 from ess_controller.errors import BadInputError
 from ess_controller.progress import Bar
 from ess_controller.replay import against as other_versions
-from ess_controller.replay.channels import Mapped, mapped, together
 from ess_controller.replay.diff import Comparison
 from ess_controller.replay.dump import Dump, undump
 from ess_controller.replay.health import Health
-from ess_controller.replay.moments import (
-    Life,
-    Moment,
-    capture_life,
-    is_journal,
-    journal_files,
-    journal_lives,
-    last_file_before,
-)
+from ess_controller.replay.moments import Moment
 from ess_controller.replay.player import play
+from ess_controller.replay.recording import Recording
 from ess_controller.replay.series import Series
 from ess_controller.replay.settings import load_with
 from ess_controller.replay.signals import Signals, signals_of
-from ess_controller.replay.survey import load_of, survey
+from ess_controller.replay.survey import survey
 from ess_controller.replay.window import Window
 from ess_controller.site import Site
-from firmware_bridge.wires.captures import Capture, CaptureError, read_capture
 
 SCHEMA_VERSION = 1
 ROOT = Path(__file__).parents[2]
@@ -65,49 +56,14 @@ class Result:
     troubles: list[str] = field(default_factory=list)
 
 
-class Recording:
-    """The files of a job as something that can be lived through, as often as need be."""
-
-    def __init__(self, job: Job, site: Site | None) -> None:
-        self._job, self._site = job, site
-        kinds = {path.is_dir() or is_journal(path) for path in job.files}
-        if len(kinds) > 1:
-            raise BadInputError("FILE: expected journals only, or captures only")
-        self.is_journal = kinds == {True}
-        self.captures: list[Capture] = []
-        self.mapped: Mapped | None = None
-        if self.is_journal:
-            files = journal_files(job.files)
-            self.files = last_file_before(files, job.window.begun) if job.window.begin is not None else files
-            self.total = float(sum(path.stat().st_size for path in self.files))
-            return
-        try:
-            self.captures = [read_capture(path) for path in job.files]
-        except CaptureError as trouble:
-            raise BadInputError(str(trouble)) from None
-        self.frames, self.channels = together(self.captures)
-        self.total = float(self.frames.wire_s[-1] - self.frames.wire_s[0])
-        if site is not None:
-            self.mapped = mapped(self.frames, self.channels, site.plant, job.channels)
-
-    def lives(self, site: Site, passed: Callable[[float], None]) -> Iterator[Life]:
-        """All runs, from the beginning."""
-        window = self._job.window
-        if self.is_journal:
-            return window.cut(journal_lives(self.files, site.plant, passed))
-        assert self.mapped is not None
-        absolute = self.captures[0].absolute
-        return window.cut(iter([capture_life(self.mapped.frames, site.plant, site.period_s, absolute=absolute)]))
-
-
 def carry_out(job: Job) -> Result:
     """Do it. Raises BadInputError."""
     if job.site is None:
         return _without_site(job)
     plain, site = load_with(job.site, ()), load_with(job.site, job.settings)
-    recording = Recording(job, site)
+    recording = Recording(job.files, job.window, job.channels, site)
     began_s = wall_s()
-    beats, result = 0, Result({})
+    beats, looked, result = 0, 0, Result({})
     with ExitStack() as held:
         bar = held.enter_context(Bar(recording.total * (2 if job.settings or job.against else 1), show=job.show))
         folder = Path(held.enter_context(TemporaryDirectory()))
@@ -118,7 +74,7 @@ def carry_out(job: Job) -> Result:
         dump = Dump(_open(job.dump, held)) if job.dump else None
 
         def look(moment: Moment, beat: Beat) -> None:
-            nonlocal beats
+            nonlocal beats, looked
             beats += 1
             bar(beat.tick.t_s if not recording.is_journal else 0.0)
             if dump is not None:
@@ -126,6 +82,7 @@ def carry_out(job: Job) -> Result:
             before = _told(one, moment)
             if not job.window.begun(beat.tick):
                 return
+            looked += 1
             if comparison is not None:
                 comparison.add(beat.tick, before, signals_of(beat))
             for tee in (health, series):
@@ -134,9 +91,13 @@ def carry_out(job: Job) -> Result:
 
         lives = play(other, recording.lives(other, bar), look)
         written = series.close() if series is not None else None
+    if not looked:
+        where = " ".join((*map(str, job.files), *job.window.words))
+        told = [*recording.troubles, f"{where}: expected a beat to look at, but there is none"]
+        raise BadInputError("\n".join(told))
     wall = wall_s() - began_s
     result.comparison = comparison
-    result.troubles = _troubles(recording)
+    result.troubles = recording.troubles
     result.answer = {
         "schema_version": SCHEMA_VERSION,
         "kind": "journal" if recording.is_journal else "capture",
@@ -144,8 +105,9 @@ def carry_out(job: Job) -> Result:
         "site": plain.name,
         "lives": lives,
         "beats": beats,
+        "torn": [{"path": str(path), "at_byte": at} for path, at in recording.torn.items()],
         "beats_per_s": round(beats / max(wall, 1e-9), 1),
-        "capture": None if recording.is_journal else _capture(recording),
+        "capture": None if recording.is_journal else recording.told(),
         "battery": health.summary() if health is not None else None,
         "diff": comparison.summary(result.names) if comparison is not None else None,
         "series": str(written) if written else None,
@@ -222,43 +184,13 @@ def _without_site(job: Job) -> Result:
     for option, value in asked:
         if value:
             raise BadInputError(f"{option}: expected --site too")
-    recording = Recording(job, None)
+    recording = Recording(job.files, job.window, job.channels, None)
     if recording.is_journal:
         raise BadInputError("FILE: expected --site too: a journal is lived through by a site's settings")
     answer = {
         "schema_version": SCHEMA_VERSION,
         "kind": "capture",
         "files": [str(path) for path in job.files],
-        "capture": _capture(recording) | survey(recording.frames, recording.channels),
+        "capture": recording.told() | survey(recording.frames, recording.channels),
     }
-    return Result(answer, troubles=_troubles(recording))
-
-
-def _capture(recording: Recording) -> dict[str, Any]:
-    """What was read, file by file, and where its channels went."""
-    files = [
-        {
-            "path": str(capture.path),
-            "kind": capture.kind,
-            "lines": capture.tally.lines,
-            "frames": capture.tally.frames,
-            "repaired": sum(capture.tally.repaired.values()),
-            "refused": capture.tally.refused,
-            "skipped": sum(capture.tally.skipped.values()),
-            "silent": capture.tally.silent,
-        }
-        for capture in recording.captures
-    ]
-    found = recording.mapped
-    placed = {"channel_of": dict(found.channel_of), "foreign_frames": found.foreign} if found else {}
-    channels = [
-        {"name": name, "frames": len(mine), "load": load_of(mine, recording.total)}
-        for at, name in enumerate(recording.channels)
-        for mine in (recording.frames[recording.frames.bus == at],)
-    ]
-    return {"read": files, "troubles": _troubles(recording), "channels": channels, **placed}
-
-
-def _troubles(recording: Recording) -> list[str]:
-    told = [line for capture in recording.captures for line in capture.troubles]
-    return told + list(recording.mapped.notes if recording.mapped else ())
+    return Result(answer, troubles=recording.troubles)

@@ -1,13 +1,17 @@
 """Journals and CAN captures as lives: stretches of beats that follow each other without a break."""
 
+import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from itertools import chain, groupby, pairwise
-from math import ceil
+from math import ceil, floor
 from operator import itemgetter
 from pathlib import Path
+
+import numpy as np
 
 from ess_controller.core.types import Order
 from ess_controller.errors import BadInputError
@@ -17,7 +21,8 @@ from firmware_bridge.frames import Frames
 from firmware_bridge.plant import Heard
 from firmware_bridge.records import PlantSpec, Tick
 
-LONGEST_BEATS = 100_000_000  # over a hundred days: a clock that was set during a capture, not a capture
+LONGEST_BEATS = 100_000_000  # over a hundred days: nobody waits for more
+LONGEST_SILENCE_S = 600.0  # of a whole capture that is lived through: long before its end all that may happen has
 FIRST_UTC = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -56,6 +61,8 @@ def journal_files(paths: Sequence[Path]) -> list[Path]:
 
 def is_journal(path: Path) -> bool:
     """Whether a file begins as a journal does."""
+    if not os.path.isfile(path):  # a pipe would be waited for
+        return False
     try:
         with path.open("rb") as file:
             return file.read(len(ANY_MAGIC)) == ANY_MAGIC
@@ -76,11 +83,14 @@ def last_file_before(files: Sequence[Path], when: Callable[[Tick], bool]) -> lis
 
 
 def journal_lives(
-    files: Sequence[Path], plant: PlantSpec, passed: Callable[[int], None] = lambda _: None
+    files: Sequence[Path],
+    plant: PlantSpec,
+    passed: Callable[[int], None] = lambda _: None,
+    torn: Callable[[Path, int], None] = lambda _, __: None,
 ) -> Iterator[Life]:
-    """Every run in the files; `passed` is told how many bytes of them lie behind. BadInputError for a file that is
-    none, or of a site with other wires."""
-    for _, group in groupby(_numbered(files, plant, passed), key=itemgetter(0)):
+    """Every run in the files; `passed` is told how many bytes of them lie behind, `torn` which ends early and where.
+    BadInputError for a file that is none, or of a site with other wires."""
+    for _, group in groupby(_numbered(files, plant, passed, torn), key=itemgetter(0)):
         yield _life(group)
 
 
@@ -90,7 +100,7 @@ def _life(beats: Iterator[tuple[int, Snapshot | None, Entry]]) -> Life:
 
 
 def _numbered(
-    files: Sequence[Path], plant: PlantSpec, passed: Callable[[int], None]
+    files: Sequence[Path], plant: PlantSpec, passed: Callable[[int], None], torn: Callable[[Path, int], None]
 ) -> Iterator[tuple[int, Snapshot | None, Entry]]:
     """Each beat with the number of its life, and what was before the first of its file."""
     life, last, behind = -1, None, 0
@@ -99,7 +109,8 @@ def _numbered(
             head = read_head(path)
             _check_wiring(path, head, plant)
             before = head.before
-            for count, entry in enumerate(read(path, lambda at, behind=behind: passed(behind + at))):  # type: ignore[misc]
+            entries = read(path, lambda at, behind=behind: passed(behind + at), partial(torn, path))  # type: ignore[misc]
+            for count, entry in enumerate(entries):
                 if last is None or _breaks(last, entry, before if count == 0 else None):
                     life += 1
                 yield life, before if count == 0 else None, entry
@@ -168,32 +179,47 @@ def _wiring_of(plant: PlantSpec) -> tuple[list[object], ...]:
 # --- captures ---------------------------------------------------------------------------------------------------------
 
 
-def capture_life(frames: Frames, plant: PlantSpec, period_s: float, *, absolute: bool) -> Life:
-    """A capture at a site's beat. `frames` in the order of time, their `bus` that of the site.
+def silences(frames: Frames) -> list[int]:
+    """The frames, in the order of time, before which nothing at all was heard for too long to be lived through."""
+    return (np.flatnonzero(np.diff(frames.wire_s) > LONGEST_SILENCE_S) + 1).tolist()
+
+
+def capture_lives(frames: Frames, plant: PlantSpec, period_s: float, *, absolute: bool) -> Iterator[Life]:
+    """A capture at a site's beat, begun anew after each of its silences. `frames` in the order of time, their `bus`
+    that of the site.
 
     Plant time begins with the first frame; UTC is the recorder's where its times are absolute, else 1970.
     """
     start_s = float(frames.wire_s[0])
-    count = ceil((float(frames.wire_s[-1]) - start_s) / period_s) + 1
-    if count > LONGEST_BEATS:
+    stamps = frames.wire_s - start_s
+    utc = datetime.fromtimestamp(start_s, UTC) if absolute else FIRST_UTC
+    edges = [0, *silences(frames), len(frames)]
+    spans = [(floor(float(stamps[first]) / period_s), first, end) for first, end in pairwise(edges)]
+    ends = [floor((float(stamps[end - 1]) + LONGEST_SILENCE_S) / period_s) for end in edges[1:-1]]
+    ends.append(ceil(float(stamps[-1]) / period_s))
+    counts = [last - beat + 1 for (beat, _, _), last in zip(spans, ends, strict=True)]
+    if sum(counts) > LONGEST_BEATS:
         raise BadInputError(
             f"time stamps from {start_s:.0f} s to {float(frames.wire_s[-1]):.0f} s: expected a capture of at most "
             f"{LONGEST_BEATS * period_s / 86_400:.0f} days"
         )
-    return Life(None, _beats(frames, plant, period_s, start_s if absolute else None, count))
+    for (beat, first, end), count in zip(spans, counts, strict=True):
+        part = frames[first:end]
+        own = Frames(part.id, part.length, part.data, stamps[first:end], part.bus)
+        yield Life(None, _beats(own, plant, period_s, utc, range(beat, beat + count)))
 
 
-def _beats(frames: Frames, plant: PlantSpec, period_s: float, began_s: float | None, count: int) -> Iterator[Moment]:
-    stamps = frames.wire_s - frames.wire_s[0]
-    utc = FIRST_UTC if began_s is None else datetime.fromtimestamp(began_s, UTC)
+def _beats(frames: Frames, plant: PlantSpec, period_s: float, utc: datetime, beats: range) -> Iterator[Moment]:
+    """`frames` on plant time, which is 0 s at `utc`."""
+    stamps = frames.wire_s
     nothing = tuple(() for _ in plant.register_buses)
     order, first = Order(), 0
-    for beat in range(count):
+    for beat in beats:
         t_s = beat * period_s
         end = int(stamps.searchsorted(t_s, side="right"))
         part = frames[first:end]
         heard = Frames(part.id, part.length, part.data, stamps[first:end], part.bus)
         heard = heard[heard.bus.argsort(kind="stable")]  # as a plant hands them over: bus by bus
-        tick = Tick(t_s, period_s if beat else 0.0, t_s, utc + timedelta(seconds=t_s))
+        tick = Tick(t_s, period_s if beat > beats.start else 0.0, t_s, utc + timedelta(seconds=t_s))
         yield Moment(tick, Heard(heard, nothing), order, None)
         first = end

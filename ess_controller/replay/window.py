@@ -35,6 +35,15 @@ def edge(option: str, text: str | None) -> Edge:
     return when.astimezone(UTC)
 
 
+def window_of(begin: str | None, end: str | None) -> "Window":
+    """From the words of --from and --to. BadInputError where no moment can lie between them."""
+    first, last = edge("--from", begin), edge("--to", end)
+    both_times = isinstance(first, datetime) and isinstance(last, datetime) and first > last
+    if both_times or (isinstance(first, float) and isinstance(last, float) and first > last):
+        raise BadInputError(f"--to {end}: expected a time after --from {begin}")
+    return Window(first, last)
+
+
 @dataclass(frozen=True, slots=True)
 class Window:
     """From one edge to the other, both included."""

@@ -11,8 +11,9 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from ess_controller.core.types import Tuning
-from ess_controller.site.buses import bus_findings, name_findings, serve_findings
+from ess_controller.site.buses import bus_findings, name_findings
 from ess_controller.site.cabinets import cabinet_findings, climate_findings
+from ess_controller.site.cell_rules import cell_findings, together_findings
 from ess_controller.site.checking import checked, told
 from ess_controller.site.companions import Companion, companion
 from ess_controller.site.errors import Finding, Problem, SiteError, shown
@@ -30,8 +31,9 @@ from ess_controller.site.records import (
     plant_of,
     tuning_of,
 )
-from ess_controller.site.rules import cell_findings, number_findings, together_findings
+from ess_controller.site.rules import number_findings
 from ess_controller.site.schema import CellFile, SiteFile, schema
+from ess_controller.site.serving import NOWHERE, serve_findings
 from ess_controller.site.sheet import Sheet, UnreadableError
 from ess_controller.site.tariff import Tariff, tariff_of
 from ess_controller.site.tariff_rules import contract_findings, tariff_findings
@@ -55,7 +57,7 @@ __all__ = [
 ]
 
 FILE_NAME = "site.toml"
-ON_THE_COMMAND_LINE = "--bus"
+ON_THE_COMMAND_LINE = ("--bus", "--serve")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -88,8 +90,9 @@ class Site:
         return tuple(notes)
 
 
-def load(path: Path, overrides: Mapping[str, str]) -> Site:
-    """Read and check a site: `path` is its folder or its file, `overrides` maps a bus name to another URL.
+def load(path: Path, overrides: Mapping[str, str], serve_at: str | None = None) -> Site:
+    """Read and check a site: `path` is its folder or its file, `overrides` maps a bus name to another URL, `serve_at`
+    is where our cabinets are served instead (`none`: nowhere).
 
     Raises SiteError with every mistake of the site file, the files that it names, and the overrides.
     """
@@ -99,10 +102,14 @@ def load(path: Path, overrides: Mapping[str, str]) -> Site:
     except UnreadableError as error:
         raise SiteError([error.problem]) from None
     problems = _override(sheet.table, overrides)
+    if serve_at == NOWHERE:
+        sheet.table.pop("serve", None)
+    elif serve_at is not None:
+        sheet.table["serve"] = {"url": serve_at}
     buses = sheet.table.get("buses")
     names = list(buses) if isinstance(buses, dict) else []
     site, wrong = checked(SiteFile, sheet)
-    place = partial(_placed, sheet, overrides)
+    place = partial(_placed, sheet, overrides, serve_at)
     problems += told(sheet, wrong, place)
     cell = companion(sheet, ("cell_file",), "a cell file", CellFile, lambda table, _: cell_findings(table))
     tariff = companion(sheet, ("contract", "tariff_file"), "a tariff file", TariffFile, tariff_findings)
@@ -151,18 +158,20 @@ def _override(table: dict[str, Any], overrides: Mapping[str, str]) -> list[Probl
     buses.update({name: url for name, url in overrides.items() if name in buses})
     expected = f"one of the site's buses: {', '.join(buses)}"
     strangers = [(name, url) for name, url in overrides.items() if name not in buses]
-    return [Problem(ON_THE_COMMAND_LINE, 0, name, shown(url), expected) for name, url in strangers]
+    return [Problem(ON_THE_COMMAND_LINE[0], 0, name, shown(url), expected) for name, url in strangers]
 
 
 def _turn(problem: Problem, site_file: str) -> int:
     """Command line, site file, then the files that it names."""
-    return 0 if problem.file == ON_THE_COMMAND_LINE else 1 if problem.file == site_file else 2
+    return 0 if problem.file in ON_THE_COMMAND_LINE else 1 if problem.file == site_file else 2
 
 
-def _placed(sheet: Sheet, overrides: Mapping[str, str], finding: Finding) -> Problem:
+def _placed(sheet: Sheet, overrides: Mapping[str, str], serve_at: str | None, finding: Finding) -> Problem:
     path: KeyPath = finding.path
     if path[0] == "buses" and len(path) == 2 and path[1] in overrides:
-        return Problem(ON_THE_COMMAND_LINE, 0, str(path[1]), sheet.value(path), finding.expected)
+        return Problem(ON_THE_COMMAND_LINE[0], 0, str(path[1]), sheet.value(path), finding.expected)
+    if path[0] == "serve" and serve_at is not None:
+        return Problem(ON_THE_COMMAND_LINE[1], 0, "url", sheet.value(path), finding.expected)
     return sheet.problem(finding)
 
 

@@ -6,18 +6,21 @@ Works on what has passed the models, like `rules`.
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
-from ess_controller.site.errors import Finding
+from ess_controller.site.errors import Finding, shown
 from ess_controller.site.places import KeyPath, spell
 from firmware_bridge.dialects.csc import csc_ids
 from firmware_bridge.dialects.sbox import SBOX_IDS
+from firmware_bridge.wires.one_bus import one_bus
 from firmware_bridge.wires.urls import RegisterDevice, check_url, parse_device
 
 Table = dict[str, Any]
 
 _CAN_DIALECTS = ("csc", "sbox")
 BEHIND_GATEWAY = "sunspec_battery"
+ANY_HOME = Path("/-")  # paths from the daemon's folder, wherever it will lie, are none of the absolute ones
 _KIND = {"can": "a CAN bus", "registers": "a Modbus device"}
 
 
@@ -39,7 +42,7 @@ def bus_findings(site: Table, names: Collection[str], intact: bool) -> Iterator[
         try:
             kinds[name] = check_url(url)
         except ValueError as error:
-            yield Finding(("buses", name), _url_expected(url, str(error)))
+            yield Finding(("buses", name), url_expected(url, str(error)))
     everything = list(devices(site))
     seated = [device for device in everything if device.table.get("bus") in buses]
     for device in everything:
@@ -51,39 +54,9 @@ def bus_findings(site: Table, names: Collection[str], intact: bool) -> Iterator[
     if intact and len(seated) == len(everything):
         for name in sorted(buses.keys() - {device.table["bus"] for device in seated}):
             yield Finding(("buses", name), "a device that uses this bus, or no such key")
+    yield from _two_kinds(kinds, buses)
     yield from _shared_registers([device for device in seated if _sits_well(device, kinds, "registers")], buses)
     yield from _shared_ids([device for device in seated if _sits_well(device, kinds, "can")], buses)
-
-
-def serve_findings(site: Table) -> Iterator[Finding]:
-    """The address at which our own cabinets are served: a Modbus one, that of no device of ours."""
-    url, path = site.get("serve", {}).get("url"), ("serve", "url")
-    if url is None:
-        return
-    try:
-        kind = check_url(url)
-        first = parse_device(url) if kind == "registers" else None
-    except ValueError as error:
-        yield Finding(path, _url_expected(url, str(error)))
-        return
-    if first is None:
-        yield Finding(path, "tcp://HOST:PORT/1 or rtu:PATH: Modbus, not CAN")
-    elif first.unit != 1:
-        yield Finding(path, f"unit 1, that of the first cabinet, not {first.unit}")
-    else:
-        yield from _served_twice(site, first)
-
-
-def _served_twice(site: Table, first: RegisterDevice) -> Iterator[Finding]:
-    """A port or serial line on which we are to hear a device cannot be where we answer ourselves."""
-    for name, url in site.get("buses", {}).items():
-        try:
-            here = parse_device(url)
-        except ValueError:
-            continue
-        if here.line == first.line:
-            yield Finding(("serve", "url"), f"a port or line on which no device is; buses.{name} is {url}")
-            return
 
 
 def name_findings(site: Table) -> Iterator[Finding]:
@@ -131,7 +104,7 @@ def _of_string(path: KeyPath, string: Table) -> Iterator[Device]:
             yield Device((*path, "module", place), module)
 
 
-def _url_expected(url: str, reason: str) -> str:
+def url_expected(url: str, reason: str) -> str:
     """The reason of `check_url` without what stands before it in the line anyway."""
     said = reason.removeprefix(repr(url)).strip(": ")
     left, found, right = said.partition("expected ")
@@ -159,28 +132,42 @@ def _kind_findings(name: str, url: str, kind: str, users: list[Device]) -> Itera
         yield Finding((*device.path, "bus"), f"{wanted}; {url} is {_KIND[kind]}")
 
 
+def _two_kinds(kinds: dict[str, str], buses: Table) -> Iterator[Finding]:
+    """A serial device is an adapter for CAN or a Modbus line."""
+    first: dict[str, str] = {}
+    for name, kind in kinds.items():
+        other = first.setdefault(one_bus(buses[name], ANY_HOME), name)
+        if kinds[other] != kind:
+            expected = f"a device of its own; buses.{other} is {buses[other]}, {_KIND[kinds[other]]}"
+            yield Finding(("buses", name), expected)
+
+
 def _shared_registers(seated: list[Device], buses: Table) -> Iterator[Finding]:
-    """Two devices of one address, and units of one serial line that are set differently."""
-    first: dict[RegisterDevice, Device] = {}
-    lines: dict[object, tuple[RegisterDevice, Device]] = {}
+    """Two devices of one address, and units of one line that are set, or written, differently."""
+    first: dict[tuple[str, int], Device] = {}
+    lines: dict[str, tuple[RegisterDevice, Device]] = {}
     for device in seated:
         url = buses[device.table["bus"]]
-        address = parse_device(url)
-        other = first.setdefault(address, device)
-        neighbour, owner = lines.setdefault(address.line, (address, device))
+        address, line = parse_device(url), one_bus(url, ANY_HOME)
+        other = first.setdefault((line, address.unit), device)
+        neighbour, owner = lines.setdefault(line, (address, device))
+        name = owner.table["bus"]
         if other is not device:
             expected = f"a bus of its own; {url} is already that of {spell(other.path)}"
             yield Finding((*device.path, "bus"), expected)
         elif neighbour.settings != address.settings:
-            expected = f"baud, parity and stop bits of buses.{owner.table['bus']}, which is on the same line"
+            expected = f"baud, parity and stop bits of buses.{name}, which is on the same line"
+            yield Finding(("buses", device.table["bus"]), expected)
+        elif neighbour.line != address.line:  # else it is opened twice
+            expected = f"the line to be written as in buses.{name} = {shown(buses[name])}"
             yield Finding(("buses", device.table["bus"]), expected)
 
 
 def _shared_ids(seated: list[Device], buses: Table) -> Iterator[Finding]:
-    """CAN ids that two devices of one bus would both use. Buses of one URL are one bus."""
+    """CAN ids that two devices of one bus would both use."""
     owners: dict[str, dict[int, Device]] = defaultdict(dict)
     for device in seated:
-        taken = owners[buses[device.table["bus"]]]
+        taken = owners[one_bus(buses[device.table["bus"]], ANY_HOME)]
         ids = _ids(device.table)
         clash = min((can_id for can_id in ids if can_id in taken), default=None)
         if clash is None:
@@ -210,7 +197,7 @@ def _unique(key: str, tables: list[tuple[KeyPath, Table]]) -> Iterator[Finding]:
 
 def _length_findings(path: KeyPath, cabinet: Table) -> Iterator[Finding]:
     """Parallel strings have as many cells in series as each other, or they discharge into each other."""
-    lengths = [_cells(string) for string in cabinet.get("string", [])]
+    lengths = [cells_in_series(string) for string in cabinet.get("string", [])]
     known = [length for length in lengths if length]
     usual = Counter(known).most_common(1)[0][0] if known else 0
     for index, length in enumerate(lengths):
@@ -219,7 +206,7 @@ def _length_findings(path: KeyPath, cabinet: Table) -> Iterator[Finding]:
             yield Finding((*path, "string", index), expected)
 
 
-def _cells(string: Table) -> int:
+def cells_in_series(string: Table) -> int:
     """Cells in series; 0 where not all are known."""
     cells = [module.get("cells", 0) for module in string.get("module", [])]
     return sum(cells) if all(cells) else 0

@@ -20,6 +20,7 @@ TESTED = (
     "true, once somebody has tested that this inverter falls to 0 W when its timer runs out: it cannot be read back"
 )
 PROVEN = "no such key: the fallback of sunspec_pcs is read back"
+IN_WATTS = "no such key: sunspec_pcs is told its power in watts"
 SERVED_STRINGS = 15  # SunSpec 802-805 of more, with their cells, do not fit the 65 536 registers of a unit
 
 
@@ -48,6 +49,8 @@ def _pcs_findings(path: KeyPath, pcs: Table) -> Iterator[Finding]:
         )
     elif dialect == "sunspec_pcs" and declared is not None:
         yield Finding((*path, "fallback_is_zero"), PROVEN)
+    if dialect == "sunspec_pcs" and "discharge_reference_w" in pcs:
+        yield Finding((*path, "discharge_reference_w"), IN_WATTS)
 
 
 def _io_findings(path: KeyPath, io: Table, told: Collection[KeyPath]) -> Iterator[Finding]:

@@ -49,6 +49,9 @@ class PcsTable(Table):
     fallback_is_zero: bool | None = Field(
         default=None, description="true where it was tested to fall to 0 W when its timer runs out"
     )
+    discharge_reference_w: Watts | None = Field(
+        default=None, description="what 100 % of OutWRte is, W, where its maker does not take WChaMax"
+    )
 
 
 class GatewayTable(Table):
@@ -56,6 +59,7 @@ class GatewayTable(Table):
 
     dialect: Literal["sunspec_battery"]
     bus: Name
+    positive_discharges: bool = Field(description="true where it counts discharging positive, false where charging")
 
 
 class IoTable(Table):

@@ -169,7 +169,7 @@ def _holder_in_words(node: Mapping[str, Any]) -> str:
     """A table or a list."""
     if node["type"] == "object":
         return "a table" if "properties" in node else f"a table: {node['description']}"
-    least, most, what = node["minItems"], node["maxItems"], node.get("description", "tables")
+    least, most, what = node.get("minItems", 0), node["maxItems"], node.get("description", "tables")
     return f"{least} to {most} {what}" if least else f"at most {most} {what}"
 
 

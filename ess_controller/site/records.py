@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
+from math import nan
 from typing import Any, TypeVar
 
 import numpy as np
@@ -143,6 +144,7 @@ def tuning_of(site: SiteFile, cell: CellFile, plant: PlantSpec) -> Tuning:
 
 
 def _cabinet(cabinet: CabinetTable) -> CabinetSpec:
+    reference_w = cabinet.pcs.discharge_reference_w
     return CabinetSpec(
         name=cabinet.name,
         pcs_bus=cabinet.pcs.bus,
@@ -151,6 +153,8 @@ def _cabinet(cabinet: CabinetTable) -> CabinetSpec:
         pcs_fallback_is_zero=bool(cabinet.pcs.fallback_is_zero),
         battery_bus=cabinet.battery.bus if cabinet.battery else "",
         io=_io(cabinet.io) if cabinet.io else None,
+        pcs_discharge_reference_w=nan if reference_w is None else float(reference_w),
+        battery_positive_discharges=cabinet.battery.positive_discharges if cabinet.battery else True,
     )
 
 

@@ -31,6 +31,7 @@ ORDER: Final = (
     ("mode.trip_cell_c_max", "<=", "envelope.cell_c_max"),
     ("mode.trip_a", "<=", "envelope.string_a_max"),
     ("mode.break_a", "<", "limits.rated_a"),
+    ("mode.join_a", "<", "mode.trip_a"),  # a string that joins does not trip by it
     ("mode.precharge_a", "<=", "mode.break_a"),  # contactors close on no more than they may break
     ("beat.can_stale_s", "<", "mode.lost_open_wire_s"),
     ("beat.register_stale_s", "<", "mode.lost_open_wire_s"),
@@ -67,16 +68,14 @@ ZERO: Final = (
     ("discharge_by_c", "mode.trip_cell_c_max"),
 )
 DC_AC = (0.5, 2.0)  # DC name plate of a roof over its inverter's: outside, one of them has a wrong unit
-MODEL_V = 0.25  # a limit so far above the voltage of a full cell belongs to another chemistry
 
 
 def number_findings(site: Table) -> Iterator[Finding]:
     """Numbers and curves of the site file, against each other."""
     for key, relation, other in ORDER:
-        words, holds = _HOLDS[relation]
-        value, bound = number(site, key), number(site, other)
-        if not (np.isnan(value) or np.isnan(bound) or holds(value, bound)):
-            yield Finding(_path(key), f"{words} {other} = {plain(bound)}")
+        bound = number(site, other)
+        if words := broken(number(site, key), relation, bound):
+            yield Finding(key_path(key), f"{words} {other} = {plain(bound)}")
     for name, rises in CURVES.items():
         yield from _curve_findings(("limits", name), site.get("limits", {}).get(name, []), rises)
     for name, where in ZERO:
@@ -92,52 +91,20 @@ def number_findings(site: Table) -> Iterator[Finding]:
     yield from _pv_findings(site)
 
 
-def cell_findings(cell: Table) -> Iterator[Finding]:
-    """The lists of a cell file: as long as each other, rising, and 1 where the reference is."""
-    for table, x_name, y_names in (
-        ("ocv", "soc", ("v",)),
-        ("resistance", "soc", ("r0_ohm", "r1_ohm", "r2_ohm")),
-        ("resistance", "by_temperature_c", ("temperature_factor",)),
-        ("resistance", "by_soh", ("soh_factor",)),
-        ("hysteresis", "soc", ("v",)),
-    ):
-        x = cell.get(table, {}).get(x_name, [])
-        yield from _rising((table, x_name), x, strictly=True)
-        for y_name in y_names:
-            y = cell.get(table, {}).get(y_name, [])
-            if x and y and len(x) != len(y):
-                yield Finding((table, y_name), f"{len(x)} numbers, one for each of {table}.{x_name}, not {len(y)}")
-    yield from _rising(("ocv", "v"), cell.get("ocv", {}).get("v", []), strictly=True)
-    for index, ohm in enumerate(cell.get("resistance", {}).get("r0_ohm", [])):
-        if ohm == 0.0:
-            yield Finding(("resistance", "r0_ohm", index), "more than 0")
-    soc = cell.get("ocv", {}).get("soc", [])
-    for index, end in ((0, 0.0), (len(soc) - 1, 1.0)):
-        if soc and soc[index] != end:
-            yield Finding(("ocv", "soc", index), f"{plain(end)}: the curve covers SOC 0 to 1")
-    for x_name, y_name, reference in (("by_temperature_c", "temperature_factor", 25.0), ("by_soh", "soh_factor", 1.0)):
-        x, y = (cell.get("resistance", {}).get(name, []) for name in (x_name, y_name))
-        if x and len(x) == len(y) and abs(np.interp(reference, x, y) - 1.0) > 0.02:
-            yield Finding(("resistance", y_name), f"a factor of 1 where {x_name} is {plain(reference)}")
-
-
-def together_findings(site: Table, cell: Table, cell_file: str) -> Iterator[Finding]:
-    """Whether site and cell file speak of the same cell; found in the site file."""
-    v = cell.get("ocv", {}).get("v", [])
-    if v and number(site, "limits.cell_v_max") > v[-1] + MODEL_V:
-        expected = f"at most {plain(v[-1] + MODEL_V)}, {MODEL_V} V above a full cell of {cell_file}"
-        yield Finding(("limits", "cell_v_max"), expected)
-    if v and number(site, "limits.cell_v_min") > v[-1]:
-        yield Finding(("limits", "cell_v_min"), f"less than {plain(v[-1])}, a full cell of {cell_file}")
+def broken(value: float, relation: str, bound: float) -> str:
+    """The relation in words where it does not hold."""
+    words, holds = _HOLDS[relation]
+    return "" if np.isnan(value) or np.isnan(bound) or holds(value, bound) else words
 
 
 def number(site: Table, key: str) -> float:
     """The number at `table.key`; NaN where there is no valid one."""
-    table, name = _path(key)
+    table, name = key_path(key)
     return float(site.get(table, {}).get(name, np.nan))
 
 
-def _path(key: str) -> tuple[str, str]:
+def key_path(key: str) -> tuple[str, str]:
+    """`table.key` taken apart."""
     table, _, name = key.partition(".")
     return table, name
 
@@ -159,7 +126,8 @@ def _is_zero(points: Sequence[Sequence[float]], at: float, *, upwards: bool) -> 
     return bool(np.isnan(at)) or (float(np.interp(at, xs, shares)) == 0.0 and not any(beyond))
 
 
-def _rising(path: KeyPath, values: Sequence[float], *, strictly: bool) -> Iterator[Finding]:
+def rising(path: KeyPath, values: Sequence[float], *, strictly: bool) -> Iterator[Finding]:
+    """Whether a list rises, number by number."""
     for index, (value, following) in enumerate(pairwise(values), 1):
         if following < value or (strictly and following == value):
             words = "more than" if strictly else "at least"

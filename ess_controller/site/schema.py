@@ -257,11 +257,20 @@ class HysteresisTable(Table):
     fades_s: Annotated[float, Field(gt=0.0, le=1e9)] = Field(description="time constant of its fading at rest, s")
 
 
+class DataSheetTable(Table):
+    """What the cell's maker allows."""
+
+    v_min: CellVolts
+    v_max: CellVolts
+    charge_c_min: Celsius = Field(description="no charging below, C")
+
+
 class CellFile(Table):
     """What is known of a cell type when new."""
 
     name: str = Field(min_length=1, max_length=200, description="text of 1 to 200 characters")
     nameplate_ah: float = Field(gt=0.0, le=5000.0)
+    data_sheet: DataSheetTable
     ocv: OcvTable
     resistance: ResistanceTable
     hysteresis: HysteresisTable

@@ -103,12 +103,13 @@ class IoMaster:
 
     def picture(self, now_s: float) -> IoPicture:
         """What is known now. Contacts stay as last heard and grow old, until the caller has them for unknown."""
-        inputs_s, outputs_s = self._inputs.heard_s, self._outputs.heard_s
+        outputs_s = self._outputs.heard_s
+        heard_s = self._inputs.heard_s if self._inputs.reads else outputs_s
         read_back = now_s - outputs_s <= READ_BACK_STALE_S
         return IoPicture(
-            self._inputs.any_of() if inputs_s > -inf else -1,
+            self._inputs.any_of() if heard_s > -inf else -1,
             self._outputs.all_of() if read_back else -1,
-            now_s - (inputs_s if self._inputs.reads else outputs_s),
+            now_s - heard_s,
         )
 
     # --- asking ---------------------------------------------------------------------------------------------------

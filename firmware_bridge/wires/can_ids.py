@@ -8,6 +8,7 @@ from collections.abc import Collection
 import numpy as np
 from numpy.typing import NDArray
 
+from firmware_bridge.frames import Frames
 from firmware_bridge.records import Bools
 
 EFF_FLAG = 0x80000000  # 29-bit id
@@ -31,6 +32,9 @@ PASSIVE = 0x30  # data[1]: receive 0x10, transmit 0x20
 WARNING = 0x0C  # data[1]: receive 0x04, transmit 0x08
 OVERFLOW = 0x03  # data[1]: receive 0x01, transmit 0x02
 
+# numpy takes a constant that is an array of the right type faster than a plain number
+_HIGHEST_PLAIN, _LONGEST = np.array(SFF_MASK, np.uint32), np.array(8, np.uint8)
+
 
 class IdFilter:
     """Passes the ids asked for, compared with their flags; with none asked for, everything passes."""
@@ -52,14 +56,14 @@ class IdFilter:
         return passed
 
 
-def sendable(can_id: NDArray[np.uint32]) -> Bools:
-    """Which ids may go out: 11 bits, or 29 bits with the EFF flag; no remote requests, no error frames."""
-    if np.bitwise_or.reduce(can_id) <= SFF_MASK:  # nearly always: no flag, no more than 11 bits anywhere
-        return np.ones(len(can_id), np.bool_)
+def sendable(frames: Frames) -> Frames:
+    """Those that may go out: ids of 11 bits, or 29 bits with the EFF flag; no remote requests, no error frames."""
+    can_id = frames.id
+    if not (np.count_nonzero(can_id > _HIGHEST_PLAIN) or np.count_nonzero(frames.length > _LONGEST)):
+        return frames  # nearly always: no flag, no more than 11 bits anywhere
     extended = (can_id & EFF_FLAG) != 0
     flagged = (can_id & (RTR_FLAG | ERR_FLAG)) != 0
-    passed: Bools = ~flagged & (extended | (can_id <= SFF_MASK))
-    return passed
+    return frames[~flagged & (extended | (can_id <= SFF_MASK)) & (frames.length <= _LONGEST)]
 
 
 def is_error(can_id: NDArray[np.uint32]) -> Bools:

@@ -7,10 +7,10 @@ python-can and of SavvyCAN/GVRET, PP2CAN text. What a file is, its content says 
 
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import suppress
 from dataclasses import dataclass, field
 from math import isfinite
 from pathlib import Path
+from stat import S_ISREG
 
 import numpy as np
 
@@ -29,7 +29,7 @@ from firmware_bridge.wires.capture_lines import (
     SkippedError,
     VectorAsc,
 )
-from firmware_bridge.wires.capture_tables import GvretCsv, PythonCanCsv
+from firmware_bridge.wires.capture_tables import YEAR_2100_S, GvretCsv, PythonCanCsv
 
 FORMATS: tuple[type[LineFormat], ...] = (
     CandumpLog,
@@ -42,7 +42,7 @@ FORMATS: tuple[type[LineFormat], ...] = (
     Pp2Can,
 )
 READABLE = "a CAN capture: candump, Vector .asc or .blf, PEAK .trc, python-can or SavvyCAN .csv"
-SNIFFED_LINES = 400  # from which it is seen what wrote a file; headers take some thirty
+SNIFFED_LINES = 400  # understood, from which it is seen what wrote a file
 SNIFFED_BYTES = 1 << 18
 LONGEST_LINE = 1 << 16
 SHOWN = 5  # refused lines that are told with their text; the others are counted
@@ -122,6 +122,8 @@ def shown(text: str) -> str:
 def read_capture(path: Path) -> Capture:
     """All frames of a capture. Raises CaptureError when it is none, or when not a single frame can be believed."""
     try:
+        if not S_ISREG(path.stat().st_mode):  # a pipe would be waited for, and is gone when it is read again
+            raise CaptureError(f"{path}: cannot be read: expected a file, but this is a folder, a pipe or a device")
         with path.open("rb") as file:
             head = file.read(SNIFFED_BYTES)
         if head.startswith(BLF_MAGIC):
@@ -148,16 +150,22 @@ def _is_text(text: str, size: int) -> bool:
 
 
 def _sniffed(text: str) -> LineFormat | None:
-    """The format that makes most frames of the first lines."""
-    head = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")[:SNIFFED_LINES]
-    best, most = None, 0
+    """The format that makes most frames of the first lines; where none makes any, the one that knows most of them."""
+    head = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
+    best, most = None, (0, 0)
     for kind in FORMATS:
-        reader, frames = kind(), 0
+        reader, frames, skipped = kind(), 0, 0
         for line in head:
-            with suppress(RefusedError, SkippedError):
+            try:
                 frames += reader.read(line) is not None
-        if frames > most:
-            best, most = kind, frames
+            except SkippedError:
+                skipped += 1
+            except RefusedError:
+                continue
+            if frames + skipped >= SNIFFED_LINES:
+                break
+        if (frames, skipped) > most:
+            best, most = kind, (frames, skipped)
     return best() if best else None
 
 
@@ -259,7 +267,7 @@ def _finished(
     """In the order of time, in seconds; CaptureError when nothing is left."""
     if not len(frames):
         told = Capture(path, kind, frames, channels, tally).troubles
-        raise CaptureError("\n".join(told) or f"{path}: a {kind} without a single frame: expected {READABLE}")
+        raise CaptureError("\n".join([*told, f"{path}: expected at least one CAN data frame in this {kind}"]))
     tally.frames = len(frames)
     wire_s = frames.wire_s
     if reader is not None:
@@ -271,6 +279,11 @@ def _finished(
         tally.notes += [note] if note else []
     if not isfinite(float(wire_s.sum())):
         raise CaptureError(f"{path}: expected time stamps that are numbers")
+    farthest_s = float(wire_s[np.abs(wire_s).argmax()])
+    if abs(farthest_s) > YEAR_2100_S:
+        raise CaptureError(
+            f"{path}: a time stamp of {farthest_s:.6g} s: expected seconds since 1970 or since the start"
+        )
     if (back := int(np.count_nonzero(np.diff(wire_s) < 0.0))) > 0:
         tally.notes.append(f"{back} time stamps run backwards: sorted")
         order = wire_s.argsort(kind="stable")

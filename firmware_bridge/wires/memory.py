@@ -54,8 +54,7 @@ class MemoryCan:
         """Hand frames to the other end; what it has no room for is dropped and counted."""
         taken = 0
         if self._peer is not None and self._health.up:
-            passed = sendable(frames.id) & (frames.length <= 8)
-            taken = self._peer._accept(frames if passed.all() else frames[passed])
+            taken = self._peer._accept(sendable(frames))
         self._health.sent += taken
         self._health.dropped += len(frames) - taken
 
@@ -67,9 +66,10 @@ class MemoryCan:
             self._peer = None
 
     def _accept(self, frames: Frames) -> int:
-        taken = min(len(frames), self._queue_frames - self._queued)
+        room = self._queue_frames - self._queued
+        kept = frames if len(frames) <= room else frames[:room]
+        taken = len(kept)
         if taken:
-            kept = frames[:taken]
             stamps = np.full(taken, self._clock.monotonic_s())
             self._queue.append(Frames(kept.id, kept.length, kept.data, stamps, np.zeros(taken, np.int64)))
             self._queued += taken

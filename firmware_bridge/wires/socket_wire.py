@@ -18,7 +18,7 @@ from firmware_bridge.frames import CAN_FRAME, NO_FRAMES, Frames, WireHealth
 from firmware_bridge.records import Floats
 from firmware_bridge.wires import WireClock
 from firmware_bridge.wires.backoff import Backoff
-from firmware_bridge.wires.can_ids import ERR_BUSOFF, ERR_RESTARTED, SFF_MASK, IdFilter, error_words, is_error, sendable
+from firmware_bridge.wires.can_ids import ERR_BUSOFF, ERR_RESTARTED, IdFilter, error_words, is_error, sendable
 from firmware_bridge.wires.recvmmsg import Batch, Receiver, Sender, queue_full, stamp_socket, wire_time
 
 QUEUE_BYTES = 4 << 20  # some 5 000 frames: the kernel books about 800 bytes for each
@@ -164,8 +164,7 @@ class SocketWire:
 
 def pack(frames: Frames) -> NDArray[Any]:
     """The sendable ones of `frames` as CAN_FRAMEs [m]."""
-    if np.count_nonzero(frames.id > SFF_MASK) or np.count_nonzero(frames.length > 8):
-        frames = frames[sendable(frames.id) & (frames.length <= 8)]
+    frames = sendable(frames)
     packed = np.zeros(len(frames), CAN_FRAME)
     packed["id"], packed["length"], packed["data"] = frames.id, frames.length, frames.data
     return packed

@@ -243,7 +243,7 @@ def _adapter(url: str) -> tuple[str, dict[str, Option]]:
         if not (key.isidentifier() and equals and text) or key in ("interface", "channel"):
             raise ValueError(f"{url!r}: {pair!r} is no option, expected KEY=VALUE such as bitrate=500000")
         options[key] = _value(text)
-    if not channel:
+    if not channel or "\0" in channel:
         raise ValueError(f"{url!r}: expected a channel after {url.partition(':')[0]}:")
     return channel, options
 

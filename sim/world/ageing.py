@@ -12,6 +12,7 @@ import numpy as np
 
 from firmware_bridge.records import Floats, Layout, PlantSpec
 from sim.world.cells import KNOTS, Cells, Curves
+from sim.world.curve import read_curve
 from sim.world.scenario import Ageing, Scenario
 
 SOH = np.array([0.58, 0.695, 0.746, 0.79, 0.82, 0.844, 0.876, 0.90, 0.95, 0.975])
@@ -40,9 +41,7 @@ def seeded(plant: PlantSpec, scenario: Scenario, rng: np.random.Generator) -> Se
     leak = cell.leak_per_month * cell.leak_factor_sd ** rng.standard_normal(layout.cells)
     shorted = rng.random(layout.cells) < cell.soft_shorts
     leak *= np.where(shorted, rng.uniform(5.0, 20.0, layout.cells), 1.0)
-    curve_v = np.loadtxt(Path(cell.ocv_file), delimiter=",", comments="#")[:, 1]
-    if curve_v.shape != (KNOTS,) or np.any(np.diff(curve_v) <= 0):
-        raise ValueError(f"{cell.ocv_file}: expected {KNOTS} rising voltages")
+    curve_v = read_curve(Path(cell.ocv_file))
     rc_ohm, rc_s = rc_new[:, None] * r_over_new, np.array(cell.rc_s)[:, None]
     cells = Cells(
         capacity_ah,

@@ -19,6 +19,7 @@ class Faults:
     silent_boxes: set[int] = field(default_factory=set)  # string box: the same; it opens by its watchdog
     silent_pcs: set[int] = field(default_factory=set)  # answers nothing; its reversion timer goes on
     tripped_pcs: set[int] = field(default_factory=set)  # in FAULT
+    pcs_gain: dict[int, float] = field(default_factory=dict)  # gives so many times what it is told and reads back
     silent_meter: bool = False
     frozen_meter: bool = False  # answers with the same words for ever
     silent_pvs: set[int] = field(default_factory=set)  # solar inverter: answers nothing; its reversion timer goes on

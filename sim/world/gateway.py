@@ -65,7 +65,8 @@ class Gateway:
         ratings = BatteryRatings(
             sum(string.modules[0].nameplate_ah for string in spec.strings), nameplate_wh(plant, cabinet)
         )
-        self.bank = BatteryBank(BatterySeat.of(spec), ratings, writable=True, model_name="Simulated gateway")
+        seat = BatterySeat.of(spec, spec.battery_positive_discharges)
+        self.bank = BatteryBank(seat, ratings, writable=True, model_name="Simulated gateway")
         self._soh = np.array([module.soh for module in modules])
         self._unknown = np.full(self._cells.stop - self._cells.start, np.nan)
         self._sequence = np.full(len(spec.strings), _OPEN)

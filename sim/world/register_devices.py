@@ -62,12 +62,13 @@ class RegisterDevices:
         """What is in force now, reversion applied."""
         if self._asked is None or wire_s - self._looked_s > LOOK_S - 1e-6 or wire_s < self._looked_s:
             self._looked_s = wire_s
+            gain = self._faults.pcs_gain
             controls = [bank.control(wire_s) for bank in self.pcs]
             climate = np.zeros(len(self.pcs), np.int64)
             for cabinet, io in self.ios:
                 climate[cabinet] = int(io.climate(wire_s))
             self._asked = Asked(
-                np.array([control.set_w for control in controls]),
+                np.array([control.set_w * gain.get(index, 1.0) for index, control in enumerate(controls)]),
                 np.array([control.run for control in controls]),
                 np.array([bank.control(wire_s) for bank in self.pvs], np.float64),
                 climate,
@@ -130,5 +131,7 @@ class RegisterDevices:
 def _pcs_bank(plant: PlantSpec, cabinet: int, charge_w: float, discharge_w: float) -> PcsBank | LegacyPcsBank:
     """The inverter's registers; its energy is what the cabinet's cells held when new."""
     ratings = PcsRatings(charge_w, discharge_w, nameplate_wh(plant, cabinet))
-    legacy = plant.cabinets[cabinet].pcs_dialect == "sunspec_pcs_legacy"
-    return LegacyPcsBank(ratings) if legacy else PcsBank(ratings)
+    spec = plant.cabinets[cabinet]
+    if spec.pcs_dialect == "sunspec_pcs_legacy":
+        return LegacyPcsBank(ratings, discharge_reference_w=spec.pcs_discharge_reference_w)
+    return PcsBank(ratings)

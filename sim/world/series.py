@@ -71,9 +71,9 @@ def _fill(path: Path, values: Floats, names: Sequence[str], start: datetime, row
         if count > len(times):
             return [*told, f"{path}:{count + 1}: expected the end of the file after {len(times)} rows, one year"]
         if not row or row[0] != times[count - 1]:
-            shown = _shown(row[0] if row else "")
+            found = shown(row[0] if row else "")
             why = "a quarter hour later in each row, without gaps"
-            return [*told, f"{path}:{count + 1}: time = {shown}: expected {times[count - 1]}: {why}"]
+            return [*told, f"{path}:{count + 1}: time = {found}: expected {times[count - 1]}: {why}"]
         numbers = [_number(text) for text in row[1:]]
         if len(numbers) == len(names) and None not in numbers:
             values[count - 1] = numbers
@@ -99,7 +99,7 @@ def _row(names: Sequence[str], texts: Sequence[str], numbers: Sequence[float | N
     else:
         for name, text, number in zip(names, texts, numbers, strict=True):
             if number is None:
-                yield f"{name} = {_shown(text)}: expected {_NUMBER}"
+                yield f"{name} = {shown(text)}: expected {_NUMBER}"
 
 
 def _number(text: str) -> float | None:
@@ -114,7 +114,7 @@ def _names(path: Path, header: list[str]) -> list[str]:
     if len(header) < 2 or header[0] != "time" or len(set(header)) < len(header) or not all(header):
         hint = "; ';' between fields: a spreadsheet saved it anew?" if ";" in "".join(header) else ""
         raise SeriesError(
-            f"{path}:1: {_shown(','.join(header))}: expected a header of different names, separated by commas, "
+            f"{path}:1: {shown(','.join(header))}: expected a header of different names, separated by commas, "
             f"the first being time{hint}"
         )
     return header[1:]
@@ -126,8 +126,8 @@ def _start(path: Path, first: list[str]) -> datetime:
     except ValueError:
         start = None
     if start is None or (start.month, start.day, start.hour, start.minute) != (1, 1, 0, 0) or start.year > 9998:
-        shown = _shown(first[0]) if first else "nothing"
-        raise SeriesError(f"{path}:2: time = {shown}: expected the first quarter of a year, such as 2016-01-01 00:00")
+        found = shown(first[0]) if first else "nothing"
+        raise SeriesError(f"{path}:2: time = {found}: expected the first quarter of a year, such as 2016-01-01 00:00")
     return start
 
 
@@ -152,7 +152,7 @@ def _text(path: Path) -> str:
         ) from None
 
 
-def _shown(text: str) -> str:
+def shown(text: str) -> str:
     """At most 40 characters, none of them a control character."""
     return ascii(text if len(text) <= 40 else text[:37] + "...").replace("'", '"')
 

@@ -78,6 +78,17 @@ def test_what_is_not_heard_is_minus_one_and_as_old_as_can_be() -> None:
     assert cabinet.master.picture(cabinet.clock.now_s).age_s == inf
 
 
+def test_a_device_without_inputs_has_nothing_to_tell_and_is_heard_by_its_coils() -> None:
+    cabinet = Cabinet(IoSpec("io", (), SPEC.outputs))
+    assert cabinet.heard == (-1, -1)
+    cabinet.beat(int(Climate.FAN), times=2)
+    assert cabinet.heard == (0, Climate.FAN)
+    assert cabinet.master.picture(cabinet.clock.now_s).age_s < 0.5
+    cabinet.bank.answering = False
+    cabinet.beat(times=20)
+    assert cabinet.master.picture(cabinet.clock.now_s).age_s > 1.5
+
+
 def test_contacts_grow_old_and_coils_unknown_when_a_device_falls_silent() -> None:
     cabinet = Cabinet()
     cabinet.bank.show(Contact.SMOKE, 0.0)

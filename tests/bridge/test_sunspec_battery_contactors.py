@@ -9,7 +9,7 @@ import pytest
 from firmware_bridge.dialects.sbox import WATCHDOG_S, BoxFault
 from firmware_bridge.dialects.sunspec.battery_bank import BatteryBank
 from firmware_bridge.dialects.sunspec.battery_faults import OTHER_ALARM
-from firmware_bridge.dialects.sunspec.battery_map import BASE, offset
+from firmware_bridge.dialects.sunspec.battery_map import BASE, DISABLE, ENABLE, offset
 from tests.bridge.battery_talk import CLOSED, DEALER, OPEN, PRECHARGE, RATINGS, UNKNOWN, Cabinet, Rearranged
 
 BOTH_CLOSED = (CLOSED, CLOSED)
@@ -27,14 +27,26 @@ def test_precharge_and_closed_are_one_connect_and_open_is_disconnect() -> None:
     assert cabinet.written() == [("SetCon of A2", 2)]
 
 
-def test_a_string_that_is_disabled_is_enabled_before_it_is_connected() -> None:
+def test_a_string_that_is_disabled_at_the_gateway_is_neither_enabled_nor_connected_until_it_is_enabled_there() -> None:
     cabinet = Cabinet(follows=True)
     cabinet.beats(2.0, (OPEN, OPEN))
-    cabinet.bank.write(int(cabinet.bank.map.string_at[1]) + offset(804, "SetEna"), (2,))
+    enable_at = int(cabinet.bank.map.string_at[1]) + offset(804, "SetEna")
+    cabinet.bank.write(enable_at, (DISABLE,))
     cabinet.beats(0.5, (OPEN, OPEN))
     cabinet.written()
-    assert cabinet.beats(1.0, BOTH_CLOSED).contactor.tolist() == [CLOSED, CLOSED]
-    assert cabinet.written() == [("SetCon of A1", 1), ("SetEna of A2", 1), ("SetCon of A2", 1)]
+    picture = cabinet.beats(10.0, BOTH_CLOSED)
+    assert (picture.contactor.tolist(), picture.disabled.tolist()) == ([CLOSED, OPEN], [False, True])
+    assert cabinet.written() == [("SetCon of A1", 1)]
+    assert cabinet.events[-1] == "A2: disabled at its gateway: it stays open until it is enabled there"
+    cabinet.bank.write(enable_at, (ENABLE,))
+    picture = cabinet.beats(1.0, BOTH_CLOSED)
+    assert (picture.contactor.tolist(), picture.disabled.tolist()) == ([CLOSED, CLOSED], [False, False])
+    assert cabinet.written() == [("SetCon of A2", 1)]
+    assert cabinet.events[-1] == "A2: enabled at its gateway"
+
+
+def test_a_string_that_has_not_been_heard_is_not_said_to_be_disabled() -> None:
+    assert not Cabinet().beat().disabled.any()
 
 
 def test_a_string_that_does_not_obey_is_told_again_to_open_soon_to_close_later() -> None:

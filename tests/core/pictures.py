@@ -87,6 +87,7 @@ def well(layout: Layout | None = None, /, **changes: Any) -> Measurements:
         string_v=string_v,
         string_bus_v=string_v.copy(),
         string_contactor=np.full(strings, int(Contactor.CLOSED)),
+        string_disabled=np.zeros(strings, bool),
         string_fault=np.zeros(strings, np.int64),
         string_insulation_ohm=np.full(strings, 1e6),
         string_age_s=np.zeros(strings),

@@ -9,14 +9,17 @@ from hypothesis import strategies as st
 from ess_controller.core.climate import climate
 from ess_controller.core.health import DIAGNOSES, GAS, SMOKE
 from ess_controller.core.step import first_state
+from ess_controller.core.types import Order
 from firmware_bridge.records import Climate, Contact
-from tests.core.pictures import CLIMATE, dealer_tuning, well
+from tests.core.pictures import ASKED_NOTHING, CLIMATE, dealer_tuning, well
 
 LAYOUT = dealer_tuning().layout
 FAN, CHILLER, HEATER = Climate.FAN, Climate.CHILLER, Climate.HEATER
 
 
-def switched(c: float, before: int = 0, contact: int = 0, coldest_c: float | None = None) -> Climate:
+def switched(
+    c: float, before: int = 0, contact: int = 0, coldest_c: float | None = None, order: Order = ASKED_NOTHING
+) -> Climate:
     """What is on in the second cabinet when its sensors say this; the first one is at 25 C."""
     module_c = np.full((LAYOUT.modules, 4), 25.0)
     module_c[4:] = c
@@ -25,7 +28,7 @@ def switched(c: float, before: int = 0, contact: int = 0, coldest_c: float | Non
     active = np.zeros((len(DIAGNOSES), LAYOUT.strings), bool)
     active[SMOKE, 2:], active[GAS, 2:] = bool(contact & Contact.SMOKE), bool(contact & Contact.GAS)
     state = replace(first_state(dealer_tuning()), climate=np.array([before]))
-    return Climate(int(climate(dealer_tuning(), state, well(LAYOUT, module_c=module_c), active)[0]))
+    return Climate(int(climate(dealer_tuning(), state, well(LAYOUT, module_c=module_c), order, active)[0]))
 
 
 def test_each_is_switched_on_at_one_temperature_and_off_at_another() -> None:
@@ -55,6 +58,11 @@ def test_smoke_switches_everything_off_and_gas_leaves_the_fan_alone() -> None:
 
 def test_a_cabinet_that_tells_no_temperature_is_only_ventilated() -> None:
     assert switched(np.nan, HEATER | CHILLER) == FAN
+
+
+def test_a_site_asked_to_rest_is_cooled_and_not_heated() -> None:
+    assert switched(-5.0, HEATER, order=Order(run=False)) == Climate(0)
+    assert switched(45.0, order=Order(run=False)) == FAN | CHILLER
 
 
 @given(st.floats(-40.0, 80.0), st.integers(0, 7), st.integers(0, 31))

@@ -57,7 +57,7 @@ def test_soc_is_less_certain_the_longer_nobody_counts_the_current() -> None:
 
 def test_a_gap_keeps_what_a_cell_is_and_forgets_what_it_did() -> None:
     before = lived(setup())
-    after = after_gap(KNOBS, before)
+    after = after_gap(setup().knobs, before)
     assert np.isnan(after.soc[0])
     for state in (LN_Q, RHO):
         assert after.belief.mean[state, 0] == before.belief.mean[state, 0]
@@ -71,9 +71,9 @@ def test_a_gap_keeps_what_a_cell_is_and_forgets_what_it_did() -> None:
 
 def test_after_a_gap_the_next_voltage_tells_soc_and_the_last_one_leaves_no_trace() -> None:
     of = setup()
-    after = after_gap(KNOBS, lived(of))
+    after = after_gap(of.knobs, lived(of))
     found = look(of, after, said(0.0, 4.0), 0.0, 0.0)
     assert abs(found.soc[0] - np.interp(4.0, of.cell.ocv.y, of.cell.ocv.x)) < 1e-3
     assert found.belief.cov[SOC, SOC, 0] == of.start_sd**2
-    other = after_gap(KNOBS, replace(lived(of), quality=np.array([4])))
+    other = after_gap(of.knobs, replace(lived(of), quality=np.array([4])))
     assert other.quality[0] == 0

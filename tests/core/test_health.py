@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from ess_controller.core.health import DIAGNOSES, Level, conditions, debounce
 from ess_controller.core.step import first_state
-from ess_controller.core.types import Mode, Order, Rule, State
+from ess_controller.core.types import GATEWAY_S, Mode, Order, Rule, State
 from firmware_bridge.records import Bools, Contactor, Measurements, Tick
-from tests.core.pictures import START, Controller, one, running, tuning, well
+from tests.core.pictures import START, Controller, one, plant_tuning, running, tuning, well
 
 NAN = np.nan
 NAMES = [row.name for row in DIAGNOSES]
@@ -61,6 +61,7 @@ def sensor(c: float) -> dict[str, Any]:
         ({"string_contactor": np.array([int(Contactor.OPEN)])}, {"contactors not closed"}),
         ({"string_contactor": np.array([int(Contactor.PRECHARGE)])}, {"contactors not closed"}),
         ({"string_fault": np.array([4])}, {"string box fault"}),
+        ({"string_disabled": np.array([True])}, {"disabled at gateway"}),
         ({"string_insulation_ohm": np.array([199_999.0])}, {"insulation low"}),
         ({"string_insulation_ohm": np.array([NAN])}, set()),
         ({"module_error": np.arange(10) // 9}, {"module errors"}),
@@ -168,6 +169,17 @@ def test_contactors_count_as_welded_after_a_second_of_wall_time_and_then_wait_fo
     assert not controller.beat(lying_open, Order(clear_latched=True)).active[row, 0]
 
 
+@pytest.mark.parametrize("dt_s", [0.1, 6.0])
+def test_a_string_behind_a_gateway_counts_as_welded_only_after_the_time_that_a_slow_line_takes(dt_s: float) -> None:
+    """Of two cabinets the second stands behind a gateway; all contactors stay closed when told to open."""
+    row, rest, tuned = NAMES.index("contactors welded"), Order(run=False), plant_tuning()
+    tuning = replace(tuned, layout=replace(tuned.layout, gateway_cabinet=np.array([1])))
+    controller = Controller(tuning, dt_s)
+    controller.beat(well(tuning.layout, string_contactor=np.zeros(4, np.int64)), rest)
+    active = np.array([controller.beat(well(tuning.layout), rest).active[row] for _ in range(80)])
+    assert (active.argmax(axis=0) + 1) * 0.1 == pytest.approx([1.0, 1.0, GATEWAY_S, GATEWAY_S], abs=0.11)
+
+
 def test_the_first_beat_of_a_daemon_counts_no_wall_time_and_spoils_no_counter() -> None:
     controller = Controller(tuning())
     controller.beat(well(**cell(NAN)))
@@ -209,10 +221,11 @@ def test_every_stop_opens_contactors_and_nothing_else_does() -> None:
         "string voltage implausible": {"string_v": np.array([200.0])},
         "contactors not closed": {"string_contactor": np.array([int(Contactor.OPEN)])},
         "string box fault": {"string_fault": np.array([1])},
+        "disabled at gateway": {"string_disabled": np.array([True])},
         "insulation low": {"string_insulation_ohm": np.array([1.0])},
         "module errors": {"module_error": np.ones(10, np.int64)},
     }
-    elsewhere = {"contactors welded", "neighbour welded", "deep discharge"}
+    elsewhere = {"contactors welded", "neighbour welded", "memory lost", "inverter disobeys", "deep discharge"}
     of_remote_io = {"E-stop pressed", "interlock open", "smoke", "gas", "door open", "remote I/O silent"}
     assert elsewhere | of_remote_io == set(NAMES) - set(pictures)  # these are told elsewhere
     for row in (row for row in DIAGNOSES if row.name in pictures):

@@ -63,6 +63,7 @@ def sound(**changes: Any) -> Measurements:
         string_v=np.full(strings, 60.0),
         string_bus_v=np.full(strings, 60.0),
         string_contactor=np.full(strings, int(Contactor.CLOSED)),
+        string_disabled=np.zeros(strings, bool),
         string_fault=np.zeros(strings, np.int64),
         string_insulation_ohm=np.full(strings, 1e6),
         string_age_s=np.zeros(strings),

@@ -110,13 +110,17 @@ def test_a_daemon_that_has_closed_too_often_in_its_last_lives_waits_and_says_so(
         daemon.stop()
 
 
-def test_a_broken_memory_is_told_and_does_not_keep_the_daemon_from_starting(home: Household) -> None:
+def test_a_broken_memory_is_told_and_keeps_strings_open_but_not_the_daemon_from_starting(
+    home: Household,
+) -> None:
     (home.home / "memory.json").write_text('{"schema_version": 1, "memo')
     with home.start_daemon() as daemon:
         assert home.wait(lambda: bool(home.picture), UP_S)
         daemon.stop()
     assert sum("memory.json is broken and kept as memory.json.broken" in line for line in home.log()) == 1
-    assert not remembers_deep(home)
+    left = recall(home.home / "memory.json", datetime.now(UTC))
+    assert not left.deep
+    assert left.latched == {("memory lost", "A1")}
 
 
 def test_one_bus_has_one_daemon_whatever_their_homes_and_is_free_after_kill_9(home: Household, tmp_path: Path) -> None:

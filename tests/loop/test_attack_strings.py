@@ -6,9 +6,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from ess_controller.core.health import DIAGNOSES
 from ess_controller.core.step import first_state
 from ess_controller.core.types import Mode, Order
 from ess_controller.daemon import Beat, run
+from firmware_bridge.dialects.sunspec.battery_map import DISABLE, ENABLE, offset
 from firmware_bridge.plant import Freshness, Plant
 from firmware_bridge.records import Contactor, Layout, PlantSpec, Tick
 from sim.bench import Bench
@@ -18,9 +20,9 @@ from sim.world import World
 from sim.world.broken import Faults
 from tests.core.pictures import Controller, plant_tuning, well
 from tests.loop.story import Story
-from tests.loop.test_dealership import A1, A2, B1, MORNING, nature, place
+from tests.loop.test_dealership import A1, A2, B1, B2, MORNING, nature, place
 
-CLOSED = int(Contactor.CLOSED)
+OPEN, CLOSED = int(Contactor.OPEN), int(Contactor.CLOSED)
 CHAINS = ("E-stop pressed", "interlock open")  # these open under load, by their own wires
 
 Break = Callable[[Faults, PlantSpec, int], object]
@@ -207,6 +209,26 @@ def test_a_gateway_that_goes_on_precharging_at_level_voltage_is_waited_for() -> 
     assert Mode.FAULT not in modes
     assert modes[-1] == Mode.RUN
     assert set(power_w) == {0.0}  # it may close at any moment: its cabinet rests until then
+
+
+def test_a_string_disabled_at_its_gateway_stays_open_and_is_told_until_somebody_enables_it_there() -> None:
+    row = [each.name for each in DIAGNOSES].index("disabled at gateway")
+
+    def happens(beat: Beat, world: World) -> None:
+        (gateway,) = world.devices.registers.gateways
+        enable_at = int(gateway.bank.map.string_at[1]) + offset(804, "SetEna")
+        if beat.tick.t_s in (0.5, 60.0):  # a technician, with a tool of his own
+            gateway.bank.write(enable_at, (DISABLE if beat.tick.t_s < 60.0 else ENABLE,))
+        lies.append(world.truth.contactor.tolist())
+
+    lies = list[list[int]]()
+    story = Story(90.0, 0.5, MORNING, None, place("shenzhen-dealer"), nature("shenzhen-dealer"), happens=happens)
+    before, after = story.beats[118], story.beats[-1]
+    assert {contactor[B2] for contactor in lies[:120]} == {OPEN}
+    assert before.state.mode[[B1, B2]].tolist() == [Mode.RUN, Mode.FAULT]
+    assert before.decision.active[row].tolist() == [False, False, False, True]
+    assert lies[-1] == [CLOSED] * 4
+    assert not after.decision.active[row].any()
 
 
 # --- what stands against an inrush ------------------------------------------------------------------------------------

@@ -1,5 +1,6 @@
 """CAN captures: every format gives back every frame; what is damaged is repaired, or named, and always counted."""
 
+import os
 from contextlib import suppress
 from pathlib import Path
 
@@ -216,7 +217,8 @@ def test_what_is_no_capture_is_told_by_its_path(content: bytes, tmp_path: Path) 
 
 
 def test_a_file_that_cannot_be_opened_is_told_by_its_path(tmp_path: Path) -> None:
-    for path in (tmp_path / "absent.log", tmp_path):
+    os.mkfifo(tmp_path / "pipe.log")  # to which nobody will ever write
+    for path in (tmp_path / "absent.log", tmp_path, tmp_path / "pipe.log", tmp_path / ("x" * 300)):
         with pytest.raises(CaptureError, match="cannot be read"):
             read_capture(path)
 
@@ -228,6 +230,45 @@ def test_error_frames_and_can_fd_are_counted_and_left_out(tmp_path: Path) -> Non
     assert len(found.frames) == 2
     assert found.tally.skipped == {"CAN FD frame": 1, "error frame": 1}
     assert adds_up(path)
+
+
+ERRORS = "(1768449600.1) can0 20000080#0000000000000000\n" * 500
+
+
+@pytest.mark.parametrize(
+    "head", [ERRORS, ERRORS.replace("20000080#00", "123##1"), "# nobody acknowledges\n" * 500, "\n" * 500]
+)
+def test_a_log_that_begins_with_anything_but_frames_is_read_all_the_same(head: str, tmp_path: Path) -> None:
+    path = tmp_path / "x.log"
+    path.write_text(f"{head}(1768449600.2) can0 123#0102\n(1768449600.3) can0 124#0102\n")
+    found = read_capture(path)
+    assert (found.kind, len(found.frames), found.tally.lines) == ("candump -L", 2, 502)
+    assert adds_up(path)
+
+
+def test_a_log_of_nothing_but_error_frames_is_told_as_such(tmp_path: Path) -> None:
+    """What a bus looks like on which nobody acknowledges."""
+    (tmp_path / "x.log").write_text(ERRORS)
+    with pytest.raises(CaptureError) as refused:
+        read_capture(tmp_path / "x.log")
+    assert str(refused.value).splitlines() == [
+        f"{tmp_path / 'x.log'}: 500 skipped: error frame",
+        f"{tmp_path / 'x.log'}: expected at least one CAN data frame in this candump -L",
+    ]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        ";$FILEVERSION=1.1\n;$STARTTIME=1e19\n 1) 1.0 Rx 0120 8 01 02 03 04 05 06 07 08\n",
+        "(10000000000000.0) can0 123#01\n",
+        "(1.0) can0 123#01\n(-10000000000000.0) can0 123#01\n",
+    ],
+)
+def test_times_beyond_any_calendar_are_refused(text: str, tmp_path: Path) -> None:
+    (tmp_path / "x.log").write_text(text)
+    with pytest.raises(CaptureError, match=r"a time stamp of .*: expected seconds since 1970 or since the start"):
+        read_capture(tmp_path / "x.log")
 
 
 def test_times_that_run_backwards_are_sorted_and_told(tmp_path: Path) -> None:

@@ -121,6 +121,50 @@ def test_only_the_asked_stretch_is_looked_at(replay: Replay, journal: Path) -> N
     assert (status, err.startswith("--from noon: expected ISO 8601")) == (2, True)
 
 
+def test_what_was_not_read_is_no_sameness(replay: Replay, journal: Path, tmp_path: Path) -> None:
+    (whole,) = (path.read_bytes() for path in journal.iterdir())
+    damaged, middle = tmp_path / "x.journal", len(whole) // 2
+    damaged.write_bytes(whole[:middle] + b"XXXX" + whole[middle + 4 :])
+    told = replay(damaged, "--site", BENCH, "--json", "-q")
+    (torn,) = answer(told)["torn"]
+    assert told[0] == 1
+    assert torn["path"] == str(damaged)
+    assert 0 < torn["at_byte"] < middle
+    assert 0 < answer(told)["beats"] < 100
+    status, _, err = replay(damaged, "--site", BENCH)
+    assert (status, "bytes after it are not read" in err) == (1, True)
+    assert answer(replay(journal, "--site", BENCH, "--json"))["torn"] == []
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (("--from", "10", "--to", "5"), "--to 5: expected a time after --from 10"),
+        (
+            ("--from", "2026-01-15T12:00:07+08:00", "--to", "2026-01-15T03:59:59Z"),
+            "--to 2026-01-15T03:59:59Z: expected a time after --from 2026-01-15T12:00:07+08:00",
+        ),
+        (("--from", "3600"), "--from 3600.0: expected a beat to look at, but there is none"),
+    ],
+)
+def test_nothing_that_was_compared_is_no_sameness(
+    replay: Replay, journal: Path, words: tuple[str, ...], expected: str
+) -> None:
+    status, out, err = replay(journal, "--site", BENCH, *words, "--json")
+    assert (status, out) == (2, "")
+    assert err.endswith(f"{expected}\n")
+
+
+def test_a_journal_without_a_beat_is_no_sameness(replay: Replay, journal: Path, tmp_path: Path) -> None:
+    (whole,) = (path.read_bytes() for path in journal.iterdir())
+    (tmp_path / "x.journal").write_bytes(b"".join(whole.splitlines(keepends=True)[:2]))
+    status, out, err = replay(tmp_path / "x.journal", "--site", BENCH, "--json")
+    assert (status, out, err) == (2, "", f"{tmp_path}/x.journal: expected a beat to look at, but there is none\n")
+    (tmp_path / "x.journal").write_bytes(b"".join(whole.splitlines(keepends=True)[:2]) + b"XXXX")
+    _, _, err = replay(tmp_path / "x.journal", "--site", BENCH, "--json")
+    assert "4 bytes after it are not read\n" in err
+
+
 def test_every_value_is_kept_where_asked_for(replay: Replay, journal: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     found = answer(replay(journal, "--site", BENCH, "--out", out, "--battery", "--json"))
@@ -179,6 +223,22 @@ def test_a_module_that_falls_silent_and_a_broken_crc_are_found_in_a_capture(repl
     assert 1.3 < modules[4]["silent_s"] - modules[3]["silent_s"] < 1.8
     assert modules[2]["frames"]["wrong_crc"] > 30
     assert modules[3]["gaps"] == modules[3]["frames"]["wrong_crc"] == 0
+
+
+def test_a_clock_that_is_set_within_a_capture_is_not_lived_through_hour_by_hour(replay: Replay, tmp_path: Path) -> None:
+    some = frames(6.0)
+    stamps = some.wire_s + np.where(some.wire_s > 3.0, 30 * 86_400.0, 0.0)
+    path = tmp_path / "x.log"
+    by_python_can(path, Frames(some.id, some.length, some.data, stamps, some.bus))
+    told = replay(path, "--site", BENCH, "--json")
+    found = answer(told)
+    assert (told[0], found["lives"]) == (0, 2)
+    assert 6060 <= found["beats"] <= 6064  # the frames at 10 a second, and ten minutes of silence
+    assert "s of it are lived through, then the controller begins anew" in told[2]
+    assert found["battery"]["modules"][0]["gaps"] == 1
+    assert found["battery"]["strings"][0]["cell_v_max"] < 4.2
+    late = answer(replay(path, "--site", BENCH, "--from", 86_400, "--json"))
+    assert 28 <= late["battery"]["beats"] <= 32
 
 
 def test_a_capture_by_itself_tells_its_ids_and_what_they_look_like(replay: Replay, tmp_path: Path) -> None:

@@ -145,6 +145,10 @@ def test_a_damaged_series_is_refused_where_the_world_is_loaded(tmp_path: Path) -
     (tmp_path / "world.toml").write_text(text, encoding="utf-8")
     with pytest.raises(BadInputError, match=r"premises.series_file = .*there is no"):
         load(tmp_path)
+    (tmp_path / "series.csv").symlink_to("series.csv")
+    with pytest.raises(BadInputError, match=r"premises.series_file = .*there is no"):
+        load(tmp_path)
+    (tmp_path / "series.csv").unlink()
     (tmp_path / "series.csv").write_text("\n".join(at(9, ",0", ",x0")(list(LINES))), encoding="utf-8")
     with pytest.raises(BadInputError, match=r'series\.csv:9: \S+ = "x0\S*": expected a number from 0 to 1'):
         load(tmp_path)

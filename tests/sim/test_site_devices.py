@@ -1,5 +1,7 @@
 """The devices of a whole site show what is so, and do what they are told: sun, remote I/O, gateways, old inverters."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -37,6 +39,17 @@ def test_a_meter_that_counts_exports_positive_is_understood() -> None:
     grid_w = [desk(whole(meter_positive_imports=way), SUNNY).start().grid_w for way in (True, False)]
     assert grid_w[0] == pytest.approx(grid_w[1], abs=1.0)
     assert abs(grid_w[0]) > 1000.0
+
+
+def test_a_gateway_that_counts_charging_positive_and_an_old_inverter_with_its_own_reference_are_understood() -> None:
+    plant = whole()
+    old, behind = plant.cabinets
+    makes = (replace(old, pcs_discharge_reference_w=30_000.0), replace(behind, battery_positive_discharges=False))
+    site = desk(replace(plant, cabinets=makes), SUNNY)
+    seen = site.start(20_000.0)
+    assert site.world.truth.pcs_w == pytest.approx([20_000.0, 20_000.0], rel=0.02)
+    assert (seen.string_a > 5.0).all()
+    assert seen.string_a == pytest.approx(site.world.truth.string_a, abs=0.5)
 
 
 def test_a_curtailed_inverter_holds_its_limit_and_what_it_could_have_given_is_counted() -> None:

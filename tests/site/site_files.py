@@ -75,8 +75,13 @@ def whole() -> Table:
 def _behind_a_gateway() -> Table:
     cabinet: Table = bench()["cabinet"][0]
     cabinet["name"] = "B"
-    cabinet["pcs"] = {"dialect": "sunspec_pcs_legacy", "bus": "pcs-b", "fallback_is_zero": True}
-    cabinet["battery"] = {"dialect": "sunspec_battery", "bus": "gateway-b"}
+    cabinet["pcs"] = {
+        "dialect": "sunspec_pcs_legacy",
+        "bus": "pcs-b",
+        "fallback_is_zero": True,
+        "discharge_reference_w": 40000,
+    }
+    cabinet["battery"] = {"dialect": "sunspec_battery", "bus": "gateway-b", "positive_discharges": False}
     string = cabinet["string"][0]
     string["name"] = "B1"
     string["module"] = string["module"][:3]

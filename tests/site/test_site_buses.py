@@ -55,7 +55,9 @@ def test_ten_modules_on_a_bus_that_is_no_can_are_one_mistake(tmp_path: Path) -> 
     assert found(problems) == [("buses.modules", f"a CAN bus, for {A1}.module[0]")]
 
 
-@pytest.mark.parametrize("url", ["tcp://127.0.0.1:15020/1", "tcp://127.0.0.1:015020/01"])
+@pytest.mark.parametrize(
+    "url", ["tcp://127.0.0.1:15020/1", "tcp://127.0.0.1:015020/01", "tcp://LocalHost:15020/1", "tcp://127.1:15020/1"]
+)
 def test_two_devices_at_one_address(tmp_path: Path, url: str) -> None:
     problems = problems_of(tmp_path, with_value(bench(), ("buses", "meter"), url))
     assert [problem.key for problem in problems] == ["cabinet[0].pcs.bus"]
@@ -80,6 +82,40 @@ def test_two_names_of_one_bus_are_one_bus() -> None:
     assert found(list(caught.value.problems)) == [
         (f"{A1}.module[0].bus", f"a bus without {A1}.box: both use CAN id 0x100")
     ]
+
+
+@pytest.mark.parametrize(
+    ("box", "modules"),
+    [
+        ("slcan:/dev/ttyUSB0", "slcan:/dev/ttyUSB0?bitrate=500000"),
+        ("pcan:PCAN_USBBUS1", "pcan:PCAN_USBBUS1?bitrate=500000"),
+        ("unix:x.can", "unix:./x.can"),
+    ],
+)
+def test_one_bus_that_is_written_two_ways_is_one_bus(box: str, modules: str) -> None:
+    with pytest.raises(SiteError) as caught:
+        load(SITES / "bench", {"box": box, "modules": modules})
+    assert found(list(caught.value.problems)) == [
+        (f"{A1}.module[0].bus", f"a bus without {A1}.box: both use CAN id 0x100")
+    ]
+
+
+def test_a_serial_device_speaks_can_or_modbus() -> None:
+    with pytest.raises(SiteError) as caught:
+        load(SITES / "bench", {"box": "slcan:/dev/ttyUSB0?bitrate=500000", "meter": "rtu:/dev//ttyUSB0"})
+    assert str(caught.value) == (
+        '--bus: meter = "rtu:/dev//ttyUSB0": expected a device of its own; '
+        "buses.box is slcan:/dev/ttyUSB0?bitrate=500000, a CAN bus"
+    )
+
+
+def test_a_line_is_written_one_way_or_it_would_be_opened_twice() -> None:
+    with pytest.raises(SiteError) as caught:
+        load(SITES / "bench", {"pcs": "rtu:/dev/ttyUSB0?unit=1", "meter": "rtu:/dev/./ttyUSB0?unit=2"})
+    assert str(caught.value) == (
+        '--bus: pcs = "rtu:/dev/ttyUSB0?unit=1": expected the line to be written as in buses.meter = '
+        '"rtu:/dev/./ttyUSB0?unit=2"'
+    )
 
 
 def test_the_command_line_is_told_what_is_wrong_with_it() -> None:

@@ -137,7 +137,6 @@ def test_a_key_that_is_wrong_by_itself(tmp_path: Path, path: KeyPath, value: obj
 @pytest.mark.parametrize(
     ("key", "value", "expected"),
     [
-        ("envelope.charge_c_min", -21, "at least envelope.cell_c_min = -20"),
         ("limits.cell_v_max", 4.19, "less than mode.trip_cell_v_max = 4.19"),
         ("limits.cell_v_min", 2.6, "more than mode.trip_cell_v_min = 2.6"),
         ("limits.deep_discharge_v", 2.5, "less than envelope.cell_v_min = 2.5"),
@@ -148,6 +147,12 @@ def test_a_key_that_is_wrong_by_itself(tmp_path: Path, path: KeyPath, value: obj
         ("mode.trip_a", 181, "at most envelope.string_a_max = 180"),
         ("mode.break_a", 150, "less than limits.rated_a = 150"),
         ("mode.precharge_a", 5.1, "at most mode.break_a = 5"),
+        ("mode.join_a", 175, "less than mode.trip_a = 175"),
+        ("mode.join_v", 24, "at most 23.5, 10 % of an empty string of 94 cells"),
+        ("mode.precharge_v", 24, "at most 23.5, 10 % of an empty string of 94 cells"),
+        ("envelope.cell_v_max", 4.21, "at most 4.2, data_sheet.v_max of "),
+        ("envelope.cell_v_min", 2.49, "at least 2.5, data_sheet.v_min of "),
+        ("envelope.charge_c_min", -0.1, "at least 0, data_sheet.charge_c_min of "),
         ("estimate.rest_sd", 0.06, "at most estimate.start_sd = 0.05"),
         ("limits.horizon_s", 0.1, "at least two beats, 0.2"),
         ("limits.horizon_s", 301, "at most 300, the longest horizon in"),
@@ -209,6 +214,8 @@ def test_a_curve_that_turns_back(tmp_path: Path, curve: str, points: list[Any], 
         (("resistance", "ohm", 1), 0.0003, "resistance.ohm[1]", "at least 0.000369, the number before"),
         (("resistance", "soh_factor", 1), 1.1, "resistance.soh_factor", "a factor of 1 where by_soh is 1"),
         (("resistance", "temperature_factor", 3), 2, "resistance.temperature_factor", "a factor of 1 where"),
+        (("data_sheet", "v_max"), 4.49, "data_sheet.v_max", "at most 4.4863, 0.25 V above the full cell of ocv.v"),
+        (("data_sheet",), ..., "data_sheet", "a table; the key is missing"),
         (("name",), "", "name", "text"),
         (("nameplate_ah",), ..., "nameplate_ah", "a number above 0 and at most 5000; the key is missing"),
     ],
@@ -221,9 +228,25 @@ def test_a_cell_file_that_is_wrong(tmp_path: Path, path: KeyPath, value: object,
 
 def test_the_cell_file_of_another_chemistry_is_seen(tmp_path: Path) -> None:
     iron_phosphate = with_value(cell(), ("ocv",), {"soc": [0, 0.5, 1], "v": [2.5, 3.28, 3.4]})
+    iron_phosphate = with_value(iron_phosphate, ("data_sheet", "v_max"), 3.65)
     problem = one(problems_of(tmp_path, bench(), iron_phosphate))
-    assert problem.key == "limits.cell_v_max"
-    assert problem.expected.startswith("at most 3.65, 0.25 V above a full cell of ")
+    assert problem.key == "envelope.cell_v_max"
+    assert problem.expected.startswith("at most 3.65, data_sheet.v_max of ")
+
+
+def test_limits_of_another_chemistry_are_seen_though_they_agree_with_each_other(tmp_path: Path) -> None:
+    table = bench()
+    table["envelope"] |= {"cell_v_min": 0.6, "cell_v_max": 5.0, "charge_c_min": -60, "cell_c_min": -60.0}
+    table["mode"] |= {"trip_cell_v_min": 0.6, "trip_cell_v_max": 5.0}
+    table["limits"] |= {"cell_v_min": 0.7, "cell_v_max": 4.45, "deep_discharge_v": 0.5}
+    table["limits"] |= {"charge_by_cell_v": [[4.4, 1.0], [4.45, 0.0]], "discharge_by_cell_v": [[0.6, 0.0], [0.7, 1.0]]}
+    table["limits"] |= {"charge_by_c": [[-60, 0.0], [-59, 1.0], [48, 0.0]], "discharge_by_c": [[-60, 0.0], [50, 0.0]]}
+    problems = problems_of(tmp_path, table)
+    assert [problem.key for problem in problems] == [
+        "envelope.cell_v_min",
+        "envelope.cell_v_max",
+        "envelope.charge_c_min",
+    ]
 
 
 def test_control_characters_do_not_reach_the_terminal(tmp_path: Path) -> None:

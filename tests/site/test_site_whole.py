@@ -40,6 +40,9 @@ def test_solar_inverters_contacts_and_gateways_are_on_the_wires(tmp_path: Path) 
     assert [cabinet.pcs_dialect for cabinet in plant.cabinets] == ["sunspec_pcs", "sunspec_pcs_legacy"]
     assert [cabinet.pcs_fallback_is_zero for cabinet in plant.cabinets] == [False, True]
     assert [cabinet.battery_bus for cabinet in plant.cabinets] == ["", "gateway-b"]
+    assert [cabinet.battery_positive_discharges for cabinet in plant.cabinets] == [True, False]
+    assert math.isnan(plant.cabinets[0].pcs_discharge_reference_w)
+    assert plant.cabinets[1].pcs_discharge_reference_w == 40_000.0
     assert {(string.name, string.box_bus) for string in plant.strings} == {("A1", "box"), ("B1", "")}
     assert {module.bus for module in plant.cabinets[1].strings[0].modules} == {""}
     assert (plant.layout.io_cabinet.tolist(), plant.layout.gateway_cabinet.tolist()) == ([0], [1])
@@ -109,6 +112,14 @@ def test_a_gateway_isolates_its_strings_itself(tmp_path: Path) -> None:
         (("cabinet", 1, "pcs", "fallback_is_zero"), False, "cabinet[1].pcs.fallback_is_zero", LEGACY),
         (("cabinet", 1, "pcs", "fallback_is_zero"), ..., "cabinet[1].pcs.fallback_is_zero", LEGACY),
         (("cabinet", 0, "pcs", "fallback_is_zero"), True, "cabinet[0].pcs.fallback_is_zero", "no such key: the fall"),
+        (
+            ("cabinet", 0, "pcs", "discharge_reference_w"),
+            4e4,
+            "cabinet[0].pcs.discharge_reference_w",
+            "no such key: sun",
+        ),
+        (("cabinet", 1, "pcs", "discharge_reference_w"), 0, "cabinet[1].pcs.discharge_reference_w", "a number above 0"),
+        (("cabinet", 1, "battery", "positive_discharges"), ..., "cabinet[1].battery.positive_discharges", "true or f"),
         (("cabinet", 0, "pcs", "dialect"), "goodwe", "cabinet[0].pcs.dialect", '"sunspec_pcs" or "sunspec_pcs_leg'),
         ((*STRING, "box"), ..., "cabinet[0].string[0].box", "a table; the key is missing"),
         ((*STRING, "module", 2, "slot"), ..., "cabinet[0].string[0].module[2].slot", "a whole number from 0 to 15"),
@@ -154,7 +165,7 @@ def test_a_gateway_isolates_its_strings_itself(tmp_path: Path) -> None:
         ),
         (("serve", "url"), "rtu:serial.tty?unit=1", "serve.url", "a port or line on which no device is; buses.io is "),
         (("serve", "url"), "socketcan:can0", "serve.url", "tcp://HOST:PORT/1 or rtu:PATH: Modbus, not CAN"),
-        (("serve", "url"), "http://x", "serve.url", "socketcan:NAME"),
+        (("serve", "url"), "http://x", "serve.url", "tcp://HOST:PORT/1 or rtu:PATH"),
         (("influx", "token"), "secret", "influx.token", 'no such key; did you mean "token_env"?'),
         (("influx", "token_env"), "a-b=", "influx.token_env", "the name of the environment variable that holds"),
         (("influx", "url"), "127.0.0.1:8086", "influx.url", "http(s)://HOST:PORT"),

@@ -89,6 +89,12 @@ def test_the_file_itself_is_right(tmp_path: Path) -> None:
         (("demand_rules", "tolerated_share"), 105, "demand_rules.tolerated_share", "a number from 1 to 2"),
         (("calendar", "holidays", 3), "New Year", "calendar.holidays[3]", "a date, such as 2026-08-01"),
         (("calendar", "holidays", 3), datetime(2026, 1, 1, 12), "calendar.holidays[3]", "a date, such"),  # noqa: DTZ001
+        (
+            ("calendar", "holidays"),
+            ...,
+            "calendar.holidays",
+            "at most 1000 dates of public holidays; the key is missing",
+        ),
         (("feed_in", "source"), ..., "feed_in.source", "the document that says so; the key is missing"),
         (("feed_in", "dated"), "yesterday", "feed_in.dated", "the year, month or day of the document, as text"),
         (("feed_in", "assumed"), ..., "feed_in.assumed", "true or false: true where no document was found that says"),

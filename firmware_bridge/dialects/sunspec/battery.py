@@ -19,7 +19,7 @@ from firmware_bridge.dialects.sunspec.battery_scan import BatteryScan, Found, te
 from firmware_bridge.dialects.sunspec.model import Events, load_model
 from firmware_bridge.dialects.sunspec.scan import Place
 from firmware_bridge.frames import STALE, Answer, Request
-from firmware_bridge.records import Bools, Floats, Ints
+from firmware_bridge.records import Bools, Contactor, Floats, Ints
 
 __all__ = ["BatteryMaster", "BatteryPicture", "BatterySeat"]
 
@@ -47,6 +47,7 @@ class BatteryPicture:
     string_v: Floats  # [string] battery side of the contactors
     string_bus_v: Floats  # [string] inverter side: of the whole bank
     contactor: Ints  # [string] Contactor
+    disabled: Bools  # [string] out of service, says the gateway; False: never heard
     fault: Ints  # [string] BoxFault and battery_faults.OTHER_ALARM bits; -1: never heard
     insulation_ohm: Floats  # [string] 0: the gateway says ground fault; NaN: not measured
     string_age_s: Floats  # [string] the oldest of current, both voltages and contactor
@@ -98,6 +99,7 @@ class BatteryMaster:
             string_v=reading.string_v.copy(),
             string_bus_v=np.full(self._map.strings, reading.bus_v),
             contactor=reading.contactor.copy(),
+            disabled=~reading.enabled & (reading.contactor != Contactor.UNKNOWN),
             fault=reading.fault.copy(),
             insulation_ohm=np.where(reading.earthed, 0.0, np.nan),
             string_age_s=now_s - oldest_s,

@@ -2,14 +2,15 @@
 
 PRECHARGE and CLOSED both are 804 SetCon CONNECT: the gateway precharges by itself. Nothing is written while the gateway
 is local or its local switch unknown, nor for a string whose Contactor is UNKNOWN; with no string to speak to there is
-no heartbeat either, and the gateway's watchdog opens.
+no heartbeat either, and the gateway's watchdog opens. 804 SetEna is never written: a string that is disabled was
+disabled by somebody who may be working on it, and is not told to connect either.
 """
 
 from math import inf
 
 import numpy as np
 
-from firmware_bridge.dialects.sunspec.battery_map import CONNECT, DISCONNECT, ENABLE, BatteryMap, offset
+from firmware_bridge.dialects.sunspec.battery_map import CONNECT, DISCONNECT, BatteryMap, offset
 from firmware_bridge.dialects.sunspec.battery_reading import BatteryReading
 from firmware_bridge.dialects.sunspec.battery_scan import Found
 from firmware_bridge.dialects.sunspec.model import Events
@@ -31,7 +32,6 @@ class BatteryCommands:
     def __init__(self, where: BatteryMap, found: Found, events: Events) -> None:
         self._names, self._events = where.seat.string_names, events
         self._heartbeat_at = found.bank.address + offset(802, "CtrlHb")
-        self._enable_at = [place.address + offset(804, "SetEna") for place in found.strings]
         self._connect_at = [place.address + offset(804, "SetCon") for place in found.strings]
         self._beat, self._beat_s = 0, -inf
         self._told = np.zeros(where.strings, np.int64)  # [string] CONNECT or DISCONNECT as last said; 0: nothing
@@ -60,6 +60,8 @@ class BatteryCommands:
 
     def _connection(self, string: int, word: int, reading: BatteryReading, now_s: float) -> list[Request]:
         """A change at once; after that only while the string does not obey."""
+        if word == CONNECT and not reading.enabled[string]:
+            return []
         disobeys = bool(reading.contactor[string] == _OPEN) == (word == CONNECT)
         again_s = CLOSE_AGAIN_S if word == CONNECT else OPEN_AGAIN_S
         if word == self._told[string] and not (disobeys and now_s - self._told_s[string] >= again_s):
@@ -69,10 +71,7 @@ class BatteryCommands:
         if not reading.takes_connect[string]:
             self._events.tell(f"connect {string}", f"{name}: gateway takes no command for it (804 SetCon)")
             return []
-        connect = Request(self._connect_at[string], words=(word,), tag=f"write SetCon of {name}")
-        if word == DISCONNECT or reading.enabled[string] or not reading.takes_enable[string]:
-            return [connect]
-        return [Request(self._enable_at[string], words=(ENABLE,), tag=f"write SetEna of {name}"), connect]
+        return [Request(self._connect_at[string], words=(word,), tag=f"write SetCon of {name}")]
 
     def hear(self, answer: Answer) -> None:
         """What became of a write: trouble is told once, until it is taken."""

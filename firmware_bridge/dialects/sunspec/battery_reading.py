@@ -10,7 +10,7 @@ from math import inf, isnan, nan
 import numpy as np
 
 from firmware_bridge.dialects.sbox.layout import FAULT_UNKNOWN
-from firmware_bridge.dialects.sunspec.battery_faults import EVENTS, NEVER, Event, contactor_of, fault_of
+from firmware_bridge.dialects.sunspec.battery_faults import ENABLED, EVENTS, NEVER, Event, contactor_of, fault_of
 from firmware_bridge.dialects.sunspec.battery_map import CELL, DISCHARGE_SIGN, MODULE_HEAD, BatteryMap, offset
 from firmware_bridge.dialects.sunspec.block import Block
 from firmware_bridge.dialects.sunspec.model import NO_SCALE, SCALES, Events, names_of_bits
@@ -19,7 +19,7 @@ from firmware_bridge.records import TEMPERATURES_PER_MODULE, Contactor, Floats, 
 HEARTBEAT_DEAD_S = 3.0  # 802 Hb is "incremented every second"
 
 BANK = Block(802, ("LocRemCtl", "Hb", "CtrlHb", "State", "Evt1", "V", "V_SF"), header=True)
-STRING = Block(804, ("St", "ConFail", "A", "V", "ConSt", "Evt1", "SetEna", "SetCon", "A_SF", "V_SF"), header=True)
+STRING = Block(804, ("St", "ConFail", "A", "V", "ConSt", "Evt1", "SetCon", "A_SF", "V_SF"), header=True)
 CELLS_FROM = offset(805, "CellV_SF")  # and Tmp_SF, then the cells: SN and what is made from the cells is not read
 EXTREMES_FROM = offset(805, "CellTmpMax")  # for a gateway that tells no temperature of single cells
 _SCALES = MODULE_HEAD - CELLS_FROM
@@ -42,8 +42,8 @@ class BatteryReading:
         self.contactor = np.full(strings, int(Contactor.UNKNOWN))
         self.fault = np.full(strings, FAULT_UNKNOWN)
         self.earthed = np.zeros(strings, np.bool_)
-        self.enabled = np.zeros(strings, np.bool_)
-        self.takes_enable, self.takes_connect = np.zeros((2, strings), np.bool_)
+        self.enabled = np.zeros(strings, np.bool_)  # not until it is heard
+        self.takes_connect = np.zeros(strings, np.bool_)
         self.cell_v, self.cell_s = np.full(cells, np.nan), np.full(cells, -np.inf)
         self.cell_bleeding = np.zeros(cells, np.bool_)
         self.module_c = np.full((modules, TEMPERATURES_PER_MODULE), np.nan)
@@ -91,7 +91,7 @@ class BatteryReading:
 
     def hear_string(self, string: int, words: Sequence[int], heard_s: float) -> None:
         """804 from its ID on."""
-        status, failure, a, v, contactors, events, enable, connect, _, _ = STRING.decode(words, {})
+        status, failure, a, v, contactors, events, connect, _, _ = STRING.decode(words, {})
         now_s = self.latest_s(heard_s)
         if not isnan(a):
             self.string_a[string], self.string_s[0, string] = a * self._sign, now_s
@@ -100,13 +100,21 @@ class BatteryReading:
         contactor = contactor_of(_bits(status), _bits(contactors))
         if contactor != Contactor.UNKNOWN:
             self.contactor[string], self.string_s[2, string] = contactor, now_s
-            self.enabled[string] = int(status) & 1
+            self._tell_enabled(string, bool(int(status) & ENABLED))
         bits = _bits(events)
         self.fault[string] = fault_of(bits, -1 if isnan(failure) else int(failure), contactor)
         self.earthed[string] = bits != NEVER and bits >> Event.GROUND_FAULT & 1
-        self.takes_enable[string], self.takes_connect[string] = not isnan(enable), not isnan(connect)
+        self.takes_connect[string] = not isnan(connect)
         self._string_bits[string] = max(bits, 0)
         self._tell_events(self._map.seat.string_names[string], max(bits, 0))
+
+    def _tell_enabled(self, string: int, enabled: bool) -> None:
+        self.enabled[string] = enabled
+        name, topic = self._map.seat.string_names[string], f"enabled {string}"
+        if not enabled:
+            self._events.tell(topic, f"{name}: disabled at its gateway: it stays open until it is enabled there")
+        elif self._events.last(topic):
+            self._events.tell(topic, f"{name}: enabled at its gateway")
 
     def _tell_events(self, name: str, bits: int) -> None:
         topic = f"events of {name}"
