@@ -10,6 +10,7 @@ import numpy as np
 
 from firmware_bridge.dialects.csc import CscMaster, CscSeat, csc_ids
 from firmware_bridge.dialects.csc.master import CscPicture
+from firmware_bridge.dialects.frame_sort import FrameSort
 from firmware_bridge.dialects.sbox import SBOX_IDS, SboxMaster, SboxSeat
 from firmware_bridge.dialects.sbox.master import SboxPicture
 from firmware_bridge.dialects.sunspec.battery import BatteryMaster, BatteryPicture
@@ -89,6 +90,8 @@ class BatterySide:
         modules, boxes = module_seats(spec), box_seats(spec)
         self._modules = CscMaster(modules) if modules else None
         self._boxes = SboxMaster(boxes) if boxes else None
+        self._on_can = [master for master in (self._modules, self._boxes) if master is not None]
+        self._sort = FrameSort([master.channels for master in self._on_can])
         self.gateways = tuple(self._gateway(spec, int(cabinet)) for cabinet in layout.gateway_cabinet)
         self.behind_gateway = np.isin(layout.string_cabinet, layout.gateway_cabinet)  # [string]
         self._can_string = np.flatnonzero(~self.behind_gateway)
@@ -103,10 +106,8 @@ class BatterySide:
 
     def hear(self, frames: Frames, answers: Sequence[Sequence[Answer]], now_s: float) -> None:
         """Frames of all CAN buses, and the answers of each gateway in order."""
-        if self._modules is not None:
-            self._modules.hear(frames, now_s)
-        if self._boxes is not None:
-            self._boxes.hear(frames, now_s)
+        for master, theirs in zip(self._on_can, self._sort(frames, now_s), strict=True):
+            master.hear_sorted(*theirs)
         for gateway, heard in zip(self.gateways, answers, strict=True):
             gateway.master.hear(heard, now_s)
 

@@ -24,7 +24,7 @@ STRING_RULES = (
     Rule.MODULE_SOH,
     Rule.STRING_CURRENT,
 )
-CABINET_RULES = tuple(map(int, (Rule.OPERATOR, Rule.PCS, Rule.GRID_CONTRACT, Rule.GRID_EXPORT)))
+CABINET_RULES = tuple(map(int, (Rule.OPERATOR, Rule.PCS, Rule.GRID_CONTRACT, Rule.GRID_EXPORT)))  # told every beat
 DEEP_AFTER_S = 0.5  # one odd reading is not a deeply discharged cell
 Words = tuple[Floats | float, Floats | float]  # what may be charged, what discharged; a number speaks for all
 

@@ -1,29 +1,24 @@
 """Decides which received CAN frames may be believed: known id, right length, right CRC, a counter that moves.
 
-One `FrameCheck` serves all devices of one kind on all buses at once. A *channel* is one id of one device; its number
-is kind * devices + device, so that after sorting the frames of one kind lie together and, inside a channel, in the
-order they came.
+One `FrameCheck` serves all devices of one kind on all buses at once, on frames that are sorted by channel.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
-from firmware_bridge.dialects.crc import Bytes, CheckByte, Whole, Words
+from firmware_bridge.dialects.crc import Bytes, CheckByte, Whole
+from firmware_bridge.dialects.frame_sort import FrameSort, Heard
 from firmware_bridge.frames import Frames
-from firmware_bridge.records import Bools, CrcMode, Floats, Ints
+from firmware_bridge.records import Bools, CrcMode, Ints
 
 COUNTER_PERIOD = 15  # BMW nibble counters run 0..14; 15 is "not available"
 LEARN_FRAMES = 64  # frames of a device before `learn` decides: over half a second of a module's traffic
 LEARNED_ON = 0.9  # share of good CRC from which the check is believed (a noisy bench loses a few)
 LEARNED_OFF = 0.1  # share below which the byte is no CRC we know (chance alone gives 1/256)
 
-_ID_SPAN = 4096  # 11-bit ids fill the lower half of each bus; extended, remote and error frames fall into the upper
 # numpy takes a constant that is an array of the right type faster than a plain number
-_HIGHEST_ID = np.array(_ID_SPAN - 1, np.uint32)
 _HIGH_NIBBLE = np.array(4, np.uint8)
 _ALL_ONES = np.uint64(2**64 - 1)
 _NEVER = 16  # counter of a channel that has not spoken
@@ -60,35 +55,6 @@ class FrameCounters:
     def zero(cls, devices: int) -> "FrameCounters":
         """Nothing heard yet."""
         return cls(*(np.zeros(devices, np.int64) for _ in range(6)))
-
-
-class Heard(NamedTuple):
-    """Live frames [n] of one batch, sorted by channel, in each channel oldest first."""
-
-    channel: Ints
-    words: Words  # the eight bytes, little-endian
-    stamp_s: Floats
-
-    def only(self, keep: Bools) -> "Heard":
-        """The marked ones."""
-        return Heard(self.channel[keep], self.words[keep], self.stamp_s[keep])
-
-    def rows(self, first: int, end: int) -> "Heard":
-        """A stretch of it, `end` not included."""
-        return Heard(self.channel[first:end], self.words[first:end], self.stamp_s[first:end])
-
-    @property
-    def bytes(self) -> Bytes:
-        """[n, 8]"""
-        return self.words.view(np.uint8).reshape(-1, 8)
-
-    @property
-    def pairs(self) -> NDArray[np.uint16]:
-        """[n, 4] little-endian 16-bit words"""
-        return self.words.view(np.uint16).reshape(-1, 4)
-
-
-_NOTHING = Heard(np.zeros(0, np.int64), np.zeros(0, np.uint64), np.zeros(0))
 
 
 class FrameCheck:
@@ -129,35 +95,22 @@ class FrameCheck:
         self._good = np.zeros(devices, np.int64)
         self._counter = np.full(kinds * devices, _NEVER, np.uint8)
         self._events: list[str] = []  # at most two a device, ever: undecided, and learned
-        self._channel_of = self._lookup(ids, buses)
-
-    def _lookup(self, ids: Ints, buses: Ints) -> Whole:
-        # int16 where it fits: numpy sorts 16-bit numbers by radix, several times faster
-        dtype = np.dtype(np.int16 if ids.size < 2**15 else np.int32)
-        table: Whole = np.full((int(buses.max(initial=0)) + 1) * _ID_SPAN, -1, dtype)
-        where = (ids + buses * _ID_SPAN).ravel()
-        used = np.flatnonzero(ids.ravel() > 0)
-        if len(np.unique(where[used])) != len(used):
-            raise ValueError("two devices share a CAN id on one bus")
-        table[where[used]] = used
-        return table
+        self.channels = (ids, buses)  # for a FrameSort that serves others as well
+        self._sort = FrameSort([self.channels])
 
     def hear(self, frames: Frames, now_s: float) -> Heard:
         """The frames of this batch that are live. Everything else is counted by device, or is nobody's."""
-        if not len(frames):
-            return _NOTHING
-        where = frames.bus * _ID_SPAN + np.minimum(frames.id, _HIGHEST_ID)
-        mixed = self._channel_of.take(where, mode="clip")
-        strangers = np.count_nonzero(mixed < 0)
-        order = mixed.argsort(kind="stable")[strangers:]
-        # int64 from here on: numpy converts any other index anew each time
-        channel: Ints = mixed.take(order).astype(np.int64)
-        words = np.ascontiguousarray(frames.data).view(np.uint64)[:, 0].take(order)
-        heard = Heard(channel, words, np.fmin(frames.wire_s.take(order), now_s))
-        wrong = self._check.residue(words) ^ self._seed.take(channel)
+        return self.judge(*self._sort(frames, now_s)[0])
+
+    def judge(self, heard: Heard, length: Bytes) -> Heard:
+        """The same for frames that are sorted already, with their lengths [n]."""
+        channel = heard.channel
+        if not len(channel):
+            return heard
+        wrong = self._check.residue(heard.words) ^ self._seed.take(channel)
         if self._trusts and not self._learns:
             wrong[self._unchecked.take(channel)] = 0
-        misfit = frames.length.take(order) ^ self._length
+        misfit = length ^ self._length
         if not self._in_order(heard, wrong | misfit):
             heard = self._unfrozen(self._sifted(heard, wrong != 0, misfit != 0))
         if len(heard.channel):

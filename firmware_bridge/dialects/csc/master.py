@@ -6,10 +6,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from firmware_bridge.dialects.crc import Whole, Words
+from firmware_bridge.dialects.crc import Bytes, Whole, Words
 from firmware_bridge.dialects.csc import layout as csc
 from firmware_bridge.dialects.csc.layout import CellPlaces, CscSeat
 from firmware_bridge.dialects.frame_check import COUNTER_PERIOD, FrameCheck, FrameCounters
+from firmware_bridge.dialects.frame_sort import Heard
 from firmware_bridge.frames import Frames
 from firmware_bridge.records import TEMPERATURES_PER_MODULE, Bools, Floats, Ints
 
@@ -96,6 +97,11 @@ class CscMaster:
         self._round = 0
 
     @property
+    def channels(self) -> tuple[Ints, Ints]:
+        """Ids [kind, device] and buses [device] of what is heard here: for a FrameSort that serves others as well."""
+        return self._check.channels
+
+    @property
     def counters(self) -> FrameCounters:
         """Frames believed, rejected, frozen and lost; [module]. Live arrays."""
         return self._check.counters
@@ -111,7 +117,13 @@ class CscMaster:
 
     def hear(self, frames: Frames, now_s: float) -> None:
         """Take in a batch; foreign frames are passed over. `now_s` is on the clock of `frames.wire_s`."""
-        heard = self._check.hear(frames, now_s)
+        self._take(self._check.hear(frames, now_s))
+
+    def hear_sorted(self, heard: Heard, length: Bytes) -> None:
+        """The same for frames that are sorted already, with their lengths [n]."""
+        self._take(self._check.judge(heard, length))
+
+    def _take(self, heard: Heard) -> None:
         channel, words, stamp_s = heard
         self._heard_s[channel] = stamp_s
         self._word[channel] = words

@@ -5,8 +5,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from firmware_bridge.dialects.crc import Words
+from firmware_bridge.dialects.crc import Bytes, Words
 from firmware_bridge.dialects.frame_check import COUNTER_PERIOD, FrameCheck, FrameCounters
+from firmware_bridge.dialects.frame_sort import Heard
 from firmware_bridge.dialects.sbox import layout as sbox
 from firmware_bridge.dialects.sbox.layout import SboxSeat
 from firmware_bridge.frames import Frames
@@ -85,6 +86,11 @@ class SboxMaster:
         self._turn: list[Frames] = []  # [counter] the frames for that
 
     @property
+    def channels(self) -> tuple[Ints, Ints]:
+        """Ids [kind, device] and buses [device] of what is heard here: for a FrameSort that serves others as well."""
+        return self._check.channels
+
+    @property
     def counters(self) -> FrameCounters:
         """Frames believed, rejected, frozen and lost; [string]. Live arrays."""
         return self._check.counters
@@ -100,7 +106,13 @@ class SboxMaster:
 
     def hear(self, frames: Frames, now_s: float) -> None:
         """Take in a batch; foreign frames are passed over. `now_s` is on the clock of `frames.wire_s`."""
-        heard = self._check.hear(frames, now_s)
+        self._take(self._check.hear(frames, now_s))
+
+    def hear_sorted(self, heard: Heard, length: Bytes) -> None:
+        """The same for frames that are sorted already, with their lengths [n]."""
+        self._take(self._check.judge(heard, length))
+
+    def _take(self, heard: Heard) -> None:
         channel, words, stamp_s = heard
         if not len(channel):
             return
