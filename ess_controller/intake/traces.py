@@ -30,16 +30,21 @@ class Trace:
     source: str  # the file, as people know it
 
 
-def read_trace(path: Path, *, holes: bool = False) -> Trace:
-    """Read a trace; raises BadInputError. With `holes`, values that are missing are NaN, as they are in the field."""
+def read_trace(path: Path, temperature_c: float | None = None, *, holes: bool = False) -> Trace:
+    """Read a trace; raises BadInputError.
+
+    `temperature_c` stands in where the file has none. With `holes`, values that are missing are NaN, as they are in the
+    field.
+    """
     try:
         with gzip.open(path, "rt") if path.suffix == ".gz" else path.open(encoding="utf-8") as file:
             header, *rows = csv.reader(file)
     except (OSError, ValueError) as error:
         raise BadInputError(str(Problem(str(path), 0, "", "", f"a trace with a header: {error}"))) from None
-    missing = [name for name in NEEDED if name not in header]
+    needed = NEEDED if temperature_c is None else NEEDED[:-1]
+    missing = [name for name in needed if name not in header]
     if missing or not rows:
-        expected = f"a header with {', '.join(NEEDED)}, and samples"
+        expected = f"a header with {', '.join(needed)}, and samples"
         raise BadInputError(str(Problem(str(path), 1, ",".join(header), "", expected)))
     columns = {name: header.index(name) for name in (*NEEDED, TRUTH) if name in header}
     values = {name: np.empty(len(rows)) for name in columns}
@@ -50,4 +55,6 @@ def read_trace(path: Path, *, holes: bool = False) -> Trace:
                 values[name][line - 2] = float(text) if text or not holes else np.nan
             except ValueError:
                 raise BadInputError(str(Problem(str(path), line, name, shown(text), "a number"))) from None
+    if temperature_c is not None and "temperature_c" not in values:
+        values["temperature_c"] = np.full(len(rows), temperature_c)
     return Trace(**{name: values[name] for name in NEEDED}, soc_true=values.get(TRUTH), source=path.name)

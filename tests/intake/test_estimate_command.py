@@ -63,6 +63,13 @@ def test_a_reversed_current_is_trouble_found(ess: Ess, tmp_path: Path) -> None:
     assert json.loads(out)["troubles"] == [err.strip()]
 
 
+def test_a_trace_without_temperature_is_read_with_one_that_is_told(ess: Ess, tmp_path: Path) -> None:
+    trace = tmp_path / "a.csv"
+    trace.write_text("t_s,current_a,voltage_v\n0,0,3.7\n10,0,3.7\n")
+    assert ess(trace, "--cell", CELL_FILE)[0] == 2
+    assert ess(trace, "--cell", CELL_FILE, "--temperature-c", 25)[0] == 0
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [
