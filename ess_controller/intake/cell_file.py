@@ -59,7 +59,7 @@ def _data_sheet(cell: FittedCell) -> list[str]:
     """The test's own ends: the maker's may be wider, never narrower."""
     low_v, high_v = float(cell.curve.open_v[0]), float(cell.curve.open_v[-1])
     return [
-        "# The ends of the test; no charging in the frost, as is usual for graphite, assumed: the data sheet knows better.",
+        "# The ends of the test; no charging in the frost, as is usual for graphite, assumed: see the data sheet.",
         "[data_sheet]",
         f"v_min = {np.floor(low_v * 100) / 100:.2f}",
         f"v_max = {np.ceil(high_v * 100) / 100:.2f}",

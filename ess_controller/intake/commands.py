@@ -178,15 +178,15 @@ def estimate(
         float | None, typer.Option(metavar="AH", help="What the estimator is told; else the file's nameplate.")
     ] = None,
     soc0: Annotated[float | None, typer.Option(metavar="SOC", help="The first SOC it is told, 0 to 1.")] = None,
+    temperature_c: Annotated[
+        float | None, typer.Option(metavar="C", help="Of the cell, where a trace has no temperature_c.")
+    ] = None,
     out: Annotated[Path | None, typer.Option(metavar="CSV", help="Keep every sample's estimate.")] = None,
     plot: Annotated[Path | None, typer.Option(metavar="PNG", help="Draw SOC, error, capacity and resistance.")] = None,
     compare: Annotated[
         bool, typer.Option("--plain", help="Run the plain 1-RC Kalman filter of the literature beside it.")
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Answer as JSON.")] = False,
-    temperature_c: Annotated[
-        float | None, typer.Option(metavar="C", help="Where the files have no temperatures.")
-    ] = None,
     quiet: Annotated[bool, typer.Option("-q", "--quiet", help="Only answers.")] = False,
 ) -> None:
     """Run the daemon's own estimator over recorded traces of one cell: SOC, capacity, resistance, each with its doubt.
@@ -198,7 +198,7 @@ def estimate(
     from ess_controller.intake.job import Job, carry_out
 
     show = sys.stderr.isatty() and not (as_json or quiet)
-    result = carry_out(Job(tuple(files), cell, capacity_ah, soc0, compare, show, temperature_c))
+    result = carry_out(Job(tuple(files), cell, capacity_ah, temperature_c, soc0, compare, show))
     if out is not None:
         write_csv(out, result.tracks, result.plain)
     if plot is not None:

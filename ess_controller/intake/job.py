@@ -26,10 +26,10 @@ class Job:
     files: tuple[Path, ...]
     cell: Path
     capacity_ah: float | None  # None: the cell file's nameplate
+    temperature_c: float | None  # of traces that have none
     soc: float | None  # at the first sample; None: by its voltage
     compare: bool  # with the plain filter
     show: bool  # a progress bar
-    temperature_c: float | None = None  # where the files have none
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -45,6 +45,7 @@ def carry_out(job: Job) -> Result:
     """Raises BadInputError for files and numbers that cannot be used."""
     _check("--capacity-ah", job.capacity_ah, 0.001, LARGEST_AH)
     _check("--soc0", job.soc, 0.0, 1.0)
+    _check("--temperature-c", job.temperature_c, -40.0, 80.0)
     cell = load_cell(job.cell)
     traces = [read_trace(path, job.temperature_c, holes=True) for path in job.files]
     told_ah = job.capacity_ah or cell.nameplate_ah

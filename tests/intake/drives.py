@@ -45,7 +45,7 @@ def drive(current_a: Floats, soc: float, dt_s: float = 10.0, source_name: str = 
         end_v, state, _ = discharge(cells, state, source(cells, state, dt_s), np.array([a]), dt_s)
         volts.append(float(end_v[0]))
         truth.append(float(state.soc[0]))
-    t_s = dt_s * np.arange(len(volts), dtype=np.float64)
+    t_s = np.arange(len(volts), dtype=np.float64) * dt_s
     everywhere = np.full(len(volts), 25.0)
     return Trace(t_s, np.concatenate(([0.0], current_a)), np.array(volts), everywhere, np.array(truth), source_name)
 
