@@ -171,7 +171,8 @@ def _foretold(setup: Setup, gauge: Gauge, readings: Readings, dt_s: float) -> fl
     step = Step((gauge.moved_as + readings.string_a * dt_s) / moved_s, readings.string_a, factor, moved_s)
     knobs = setup.knobs.filter
     belief = predict(setup.cell, knobs, setup.capacity_ah, gauge.belief, step)
-    return float(expect(setup.cell, knobs, setup.capacity_ah, shape_of(gauge.anchors), belief, step).volts[0])
+    unread = np.full(1, np.nan)
+    return float(expect(setup.cell, knobs, setup.capacity_ah, shape_of(gauge.anchors), belief, step, unread).volts[0])
 
 
 def _held(cell_c: Floats) -> Floats:

@@ -26,6 +26,7 @@ from firmware_bridge.records import Floats, Ints
 
 SOC, U1, U2, LN_Q, RHO, BIAS = range(6)
 STATES = 6
+BENT_V = 0.015  # a surprise that a curve's tangent cannot carry over
 OUTSIDE = 0.05  # the curves go on straight for so much SOC beyond both ends
 
 
@@ -168,9 +169,9 @@ def _settle(share: float, fades_s: float, settled: Floats, flow: Floats, dt_s: f
 
 
 def expect(
-    cell: CellModel, knobs: FilterTuning, capacity_ah: Floats, shape: Shape, belief: Belief, step: Step
+    cell: CellModel, knobs: FilterTuning, capacity_ah: Floats, shape: Shape, belief: Belief, step: Step, cell_v: Floats
 ) -> Expected:
-    """What each cell's voltage should be now."""
+    """What each cell's voltage should be now; `cell_v` [cell], what it is said to be, decides where to linearise."""
     mean, cov, tables = belief.mean, belief.cov, cell.tables
     soc, now_a = mean[SOC], step.now_a
     open_v, slope = ocv(tables, shape, soc)
@@ -178,11 +179,23 @@ def expect(
     ohmic = step.ohm_factor * place.of_table(tables.ohm[0])
     lag_v = place.of_table(tables.hysteresis_v) * belief.hysteresis
     volts = open_v - lag_v - (ohmic + mean[RHO]) * now_a - mean[U1] - mean[U2] + mean[BIAS]
+    off_v = cell_v - volts
+    bent = np.abs(off_v) > BENT_V
+    if bent.any():
+        slope = np.where(bent, _secant(tables, shape, soc, open_v, np.where(bent, off_v, 0.0), slope), slope)
     # H = (slope, -1, -1, 0, -I, 1): all rows of cov H' at once
     along = slope * cov[SOC] - cov[U1] - cov[U2] - now_a * cov[RHO] + cov[BIAS]
     own = slope * along[SOC] - along[U1] - along[U2] - now_a * along[RHO] + along[BIAS]
     spread = own + noise(knobs, soc, ohmic, now_a, step.mean_a, capacity_ah) * _fewer(knobs, step.dt_s)
     return Expected(volts, np.sqrt(spread), open_v, slope, lag_v, ohmic, along)
+
+
+def _secant(tables: Tables, shape: Shape, soc: Floats, open_v: Floats, off_v: Floats, slope: Floats) -> Floats:
+    """Slope of OCV between where a cell is believed and where its voltage says: far off, the tangent leads astray."""
+    there = np.clip(np.interp(open_v + off_v, tables.ocv_v, np.linspace(0.0, 1.0, KNOTS)), 0.0, 1.0)
+    there_v, _ = ocv(tables, shape, there)
+    far = np.abs(there - soc) > 1e-3
+    return np.where(far, np.maximum((there_v - open_v) / np.where(far, there - soc, 1.0), 0.05), slope)
 
 
 def correct(belief: Belief, expected: Expected, cell_v: Floats) -> Belief:

@@ -76,7 +76,8 @@ def look(setup: Setup, gauge: Gauge, readings: Readings, t_s: float, dt_s: float
     factor = np.where(np.isnan(factor), setup.ohm_factor, factor)
     step = Step(gauge.moved_as / gauge.moved_s, now_a, factor, gauge.moved_s)
     belief = predict(setup.cell, setup.knobs.filter, setup.capacity_ah, gauge.belief, step)
-    expected = expect(setup.cell, setup.knobs.filter, setup.capacity_ah, shape_of(gauge.anchors), belief, step)
+    shape = shape_of(gauge.anchors)
+    expected = expect(setup.cell, setup.knobs.filter, setup.capacity_ah, shape, belief, step, readings.cell_v)
 
     cell_v, quality, watched = _judge(setup, gauge.watched, readings, expected, step)
     anew = (quality & _READ_ANEW) > 0
