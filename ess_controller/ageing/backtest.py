@@ -53,8 +53,7 @@ def backtest(
         came = None if truth is None else truth[at]
         start = history.day[0] + FEWEST_DAYS
         for cut in np.arange(start, history.day[-1] - min(HORIZONS) + 1, every_days):
-            whole, cells = forecast(history.until(cut), prior, 0.0)
-            del whole
+            _, cells = forecast(history.until(cut), prior, 0.0)
             last = history.until(cut).day[-1]
             for column, horizon in enumerate(HORIZONS, 1):
                 if last + horizon > history.day[-1]:
