@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from ess_controller.ageing.settings import HealthSettings
 from ess_controller.core.types import Tuning
 from ess_controller.site.buses import bus_findings, name_findings
 from ess_controller.site.cabinets import cabinet_findings, climate_findings
@@ -24,6 +25,7 @@ from ess_controller.site.records import (
     PvArray,
     arrays_of,
     contract_of,
+    health_of,
     influx_of,
     isolated_of,
     location_of,
@@ -78,6 +80,7 @@ class Site:
     tariff: Tariff | None  # prices of the contract's supply and customer class
     serve_url: str  # where our cabinets are SunSpec batteries for others, unit = cabinet from 1; "" = nowhere
     influx: InfluxSettings | None
+    health: HealthSettings | None  # lines of the verdicts on modules
     isolated: tuple[str, ...]  # strings that are not in service: no part of `plant`
     origins: Mapping[str, str]  # module code -> where it comes from
 
@@ -138,6 +141,7 @@ def _site(site: SiteFile, cell: CellFile, tariff: TariffFile | None, folder: Pat
         tariff=tariff_of(tariff, contract.supply, contract.customer) if tariff and contract else None,
         serve_url=site.serve.url if site.serve else "",
         influx=influx_of(site),
+        health=health_of(site),
         isolated=isolated_of(site),
         origins=origins_of(site),
     )

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from pydantic import BaseModel
 
+from ess_controller.ageing.settings import HealthSettings
 from ess_controller.core.cell_model import KNOTS, CellModel, Circuit, Curve
 from ess_controller.core.types import (
     BalanceTuning,
@@ -38,7 +39,15 @@ from firmware_bridge.records import (
 )
 
 Record = TypeVar(
-    "Record", Envelope, ModeTuning, EstimateTuning, DispatchTuning, LimitTuning, ClimateTuning, BalanceTuning
+    "Record",
+    Envelope,
+    ModeTuning,
+    EstimateTuning,
+    DispatchTuning,
+    LimitTuning,
+    ClimateTuning,
+    BalanceTuning,
+    HealthSettings,
 )
 
 
@@ -110,6 +119,11 @@ def influx_of(site: SiteFile) -> InfluxSettings | None:
     if table is None:
         return None
     return InfluxSettings(table.url, table.org, table.bucket, table.token_env, float(table.outbox_mb))
+
+
+def health_of(site: SiteFile) -> HealthSettings | None:
+    """By which lines modules are judged, if by any."""
+    return _record(HealthSettings, site.health) if site.health else None
 
 
 def isolated_of(site: SiteFile) -> tuple[str, ...]:

@@ -36,6 +36,10 @@ ORDER: Final = (
     ("beat.can_stale_s", "<", "mode.lost_open_wire_s"),
     ("beat.register_stale_s", "<", "mode.lost_open_wire_s"),
     ("estimate.rest_a", "<", "limits.rated_a"),
+    ("health.recycle_soh", "<", "health.line_soh"),
+    ("health.line_soh", "<", "health.derate_soh"),
+    ("health.derate_resistance", "<", "health.recycle_resistance"),
+    ("health.leak_per_month", "<", "health.recycle_leak_per_month"),
     # heater, then nothing, then fan, then chiller; each with a gap between on and off
     ("climate.heater_off_c", ">", "climate.heater_on_c"),
     ("climate.fan_off_c", ">", "climate.heater_off_c"),

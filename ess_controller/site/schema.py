@@ -121,6 +121,25 @@ class BalanceTable(Table):
     board_k_per_cell: float = Field(gt=0.0, le=50.0, description="heat of one bled cell, on its module's board, K")
 
 
+class HealthTable(Table):
+    """Where the lines are between keeping a module and recycling it. Without the table nobody is judged."""
+
+    line_soh: Share = Field(description="end of use here: the forecast says when a module meets it")
+    recycle_soh: Share = Field(description="surely below: raw material")
+    light_within_days: float = Field(ge=0.0, le=3650.0, description="meets the line so soon: lighter duty, days")
+    regroup_gap: Share = Field(description="so far below the middle module of its string: regroup, in SOH")
+    derate_soh: Share
+    derate_resistance: float = Field(gt=1.0, le=10.0, description="10-s resistance over that of a new cell")
+    recycle_resistance: float = Field(gt=1.0, le=20.0, description="10-s resistance over that of a new cell")
+    leak_per_month: float = Field(
+        gt=0.0, le=1.0, description="self-discharge over its string's: a soft short is suspected, a share of capacity"
+    )
+    recycle_leak_per_month: float = Field(gt=0.0, le=10.0, description="the same, that cannot be lived with")
+    knee_probability: float = Field(ge=0.5, le=0.999, description="that fading has sped up for good: it is told")
+    fade_per_year: float = Field(gt=0.0, le=0.5, description="what a module of this kind loses, a median, in SOH")
+    fade_spread: float = Field(ge=0.1, le=2.0, description="standard deviation of its logarithm between modules")
+
+
 class DispatchTable(Table):
     """What the battery is for, when no operator asks for anything else."""
 
@@ -217,6 +236,7 @@ class SiteFile(Table):
     estimate: EstimateTable
     dispatch: DispatchTable
     balance: BalanceTable | None = None
+    health: HealthTable | None = None
     climate: ClimateTable | None = None
     location: LocationTable | None = None
     contract: ContractTable | None = None
