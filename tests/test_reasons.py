@@ -27,7 +27,7 @@ def reason(way: str, seen: Measurements, order: Order | None = None) -> Reason:
     [
         ("charge", {"cell_v": one(V, 37, 4.145)}, "A1/M04/C08", "4.145 V, at 10 s with 4 A 4.15 V", "is emptier"),
         ("discharge", {"cell_v": one(V, 37, 2.95)}, "A1/M04/C08", "2.950 V, nothing beyond 2.90 V", "rises above"),
-        ("discharge", {"module_c": one(C, 12, 49.0)}, "A1/M04 BMW-IX3-02152", "hottest sensor 49.0 C", "cools below 42"),
+        ("discharge", {"module_c": one(C, 12, 49.0)}, "A1/M04 BMW-IX3-02152", "hottest sensor 49.0 C", "cools below"),
         ("charge", {"module_c": one(C, 12, 4.0)}, "A1/M04 BMW-IX3-02152", "coldest sensor 4.0 C", "warms above 15 C"),
         ("charge", {"cell_v": one(V, 37, NAN)}, "A1/M04/C08", "its voltage not heard", "is heard again"),
         ("charge", {}, "A1/M09", "SOH 0.66", "a younger module"),
