@@ -2,12 +2,13 @@
 
 import numpy as np
 
-from ess_controller.core.cell_model import HORIZONS_S
 from ess_controller.core.gauge.look import Readings, look
+from ess_controller.core.gauge.outlook import Outlook, Sight, look_ahead
 from ess_controller.core.gauge.state import Gauge
 from ess_controller.core.types import Estimate, State, Tuning
-from firmware_bridge.records import Bools, Contactor, Floats, Measurements, PcsState, Tick
+from firmware_bridge.records import Bools, Contactor, Floats, Layout, Measurements, PcsState, Tick
 
+LONGER_S = (30.0, 300.0)  # told beside the horizon that acts: half a minute, and continuously
 _OPEN, _PCS_FAULT = int(Contactor.OPEN), int(PcsState.FAULT)
 
 
@@ -32,6 +33,7 @@ def estimate(tuning: Tuning, state: State, seen: Measurements, tick: Tick) -> tu
         cell_c=(0.5 * (seen.module_cold_c + seen.module_hot_c))[tuning.layout.cell_module],
     )
     gauge = look(tuning.cells, state.gauge, readings, tick.t_s, tick.dt_s)
+    looked = gauge.moved_s == 0.0
     net_load_w = float(seen.grid_w + np.where(obeying(seen), seen.pcs_w, 0.0).sum())
     now = Estimate(
         soc=gauge.soc,
@@ -39,7 +41,7 @@ def estimate(tuning: Tuning, state: State, seen: Measurements, tick: Tick) -> tu
         capacity_ah=gauge.capacity_ah,
         capacity_sd_ah=gauge.capacity_sd_ah,
         quality=gauge.quality,
-        cell_ohm=cell_ohm(tuning, gauge, seen, max(tuning.limits.horizon_s, 2 * tick.dt_s)),
+        outlook=outlook(tuning, gauge, readings, state.outlook, tick.dt_s) if looked else state.outlook,
         net_load_w=net_load_w,
     )
     return now, gauge, rest_s
@@ -55,14 +57,18 @@ def obeying(seen: Measurements) -> Bools:
     return does
 
 
-def cell_ohm(tuning: Tuning, gauge: Gauge, seen: Measurements, horizon_s: float) -> Floats:
-    """Resistance [cell] that a current step meets after `horizon_s`: by the module's size, age and coldest sensor, and
-    by what each cell has shown over the nearest horizon that is watched, never less than three quarters of the table.
+def outlook(tuning: Tuning, gauge: Gauge, readings: Readings, before: Outlook | None, dt_s: float) -> Outlook:
+    """What currents will do to each cell within 10 s, 30 s and continuously; no horizon is shorter than two beats.
 
-    A module that tells no temperature counts as the coldest of the cell file.
+    `before`: the outlook before, as old as the gauge's last look.
     """
-    cell = tuning.cell
-    coldest_c = np.where(np.isnan(seen.module_cold_c), cell.resistance_by_c.x[0], seen.module_cold_c)
-    by_module = cell.resistance_by_c(coldest_c) * (tuning.module_ohm_factor * cell.ohm(horizon_s))
-    nearest = int(np.abs(np.log(np.array(HORIZONS_S) / horizon_s)).argmin())
-    return np.asarray(by_module[tuning.layout.cell_module] * np.maximum(gauge.ratio[nearest], 0.75))
+    horizons_s = np.maximum((tuning.limits.horizon_s, *LONGER_S), max(tuning.limits.horizon_s, 2.0 * dt_s))
+    looked_s = max(dt_s, tuning.cells.knobs.every_s)
+    sight = Sight(readings.cell_v, readings.string_a[tuning.layout.cell_string], readings.cell_c, looked_s)
+    return look_ahead(tuning.cells, gauge, tuning.window, sight, np.nan if before is None else before.off_v, horizons_s)
+
+
+def nothing_seen(layout: Layout) -> Readings:
+    """What instruments say before they are read."""
+    strings, cells = np.full(layout.strings, np.nan), np.full(layout.cells, np.nan)
+    return Readings(strings, strings > 0.0, strings > 0.0, cells, cells > 0.0, cells)

@@ -6,7 +6,7 @@ from ess_controller.core import dispatch, health, limits, mode, recall
 from ess_controller.core.balance import BLEED_WIRE_S, balance
 from ess_controller.core.climate import climate
 from ess_controller.core.curtail import curtail
-from ess_controller.core.estimate import estimate
+from ess_controller.core.estimate import estimate, nothing_seen, outlook
 from ess_controller.core.recall import NOTHING, Recalled
 from ess_controller.core.types import Decision, Order, State, Tuning
 from firmware_bridge.records import Commands, Measurements, PcsState, Tick
@@ -16,10 +16,11 @@ _PCS_FAULT = int(PcsState.FAULT)  # an inverter in fault is told to stop, which 
 
 def first_state(tuning: Tuning, recalled: Recalled = NOTHING) -> State:
     """A daemon that has just started knows nothing but what it recalls."""
-    layout = tuning.layout
+    layout, gauge = tuning.layout, recall.gauge(tuning, recalled)
     rows = (len(health.DIAGNOSES), layout.strings)
     return State(
-        gauge=recall.gauge(tuning, recalled),
+        gauge=gauge,
+        outlook=outlook(tuning, gauge, nothing_seen(layout), None, 0.0),
         rest_s=np.zeros(layout.strings),
         owed_as=np.zeros(layout.cells),
         deep=recall.deep_cells(layout, recalled),
@@ -83,6 +84,7 @@ def step(tuning: Tuning, state: State, seen: Measurements, order: Order, tick: T
     )
     after = State(
         gauge=gauge,
+        outlook=now.outlook,
         rest_s=rest_s,
         owed_as=bled.owed_as,
         deep=deep,

@@ -9,6 +9,7 @@ import numpy as np
 
 from ess_controller.core.cell_model import CellModel, Curve
 from ess_controller.core.gauge.look import Setup
+from ess_controller.core.gauge.outlook import Outlook, Window
 from ess_controller.core.gauge.state import Gauge, GaugeTuning
 from firmware_bridge.records import Bools, Commands, Envelope, Floats, Ints, Layout
 
@@ -151,6 +152,23 @@ class Tuning:
         )
 
     @cached_property
+    def window(self) -> Window:
+        """Where a prediction may lead cells."""
+        return Window(self.limits.cell_v_min, self.limits.cell_v_max, self.limits.rated_a)
+
+    @cached_property
+    def empty_soc(self) -> float:
+        """Where a cell's SOC lets nothing be discharged any more."""
+        curve = self.limits.discharge_by_soc
+        return float(curve.x[curve.y <= 0.0].max(initial=0.0))
+
+    @cached_property
+    def full_soc(self) -> float:
+        """Where a cell's SOC lets nothing be charged any more."""
+        curve = self.limits.charge_by_soc
+        return float(curve.x[curve.y <= 0.0].min(initial=1.0))
+
+    @cached_property
     def string_ohm(self) -> Floats:
         """[string] resistance of its cells at 25 C and the prediction's horizon: the least it will have in service."""
         return self._string_ohm(self.limits.horizon_s)
@@ -269,6 +287,7 @@ class State:
     """All that the controller remembers from beat to beat."""
 
     gauge: Gauge  # of all cells
+    outlook: Outlook  # as of the gauge's last look
     rest_s: Floats  # [string] plant time at rest
     owed_as: Floats  # [cell] charge still to be bled, A s
     deep: Bools  # [cell] was found deeply discharged
@@ -308,8 +327,14 @@ class Estimate:
     capacity_ah: Floats  # [cell]
     capacity_sd_ah: Floats  # [cell]
     quality: Ints  # [cell] bits of gauge.sensors.Quality
-    cell_ohm: Floats  # [cell] at the prediction's horizon
+    outlook: Outlook  # what currents will do to each cell
     net_load_w: float  # load minus PV, as far as inverters that obey can serve it: grid + what these give
+
+    @property
+    def cell_ohm(self) -> Floats:
+        """[cell] at the horizon that acts."""
+        first: Floats = self.outlook.ohm[0]
+        return first
 
 
 @dataclass(frozen=True, slots=True, eq=False)

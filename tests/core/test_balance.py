@@ -21,7 +21,8 @@ REST, WORK = np.array([True]), np.array([False])
 def believed(soc: Floats, capacity_ah: Floats | float = 180.0, sd: float = 0.003) -> Estimate:
     """What the gauge believes of the bench's cells."""
     whole = np.broadcast_to(np.asarray(capacity_ah, np.float64), (CELLS,)).copy()
-    return Estimate(soc, np.full(CELLS, sd), whole, 0.01 * whole, np.zeros(CELLS, np.int64), whole, 0.0)
+    ahead = known(tuning()).outlook  # not asked
+    return Estimate(soc, np.full(CELLS, sd), whole, 0.01 * whole, np.zeros(CELLS, np.int64), ahead, 0.0)
 
 
 def owing(owed_as: Floats) -> State:

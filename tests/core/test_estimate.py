@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ess_controller.core.estimate import cell_ohm, estimate
+from ess_controller.core.estimate import estimate
+from ess_controller.core.gauge.outlook import Outlook
 from ess_controller.core.gauge.sensors import Quality
 from ess_controller.core.step import first_state
 from ess_controller.core.types import State
@@ -181,24 +182,25 @@ def test_a_reading_that_stays_elsewhere_is_true_after_all() -> None:
     assert np.delete(controller.state.soc, 7) == pytest.approx(soc_of(3.7), abs=0.02)
 
 
+def ahead(seen: Measurements, dt_s: float = 1.0) -> Outlook:
+    """What half-full cells are thought to bear."""
+    return estimate(tuning(), full(), seen, tick(1000.0, dt_s))[0].outlook
+
+
 def test_resistance_follows_age_size_cold_and_horizon() -> None:
-    gauge = full().gauge
-    ohm = cell_ohm(tuning(), gauge, well(), 10.0)
+    ohm = ahead(well()).ohm
     first = tuning().layout.first_cell
-    assert ohm[first[np.argmin(tuning().module_soh)]] == ohm.max()
-    assert (cell_ohm(tuning(), gauge, well(module_c=np.full((10, 4), 0.0)), 10.0) > ohm).all()
-    assert (cell_ohm(tuning(), gauge, well(), 30.0) >= ohm).all()
-    silent = cell_ohm(tuning(), gauge, well(module_c=np.full((10, 4), NAN)), 10.0)
+    assert ohm[0, first[np.argmin(tuning().module_soh)]] == ohm[0].max()
+    assert (ahead(well(module_c=np.full((10, 4), 0.0))).ohm > ohm).all()
+    assert (np.diff(ohm, axis=0) > 0.0).all()
     coldest = float(tuning().cell.resistance_by_c.x[0])
-    at_coldest = cell_ohm(tuning(), gauge, well(module_c=np.full((10, 4), coldest)), 10.0)
+    silent, at_coldest = (ahead(well(module_c=np.full((10, 4), c))).ohm for c in (NAN, coldest))
     np.testing.assert_allclose(silent, at_coldest)
 
 
-def test_the_prediction_looks_at_least_two_beats_ahead() -> None:
-    short = estimate(tuning(), full(), well(), tick(1000.0, 0.1))
-    long = estimate(tuning(), full(), well(), tick(1000.0, 15.0))
-    np.testing.assert_allclose(long[0].cell_ohm, cell_ohm(tuning(), long[1], well(), 30.0))
-    np.testing.assert_allclose(short[0].cell_ohm, cell_ohm(tuning(), short[1], well(), 10.0))
+@pytest.mark.parametrize(("dt_s", "horizons_s"), [(1.0, [10, 30, 300]), (12.0, [24, 30, 300]), (60.0, [120, 120, 300])])
+def test_the_prediction_looks_at_least_two_beats_ahead(dt_s: float, horizons_s: list[float]) -> None:
+    assert ahead(well(), dt_s).horizon_s.tolist() == horizons_s
 
 
 def test_net_load_is_grid_and_what_obeying_inverters_give_and_unknown_without_a_meter() -> None:
