@@ -169,7 +169,7 @@ class VectorAsc(InSeconds):
         self._now_s = self._now_s + stamp_s if self._relative else stamp_s
         if event[2] == "CANFD":
             raise SkippedError("CAN FD frame")
-        if not event[2].isdigit() or event[3].startswith(("Statistic", "Start of")):
+        if not event[2].isdecimal() or event[3].startswith(("Statistic", "Start of")):
             return None  # chip states, triggers, system variables
         if event[3].lower().startswith("errorframe"):
             raise SkippedError("error frame")
@@ -223,7 +223,7 @@ class PeakTrace(InSeconds):
             raise SkippedError("error frame" if kind in ("ER", "ERROR") else "bus event")
         if kind in _PEAK_FD:
             raise SkippedError("CAN FD frame")
-        if kind not in _PEAK_CLASSIC or not {"N", "O", "I"} <= row.keys() or not row["N"].rstrip(")").isdigit():
+        if kind not in _PEAK_CLASSIC or not {"N", "O", "I"} <= row.keys() or not row["N"].rstrip(")").isdecimal():
             raise RefusedError(f"the columns {', '.join(self._columns)} of a PEAK .trc")
         return self._frame(row)
 
@@ -303,7 +303,7 @@ class Pp2Can(InSeconds):
         words = self._PORT.sub("", rest).split()
         if words and len(words[0]) == 1:  # a length stands before the bytes
             length = words.pop(0)
-            if not length.isdigit() or int(length) != len(words):
+            if not length.isdecimal() or int(length) != len(words):
                 raise RefusedError(f"{length} data bytes, not {len(words)}")
         whole = can_id(int(word, 16), extended=kind.lower() != "st")
         return stamp_s, port[1] if port else "1", whole, payload(words, len(words))
