@@ -51,9 +51,10 @@ def swaps(modules: Modules, given: Ints, wanted: Ints) -> list[tuple[int, int]]:
     """
     place, done = given.copy(), []
     for kind in np.unique(modules.kind):
-        mine = modules.kind == kind
+        mine, least = modules.kind == kind, 2
         while (mine & (place != wanted)).any():
-            ring = _shortest_ring(np.flatnonzero(mine & (place != wanted)), place, wanted)
+            ring = _shortest_ring(np.flatnonzero(mine & (place != wanted)), place, wanted, least)
+            least = len(ring)  # with this ring gone there are no shorter ones than before
             first = ring[0]
             for other in ring[1:]:  # the first goes home, then each that took the place of the one before
                 done.append((first, other))
@@ -62,12 +63,12 @@ def swaps(modules: Modules, given: Ints, wanted: Ints) -> list[tuple[int, int]]:
     return done
 
 
-def _shortest_ring(moving: Ints, place: Ints, wanted: Ints) -> list[int]:
-    """Modules each of which wants to where the next one is, the last to where the first is."""
+def _shortest_ring(moving: Ints, place: Ints, wanted: Ints, least: int) -> list[int]:
+    """Modules each of which wants to where the next one is, the last to where the first is; none is below `least`."""
     shortest: list[int] = []
     for start in moving:
         ring = _ring_from(int(start), moving, place, wanted)
-        if len(ring) == 2:
+        if len(ring) == least:
             return ring
         shortest = min(shortest or ring, ring, key=len)
     return shortest
