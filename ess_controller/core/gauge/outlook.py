@@ -91,7 +91,7 @@ def look_ahead(
     off_v = _without_noise(sight.cell_v - model_v, before, sight.dt_s)
     now_v = model_v + off_v
     cov = gauge.belief.cov
-    slack_v = VOLTAGE_SIGMAS * np.sqrt(setup.knobs.ocv_sd_v**2 + cov[U1, U1] + cov[U2, U2])
+    slack_v = VOLTAGE_SIGMAS * np.sqrt(setup.knobs.sensor_sd_v**2 + cov[U1, U1] + cov[U2, U2])
     room_v = np.array((window.cell_v_max - slack_v - now_v, now_v - (window.cell_v_min + slack_v)))[:, None]
     room_v = np.minimum(room_v, room_v * sure)  # beyond the limit all counts
     # what the present current does, and has done, is in the voltage already: it ends or goes on

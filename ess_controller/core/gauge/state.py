@@ -22,6 +22,7 @@ class GaugeTuning:
     stiffness: StiffnessTuning = field(default_factory=StiffnessTuning)
     sensors: SensorTuning = field(default_factory=SensorTuning)
     soc_floor_sd: float = 0.003  # truth on real cells is no better known
+    sensor_sd_v: float = 0.003  # of a cell's voltage sensor alone
     capacity_floor_sd: float = 0.008  # the same
     filter_sd: float = 0.02  # of the filter's capacity, beside what rests say
     rho_sd: float = 0.3  # of R0
