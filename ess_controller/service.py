@@ -23,6 +23,7 @@ from ess_controller.live import Window
 from ess_controller.memory import Memory, recall
 from ess_controller.orders import Orders
 from ess_controller.picture import picture
+from ess_controller.prices import Priced
 from ess_controller.served import Served
 from ess_controller.site import Site
 from ess_controller.site.tariff import price_at
@@ -134,7 +135,7 @@ def serve(site: Site, options: Options) -> dict[str, Any]:
         log.info("%s: %d cells in %d strings, beat %g s", site.name, layout.cells, layout.strings, site.period_s)
         essential = (latest, Leaving(orders, clock))
         try:
-            run(site.tuning, plant, clock, orders, tees, essential=essential, first=first)
+            run(site.tuning, plant, clock, Priced(site, orders), tees, essential=essential, first=first)
         except Exception:
             log.exception("a mistake of our own: 0 W, then the end")
             raise

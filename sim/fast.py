@@ -16,6 +16,7 @@ import numpy as np
 from ess_controller.core.types import Order
 from ess_controller.daemon import Beat, Tee, run
 from ess_controller.errors import BadInputError
+from ess_controller.prices import Priced
 from ess_controller.site import Site
 from ess_controller.tees import Totals
 from firmware_bridge.records import Tick
@@ -144,6 +145,13 @@ def simulate(
     def compare(beat: Beat) -> None:
         judge(beat, bench.world)
 
-    run(site.tuning, bench.plant, bench, order, (totals, digest, break_things, *tees), essential=(compare,))
+    run(
+        site.tuning,
+        bench.plant,
+        bench,
+        Priced(site, order),
+        (totals, digest, break_things, *tees),
+        essential=(compare,),
+    )
     harm = verdict(bench.world, site.tuning.envelope)
     return totals.summary() | {"points_stored": 0, "beats_dropped": 0} | harm | {"digest": digest.hex()}, bench

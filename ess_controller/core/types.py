@@ -77,8 +77,9 @@ class EstimateTuning:
 class DispatchTuning:
     """What the battery is for, when nobody asks for anything else."""
 
-    rule: Literal["self_consumption", "setpoint"]
+    rule: Literal["self_consumption", "time_of_use", "setpoint"]
     set_w: float  # for the rule "setpoint", + discharging
+    store_w: float  # for the rule "time_of_use": what is stored in cheap hours, whole site
     peak_w: float  # mean import in a billing block to stay below; inf = no peak guard
     block_s: float  # billing block, counted from the full hour
     ramp_w_per_s: float  # each cabinet
@@ -204,6 +205,9 @@ class Tuning:
 # --- asked for ------------------------------------------------------------------------------------------------------
 
 
+Price = Literal["", "cheap", "middling", "dear"]
+
+
 @dataclass(frozen=True, slots=True)
 class Order:
     """What operator or plan want now; None leaves it to the site's rule. Passes limits and guard like everything."""
@@ -211,6 +215,7 @@ class Order:
     run: bool = True  # False: strings rest with open contactors
     set_w: float | None = None  # whole site, + discharging
     clear_latched: bool = False  # an operator has looked: latched faults may go
+    price: Price = ""  # of a bought kWh in this hour against the others of its day; "" = unknown
 
 
 # --- why ------------------------------------------------------------------------------------------------------------

@@ -163,6 +163,10 @@ def _dispatch_findings(site: Table) -> Iterator[Finding]:
     peak_w, contract_w = number(site, "dispatch.peak_w"), number(site, "dispatch.contract_w")
     if contract_w < peak_w < np.inf:
         yield Finding(("dispatch", "peak_w"), f"at most dispatch.contract_w = {plain(contract_w)}, or inf")
+    if site.get("dispatch", {}).get("rule") == "time_of_use" and "contract" not in site:
+        yield Finding(
+            ("dispatch", "rule"), "another rule where no [contract] with its tariff_file tells the hours' prices"
+        )
     most_w = number(site, "envelope.pcs_w_max") * len(site.get("cabinet", []))
     if most_w and abs(number(site, "dispatch.set_w")) > most_w:
         expected = f"at most {plain(most_w)} either way, envelope.pcs_w_max for each cabinet"
