@@ -115,7 +115,7 @@ def test_every_mistake_is_told_in_the_order_of_the_files(tmp_path: Path) -> None
         ((*MODULE, "dialect"), "cscx", f"{spell(MODULE)}.dialect", '"csc" or "sunspec_battery"'),
         ((*MODULE, "code"), "../x", f"{spell(MODULE)}.code", "a name of at most 40"),
         (("meter", "dialect"), "sunspec_pcs", "meter.dialect", '"sunspec_meter"'),
-        (("dispatch", "rule"), "trade", "dispatch.rule", '"self_consumption", "time_of_use" or "setpoint"'),
+        (("dispatch", "rule"), "trade", "dispatch.rule", '"self_consumption" or "time_of_use" or "setpoint"'),
         (("dispatch", "peak_w"), 0, "dispatch.peak_w", "a number above 0, or inf"),
         (("dispatch", "contract_w"), math.inf, "dispatch.contract_w", "a number above 0 and at most 100000000"),
         (("buses", "a b"), "unix:x", 'buses."a b"', "a name of at most 40"),
