@@ -1,14 +1,12 @@
 """What must outlive a restart, in memory.json: cells found deeply discharged, faults that wait for an operator, when
 contactors closed, how full each cell is.
 
-The file is one JSON object: schema_version, the memory, and the SHA-256 of its canonical text. All times are plant time
-of day (`Tick.utc`), and everything goes by names, as slots and places may change while nobody runs.
+All times are plant time of day (`Tick.utc`), and everything goes by names, as slots and places may change while nobody
+runs. What has been learnt of the cells lies beside it, and changes slowly: `cell_record`.
 """
 
-import hashlib
-import json
 import logging
-import os
+from collections.abc import Callable
 from contextlib import suppress
 from datetime import datetime, timedelta
 from math import isfinite, nan
@@ -19,6 +17,7 @@ from typing import Annotated, Any
 import numpy as np
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
+from ess_controller import sealed
 from ess_controller.core.health import DIAGNOSES
 from ess_controller.core.recall import LOST, NOTHING, Recalled
 from ess_controller.core.types import State
@@ -27,7 +26,6 @@ from firmware_bridge.records import Floats, Layout
 
 log = logging.getLogger("ess")
 
-SCHEMA_VERSION = 1
 EVERY = timedelta(seconds=60.0)  # SOC is noted so often; `core.recall.UNCOUNTED_S` knows
 RETRY_S = 5.0  # of wall time, when the disk is full
 CLOSE_WITHIN_S = 10.0
@@ -88,25 +86,11 @@ def recall(path: Path, start: datetime) -> Recalled:
 
 def _read(data: bytes) -> _Note:
     """Raises ValueError or RecursionError for anything that this file's writer has not written."""
-    whole = json.loads(data)
-    if not isinstance(whole, dict) or whole.get("schema_version") != SCHEMA_VERSION:
-        raise ValueError(f"expected schema_version {SCHEMA_VERSION}")
-    text = _canonical(whole.get("memory"))
-    if whole.get("sha256") != _sum(text):
-        raise ValueError("the checksum does not fit")
-    return _Note.model_validate_json(text)
+    return _Note.model_validate_json(sealed.opened(data))
 
 
 def _floats(shares: _Shares) -> dict[str, list[float]]:
     return {code: [nan if share is None else share for share in of_module] for code, of_module in shares.items()}
-
-
-def _canonical(memory: object) -> str:
-    return json.dumps(memory, sort_keys=True, separators=(",", ":"))
-
-
-def _sum(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()
 
 
 # --- writing ----------------------------------------------------------------------------------------------------------
@@ -118,8 +102,15 @@ class Memory:
     What was recalled of modules and strings that this site does not have stays in the file: they may come back.
     """
 
-    def __init__(self, path: Path, layout: Layout, recalled: Recalled = NOTHING) -> None:
-        self._path, self._layout = path, layout
+    def __init__(
+        self,
+        path: Path,
+        layout: Layout,
+        recalled: Recalled = NOTHING,
+        keep: Callable[[Beat, bool], None] = lambda _, __: None,
+    ) -> None:
+        """`keep` is shown every beat that is noted, from the same thread, and whether it is the last."""
+        self._path, self._layout, self._keep = path, layout, keep
         self._absent_deep = {mark for mark in recalled.deep if mark[0] not in layout.module_names}
         self._absent_latched = {mark for mark in recalled.latched if mark[1] not in layout.string_names}
         self._noted: Beat | None = None  # the last that was handed to the thread
@@ -170,6 +161,7 @@ class Memory:
                 if self._failing:
                     log.info("%s is written again", self._path)
                 self._failing = False
+            self._keep(beat, self._ending)
 
     def _put_off(self, beat: Beat, trouble: OSError) -> None:
         if not self._failing:
@@ -200,8 +192,8 @@ class Memory:
                 string: [(tick.utc + timedelta(seconds=t_s - tick.t_s)).isoformat() for t_s in when if isfinite(t_s)]
                 for string, when in closes
             },
-            "soc": self._by_module(state.soc),
-            "soc_sd": self._by_module(state.soc_sd),
+            "soc": self._by_module(beat.decision.estimate.soc),
+            "soc_sd": self._by_module(beat.decision.estimate.soc_sd),
         }
 
     def _by_module(self, shares: Floats) -> dict[str, list[float | None]]:
@@ -222,19 +214,5 @@ def _alike(one: State, other: State) -> bool:
 
 
 def write(path: Path, memory: dict[str, Any]) -> None:
-    """Put the file in its place in one piece, and onto the disk: neither kill -9 nor a power cut leaves half of it.
-
-    Raises OSError.
-    """
-    whole = {"schema_version": SCHEMA_VERSION, "sha256": _sum(_canonical(memory)), "memory": memory}
-    draft = path.with_name(path.name + ".part")
-    with draft.open("w", encoding="ascii") as file:
-        json.dump(whole, file)
-        file.flush()
-        os.fsync(file.fileno())
-    draft.replace(path)
-    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+    """Put the file in its place. Raises OSError."""
+    sealed.write(path, sealed.canonical(memory))

@@ -1,6 +1,7 @@
 """What the daemon is doing and why it is limited, in words and plain numbers: what status, top and pages show."""
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from types import MappingProxyType
 from typing import Any
 
@@ -9,9 +10,11 @@ import numpy as np
 from ess_controller.core import joining
 from ess_controller.core.health import DIAGNOSES, STOPS
 from ess_controller.core.limits import STRING_RULES
-from ess_controller.core.types import Decision, Mode, Rule, Tuning
+from ess_controller.core.sop import Sop, told
+from ess_controller.core.types import Bound, Decision, Mode, Rule, Tuning
 from ess_controller.core.worst import highest, lowest
 from ess_controller.daemon import Beat
+from ess_controller.reasons import CHARGE, DISCHARGE, why
 from firmware_bridge.frames import WireHealth
 from firmware_bridge.guard import in_words
 from firmware_bridge.records import Climate, Contact, Contactor, Floats, Layout, Measurements, PcsState
@@ -60,6 +63,7 @@ def picture(
     """The whole site at one beat, looked at when the wires' clock says `now_s`; `more`: what stands beside the beat:
     journal, outbox, price. Unknown numbers are null. Keys may be added, none renamed."""
     layout, seen, decision = tuning.layout, beat.seen, beat.decision
+    powers = told(tuning, beat.state, seen, decision)
     return {
         "schema_version": SCHEMA_VERSION,
         "site": site,
@@ -72,8 +76,8 @@ def picture(
         "load_w": _number(decision.estimate.net_load_w + seen.pv_w.sum()),
         "wanted_w": _number(decision.wanted_w),
         "wanted_by": decision.wanted_by,
-        "cabinets": [_cabinet(beat, number, layout) for number in range(layout.cabinets)],
-        "strings": [_string(tuning, beat, number) for number in range(layout.strings)],
+        "cabinets": [_cabinet(tuning, beat, number, powers) for number in range(layout.cabinets)],
+        "strings": [_string(tuning, beat, number, powers) for number in range(layout.strings)],
         "pvs": [_pv(beat, number, layout) for number in range(layout.pvs)],
         "wires": {name: _wire(health) for name, health in wires.items()},
         **more,
@@ -89,8 +93,8 @@ def _pv(beat: Beat, number: int, layout: Layout) -> dict[str, Any]:
     }
 
 
-def _cabinet(beat: Beat, number: int, layout: Layout) -> dict[str, Any]:
-    seen = beat.seen
+def _cabinet(tuning: Tuning, beat: Beat, number: int, powers: tuple[Sop, ...]) -> dict[str, Any]:
+    seen, layout = beat.seen, tuning.layout
     return {
         "name": layout.cabinet_names[number],
         "set_w": _number(beat.commands.pcs_w[number]),
@@ -98,9 +102,25 @@ def _cabinet(beat: Beat, number: int, layout: Layout) -> dict[str, Any]:
         "pcs_state": PcsState(int(seen.pcs_state[number])).name.lower(),
         "pcs_armed": bool(seen.pcs_armed[number]),
         "pcs_local": bool(seen.pcs_local[number]),
-        "limits": limits(beat.decision, number, layout),
+        "limits": limits(beat.decision, number, layout) | _why(tuning, beat, number),
+        "sop": [_sop(power.horizon_s, power.cabinets, number) for power in powers],
         "guard": in_words(int(beat.trips[number])),
         **_io(beat, number, layout),
+    }
+
+
+def _why(tuning: Tuning, beat: Beat, cabinet: int) -> dict[str, str]:
+    """`charge_at`, `charge_rests_on`, `charge_lifted_by`, and the same of discharging."""
+    reasons = {way: why(tuning, beat.seen, beat.decision, cabinet, way) for way in (CHARGE, DISCHARGE)}
+    return {f"{way}_{key}": word for way, reason in reasons.items() for key, word in asdict(reason).items()}
+
+
+def _sop(horizon_s: float, bound: Bound, number: int) -> dict[str, float | None]:
+    """What may be carried for so long; the longest horizon stands for continuously."""
+    return {
+        "horizon_s": horizon_s,
+        "charge_w": _number(bound.charge[number]),
+        "discharge_w": _number(bound.discharge[number]),
     }
 
 
@@ -146,7 +166,7 @@ def _apart(tuning: Tuning, seen: Measurements, string: int) -> str:
     return f"the bus to come near: {gap_v[string]:+.1f} V at rest, {flows_a:.0f} A would flow between the strings"
 
 
-def _string(tuning: Tuning, beat: Beat, number: int) -> dict[str, Any]:
+def _string(tuning: Tuning, beat: Beat, number: int, powers: tuple[Sop, ...]) -> dict[str, Any]:
     seen, now, layout = beat.seen, beat.decision.estimate, tuning.layout
     cells = (layout.first_cell_of_string, layout.cell_string)
     modules = (layout.first_module, layout.module_string)
@@ -178,6 +198,7 @@ def _string(tuning: Tuning, beat: Beat, number: int) -> dict[str, Any]:
         "cell_c_min": _number(cold_c[number]),
         "cell_c_max": _number(hot_c[number]),
         "cell_c_max_at": layout.module_place(int(hot_at[number])),
+        "sop": [_sop(power.horizon_s, power.strings_w, number) for power in powers],
         "diagnoses": [
             {"name": row.name, "level": row.level.name.lower(), "action": row.action}
             for row, on in zip(DIAGNOSES, beat.decision.active[:, number], strict=True)

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from ess_controller import home as homes
+from ess_controller.cell_record import CellRecord
 from ess_controller.clock import WallClock, wall_s
 from ess_controller.core.step import first_state
 from ess_controller.core.types import Mode
@@ -22,6 +23,7 @@ from ess_controller.live import Window
 from ess_controller.memory import Memory, recall
 from ess_controller.orders import Orders
 from ess_controller.picture import picture
+from ess_controller.prices import Priced
 from ess_controller.served import Served
 from ess_controller.site import Site
 from ess_controller.site.tariff import price_at
@@ -35,7 +37,7 @@ from firmware_bridge.wires.urls import open_can, open_registers
 
 log = logging.getLogger("ess")
 
-MEMORY = "memory.json"
+MEMORY, CELLS = "memory.json", "cells.json"
 LAST_WORD_S = 0.5  # of wall time
 LEAVE_WITHIN_S = 8.0  # of wall time: 0 W, contactors open, then the process ends whatever they say
 
@@ -107,11 +109,12 @@ def serve(site: Site, options: Options) -> dict[str, Any]:
         plant, lines = held.enter_context(open_plant(site, home, clock))
         open_things = held.enter_context(ExitStack())
         orders, latest, totals = Orders(), Latest(), Totals(layout)
-        recalled = recall(home / MEMORY, clock.start)
+        record = CellRecord(home / CELLS, site.tuning, clock.start)
+        recalled = record.added_to(recall(home / MEMORY, clock.start))
         first = first_state(site.tuning, recalled)
         stores = Stores(site, home, clock, options.journal_mb, first)
         open_things.callback(stores.close)
-        memory = Memory(home / MEMORY, layout, recalled)
+        memory = Memory(home / MEMORY, layout, recalled, record.keep)
         open_things.callback(memory.close)
         tees: list[Tee] = [totals, ChangeLog(site.tuning, plant), *stores.tees, memory, Watchdog()]
         if site.serve_url:
@@ -132,7 +135,7 @@ def serve(site: Site, options: Options) -> dict[str, Any]:
         log.info("%s: %d cells in %d strings, beat %g s", site.name, layout.cells, layout.strings, site.period_s)
         essential = (latest, Leaving(orders, clock))
         try:
-            run(site.tuning, plant, clock, orders, tees, essential=essential, first=first)
+            run(site.tuning, plant, clock, Priced(site, orders), tees, essential=essential, first=first)
         except Exception:
             log.exception("a mistake of our own: 0 W, then the end")
             raise

@@ -1,10 +1,12 @@
-"""What is kept of a run: the journal of beats, and the outbox of reports with the process that sends them."""
+"""What is kept of a run: the history of each module, the journal of beats, the outbox of reports and its sender."""
 
 from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+from ess_controller.ageing.recorder import HealthRecorder
+from ess_controller.ageing.store import FILE as HISTORY
 from ess_controller.core.types import State
 from ess_controller.daemon import Tee
 from ess_controller.journal import Journal
@@ -15,7 +17,7 @@ from firmware_bridge.wires import WireClock
 
 
 class Stores:
-    """A site's journal and outbox in its home, each only where it is asked for; `close` keeps what is on its way."""
+    """A site's history, journal and outbox in its home, the last two where asked for; `close` keeps what is waiting."""
 
     def __init__(self, site: Site, home: Path, clock: WireClock, journal_mb: int, first: State) -> None:
         """`first` is the state that the daemon starts with: who replays the journal starts with it too."""
@@ -24,6 +26,9 @@ class Stores:
         self._journal: Journal | None = None
         self._outbox: Outbox | None = None
         self._before = 0  # lines in the outbox from earlier runs
+        self._history = HealthRecorder(site, home / HISTORY)
+        self._open.callback(self._history.close)
+        self.tees.append(self._history)
         if journal_mb:
             self._journal = Journal(home / "journal", site.plant, journal_mb * 1_000_000, first=first)
             self._open.callback(self._journal.close)
@@ -37,8 +42,8 @@ class Stores:
             self.tees.append(self._outbox.tee(site.tuning, site.name))
 
     def told(self) -> dict[str, dict[str, Any]]:
-        """How full they are, for status: `journal` and `outbox`, each where there is one."""
-        told: dict[str, dict[str, Any]] = {}
+        """How full they are, for status: `journal` and `outbox`, each where there is one; and the history's notices."""
+        told: dict[str, dict[str, Any]] = {"health": {"soft_shorts": list(self._history.notices)}}
         if self._journal is not None:
             told["journal"] = {"stored": self._journal.stored, "dropped": self._journal.dropped}
         if self._outbox is not None:

@@ -2,6 +2,7 @@
 
 import json
 import sys
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -125,6 +126,12 @@ def simulate(
     out: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Write summary.json and series.parquet there.")
     ] = None,
+    truth: Annotated[
+        bool, typer.Option("--truth", help="Compare every cell's estimate with the truth: truth.parquet and truth.png.")
+    ] = False,
+    truth_every: Annotated[
+        float, typer.Option(min=1.0, max=86_400.0, metavar="SECONDS", help="Plant time between two comparisons.")
+    ] = 600.0,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
@@ -132,21 +139,28 @@ def simulate(
     loaded, scenario = load_site(site, []), load_world(site)
     from ess_controller.clock import wall_s
     from ess_controller.progress import Bar
-    from sim.fast import Series, Span, make_ready
+    from sim.fast import Series, Span, make_ready, nobody
     from sim.fast import simulate as run_span
     from sim.faults import Schedule, load_schedule
+    from sim.judge import Judge
 
     when = plant_time(start)
     assert when is not None
     span = Span(when, days, beat or loaded.period_s, seed)
     schedule = load_schedule(fault_file, loaded.plant) if fault_file else Schedule()
+    if truth and out is None:
+        raise BadInputError("--truth: expected --out DIR as well, where truth.parquet is written")
     if out is not None:
-        make_ready(out)
+        make_ready(out, to_plot=truth)
     series = Series(every_s=60.0)
     began_s = wall_s()
-    with Bar(days * 86_400, show=not (as_json or quiet) and sys.stderr.isatty()) as bar:
+    with ExitStack() as held:
+        judge = held.enter_context(Judge(out, loaded.tuning, truth_every)) if truth and out is not None else None
+        bar = held.enter_context(Bar(days * 86_400, show=not (as_json or quiet) and sys.stderr.isatty()))
         tees = (series, lambda beat: bar(beat.tick.t_s))
-        summary, _ = run_span(loaded, scenario, span, tees=tees, schedule=schedule)
+        summary, _ = run_span(loaded, scenario, span, tees=tees, schedule=schedule, judge=judge or nobody)
+    if judge is not None:
+        summary |= judge.save()
     summary["wall_s"] = wall_s() - began_s
     if out is not None:
         series.save(out, summary)
@@ -203,7 +217,10 @@ def _tell(summary: dict[str, Any], *, as_json: bool) -> None:
     else:
         width = max(map(len, summary))
         for key, value in summary.items():
-            print(f"{key:<{width}}  {value:.4g}" if isinstance(value, float) else f"{key:<{width}}  {value}")
+            if not isinstance(value, list):
+                print(f"{key:<{width}}  {value:.4g}" if isinstance(value, float) else f"{key:<{width}}  {value}")
+        for rows in (value for value in summary.values() if isinstance(value, list) and value):
+            _table(rows)
 
 
 def _table(rows: list[dict[str, Any]]) -> None:

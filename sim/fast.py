@@ -16,12 +16,14 @@ import numpy as np
 from ess_controller.core.types import Order
 from ess_controller.daemon import Beat, Tee, run
 from ess_controller.errors import BadInputError
+from ess_controller.prices import Priced
 from ess_controller.site import Site
 from ess_controller.tees import Totals
 from firmware_bridge.records import Tick
 from sim.bench import Bench
 from sim.faults import Schedule
 from sim.verdict import verdict
+from sim.world import World
 from sim.world.scenario import Scenario
 
 
@@ -85,29 +87,36 @@ class Series:
         import pyarrow as pa  # noqa: PLC0415  an extra, and slow to import
         from pyarrow import parquet  # noqa: PLC0415
 
-        with _told(folder):
+        with told(folder):
             parquet.write_table(pa.table(self.columns), folder / "series.parquet")
             (folder / "summary.json").write_text(json.dumps(summary, indent=2) + "\n")
 
 
-def make_ready(folder: Path) -> None:
-    """Whatever `Series.save` needs, before a long run: BadInputError when it would fail for want of it."""
-    try:
-        import_module("pyarrow.parquet")
-    except ImportError:
-        raise BadInputError("--out: pyarrow is missing: install ess-controller[sim]") from None
-    with _told(folder):
+def make_ready(folder: Path, *, to_plot: bool = False) -> None:
+    """Whatever is needed to save a run, before a long one: BadInputError when it would fail for want of it."""
+    for library in ("pyarrow.parquet", "matplotlib.figure")[: 1 + to_plot]:
+        try:
+            import_module(library)
+        except ImportError:
+            missing = library.partition(".")[0]
+            raise BadInputError(f"--out: {missing} is missing: install ess-controller[sim]") from None
+    with told(folder):
         folder.mkdir(parents=True, exist_ok=True)
         with TemporaryFile(dir=folder):
             pass
 
 
 @contextmanager
-def _told(folder: Path) -> Iterator[None]:
+def told(folder: Path) -> Iterator[None]:
+    """Trouble with writing there, as BadInputError."""
     try:
         yield
     except OSError as trouble:
         raise BadInputError(f"--out {folder}: cannot be written: {trouble.strerror or trouble}") from None
+
+
+def nobody(beat: Beat, world: World) -> None:
+    """Judges nothing."""
 
 
 def simulate(
@@ -118,8 +127,12 @@ def simulate(
     tees: tuple[Tee, ...] = (),
     order: Callable[[Tick], Order] = lambda _: Order(),
     schedule: Schedule | None = None,
+    judge: Callable[[Beat, World], None] = nobody,
 ) -> tuple[dict[str, Any], Bench]:
-    """Run the daemon for the span. Returns the summary (keys of Totals, and `digest`) and the bench as it then is."""
+    """Run the daemon for the span; `judge` sees every beat beside the world as it is then.
+
+    Returns the summary (keys of Totals, and `digest`) and the bench as it then is.
+    """
     beats = max(1, round(span.days * 86_400 / span.beat_s))
     bench = Bench(site, scenario, span.start, beats, span.beat_s, span.seed)
     totals, digest = Totals(site.plant.layout), Digest()
@@ -129,6 +142,16 @@ def simulate(
         for _ in faults.due(bench.world, beat.tick.t_s):
             pass
 
-    run(site.tuning, bench.plant, bench, order, (totals, digest, break_things, *tees))
+    def compare(beat: Beat) -> None:
+        judge(beat, bench.world)
+
+    run(
+        site.tuning,
+        bench.plant,
+        bench,
+        Priced(site, order),
+        (totals, digest, break_things, *tees),
+        essential=(compare,),
+    )
     harm = verdict(bench.world, site.tuning.envelope)
     return totals.summary() | {"points_stored": 0, "beats_dropped": 0} | harm | {"digest": digest.hex()}, bench

@@ -166,6 +166,7 @@ def test_a_picture_file_is_saved_or_refused_in_one_line(ess: Ess, daemon: Daemon
         (("simulate", BENCH, "--days", "inf"), "'--days'"),
         (("simulate", BENCH, "--days", "nan"), "'--days'"),
         (("simulate", BENCH, "--beat", "nan"), "'--beat'"),
+        (("simulate", BENCH, "--truth-every", "nan"), "'--truth-every'"),
         (("demo", BENCH, "--hours", "inf"), "'--hours'"),
         (("demo", BENCH, "--hours", "nan"), "'--hours'"),
         (("run", BENCH, "--speed", "nan"), "'--speed'"),
@@ -216,10 +217,19 @@ def test_where_no_result_can_be_written_the_run_does_not_begin(ess: Ess, tmp_pat
     assert (status, one_line(err)) == (2, f"--out {tmp_path}/file/out: cannot be written: Not a directory")
 
 
-def test_without_pyarrow_the_run_does_not_begin(ess: Ess, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "pyarrow.parquet", None)
-    status, _, err = ess("simulate", BENCH, "--days", 36_525, "--out", tmp_path)
-    assert (status, one_line(err)) == (2, "--out: pyarrow is missing: install ess-controller[sim]")
+@pytest.mark.parametrize("library", ["pyarrow.parquet", "matplotlib.figure"])
+def test_without_a_library_that_saves_the_results_the_run_does_not_begin(
+    ess: Ess, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, library: str
+) -> None:
+    monkeypatch.setitem(sys.modules, library, None)
+    status, _, err = ess("simulate", BENCH, "--days", 36_525, "--truth", "--out", tmp_path)
+    missing = library.partition(".")[0]
+    assert (status, one_line(err)) == (2, f"--out: {missing} is missing: install ess-controller[sim]")
+
+
+def test_the_truth_needs_a_place_to_be_written_to(ess: Ess) -> None:
+    status, _, err = ess("simulate", BENCH, "--days", 36_525, "--truth")
+    assert (status, one_line(err)) == (2, "--truth: expected --out DIR as well, where truth.parquet is written")
 
 
 def test_a_broken_schedule_ends_the_demo_before_anything_starts(ess: Ess, tmp_path: Path) -> None:

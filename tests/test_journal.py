@@ -16,10 +16,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ess_controller.core.step import first_state
 from ess_controller.core.types import Order
 from ess_controller.daemon import Beat
 from ess_controller.journal import MAGIC, Entry, Journal, pack, read, read_head, unpack
 from ess_controller.replay.signals import signals_of
+from ess_controller.replay.snapshot import Snapshot, state_out
 from firmware_bridge.frames import Answer, Request
 from firmware_bridge.plant import Heard
 from tests.loop.story import Story, site
@@ -131,9 +133,41 @@ def test_every_file_but_the_first_knows_the_moment_before_it(tmp_path: Path) -> 
         assert head.before is not None
         assert not head.before.began
         assert head.before.state is not None
-        assert head.before.state["power_w"] == before.state.power_w.tolist()
+        back = head.before.restored(first_state(site().tuning))
+        assert state_out(back) == state_out(before.state)
         assert head.before.pcs_w == tuple(before.commands.pcs_w)
         assert max(head.before.frames.wire_s) <= before.tick.wire_s
+
+
+def test_what_the_fuel_gauge_knows_comes_back_bit_by_bit_whatever_it_is() -> None:
+    first = first_state(site().tuning)
+    assert np.isnan(first.gauge.soc).all()
+    assert first.gauge.stiffness.last_s == -np.inf
+    strange = replace(first, gauge=replace(first.gauge, zero_a=np.array([np.inf]), moved_s=np.nan))
+    for state in (first, strange, beats()[-1].state):
+        back = Snapshot.unpack(Snapshot(state_out(state)).pack()).restored(first)
+        assert str(state_out(back)) == str(state_out(state))  # NaN is no equal of itself
+
+
+def test_what_does_not_fit_the_site_or_is_not_told_is_the_fresh_one() -> None:
+    first, known = first_state(site().tuning), state_out(beats()[-1].state)
+    shorter = replace(beats()[-1].state.gauge, zero_a=np.zeros(2), quality=np.ones(3, np.int64), moved_s=7.0)
+    gauge = Snapshot({**known, "gauge": state_out(replace(first, gauge=shorter))["gauge"]}).restored(first).gauge
+    assert gauge.zero_a is first.gauge.zero_a
+    assert gauge.quality is first.gauge.quality
+    assert gauge.moved_s == 7.0
+    assert np.array_equal(gauge.soc, shorter.soc)
+    for odd in ({}, {"gauge": None}, {"gauge": [1.0]}, {"gauge": {"belief": 3, "zero_a": "x"}}):
+        assert Snapshot(odd).restored(first).gauge.belief.mean is first.gauge.belief.mean
+
+
+def test_a_journal_from_before_the_fuel_gauge_is_still_read() -> None:
+    first = first_state(site().tuning)
+    old = {"soc": [0.5] * 94, "soc_sd": [0.01] * 94, "power_w": [-700.0], "mode": [3], "block": 12, "latched": [[True]]}
+    state = Snapshot.unpack(Snapshot(old).pack()).restored(first)
+    assert (state.power_w[0], state.mode[0], state.block) == (-700.0, 3, 12)
+    assert state.latched is first.latched
+    assert state.gauge.belief.mean is first.gauge.belief.mean
 
 
 # --- damage ---------------------------------------------------------------------------------------------------------
@@ -317,7 +351,7 @@ def test_files_are_numbered_on_so_that_the_oldest_go_first_even_after_the_clock_
     assert [int(file.name.partition("-")[0]) for file in kept] == [0, 1]
     assert next(read(kept[1])).tick.utc < next(read(kept[0])).tick.utc
     size = sum(file.stat().st_size for file in files(tmp_path))
-    write(tmp_path, tuple(back[60:]), budget_bytes=size - 10_000, file_bytes=20_000)
+    write(tmp_path, tuple(back[60:90]), budget_bytes=size - 10_000, file_bytes=20_000)
     assert not tmp_path.joinpath("20260101T000000.000000.journal").exists()  # named otherwise: older than all
     assert all(file.exists() for file in kept)
 

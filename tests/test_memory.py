@@ -1,8 +1,6 @@
 """What outlives a restart comes back by name: deep cells, faults that wait, closes, SOC. A broken file is no memory."""
 
 import logging
-import subprocess
-import sys
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
@@ -16,13 +14,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ess_controller.core.gauge.filter import SOC
 from ess_controller.core.health import DIAGNOSES
 from ess_controller.core.recall import LOST, NOTHING, Recalled
 from ess_controller.core.step import first_state, step
 from ess_controller.core.types import Mode, Order, Rule, State
 from ess_controller.daemon import Beat
 from ess_controller.memory import Memory, recall, write
-from firmware_bridge.records import Contactor
+from firmware_bridge.records import Contactor, Floats
 from tests.core.pictures import START, Controller, one, plant_tuning, tick, tuning, well
 from tests.loop.story import Story
 
@@ -38,7 +37,16 @@ def some_beat() -> Beat:
 
 def beat_of(state: State, at_s: float = 0.0) -> Beat:
     """A beat that ends in this state."""
-    return replace(some_beat(), state=state, tick=tick(at_s))
+    beat, gauge = some_beat(), state.gauge
+    estimate = replace(beat.decision.estimate, soc=gauge.soc, soc_sd=gauge.soc_sd)
+    return replace(beat, state=state, tick=tick(at_s), decision=replace(beat.decision, estimate=estimate))
+
+
+def as_full(state: State, soc: Floats, soc_sd: Floats) -> State:
+    """The same with this SOC [cell]."""
+    mean = state.gauge.belief.mean.copy()
+    mean[SOC] = soc
+    return replace(state, gauge=replace(state.gauge, belief=replace(state.gauge.belief, mean=mean), soc_sd=soc_sd))
 
 
 def kept(path: Path, state: State, at_s: float = 0.0, recalled: Recalled = NOTHING, lived_s: float = 0.0) -> None:
@@ -49,11 +57,11 @@ def kept(path: Path, state: State, at_s: float = 0.0, recalled: Recalled = NOTHI
     memory.close()
 
 
-def known(**changes: Any) -> State:
+def known(soc: Floats | float = 0.5, **changes: Any) -> State:
     """All cells at half charge, and something else."""
     cells = tuning().layout.cells
-    half: dict[str, Any] = {"soc": np.full(cells, 0.5), "soc_sd": np.full(cells, 0.01), **changes}
-    return replace(first_state(tuning()), **half)
+    state = replace(first_state(tuning()), **changes)
+    return as_full(state, np.full(cells, soc), np.full(cells, 0.01))
 
 
 def after(path: Path, later_s: float) -> State:
@@ -76,11 +84,11 @@ def test_without_a_file_nothing_is_known_and_nothing_is_told(path: Path, caplog:
 
 def test_knowing_nothing_is_the_state_of_a_daemon_without_a_past() -> None:
     before, now = first_state(tuning()), first_state(tuning(), NOTHING)
-    assert np.isnan(now.soc).all()
+    assert np.isnan(now.gauge.soc).all()
     assert not now.deep.any()
     assert not now.latched.any()
     assert (now.closed_t_s == -inf).all()
-    assert (before.soc_sd == now.soc_sd).all()
+    assert (before.gauge.soc_sd == now.gauge.soc_sd).all()
 
 
 def test_a_deep_cell_is_still_deep_after_a_restart_until_an_operator_clears_it_and_stays_cleared(path: Path) -> None:
@@ -141,20 +149,20 @@ def test_a_young_soc_comes_back_a_little_less_sure_and_an_old_one_does_not(path:
     kept(path, known())
     soon, late = after(path, 10.0), after(path, 3000.0)
     for state in (soon, late):
-        assert (state.soc == 0.5).all()
-        assert (state.soc_sd > 0.01).all()
-    assert (late.soc_sd > soon.soc_sd).all()
-    assert (late.soc_sd < 0.05).all()
+        assert (state.gauge.soc == 0.5).all()
+        assert (state.gauge.soc_sd > 0.01).all()
+    assert (late.gauge.soc_sd > soon.gauge.soc_sd).all()
+    assert (late.gauge.soc_sd < 0.05).all()
     for gone in (after(path, 3601.0), after(path, -1.0)):  # too old; from the future
-        assert np.isnan(gone.soc).all()
-        assert (gone.soc_sd == tuning().estimate.start_sd).all()
+        assert np.isnan(gone.gauge.soc).all()
+        assert (gone.gauge.soc_sd == tuning().estimate.start_sd).all()
 
 
 def test_an_unknown_soc_stays_unknown(path: Path) -> None:
     kept(path, known(soc=one(np.full(94, 0.5), 7, nan)))
     state = after(path, 10.0)
-    assert list(np.flatnonzero(np.isnan(state.soc))) == [7]
-    assert state.soc_sd[7] == tuning().estimate.start_sd
+    assert list(np.flatnonzero(np.isnan(state.gauge.soc))) == [7]
+    assert state.gauge.soc_sd[7] == tuning().estimate.start_sd
 
 
 def test_what_is_known_goes_with_the_module_when_it_changes_its_slot() -> None:
@@ -170,7 +178,7 @@ def test_what_is_known_goes_with_the_module_when_it_changes_its_slot() -> None:
     assert list(np.flatnonzero(first_state(tuning(), told).deep)) == [2]
     state = first_state(moved, told)
     assert list(np.flatnonzero(state.deep)) == [12]
-    assert list(np.flatnonzero(state.soc == 0.3)) == list(range(10, 20))
+    assert list(np.flatnonzero(state.gauge.soc == 0.3)) == list(range(10, 20))
 
 
 def test_of_modules_and_strings_that_are_not_here_nothing_is_believed_but_what_waits_is_kept(path: Path) -> None:
@@ -186,7 +194,7 @@ def test_of_modules_and_strings_that_are_not_here_nothing_is_believed_but_what_w
     assert not state.deep.any()
     assert not state.latched.any()
     assert (state.closed_t_s == -inf).all()
-    assert np.isnan(state.soc).all()
+    assert np.isnan(state.gauge.soc).all()
     kept(path, state, recalled=absent)
     again = recall(path, START)
     assert ("ELSEWHERE", 3) in again.deep
@@ -203,9 +211,8 @@ def test_whatever_is_noted_comes_back(tmp_path_factory: pytest.TempPathFactory, 
         deep=np.array(data.draw(st.lists(st.booleans(), min_size=layout.cells, max_size=layout.cells))),
         latched=np.array([[row.latched] * 4 for row in DIAGNOSES]) & data.draw(st.booleans()),
         closed_t_s=np.sort(np.array(data.draw(st.lists(st.floats(-900, 0), min_size=12, max_size=12))).reshape(4, 3)),
-        soc=data.draw(shares),
-        soc_sd=data.draw(shares) / 2,
     )
+    knows = as_full(knows, data.draw(shares), data.draw(shares) / 2)
     path = tmp_path_factory.mktemp("memory") / "memory.json"
     memory = Memory(path, layout)
     memory(beat_of(knows))
@@ -214,8 +221,8 @@ def test_whatever_is_noted_comes_back(tmp_path_factory: pytest.TempPathFactory, 
     assert (state.deep == knows.deep).all()
     assert (state.latched == knows.latched).all()
     assert state.closed_t_s == pytest.approx(knows.closed_t_s, abs=1e-5)
-    assert state.soc == pytest.approx(knows.soc, abs=1e-6)
-    assert state.soc_sd == pytest.approx(knows.soc_sd, abs=1e-6)
+    assert state.gauge.soc == pytest.approx(knows.gauge.soc, abs=1e-6)
+    assert state.gauge.soc_sd == pytest.approx(knows.gauge.soc_sd, abs=1e-6)
 
 
 # --- when it writes -------------------------------------------------------------------------------------------------
@@ -230,16 +237,16 @@ def test_it_writes_what_changes_at_once_and_else_once_a_minute(path: Path) -> No
             written.append(memory._noted is not None and memory._noted.tick.t_s == at_s)
 
     note(known(), 0.0)
-    note(known(soc=np.full(94, 0.4)), 59.9)
-    note(known(soc=np.full(94, 0.4)), 60.0)
+    note(known(0.4), 59.9)
+    note(known(0.4), 60.0)
     note(known(deep=one(np.zeros(94, bool), 3, True)), 60.1)
     note(known(), 60.2)
     note(known(closed_t_s=np.array([[-inf, -inf, 60.3]])), 60.3)
     note(known(closed_t_s=np.array([[-inf, -inf, 60.3]])), -600.0)  # the time of day has been put right
     assert written == [True, False, True, True, True, True, True]
-    memory(beat_of(known(soc=np.full(94, 0.3)), 70.0))
+    memory(beat_of(known(0.3), 70.0))
     memory.close()
-    assert after(path, 70.0).soc.tolist() == [0.3] * 94  # a clean end notes the last beat
+    assert after(path, 70.0).gauge.soc.tolist() == [0.3] * 94  # a clean end notes the last beat
 
 
 def test_a_full_disk_is_told_once_and_the_beat_goes_on(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -359,35 +366,6 @@ def test_a_folder_in_its_place_is_told(path: Path, caplog: pytest.LogCaptureFixt
     path.mkdir()
     assert recall(path, START) == LOST
     assert "is broken" in caplog.text
-
-
-WRITE_FOREVER = """
-import sys
-from itertools import count
-from pathlib import Path
-from ess_controller.memory import write
-print("writing", flush=True)
-for number in count(1):
-    cells = 1 + number % 900
-    shares = {f"M{n}": [0.5] * 12 for n in range(number % 300)}
-    write(Path(sys.argv[1]), {"utc": "2026-06-01T04:00:00+00:00", "deep": [["M0", cells]], "latched": [], "closes": {},
-                              "soc": shares, "soc_sd": shares})
-"""
-
-
-@pytest.mark.parametrize("reads", [1, 3, 17, 60, 150])
-def test_kill_9_at_any_moment_never_leaves_an_unreadable_file(path: Path, reads: int) -> None:
-    writer = subprocess.Popen([sys.executable, "-c", WRITE_FOREVER, str(path)], stdout=subprocess.PIPE, text=True)
-    with writer:
-        assert writer.stdout is not None
-        assert writer.stdout.readline() == "writing\n"
-        seen = 0
-        while seen < reads:
-            seen += recall(path, START) != NOTHING  # while it is written over, too
-        writer.kill()
-    (mark,) = recall(path, START).deep
-    assert mark[0] == "M0"
-    assert not path.with_name("memory.json.broken").exists()
 
 
 def test_the_core_takes_whatever_is_recalled() -> None:

@@ -7,7 +7,7 @@ import numpy as np
 from ess_controller.core.types import Bound, Estimate, Order, State, Tuning
 from firmware_bridge.records import Bools, Floats, Measurements, PcsState, Tick
 
-SELF_CONSUMPTION = "self-consumption"
+SELF_CONSUMPTION, CHEAP_HOURS = "self-consumption", "cheap hours"
 STAYS_BY_SOC = 0.05  # so much fuller or emptier must another cabinet be, or two would take turns all day
 EASE_SHARE = 0.8  # an inverter is let go when the others carry so much less than would start it again
 _PCS_RUNNING, _PCS_FAULT = int(PcsState.RUNNING), int(PcsState.FAULT)
@@ -27,12 +27,25 @@ def wanted(tuning: Tuning, order: Order, now: Estimate, peak_room_w: float) -> t
     elif tuning.dispatch.rule == "setpoint":
         power_w, by = tuning.dispatch.set_w, "set-point"
     else:
-        power_w, by = net_w, SELF_CONSUMPTION
+        power_w, by = _by_the_hour(tuning, order, net_w)
     if np.isnan(net_w):
-        return (0.0, "meter silent") if by == SELF_CONSUMPTION else (power_w, by)
+        return (0.0, "meter silent") if by in (SELF_CONSUMPTION, CHEAP_HOURS) else (power_w, by)
     if net_w - power_w > peak_room_w:
         return net_w - peak_room_w, "peak guard"
     return power_w, by
+
+
+def _by_the_hour(tuning: Tuning, order: Order, net_w: float) -> tuple[float, str]:
+    """The site's rule: its load and sun, and with time of use, what a kWh costs in this hour.
+
+    Cheap hours fill the battery, dear ones empty it into the load, those between only take what the sun has left over.
+    While nobody knows the price, load and sun are all that counts.
+    """
+    if tuning.dispatch.rule == "time_of_use" and order.price == "cheap":
+        return min(net_w, -tuning.dispatch.store_w), CHEAP_HOURS
+    if tuning.dispatch.rule == "time_of_use" and order.price == "middling":
+        return min(net_w, 0.0), SELF_CONSUMPTION
+    return net_w, SELF_CONSUMPTION
 
 
 def billing_block(tuning: Tuning, state: State, seen: Measurements, tick: Tick) -> tuple[int, float, float]:

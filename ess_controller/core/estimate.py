@@ -1,38 +1,50 @@
-"""How full is each cell: charge counted from the string current, corrected by voltage once the string has rested."""
+"""What is believed of each cell: how full, how large, how stiff; from the string's current and the cells' voltages."""
 
 import numpy as np
 
+from ess_controller.core.gauge.look import Readings, look
+from ess_controller.core.gauge.outlook import Outlook, Sight, look_ahead
+from ess_controller.core.gauge.state import Gauge
 from ess_controller.core.types import Estimate, State, Tuning
-from firmware_bridge.records import Bools, Contactor, Floats, Measurements, PcsState, Tick
+from firmware_bridge.records import Bools, Contactor, Floats, Layout, Measurements, PcsState, Tick
 
+LONGER_S = (30.0, 300.0)  # told beside the horizon that acts: half a minute, and continuously
 _OPEN, _PCS_FAULT = int(Contactor.OPEN), int(PcsState.FAULT)
 
 
-def estimate(tuning: Tuning, state: State, seen: Measurements, tick: Tick) -> tuple[Estimate, Floats]:
+def estimate(tuning: Tuning, state: State, seen: Measurements, tick: Tick) -> tuple[Estimate, Gauge, Floats]:
     """Look at one picture.
 
-    Returns the Estimate and rest_s [string], the plant time each string has been at rest. A cell whose voltage is
-    unknown or that is being bled is only counted, never corrected.
+    Returns the Estimate, the fuel gauge, and rest_s [string], the plant time each string has been at rest. A cell whose
+    voltage is unknown or that is being bled is only counted, never corrected.
     """
-    knobs, string = tuning.estimate, tuning.layout.cell_string
-    flowing_a = np.where(seen.string_contactor == _OPEN, 0.0, seen.string_a)
+    knobs = tuning.estimate
+    is_open = seen.string_contactor == _OPEN
+    flowing_a = np.where(is_open, 0.0, seen.string_a)
     rest_s = (state.rest_s + tick.dt_s) * (np.abs(flowing_a) < knobs.rest_a)  # NaN is not rest
-    believable = np.abs(flowing_a) <= 2 * tuning.envelope.string_a_max  # more would have blown the fuse; NaN is not
-    counted_a = np.where(believable, flowing_a, 0.0)
-
-    soc = state.soc - (counted_a * (tick.dt_s / 3600))[string] / tuning.cell_ah
-    soc_sd = state.soc_sd + knobs.drift_per_hour * (tick.dt_s / 3600)
-    unknown, rested = np.isnan(soc), rest_s >= knobs.rest_s
-    if rested.any() or unknown.any():
-        rested = rested[string]
-        read = (rested | unknown) & ~np.isnan(seen.cell_v) & ~seen.cell_bleeding
-        relaxed_v = seen.cell_v + counted_a[string] * cell_ohm(tuning, seen, knobs.rest_s)
-        soc = np.where(read, np.interp(relaxed_v, tuning.cell.ocv.y, tuning.cell.ocv.x), soc)
-        soc_sd = np.where(read, np.where(rested, knobs.rest_sd, knobs.start_sd), soc_sd)
-
-    ohm = cell_ohm(tuning, seen, max(tuning.limits.horizon_s, 2 * tick.dt_s))
+    # more would have blown the fuse: the sensor is broken
+    believable = np.abs(seen.string_a) <= 2 * tuning.envelope.string_a_max
+    readings = Readings(
+        string_a=np.where(believable, seen.string_a, np.nan),
+        open=is_open,
+        resting=rest_s >= knobs.rest_s,
+        cell_v=seen.cell_v,
+        bled=seen.cell_bleeding,
+        cell_c=(0.5 * (seen.module_cold_c + seen.module_hot_c))[tuning.layout.cell_module],
+    )
+    gauge = look(tuning.cells, state.gauge, readings, tick.t_s, tick.dt_s)
+    looked = gauge.moved_s == 0.0
     net_load_w = float(seen.grid_w + np.where(obeying(seen), seen.pcs_w, 0.0).sum())
-    return Estimate(np.minimum(np.maximum(soc, 0.0), 1.0), np.minimum(soc_sd, 0.5), ohm, net_load_w), rest_s
+    now = Estimate(
+        soc=gauge.soc,
+        soc_sd=gauge.soc_sd,
+        capacity_ah=gauge.capacity_ah,
+        capacity_sd_ah=gauge.capacity_sd_ah,
+        quality=gauge.quality,
+        outlook=outlook(tuning, gauge, readings, state.outlook, tick.dt_s) if looked else state.outlook,
+        net_load_w=net_load_w,
+    )
+    return now, gauge, rest_s
 
 
 def obeying(seen: Measurements) -> Bools:
@@ -45,12 +57,18 @@ def obeying(seen: Measurements) -> Bools:
     return does
 
 
-def cell_ohm(tuning: Tuning, seen: Measurements, horizon_s: float) -> Floats:
-    """Resistance [cell] that a current step meets after `horizon_s`, by the module's size, age and coldest sensor.
+def outlook(tuning: Tuning, gauge: Gauge, readings: Readings, before: Outlook | None, dt_s: float) -> Outlook:
+    """What currents will do to each cell within 10 s, 30 s and continuously; no horizon is shorter than two beats.
 
-    A module that tells no temperature counts as the coldest of the cell file.
+    `before`: the outlook before, as old as the gauge's last look.
     """
-    cell = tuning.cell
-    coldest_c = np.where(np.isnan(seen.module_cold_c), cell.resistance_by_c.x[0], seen.module_cold_c)
-    new_ohm = np.interp(horizon_s, cell.resistance.x, cell.resistance.y)
-    return (cell.resistance_by_c(coldest_c) * tuning.module_ohm_factor * new_ohm)[tuning.layout.cell_module]
+    horizons_s = np.maximum((tuning.limits.horizon_s, *LONGER_S), max(tuning.limits.horizon_s, 2.0 * dt_s))
+    looked_s = max(dt_s, tuning.cells.knobs.every_s)
+    sight = Sight(readings.cell_v, readings.string_a[tuning.layout.cell_string], readings.cell_c, looked_s)
+    return look_ahead(tuning.cells, gauge, tuning.window, sight, np.nan if before is None else before.off_v, horizons_s)
+
+
+def nothing_seen(layout: Layout) -> Readings:
+    """What instruments say before they are read."""
+    strings, cells = np.full(layout.strings, np.nan), np.full(layout.cells, np.nan)
+    return Readings(strings, strings > 0.0, strings > 0.0, cells, cells > 0.0, cells)

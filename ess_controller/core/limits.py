@@ -42,7 +42,7 @@ def string_rules(tuning: Tuning, seen: Measurements, now: Estimate, deep: Bools,
         settling(tuning, settled),
         deep_discharge(deep),
         cell_voltage(tuning, seen),
-        cell_voltage_predicted(tuning, seen, now),
+        cell_voltage_predicted(now),
         cell_temperature(tuning, seen),
         cell_soc(tuning, now),
         module_soh(tuning),
@@ -119,13 +119,14 @@ def cell_voltage(tuning: Tuning, seen: Measurements) -> Words:
     return knobs.rated_a * charge, knobs.rated_a * discharge
 
 
-def cell_voltage_predicted(tuning: Tuning, seen: Measurements, now: Estimate) -> Words:
-    """No current that carries a cell past its voltage limit within the horizon: dV = R(horizon) x dI (HPPC method)."""
-    knobs = tuning.limits
-    present_a = seen.string_a[tuning.layout.cell_string]
-    charge = (knobs.cell_v_max - seen.cell_v) / now.cell_ohm - present_a
-    discharge = (seen.cell_v - knobs.cell_v_min) / now.cell_ohm + present_a
-    return charge, discharge
+def cell_voltage_predicted(now: Estimate) -> Words:
+    """State of power: no current that carries a cell past its voltage limit within the first horizon (10 s; two beats).
+
+    Longer horizons are told (`sop.told`) and do not act: this word already falls towards theirs while a current lasts,
+    for it counts from the voltage as it is, RC pairs included. At every moment it is what the next 10 s allow, so
+    sustained power sinks onto the longer words by itself, and a short pulse is not held to what minutes would bear.
+    """
+    return now.outlook.charge_a[0], now.outlook.discharge_a[0]
 
 
 def cell_temperature(tuning: Tuning, seen: Measurements) -> Words:
@@ -138,10 +139,14 @@ def cell_temperature(tuning: Tuning, seen: Measurements) -> Words:
 
 
 def cell_soc(tuning: Tuning, now: Estimate) -> Words:
-    """The fullest a cell may be bounds charging, the emptiest discharging: one standard deviation."""
+    """The fullest a cell may be bounds charging, the emptiest discharging: one standard deviation. Nor may what flows
+    within the first horizon use up the charge that is left to where its curve ends."""
     knobs = tuning.limits
-    charge, discharge = knobs.charge_by_soc(now.soc + now.soc_sd), knobs.discharge_by_soc(now.soc - now.soc_sd)
-    return knobs.rated_a * charge, knobs.rated_a * discharge
+    fullest, emptiest = now.soc + now.soc_sd, now.soc - now.soc_sd
+    a_per_soc = now.capacity_ah * (3600.0 / now.outlook.horizon_s[0])
+    charge = np.minimum(knobs.rated_a * knobs.charge_by_soc(fullest), (tuning.full_soc - fullest) * a_per_soc)
+    discharge = np.minimum(knobs.rated_a * knobs.discharge_by_soc(emptiest), (emptiest - tuning.empty_soc) * a_per_soc)
+    return charge, discharge
 
 
 def module_soh(tuning: Tuning) -> Words:

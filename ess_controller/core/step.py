@@ -3,9 +3,10 @@
 import numpy as np
 
 from ess_controller.core import dispatch, health, limits, mode, recall
+from ess_controller.core.balance import BLEED_WIRE_S, balance
 from ess_controller.core.climate import climate
 from ess_controller.core.curtail import curtail
-from ess_controller.core.estimate import estimate
+from ess_controller.core.estimate import estimate, nothing_seen, outlook
 from ess_controller.core.recall import NOTHING, Recalled
 from ess_controller.core.types import Decision, Order, State, Tuning
 from firmware_bridge.records import Commands, Measurements, PcsState, Tick
@@ -15,12 +16,13 @@ _PCS_FAULT = int(PcsState.FAULT)  # an inverter in fault is told to stop, which 
 
 def first_state(tuning: Tuning, recalled: Recalled = NOTHING) -> State:
     """A daemon that has just started knows nothing but what it recalls."""
-    layout, (soc, soc_sd) = tuning.layout, recall.soc(tuning, recalled)
+    layout, gauge = tuning.layout, recall.gauge(tuning, recalled)
     rows = (len(health.DIAGNOSES), layout.strings)
     return State(
-        soc=soc,
-        soc_sd=soc_sd,
+        gauge=gauge,
+        outlook=outlook(tuning, gauge, nothing_seen(layout), None, 0.0),
         rest_s=np.zeros(layout.strings),
+        owed_as=np.zeros(layout.cells),
         deep=recall.deep_cells(layout, recalled),
         deep_s=np.zeros(layout.cells),
         bad_s=np.zeros(rows),
@@ -43,7 +45,7 @@ def first_state(tuning: Tuning, recalled: Recalled = NOTHING) -> State:
 def step(tuning: Tuning, state: State, seen: Measurements, order: Order, tick: Tick) -> tuple[State, Decision]:
     """Turn one picture of the site into one set of commands, and into what to remember."""
     seen, astray = health.believed(tuning, state, seen)
-    now, rest_s = estimate(tuning, state, seen, tick)
+    now, gauge, rest_s = estimate(tuning, state, seen, tick)
 
     holds = health.conditions(tuning, state, seen)
     bad_s, active, latched = health.debounce(tuning, state, holds, tick, order.clear_latched)
@@ -68,19 +70,23 @@ def step(tuning: Tuning, state: State, seen: Measurements, order: Order, tick: T
     stores = wanted_by == dispatch.SELF_CONSUMPTION
     pv_limit_w, pv_beyond_s = curtail(tuning, state, seen, cabinet_bound, power_w, stores, tick)
     switched = climate(tuning, state, seen, order, active)
+    looked = (rest_s >= tuning.estimate.rest_s) & (gauge.moved_s == 0.0)
+    bled = balance(tuning, state, seen, now, looked, tick)
 
     commands = Commands(
         pcs_w=power_w,
         pcs_run=may_flow & (idle_s < tuning.dispatch.idle_stop_s) & (seen.pcs_state != _PCS_FAULT) & ~astray,
         contactor=mode.told(tuning, modes, seen),
-        bleed=np.zeros(tuning.layout.cells, bool),
+        bleed=bled.bleed,
+        bleed_s=BLEED_WIRE_S,
         pv_limit_w=pv_limit_w,
         climate=switched,
     )
     after = State(
-        soc=now.soc,
-        soc_sd=now.soc_sd,
+        gauge=gauge,
+        outlook=now.outlook,
         rest_s=rest_s,
+        owed_as=bled.owed_as,
         deep=deep,
         deep_s=deep_s,
         bad_s=bad_s,

@@ -7,6 +7,10 @@ from typing import Literal
 
 import numpy as np
 
+from ess_controller.core.cell_model import CellModel, Curve
+from ess_controller.core.gauge.look import Setup
+from ess_controller.core.gauge.outlook import Outlook, Window
+from ess_controller.core.gauge.state import Gauge, GaugeTuning
 from firmware_bridge.records import Bools, Commands, Envelope, Floats, Ints, Layout
 
 # A command and its answer cross the wires within three beats, however long a beat is. They take more through a gateway,
@@ -14,30 +18,6 @@ from firmware_bridge.records import Bools, Commands, Envelope, Floats, Ints, Lay
 WIRE_BEATS, GATEWAY_BEATS, GATEWAY_S = 3.0, 4.0, 6.0
 
 # --- tuning: from site.toml and the cell file, frozen ---------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Curve:
-    """A polyline. Flat beyond its ends; NaN gives NaN."""
-
-    x: Floats
-    y: Floats
-
-    def __call__(self, x: Floats) -> Floats:
-        """Look up y, same shape as x."""
-        return np.interp(x, self.x, self.y)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class CellModel:
-    """What is known of a cell type, for a group of the module's nameplate capacity when new."""
-
-    name: str
-    ocv: Curve  # soc -> V, rising
-    resistance: Curve  # horizon in s -> ohm at 25 C, mid SOC, new, for `nameplate_ah`
-    resistance_by_c: Curve  # cell temperature in C -> factor
-    resistance_by_soh: Curve  # soh -> factor
-    nameplate_ah: float
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -82,21 +62,24 @@ class ModeTuning:
 
 @dataclass(frozen=True, slots=True)
 class EstimateTuning:
-    """When a string counts as resting and how far to trust what is counted in between."""
+    """When a string counts as resting, and how far instruments and the intake test are trusted."""
 
     rest_a: float
     rest_s: float
     start_sd: float  # of SOC read from a voltage of unknown history
-    rest_sd: float  # of SOC read from a rested voltage
-    drift_per_hour: float  # growth of the standard deviation while counting
+    capacity_sd: float  # of the intake test's, a share
+    voltage_sd_v: float  # of a cell's sensor and curve together: what no averaging removes
+    current_gain_sd: float  # of a string's current sensor, a share
+    bleed_ohm: float  # of the resistor that drains a bled cell
 
 
 @dataclass(frozen=True, slots=True)
 class DispatchTuning:
     """What the battery is for, when nobody asks for anything else."""
 
-    rule: Literal["self_consumption", "setpoint"]
+    rule: Literal["self_consumption", "time_of_use", "setpoint"]
     set_w: float  # for the rule "setpoint", + discharging
+    store_w: float  # for the rule "time_of_use": what is stored in cheap hours, whole site
     peak_w: float  # mean import in a billing block to stay below; inf = no peak guard
     block_s: float  # billing block, counted from the full hour
     ramp_w_per_s: float  # each cabinet
@@ -120,6 +103,19 @@ class ClimateTuning:
     heater_off_c: float
 
 
+@dataclass(frozen=True, slots=True)
+class BalanceTuning:
+    """When cells are bled, and what their boards bear."""
+
+    least_share: float  # of a cell's capacity: less is not worth the heat
+    sigmas: float  # an imbalance must be surer than so many standard deviations
+    soc_min: float  # an empty cell is not bled
+    look_every_s: float  # bleeding pauses so often
+    look_s: float  # for so long, that voltages are seen without it
+    board_c_max: float
+    board_k_per_cell: float  # heat of one bled cell, on its module's board
+
+
 @dataclass(frozen=True, eq=False)
 class Tuning:
     """All that is fixed while the daemon runs."""
@@ -135,11 +131,43 @@ class Tuning:
     module_nameplate_ah: Floats  # [module]
     cell_ah: Floats  # [cell] nameplate x soh
     climate: ClimateTuning | None = None  # None: no cabinet has anything to switch
+    balance: BalanceTuning | None = None  # None: nobody is bled
 
     @cached_property
     def module_ohm_factor(self) -> Floats:
         """[module] resistance over that of the cell file, for age and size."""
         return self.cell.resistance_by_soh(self.module_soh) * (self.cell.nameplate_ah / self.module_nameplate_ah)
+
+    @cached_property
+    def cells(self) -> Setup:
+        """What the fuel gauge must know."""
+        knobs = self.estimate
+        return Setup(
+            layout=self.layout,
+            cell=self.cell,
+            knobs=GaugeTuning.of(knobs.capacity_sd, knobs.voltage_sd_v, knobs.current_gain_sd),
+            capacity_ah=self.cell_ah,
+            ohm_factor=self.module_ohm_factor[self.layout.cell_module],
+            start_sd=knobs.start_sd,
+            bleed_ohm=knobs.bleed_ohm,
+        )
+
+    @cached_property
+    def window(self) -> Window:
+        """Where a prediction may lead cells."""
+        return Window(self.limits.cell_v_min, self.limits.cell_v_max, self.limits.rated_a)
+
+    @cached_property
+    def empty_soc(self) -> float:
+        """Where a cell's SOC lets nothing be discharged any more."""
+        curve = self.limits.discharge_by_soc
+        return float(curve.x[curve.y <= 0.0].max(initial=0.0))
+
+    @cached_property
+    def full_soc(self) -> float:
+        """Where a cell's SOC lets nothing be charged any more."""
+        curve = self.limits.charge_by_soc
+        return float(curve.x[curve.y <= 0.0].min(initial=1.0))
 
     @cached_property
     def string_ohm(self) -> Floats:
@@ -152,8 +180,7 @@ class Tuning:
         return self._string_ohm(1.0)
 
     def _string_ohm(self, horizon_s: float) -> Floats:
-        new_ohm = float(np.interp(horizon_s, self.cell.resistance.x, self.cell.resistance.y))
-        each: Floats = (self.module_ohm_factor * new_ohm)[self.layout.cell_module]
+        each: Floats = (self.module_ohm_factor * self.cell.ohm(horizon_s))[self.layout.cell_module]
         return np.add.reduceat(each, self.layout.first_cell_of_string)
 
     @cached_property
@@ -178,6 +205,9 @@ class Tuning:
 # --- asked for ------------------------------------------------------------------------------------------------------
 
 
+Price = Literal["", "cheap", "middling", "dear"]
+
+
 @dataclass(frozen=True, slots=True)
 class Order:
     """What operator or plan want now; None leaves it to the site's rule. Passes limits and guard like everything."""
@@ -185,6 +215,7 @@ class Order:
     run: bool = True  # False: strings rest with open contactors
     set_w: float | None = None  # whole site, + discharging
     clear_latched: bool = False  # an operator has looked: latched faults may go
+    price: Price = ""  # of a bought kWh in this hour against the others of its day; "" = unknown
 
 
 # --- why ------------------------------------------------------------------------------------------------------------
@@ -260,9 +291,10 @@ class Mode(IntEnum):
 class State:
     """All that the controller remembers from beat to beat."""
 
-    soc: Floats  # [cell] 0..1, NaN until a voltage was heard
-    soc_sd: Floats  # [cell]
+    gauge: Gauge  # of all cells
+    outlook: Outlook  # as of the gauge's last look
     rest_s: Floats  # [string] plant time at rest
+    owed_as: Floats  # [cell] charge still to be bled, A s
     deep: Bools  # [cell] was found deeply discharged
     deep_s: Floats  # [cell] how long it has been below that voltage
     bad_s: Floats  # [diagnosis, string] how long each condition has held
@@ -280,15 +312,34 @@ class State:
     pv_beyond_s: Floats  # [pv] how long it has given more than that
     wire_s: float  # of the last beat
 
+    @property
+    def soc(self) -> Floats:
+        """[cell] 0..1; NaN until a voltage was heard."""
+        return self.gauge.soc
+
+    @property
+    def soc_sd(self) -> Floats:
+        """[cell] its standard deviation."""
+        return self.gauge.soc_sd
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Estimate:
     """What the controller believes after looking."""
 
-    soc: Floats  # [cell]
+    soc: Floats  # [cell] 0..1; NaN until a voltage was heard
     soc_sd: Floats  # [cell]
-    cell_ohm: Floats  # [cell] at the prediction's horizon
+    capacity_ah: Floats  # [cell]
+    capacity_sd_ah: Floats  # [cell]
+    quality: Ints  # [cell] bits of gauge.sensors.Quality
+    outlook: Outlook  # what currents will do to each cell
     net_load_w: float  # load minus PV, as far as inverters that obey can serve it: grid + what these give
+
+    @property
+    def cell_ohm(self) -> Floats:
+        """[cell] at the horizon that acts."""
+        first: Floats = self.outlook.ohm[0]
+        return first
 
 
 @dataclass(frozen=True, slots=True, eq=False)

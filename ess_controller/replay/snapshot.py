@@ -8,7 +8,7 @@ import json
 import zlib
 from base64 import b64decode, b64encode
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, fields, is_dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -79,9 +79,8 @@ class Snapshot:
 
     def restored(self, first: State) -> State:
         """The State, as far as it fits a site and a version whose fresh one is `first`."""
-        return replace(
-            first, **{f.name: _fitting(self.state or {}, f.name, getattr(first, f.name)) for f in fields(first)}
-        )
+        state: State = _record(self.state or {}, first)
+        return state
 
     def pack(self) -> str:
         """As one word of text."""
@@ -110,23 +109,47 @@ class Snapshot:
 
 
 def state_out(state: State) -> dict[str, Any]:
-    """Every field that is numbers, as JSON knows them."""
-    told = {f.name: getattr(state, f.name) for f in fields(state)}
-    return {
-        name: value.tolist() if isinstance(value, np.ndarray) else value
-        for name, value in told.items()
-        if isinstance(value, np.ndarray | int | float)
-    }
+    """Every number, as JSON knows it, in records within records."""
+    return _told(state)
 
 
-def _fitting(told: Mapping[str, Any], name: str, fresh: Any) -> Any:
+def _told(record: Any) -> dict[str, Any]:
+    values = {each.name: getattr(record, each.name) for each in fields(record)}
+    return {name: _one_told(value) for name, value in values.items()}
+
+
+def _one_told(value: Any) -> Any:
+    """An array as its bytes: exact, NaN and infinity included, and no work for a beat that waits meanwhile."""
+    if isinstance(value, np.ndarray):
+        return {"dtype": value.dtype.str, "shape": value.shape, "bytes": b64encode(value.tobytes()).decode()}
+    return _told(value) if is_dataclass(value) else value
+
+
+def _record(told: Mapping[str, Any], fresh: Any) -> Any:
+    """The fresh record with every recorded value that fits."""
+    values = {each.name: getattr(fresh, each.name) for each in fields(fresh)}
+    return replace(fresh, **{name: _fitting(told.get(name), value) for name, value in values.items()})
+
+
+def _fitting(told: Any, fresh: Any) -> Any:
     """The recorded value where it has the fresh one's shape; else the fresh one."""
-    value = told.get(name)
-    if isinstance(fresh, np.ndarray) and isinstance(value, list):
-        found = np.array(value, fresh.dtype)
-        return found if found.shape == fresh.shape else fresh
-    fits = isinstance(fresh, int | float) and isinstance(value, int | float)
-    return type(fresh)(value) if fits else fresh
+    if is_dataclass(fresh):
+        return _record(told, fresh) if isinstance(told, dict) else fresh
+    if isinstance(fresh, np.ndarray):
+        found = _array(told, fresh.dtype)
+        return found if found is not None and found.shape == fresh.shape else fresh
+    fits = isinstance(fresh, int | float) and isinstance(told, int | float)
+    return type(fresh)(told) if fits else fresh
+
+
+def _array(told: Any, dtype: np.dtype[Any]) -> np.ndarray[Any, Any] | None:
+    """None where there is none; journals before the fuel gauge told arrays as lists."""
+    if isinstance(told, list):
+        return np.array(told, dtype)
+    if not isinstance(told, dict):
+        return None
+    data = np.frombuffer(b64decode(told["bytes"]), np.dtype(told["dtype"]))
+    return data.reshape(told["shape"]).astype(dtype)
 
 
 @dataclass

@@ -10,9 +10,11 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from ess_controller.ageing.settings import HealthSettings
 from ess_controller.core.types import Tuning
 from ess_controller.site.buses import bus_findings, name_findings
 from ess_controller.site.cabinets import cabinet_findings, climate_findings
+from ess_controller.site.cell_rules import cell_findings, together_findings
 from ess_controller.site.checking import checked, told
 from ess_controller.site.companions import Companion, companion
 from ess_controller.site.errors import Finding, Problem, SiteError, shown
@@ -23,6 +25,7 @@ from ess_controller.site.records import (
     PvArray,
     arrays_of,
     contract_of,
+    health_of,
     influx_of,
     isolated_of,
     location_of,
@@ -30,7 +33,7 @@ from ess_controller.site.records import (
     plant_of,
     tuning_of,
 )
-from ess_controller.site.rules import cell_findings, number_findings, together_findings
+from ess_controller.site.rules import number_findings
 from ess_controller.site.schema import CellFile, SiteFile, schema
 from ess_controller.site.serving import NOWHERE, serve_findings
 from ess_controller.site.sheet import Sheet, UnreadableError
@@ -77,6 +80,7 @@ class Site:
     tariff: Tariff | None  # prices of the contract's supply and customer class
     serve_url: str  # where our cabinets are SunSpec batteries for others, unit = cabinet from 1; "" = nowhere
     influx: InfluxSettings | None
+    health: HealthSettings | None  # lines of the verdicts on modules
     isolated: tuple[str, ...]  # strings that are not in service: no part of `plant`
     origins: Mapping[str, str]  # module code -> where it comes from
 
@@ -137,6 +141,7 @@ def _site(site: SiteFile, cell: CellFile, tariff: TariffFile | None, folder: Pat
         tariff=tariff_of(tariff, contract.supply, contract.customer) if tariff and contract else None,
         serve_url=site.serve.url if site.serve else "",
         influx=influx_of(site),
+        health=health_of(site),
         isolated=isolated_of(site),
         origins=origins_of(site),
     )

@@ -18,7 +18,8 @@ Watts = Annotated[float, Field(gt=0.0, le=1e8)]
 Kilowatts = Annotated[float, Field(gt=0.0, le=1e5)]
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
 Factor = Annotated[float, Field(gt=0.0, le=100.0)]
-Ohms = Annotated[float, Field(gt=0.0, le=1.0)]
+Ohms = Annotated[float, Field(ge=0.0, le=1.0)]
+SmallVolts = Annotated[float, Field(ge=0.0, le=0.2)]
 Soh = Annotated[float, Field(ge=0.3, le=1.1)]
 
 # What a bill is made by. Under 1 kV ... 220 kV as the price sheets of the grid companies have it.

@@ -9,10 +9,11 @@ import numpy as np
 from numpy.typing import ArrayLike
 from pydantic import BaseModel
 
+from ess_controller.ageing.settings import HealthSettings
+from ess_controller.core.cell_model import KNOTS, CellModel, Circuit, Curve
 from ess_controller.core.types import (
-    CellModel,
+    BalanceTuning,
     ClimateTuning,
-    Curve,
     DispatchTuning,
     EstimateTuning,
     LimitTuning,
@@ -37,7 +38,17 @@ from firmware_bridge.records import (
     StringSpec,
 )
 
-Record = TypeVar("Record", Envelope, ModeTuning, EstimateTuning, DispatchTuning, LimitTuning, ClimateTuning)
+Record = TypeVar(
+    "Record",
+    Envelope,
+    ModeTuning,
+    EstimateTuning,
+    DispatchTuning,
+    LimitTuning,
+    ClimateTuning,
+    BalanceTuning,
+    HealthSettings,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +121,11 @@ def influx_of(site: SiteFile) -> InfluxSettings | None:
     return InfluxSettings(table.url, table.org, table.bucket, table.token_env, float(table.outbox_mb))
 
 
+def health_of(site: SiteFile) -> HealthSettings | None:
+    """By which lines modules are judged, if by any."""
+    return _record(HealthSettings, site.health) if site.health else None
+
+
 def isolated_of(site: SiteFile) -> tuple[str, ...]:
     """Names of the strings that are not in service."""
     return tuple(string.name for cabinet in site.cabinet for string in cabinet.string if not string.in_service)
@@ -128,7 +144,7 @@ def tuning_of(site: SiteFile, cell: CellFile, plant: PlantSpec) -> Tuning:
     return Tuning(
         layout=plant.layout,
         envelope=_record(Envelope, site.envelope),
-        cell=_cell_model(cell),
+        cell=cell_model(cell),
         limits=_record(LimitTuning, site.limits),
         mode=_record(ModeTuning, site.mode),
         estimate=_record(EstimateTuning, site.estimate),
@@ -137,6 +153,7 @@ def tuning_of(site: SiteFile, cell: CellFile, plant: PlantSpec) -> Tuning:
         module_nameplate_ah=nameplate_ah,
         cell_ah=_frozen((nameplate_ah * module_soh)[plant.layout.cell_module]),
         climate=_record(ClimateTuning, site.climate) if site.climate else None,
+        balance=_record(BalanceTuning, site.balance) if site.balance else None,
     )
 
 
@@ -183,14 +200,27 @@ def _module(module: ModuleTable) -> ModuleSpec:
     )
 
 
-def _cell_model(cell: CellFile) -> CellModel:
-    resistance = cell.resistance
+def cell_model(cell: CellFile) -> CellModel:
+    """The cell type of a file in which nothing is wrong."""
+    ohm, lag, knots = cell.resistance, cell.hysteresis, np.linspace(0.0, 1.0, KNOTS)
+    r0_ohm, r1_ohm, r2_ohm = (_frozen(np.interp(knots, ohm.soc, row)) for row in (ohm.r0_ohm, ohm.r1_ohm, ohm.r2_ohm))
+    first_s, second_s = sorted(ohm.rc_s)
+    circuit = Circuit(
+        _frozen(knots),
+        r0_ohm,
+        r1_ohm,
+        r2_ohm,
+        (float(first_s), float(second_s)),
+        _frozen(np.interp(knots, lag.soc, lag.v)),
+        float(lag.share),
+        float(lag.fades_s),
+    )
     return CellModel(
         name=cell.name,
         ocv=_curve(cell.ocv.soc, cell.ocv.v),
-        resistance=_curve(resistance.horizon_s, resistance.ohm),
-        resistance_by_c=_curve(resistance.by_temperature_c, resistance.temperature_factor),
-        resistance_by_soh=_curve(resistance.by_soh, resistance.soh_factor),
+        circuit=circuit,
+        resistance_by_c=_curve(ohm.by_temperature_c, ohm.temperature_factor),
+        resistance_by_soh=_curve(ohm.by_soh, ohm.soh_factor),
         nameplate_ah=float(cell.nameplate_ah),
     )
 

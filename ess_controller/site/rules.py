@@ -11,7 +11,6 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 
-from ess_controller.site.buses import cells_in_series
 from ess_controller.site.errors import Finding, plain
 from ess_controller.site.places import KeyPath
 
@@ -37,7 +36,10 @@ ORDER: Final = (
     ("beat.can_stale_s", "<", "mode.lost_open_wire_s"),
     ("beat.register_stale_s", "<", "mode.lost_open_wire_s"),
     ("estimate.rest_a", "<", "limits.rated_a"),
-    ("estimate.rest_sd", "<=", "estimate.start_sd"),
+    ("health.recycle_soh", "<", "health.line_soh"),
+    ("health.line_soh", "<", "health.derate_soh"),
+    ("health.derate_resistance", "<", "health.recycle_resistance"),
+    ("health.leak_per_month", "<", "health.recycle_leak_per_month"),
     # heater, then nothing, then fan, then chiller; each with a gap between on and off
     ("climate.heater_off_c", ">", "climate.heater_on_c"),
     ("climate.fan_off_c", ">", "climate.heater_off_c"),
@@ -69,22 +71,15 @@ ZERO: Final = (
     ("discharge_by_c", "envelope.cell_c_min"),
     ("discharge_by_c", "mode.trip_cell_c_max"),
 )
-SHEET: Final = (  # what the maker of the cell allows, in the cell file; trips and limits lie inside the envelope
-    ("envelope.cell_v_max", "<=", "data_sheet.v_max"),
-    ("envelope.cell_v_min", ">=", "data_sheet.v_min"),
-    ("envelope.charge_c_min", ">=", "data_sheet.charge_c_min"),
-)
 DC_AC = (0.5, 2.0)  # DC name plate of a roof over its inverter's: outside, one of them has a wrong unit
-MODEL_V = 0.25  # a limit so far above the voltage of a full cell belongs to another chemistry
-CLOSING = 0.1  # of an empty string's voltage: what contactors may close on; precharge usually ends at 5 to 10 %
 
 
 def number_findings(site: Table) -> Iterator[Finding]:
     """Numbers and curves of the site file, against each other."""
     for key, relation, other in ORDER:
         bound = number(site, other)
-        if words := _broken(number(site, key), relation, bound):
-            yield Finding(_path(key), f"{words} {other} = {plain(bound)}")
+        if words := broken(number(site, key), relation, bound):
+            yield Finding(key_path(key), f"{words} {other} = {plain(bound)}")
     for name, rises in CURVES.items():
         yield from _curve_findings(("limits", name), site.get("limits", {}).get(name, []), rises)
     for name, where in ZERO:
@@ -100,74 +95,20 @@ def number_findings(site: Table) -> Iterator[Finding]:
     yield from _pv_findings(site)
 
 
-def _broken(value: float, relation: str, bound: float) -> str:
+def broken(value: float, relation: str, bound: float) -> str:
     """The relation in words where it does not hold."""
     words, holds = _HOLDS[relation]
     return "" if np.isnan(value) or np.isnan(bound) or holds(value, bound) else words
 
 
-def cell_findings(cell: Table) -> Iterator[Finding]:
-    """The lists of a cell file: as long as each other, rising, and 1 where the reference is; its curve and data sheet
-    of one chemistry.
-    """
-    for table, x_name, y_name in (
-        ("ocv", "soc", "v"),
-        ("resistance", "horizon_s", "ohm"),
-        ("resistance", "by_temperature_c", "temperature_factor"),
-        ("resistance", "by_soh", "soh_factor"),
-    ):
-        x, y = (cell.get(table, {}).get(name, []) for name in (x_name, y_name))
-        yield from _rising((table, x_name), x, strictly=True)
-        if y_name in ("v", "ohm"):
-            yield from _rising((table, y_name), y, strictly=y_name == "v")
-        if x and y and len(x) != len(y):
-            yield Finding((table, y_name), f"{len(x)} numbers, one for each of {table}.{x_name}, not {len(y)}")
-    v, v_max = cell.get("ocv", {}).get("v", []), number(cell, "data_sheet.v_max")
-    if v and v_max > v[-1] + MODEL_V:
-        expected = f"at most {plain(v[-1] + MODEL_V)}, {MODEL_V} V above the full cell of ocv.v"
-        yield Finding(("data_sheet", "v_max"), expected)
-    soc = cell.get("ocv", {}).get("soc", [])
-    for index, end in ((0, 0.0), (len(soc) - 1, 1.0)):
-        if soc and soc[index] != end:
-            yield Finding(("ocv", "soc", index), f"{plain(end)}: the curve covers SOC 0 to 1")
-    for x_name, y_name, reference in (("by_temperature_c", "temperature_factor", 25.0), ("by_soh", "soh_factor", 1.0)):
-        x, y = (cell.get("resistance", {}).get(name, []) for name in (x_name, y_name))
-        if x and len(x) == len(y) and abs(np.interp(reference, x, y) - 1.0) > 0.02:
-            yield Finding(("resistance", y_name), f"a factor of 1 where {x_name} is {plain(reference)}")
-
-
-def together_findings(site: Table, cell: Table, cell_file: str) -> Iterator[Finding]:
-    """Whether site and cell file speak of the same cell; found in the site file."""
-    v, horizon_s = cell.get("ocv", {}).get("v", []), cell.get("resistance", {}).get("horizon_s", [])
-    for key, relation, other in SHEET:
-        bound = number(cell, other)
-        if words := _broken(number(site, key), relation, bound):
-            yield Finding(_path(key), f"{words} {plain(bound)}, {other} of {cell_file}")
-    yield from _closing_findings(site, number(cell, "data_sheet.v_min"))
-    if v and number(site, "limits.cell_v_min") > v[-1]:
-        yield Finding(("limits", "cell_v_min"), f"less than {plain(v[-1])}, a full cell of {cell_file}")
-    if horizon_s and number(site, "limits.horizon_s") > horizon_s[-1]:
-        yield Finding(("limits", "horizon_s"), f"at most {plain(horizon_s[-1])}, the longest horizon in {cell_file}")
-
-
-def _closing_findings(site: Table, empty_v: float) -> Iterator[Finding]:
-    """Contactors that close on much of a string's voltage weld."""
-    strings = [string for cabinet in site.get("cabinet", []) for string in cabinet.get("string", [])]
-    cells = min(filter(None, map(cells_in_series, strings)), default=0)
-    most_v = CLOSING * empty_v * cells
-    for name in ("precharge_v", "join_v"):
-        if cells and number(site, f"mode.{name}") > most_v:
-            expected = f"at most {plain(most_v)}, {plain(100 * CLOSING)} % of an empty string of {cells} cells"
-            yield Finding(("mode", name), expected)
-
-
 def number(site: Table, key: str) -> float:
     """The number at `table.key`; NaN where there is no valid one."""
-    table, name = _path(key)
+    table, name = key_path(key)
     return float(site.get(table, {}).get(name, np.nan))
 
 
-def _path(key: str) -> tuple[str, str]:
+def key_path(key: str) -> tuple[str, str]:
+    """`table.key` taken apart."""
     table, _, name = key.partition(".")
     return table, name
 
@@ -189,7 +130,8 @@ def _is_zero(points: Sequence[Sequence[float]], at: float, *, upwards: bool) -> 
     return bool(np.isnan(at)) or (float(np.interp(at, xs, shares)) == 0.0 and not any(beyond))
 
 
-def _rising(path: KeyPath, values: Sequence[float], *, strictly: bool) -> Iterator[Finding]:
+def rising(path: KeyPath, values: Sequence[float], *, strictly: bool) -> Iterator[Finding]:
+    """Whether a list rises, number by number."""
     for index, (value, following) in enumerate(pairwise(values), 1):
         if following < value or (strictly and following == value):
             words = "more than" if strictly else "at least"
@@ -221,6 +163,10 @@ def _dispatch_findings(site: Table) -> Iterator[Finding]:
     peak_w, contract_w = number(site, "dispatch.peak_w"), number(site, "dispatch.contract_w")
     if contract_w < peak_w < np.inf:
         yield Finding(("dispatch", "peak_w"), f"at most dispatch.contract_w = {plain(contract_w)}, or inf")
+    if site.get("dispatch", {}).get("rule") == "time_of_use" and "contract" not in site:
+        yield Finding(
+            ("dispatch", "rule"), "another rule where no [contract] with its tariff_file tells the hours' prices"
+        )
     most_w = number(site, "envelope.pcs_w_max") * len(site.get("cabinet", []))
     if most_w and abs(number(site, "dispatch.set_w")) > most_w:
         expected = f"at most {plain(most_w)} either way, envelope.pcs_w_max for each cabinet"

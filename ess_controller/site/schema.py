@@ -29,6 +29,7 @@ from ess_controller.site.kinds import (
     Ohms,
     Seconds,
     Share,
+    SmallVolts,
     Supply,
     Table,
     Watts,
@@ -102,15 +103,49 @@ class EstimateTable(Table):
     rest_a: float = Field(gt=0.0, le=100.0)
     rest_s: float = Field(gt=0.0, le=86400.0)
     start_sd: float = Field(gt=0.0, le=0.5, description="of SOC read from a voltage of unknown history")
-    rest_sd: float = Field(gt=0.0, le=0.5, description="of SOC read from a rested voltage")
-    drift_per_hour: float = Field(ge=0.0, le=1.0, description="growth of the standard deviation while counting")
+    capacity_sd: float = Field(gt=0.0, le=0.5, description="of the intake test's capacity, a share")
+    voltage_sd_v: float = Field(gt=0.0, le=0.1, description="of a cell's sensor and curve together, V")
+    current_gain_sd: float = Field(gt=0.0, le=0.1, description="of a string's current sensor, a share")
+    bleed_ohm: float = Field(gt=0.5, le=1e6, description="of the resistor that drains a bled cell, ohm")
+
+
+class BalanceTable(Table):
+    """When cells are bled, and what their boards bear. Without the table nobody is bled."""
+
+    least_share: float = Field(gt=0.0, le=0.5, description="of a cell's capacity: less is not worth the heat")
+    sigmas: float = Field(ge=0.0, le=6.0, description="an imbalance must be surer than so many standard deviations")
+    soc_min: Share = Field(description="a cell emptier than this is not bled")
+    look_every_s: float = Field(ge=10.0, le=3600.0, description="bleeding pauses so often, s")
+    look_s: float = Field(ge=0.5, le=60.0, description="for so long, that voltages are seen without it, s")
+    board_c_max: Celsius = Field(description="hottest a module's board may become, C")
+    board_k_per_cell: float = Field(gt=0.0, le=50.0, description="heat of one bled cell, on its module's board, K")
+
+
+class HealthTable(Table):
+    """Where the lines are between keeping a module and recycling it. Without the table nobody is judged."""
+
+    line_soh: Share = Field(description="end of use here: the forecast says when a module meets it")
+    recycle_soh: Share = Field(description="surely below: raw material")
+    light_within_days: float = Field(ge=0.0, le=3650.0, description="meets the line so soon: lighter duty, days")
+    regroup_gap: Share = Field(description="so far below the middle module of its string: regroup, in SOH")
+    derate_soh: Share
+    derate_resistance: float = Field(gt=1.0, le=10.0, description="10-s resistance over that of a new cell")
+    recycle_resistance: float = Field(gt=1.0, le=20.0, description="10-s resistance over that of a new cell")
+    leak_per_month: float = Field(
+        gt=0.0, le=1.0, description="self-discharge over its string's: a soft short is suspected, a share of capacity"
+    )
+    recycle_leak_per_month: float = Field(gt=0.0, le=10.0, description="the same, that cannot be lived with")
+    knee_probability: float = Field(ge=0.5, le=0.999, description="that fading has sped up for good: it is told")
+    fade_per_year: float = Field(gt=0.0, le=0.5, description="what a module of this kind loses, a median, in SOH")
+    fade_spread: float = Field(ge=0.1, le=2.0, description="standard deviation of its logarithm between modules")
 
 
 class DispatchTable(Table):
     """What the battery is for, when no operator asks for anything else."""
 
-    rule: Literal["self_consumption", "setpoint"]
+    rule: Literal["self_consumption", "time_of_use", "setpoint"]
     set_w: float = Field(ge=-1e8, le=1e8, description="for the rule setpoint, discharging positive, W")
+    store_w: float = Field(ge=0.0, le=1e8, description="for the rule time_of_use: stored in cheap hours, whole site, W")
     peak_w: float = Field(
         gt=0.0,
         allow_inf_nan=True,
@@ -201,6 +236,8 @@ class SiteFile(Table):
     mode: ModeTable
     estimate: EstimateTable
     dispatch: DispatchTable
+    balance: BalanceTable | None = None
+    health: HealthTable | None = None
     climate: ClimateTable | None = None
     location: LocationTable | None = None
     contract: ContractTable | None = None
@@ -219,14 +256,26 @@ class OcvTable(Table):
 
 
 class ResistanceTable(Table):
-    """Resistance over horizon, and what temperature and age make of it."""
+    """Two RC pairs over SOC at 25 C, new, and what temperature and age make of them."""
 
-    horizon_s: Annotated[tuple[Seconds, ...], LIST, NUMBERS, SHORT] = Field(description="horizons")
-    ohm: Annotated[tuple[Ohms, ...], LIST, NUMBERS, SHORT] = Field(description="resistances")
+    soc: Annotated[tuple[Share, ...], LIST, NUMBERS, SHORT] = Field(description="numbers from 0 to 1")
+    r0_ohm: Annotated[tuple[Ohms, ...], LIST, NUMBERS, SHORT] = Field(description="resistances")
+    r1_ohm: Annotated[tuple[Ohms, ...], LIST, NUMBERS, SHORT] = Field(description="resistances")
+    r2_ohm: Annotated[tuple[Ohms, ...], LIST, NUMBERS, SHORT] = Field(description="resistances")
+    rc_s: Annotated[tuple[Seconds, Seconds], LIST] = Field(description="two time constants")
     by_temperature_c: Annotated[tuple[Celsius, ...], LIST, NUMBERS, SHORT] = Field(description="temperatures")
     temperature_factor: Annotated[tuple[Factor, ...], LIST, NUMBERS, SHORT] = Field(description="factors")
     by_soh: Annotated[tuple[Share, ...], LIST, NUMBERS, SHORT] = Field(description="SOHs from 0 to 1")
     soh_factor: Annotated[tuple[Factor, ...], LIST, NUMBERS, SHORT] = Field(description="factors")
+
+
+class HysteresisTable(Table):
+    """How far charging and discharging pull the voltage off its rest, whatever the current."""
+
+    soc: Annotated[tuple[Share, ...], LIST, NUMBERS, SHORT] = Field(description="numbers from 0 to 1")
+    v: Annotated[tuple[SmallVolts, ...], LIST, NUMBERS, SHORT] = Field(description="voltages, each way")
+    share: Annotated[float, Field(gt=0.0, le=1.0)] = Field(description="of the capacity, to build up 63 % of it")
+    fades_s: Annotated[float, Field(gt=0.0, le=1e9)] = Field(description="time constant of its fading at rest, s")
 
 
 class DataSheetTable(Table):
@@ -245,6 +294,7 @@ class CellFile(Table):
     data_sheet: DataSheetTable
     ocv: OcvTable
     resistance: ResistanceTable
+    hysteresis: HysteresisTable
 
 
 def schema(model: type[BaseModel] = SiteFile) -> dict[str, Any]:

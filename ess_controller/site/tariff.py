@@ -8,11 +8,12 @@ not know what was before it.
 from bisect import bisect_right
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from math import nan
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
+from ess_controller.core.types import Price
 from ess_controller.site.checking import read_and_check
 from ess_controller.site.errors import Problem, SiteError
 from ess_controller.site.kinds import Customer, DemandMode, Supply
@@ -157,6 +158,20 @@ def price_at(tariff: Tariff, local: datetime, *, hottest_c: float = nan) -> tupl
     ratio = schedule.ratio[period] if schedule.ratio else nan
     parts = ((ratio if part.in_ratio else 1.0) * part.cny_per_kwh.on(day) for part in tariff.energy)
     return sum(parts), period
+
+
+def hour_price(tariff: Tariff, local: datetime) -> Price:
+    """Whether a kWh bought now is cheap or dear against the mean of its day; a fifth makes the difference.
+
+    On a day of one price all hours are middling.
+    """
+    if local.tzinfo is not None:
+        local = local.astimezone(tariff.zone)
+    now, _ = price_at(tariff, local)
+    midnight = local.replace(hour=0, minute=0, second=0, microsecond=0, tzinfo=None)
+    hours = [price_at(tariff, midnight + timedelta(minutes=30 * half))[0] for half in range(48)]
+    mean = sum(hours) / len(hours)
+    return "cheap" if now < 0.8 * mean else "dear" if now > 1.2 * mean else "middling"
 
 
 def tariff_of(file: TariffFile, supply: Supply, customer: Customer) -> Tariff:

@@ -5,6 +5,7 @@ from functools import cached_property
 
 import numpy as np
 
+from ess_controller.core.sop import Sop, told
 from ess_controller.core.types import Tuning
 from ess_controller.core.worst import highest, lowest
 from ess_controller.daemon import Beat
@@ -24,6 +25,11 @@ class Moment:
     def limits(self) -> list[dict[str, object]]:
         """[cabinet] how far power may go and why."""
         return [limits(self.beat.decision, cabinet, self.layout) for cabinet in range(self.layout.cabinets)]
+
+    @cached_property
+    def sop(self) -> tuple[Sop, ...]:
+        """[horizon] what may be carried for so long."""
+        return told(self.tuning, self.state, self.seen, self.beat.decision)
 
     def by(self, way: str) -> list[tuple[str, str]]:
         """[cabinet] the rule that bounds one way, "charge" or "discharge", and where; "" where it names no place."""

@@ -46,6 +46,21 @@ def _text(name: str, says: str, get: Getter) -> Field[Moment]:
     return Field(name, "", "text", says, get)
 
 
+def _sop(of: str, says: str) -> tuple[Field[Moment], ...]:
+    """State of power of each horizon, both ways; `of`: which bound of `sop.Sop`."""
+    return tuple(
+        _float(
+            f"{way}_{name}_w",
+            "W",
+            1,
+            f"{says}, {name.replace('_', ' ')}",
+            lambda m, number=number, way=way: getattr(getattr(m.sop[number], of), way),  # type: ignore[misc]
+        )
+        for number, name in enumerate(("10_s", "30_s", "continuous"))
+        for way in ("charge", "discharge")
+    )
+
+
 SITE = Measurement(
     "site",
     ("site",),
@@ -76,6 +91,7 @@ CABINET = Measurement(
         _float("pcs_age_s", "s", 2, "since it was heard", lambda m: m.seen.pcs_age_s),
         _int("contacts", "bits of records.Contact that report trouble", lambda m: m.of_io(m.seen.io_contact)),
         _int("climate", "bits of records.Climate that are on", lambda m: m.of_io(m.seen.io_climate)),
+        *_sop("cabinets", "what its strings may carry"),
     ),
     "a cabinet with its inverter and its remote I/O",
 )
@@ -112,6 +128,7 @@ STRING = Measurement(
         _float("cell_c_max", "C", 1, "its hottest sensor", lambda m: m.most(m.seen.module_hot_c, of_cells=False)),
         _float("charge_limit_a", "A", 2, "what it may carry", lambda m: m.beat.decision.string_bound.charge),
         _float("discharge_limit_a", "A", 2, "what it may carry", lambda m: m.beat.decision.string_bound.discharge),
+        *_sop("strings_w", "what it may carry alone"),
     ),
     "modules in series behind one string box",
 )

@@ -11,12 +11,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ess_controller.core.gauge.filter import SOC
 from ess_controller.core.step import first_state, step
 from ess_controller.core.types import ClimateTuning, Decision, Mode, Order, State, Tuning
 from ess_controller.site import load
 from firmware_bridge.records import (
     CabinetSpec,
     Contactor,
+    Floats,
     Ints,
     Layout,
     Measurements,
@@ -171,3 +173,13 @@ def one(values: NDArray[Any], at: int, value: float) -> NDArray[Any]:
     changed = values.copy()
     changed.flat[at] = value
     return changed
+
+
+def known(setting: Tuning, soc: Floats | float = 0.5, sd: float = 0.02, state: State | None = None) -> State:
+    """A memory in which every cell has this SOC."""
+    cells = setting.layout.cells
+    first = state or first_state(setting)
+    mean, cov = first.gauge.belief.mean.copy(), first.gauge.belief.cov.copy()
+    mean[SOC], cov[SOC, SOC] = soc, sd**2
+    belief = replace(first.gauge.belief, mean=mean, cov=cov)
+    return replace(first, gauge=replace(first.gauge, belief=belief, soc_sd=np.full(cells, sd)))

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from ess_controller.core import dispatch
 from ess_controller.core.step import first_state
-from ess_controller.core.types import Bound, Estimate, Order, Rule, State, Tuning
+from ess_controller.core.types import Bound, Estimate, Order, Price, Rule, State, Tuning
 from firmware_bridge.records import Tick
 from tests.core.pictures import ASKED_NOTHING, tick, tuning, well
 
@@ -25,7 +25,7 @@ def site(**changes: object) -> Tuning:
 
 def now(net_load_w: float) -> Estimate:
     """Only the net load matters here."""
-    return Estimate(NOTHING, NOTHING, NOTHING, net_load_w)
+    return Estimate(NOTHING, NOTHING, NOTHING, NOTHING, NOTHING.astype(int), first_state(tuning()).outlook, net_load_w)
 
 
 def bound(charge: list[float], discharge: list[float]) -> Bound:
@@ -40,6 +40,31 @@ def bound(charge: list[float], discharge: list[float]) -> Bound:
 def test_self_consumption_wants_the_net_load_either_way() -> None:
     for net_w in (12_000.0, 0.0, -8000.0):
         assert dispatch.wanted(site(), ASKED_NOTHING, now(net_w), INF) == (net_w, "self-consumption")
+
+
+@pytest.mark.parametrize(
+    ("price", "net_w", "power_w", "by"),
+    [
+        ("cheap", 12_000.0, -30_000.0, "cheap hours"),
+        ("cheap", -40_000.0, -40_000.0, "cheap hours"),
+        ("middling", 12_000.0, 0.0, "self-consumption"),
+        ("middling", -8_000.0, -8_000.0, "self-consumption"),
+        ("dear", 12_000.0, 12_000.0, "self-consumption"),
+        ("", 12_000.0, 12_000.0, "self-consumption"),
+        ("cheap", NAN, 0.0, "meter silent"),
+    ],
+)
+def test_cheap_hours_fill_the_battery_dear_ones_empty_it_and_others_wait(
+    price: Price, net_w: float, power_w: float, by: str
+) -> None:
+    ruled = site(rule="time_of_use", store_w=30_000.0)
+    assert dispatch.wanted(ruled, Order(price=price), now(net_w), INF) == (power_w, by)
+    assert dispatch.wanted(site(), Order(price=price), now(12_000.0), INF) == (12_000.0, "self-consumption")
+
+
+def test_storing_in_cheap_hours_makes_no_peak() -> None:
+    ruled = site(rule="time_of_use", store_w=30_000.0)
+    assert dispatch.wanted(ruled, Order(price="cheap"), now(90_000.0), 100_000.0) == (-10_000.0, "peak guard")
 
 
 def test_a_set_point_of_the_site_is_followed_and_one_of_the_operator_outranks_it() -> None:

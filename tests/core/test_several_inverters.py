@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from ess_controller.core import limits
 from ess_controller.core.types import Order, Tuning
 from firmware_bridge.records import Floats, PcsState
-from tests.core.pictures import Controller, plant_tuning, running, well
+from tests.core.pictures import Controller, known, plant_tuning, running, well
 
 LAYOUT = plant_tuning().layout
 
@@ -24,7 +24,8 @@ def tuned(**dispatch: Any) -> Tuning:
 def full(*soc: float) -> Controller:
     """A controller that believes its cabinets to be so full."""
     controller = running(tuned=tuned(ramp_w_per_s=1e6))
-    controller.state = replace(controller.state, soc=np.array(soc)[LAYOUT.string_cabinet[LAYOUT.cell_string]])
+    of_cells = np.array(soc)[LAYOUT.string_cabinet[LAYOUT.cell_string]]
+    controller.state = known(controller.tuning, of_cells, state=controller.state)
     return controller
 
 
@@ -47,12 +48,11 @@ def test_who_is_at_it_stays_until_another_is_clearly_fuller() -> None:
     controller = full(0.60, 0.58)
     assert powers(controller, 3_000.0) == [3_000.0, 0.0]
     soc = np.array([0.60, 0.62])[LAYOUT.string_cabinet[LAYOUT.cell_string]]
-    controller.state = replace(controller.state, soc=soc)
+    controller.state = known(controller.tuning, soc, state=controller.state)
     at_it = {"pcs_w": np.array([3_000.0, 0.0])}
     assert powers(controller, 0.0, **at_it) == [3_000.0, 0.0]
-    controller.state = replace(
-        controller.state, soc=soc + np.array([0.0, 0.05])[LAYOUT.string_cabinet[LAYOUT.cell_string]]
-    )
+    fuller = soc + np.array([0.0, 0.05])[LAYOUT.string_cabinet[LAYOUT.cell_string]]
+    controller.state = known(controller.tuning, fuller, state=controller.state)
     assert powers(controller, 0.0, **at_it) == [0.0, 3_000.0]
 
 

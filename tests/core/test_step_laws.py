@@ -1,6 +1,6 @@
 """The whole beat against any picture: it never raises, and power is asked only where all that counts is known."""
 
-from dataclasses import fields, replace
+from dataclasses import fields, is_dataclass, replace
 from itertools import combinations
 from typing import Any
 
@@ -144,6 +144,7 @@ def test_the_same_picture_and_memory_give_the_same_decision() -> None:
     state = running().state
     results = [step(tuning(), state, well(), Order(), tick(7.0)) for _ in range(2)]
     (one_state, one_decision), (other_state, other_decision) = results
+    assert one_state.gauge.belief.mean.tobytes() == other_state.gauge.belief.mean.tobytes()
     for name in ("soc", "mode", "bad_s", "power_w"):
         assert getattr(one_state, name).tobytes() == getattr(other_state, name).tobytes()
     assert one_decision.commands.pcs_w.tobytes() == other_decision.commands.pcs_w.tobytes()
@@ -153,10 +154,18 @@ def test_a_beat_changes_neither_its_picture_nor_its_memory() -> None:
     controller, seen = running(), well()
     before = {name: np.array(getattr(seen, name)).tobytes() for name in MEASURED}
     kept = controller.state
-    frozen = {field.name: np.array(getattr(kept, field.name)).tobytes() for field in fields(State)}
-    step(tuning(), kept, seen, Order(), tick(5.0))
+    frozen = deep_bytes(kept)
+    for dt_s in (0.1, 1.0, 60.0):  # the fuel gauge looks once a second
+        step(tuning(), kept, seen, Order(), tick(5.0, dt_s))
     assert before == {name: np.array(getattr(seen, name)).tobytes() for name in MEASURED}
-    assert frozen == {field.name: np.array(getattr(kept, field.name)).tobytes() for field in fields(State)}
+    assert frozen == deep_bytes(kept)
+
+
+def deep_bytes(record: Any) -> list[bytes]:
+    """All that a record holds, records within it included."""
+    if not is_dataclass(record):
+        return [np.array(record).tobytes()]
+    return [word for field in fields(record) for word in deep_bytes(getattr(record, field.name))]
 
 
 SILENCES: dict[str, dict[str, Any]] = {

@@ -90,18 +90,22 @@ def test_the_energy_counted_is_the_energy_that_flowed_as_far_as_meters_go() -> N
 
 def test_the_charge_counted_is_the_charge_that_flowed() -> None:
     story = hour()
-    before, after = story.beats[100].state.soc, story.beats[-1].state.soc
-    counted_ah = ((before - after) * story.site.tuning.cell_ah).mean()
-    flowed_as = sum(float(beat.seen.string_a[0]) * beat.tick.dt_s for beat in story.beats[101:])
-    assert counted_ah == pytest.approx(flowed_as / 3600, rel=1e-6)
+    before, after = (
+        (gauge.anchors.swing_ah + gauge.moved_as / 3600).mean()
+        for gauge in (story.beats[100].state.gauge, story.beats[-1].state.gauge)
+    )
+    flowed_as = sum(
+        float(beat.seen.string_a[0] - beat.state.gauge.zero_a[0]) * beat.tick.dt_s for beat in story.beats[101:]
+    )
+    assert after - before == pytest.approx(flowed_as / 3600, rel=1e-6)
 
 
 def test_soc_stays_within_a_few_percent_of_the_truth() -> None:
     story = hour()
-    error = story.beats[-1].state.soc - story.world.truth.cell_soc
+    error = story.beats[-1].state.gauge.soc - story.world.truth.cell_soc
     assert np.sqrt(np.mean(error**2)) < 0.03
     assert np.abs(error).max() < 0.08  # a first voltage, read with an unknown history and another cell's curve
-    within = np.abs(error) <= 2.0 * story.beats[-1].state.soc_sd
+    within = np.abs(error) <= 2.0 * story.beats[-1].state.gauge.soc_sd
     assert within.mean() > 0.9
 
 

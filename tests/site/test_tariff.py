@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from ess_controller.site import SiteError
 from ess_controller.site.kinds import Customer, Supply
-from ess_controller.site.tariff import Tariff, kind_of_day, load_tariff, price_at
+from ess_controller.site.tariff import Tariff, hour_price, kind_of_day, load_tariff, price_at
 from tests.site.site_files import SITES
 
 SHANGHAI = load_tariff(SITES / "tariffs" / "shanghai.toml", "under_1kv", "commercial")
@@ -40,6 +40,17 @@ def at(text: str) -> datetime:
 def test_shanghai_s_june_sheet_comes_out_to_the_last_digit(local: str, cny_per_kwh: float, period: str) -> None:
     price, name = price_at(SHANGHAI, at(local))
     assert (round(price, 4), name) == (cny_per_kwh, period)
+
+
+def test_an_hour_is_cheap_or_dear_against_its_own_day() -> None:
+    by_hour = [hour_price(SHANGHAI, at(f"2026-07-15T{hour:02d}:30")) for hour in range(24)]
+    assert by_hour[:6] == ["cheap"] * 6
+    assert by_hour[6:8] == ["middling"] * 2
+    assert by_hour[8:15] == ["dear"] * 7
+    assert by_hour[18:21] == ["dear"] * 3
+    assert by_hour[22:] == ["cheap"] * 2
+    utc = datetime(2026, 7, 15, 4, 30, tzinfo=UTC)
+    assert hour_price(SHANGHAI, utc) == by_hour[12]
 
 
 def test_weekends_and_holidays_in_spring_and_autumn_have_deep_valleys_for_large_industry() -> None:

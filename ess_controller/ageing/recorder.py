@@ -1,0 +1,146 @@
+"""The tee that keeps the daybook on disk, from a thread of its own, and tells of suspected soft shorts once a day.
+
+The present day is written every EVERY_S of plant time and at the end, so a killed daemon loses the last minutes of a
+day's sums and no day. A disk that does not take it costs nothing but time: what waits is at most WAITING_DAYS.
+"""
+
+import logging
+import sqlite3
+from contextlib import suppress
+from datetime import date
+from itertools import groupby
+from pathlib import Path
+from threading import Condition, Thread
+
+import numpy as np
+
+from ess_controller.ageing.daybook import Daybook
+from ess_controller.ageing.history import ModuleDay
+from ess_controller.ageing.leak import WINDOW_DAYS, leaks
+from ess_controller.ageing.settings import HealthSettings
+from ess_controller.ageing.store import HistoryError, Store
+from ess_controller.daemon import Beat
+from ess_controller.site import Site
+
+log = logging.getLogger("ess")
+
+EVERY_S = 600.0  # of plant time
+RETRY_S = 10.0  # of wall time, when the disk does not take it
+CLOSE_WITHIN_S = 10.0
+WAITING_DAYS = 60
+
+_Waiting = dict[date, list[ModuleDay]]
+
+
+class HealthRecorder:
+    """Shown every beat; `notices` are the soft shorts suspected now."""
+
+    def __init__(self, site: Site, path: Path) -> None:
+        self._path, self._settings, self._name = path, site.health, site.name
+        self.notices: tuple[str, ...] = ()
+        store, kept = self._opened()
+        self._daybook = Daybook(site.tuning, site.time_zone, kept)
+        self._latest: Beat | None = None
+        self._written_s = -np.inf
+        self._turn = Condition()
+        self._waiting: _Waiting = {}  # this and the next are shared with the thread
+        self._ending = False
+        self._failing = False
+        self._thread = Thread(target=self._work, args=(store,), name="history", daemon=True)
+        self._thread.start()
+
+    def __call__(self, beat: Beat) -> None:
+        """Add a beat; hand over what is due."""
+        over = self._daybook.add(beat)
+        due = over
+        if beat.tick.t_s - self._written_s >= EVERY_S:
+            self._written_s = beat.tick.t_s
+            due = over + self._daybook.days(beat)
+        self._latest = beat
+        self._hand_over(due)
+
+    def close(self) -> None:
+        """Write the day as far as it has come, and end."""
+        if self._latest is not None:
+            self._hand_over(self._daybook.days(self._latest))
+        with self._turn:
+            self._ending = True
+            self._turn.notify()
+        self._thread.join(CLOSE_WITHIN_S)
+
+    def _hand_over(self, days: list[ModuleDay]) -> None:
+        if not days:
+            return
+        with self._turn:  # the thread never writes while it holds this
+            self._waiting |= {day: list(group) for day, group in groupby(days, lambda each: each.day)}
+            while len(self._waiting) > WAITING_DAYS:
+                del self._waiting[min(self._waiting)]
+            self._turn.notify()
+
+    def _opened(self) -> tuple[Store | None, dict[str, ModuleDay]]:
+        """The file and what is kept in it. A broken one stays for whoever wants to look."""
+        for _ in range(2):
+            store = None
+            try:
+                store = Store(self._path, make=True)
+                kept = store.last()
+                store.introduce(self._name, self._settings)
+            except sqlite3.OperationalError as trouble:
+                log.warning("%s cannot be used: %s: today's history waits in memory", self._path, trouble)
+            except (sqlite3.DatabaseError, HistoryError) as trouble:
+                aside = self._path.with_name(self._path.name + ".broken")
+                with suppress(OSError):
+                    self._path.replace(aside)
+                log.error("%s is broken and kept as %s (%s): histories begin anew", self._path, aside.name, trouble)
+            else:
+                return store, kept
+            if store is not None:
+                store.close()
+        return None, {}
+
+    # --- the thread ---------------------------------------------------------------------------------------------------
+
+    def _work(self, store: Store | None) -> None:
+        looked: date | None = None
+        while True:
+            with self._turn:
+                self._turn.wait_for(lambda: self._waiting or self._ending)
+                due, self._waiting = self._waiting, {}
+                ending = self._ending
+            try:
+                store = store or Store(self._path, make=True)
+                for days in due.values():
+                    store.put(days)
+                if due and max(due) != looked and not ending and self._settings is not None:
+                    looked = max(due)
+                    self._look(store, self._settings)
+            except (sqlite3.Error, HistoryError) as trouble:
+                self._put_off(due, str(trouble))
+            else:
+                if self._failing:
+                    log.info("%s is written again", self._path)
+                self._failing = False
+            if ending:
+                break
+        if store is not None:
+            store.close()
+
+    def _put_off(self, due: _Waiting, why: str) -> None:
+        if not self._failing:
+            log.warning("%s cannot be written: %s: the history waits in memory", self._path, why)
+        self._failing = True
+        with self._turn:
+            self._waiting = due | self._waiting
+            self._turn.wait_for(lambda: self._ending, RETRY_S)
+
+    def _look(self, store: Store, settings: HealthSettings) -> None:
+        """Soft shorts by what the last months' rests say; new ones are told."""
+        found = []
+        for code, leak in sorted(leaks(store.histories(WINDOW_DAYS)).items()):
+            for cell in np.flatnonzero(leak.suspected(settings.leak_per_month)).tolist():
+                found.append(f"{code} cell {cell + 1}")
+                if found[-1] not in self.notices:
+                    ma, sd, share = leak.ma[cell], leak.ma_sd[cell], leak.per_month[cell]
+                    told = f"{found[-1]}: loses {ma:.1f} mA ({sd:.1f}) more than its string, {share:.2%} a month"
+                    log.warning("soft short suspected: %s: look at `ess health`, and watch that cell", told)
+        self.notices = tuple(found)

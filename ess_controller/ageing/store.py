@@ -1,0 +1,118 @@
+"""The histories on disk: history.sqlite in the daemon's home, one row a module and day.
+
+A row is written whole or not at all, and is on the disk when `put` returns, so neither kill -9 nor a power cut leaves
+half of one. The file stays bounded: after KEEP_ALL_DAYS one day a week stays, after KEEP_DAYS none; totals count on, so
+nothing is lost by it.
+"""
+
+import json
+import sqlite3
+from collections.abc import Iterable
+from dataclasses import asdict, fields
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+from ess_controller.ageing.history import History, ModuleDay
+from ess_controller.ageing.settings import HealthSettings
+
+FILE = "history.sqlite"
+SCHEMA_VERSION = 1
+KEEP_ALL_DAYS, KEEP_DAYS = 400, 15 * 365
+WAIT_S = 5.0  # for another process that reads
+_TABLES = """
+CREATE TABLE IF NOT EXISTS about (key TEXT PRIMARY KEY, value TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS module_day
+    (day INTEGER, code TEXT, told TEXT NOT NULL, PRIMARY KEY (day, code)) WITHOUT ROWID;
+"""  # day: date.toordinal(), so that 7 divides one day of each week
+
+
+class HistoryError(Exception):
+    """The file is not one of ours, or damaged."""
+
+
+class Store:
+    """An open history.sqlite. Raises sqlite3.Error and HistoryError."""
+
+    def __init__(self, path: Path, *, make: bool) -> None:
+        """`make` it where it is not there."""
+        mode = "rwc" if make else "rw"
+        self._db = sqlite3.connect(
+            f"{path.absolute().as_uri()}?mode={mode}", uri=True, timeout=WAIT_S, check_same_thread=False
+        )
+        try:
+            self._open(make)
+        except BaseException:
+            self._db.close()
+            raise
+
+    def _open(self, make: bool) -> None:
+        self._db.execute("PRAGMA synchronous = FULL")
+        if make:
+            self._db.executescript(_TABLES)
+        version = self._about("schema_version")
+        if version is None and make:
+            self._tell("schema_version", SCHEMA_VERSION)
+        elif version != SCHEMA_VERSION:
+            raise HistoryError(f"expected schema_version {SCHEMA_VERSION}, found {version}")
+
+    def put(self, days: Iterable[ModuleDay]) -> None:
+        """Keep these, each in place of what was kept of that module and day."""
+        rows = [(each.day.toordinal(), each.code, json.dumps(each.plain(), separators=(",", ":"))) for each in days]
+        if not rows:
+            return
+        newest = max(day for day, _, _ in rows)
+        with self._db:
+            self._db.executemany("INSERT OR REPLACE INTO module_day VALUES (?, ?, ?)", rows)
+            self._db.execute(
+                "DELETE FROM module_day WHERE day < ? OR (day < ? AND day % 7)",
+                (newest - KEEP_DAYS, newest - KEEP_ALL_DAYS),
+            )
+
+    def last(self) -> dict[str, ModuleDay]:
+        """The newest day of each module, by code."""
+        newest = "SELECT code, max(day) AS day FROM module_day GROUP BY code"
+        rows = self._db.execute(f"SELECT day, code, told FROM module_day JOIN ({newest}) USING (code, day)")
+        return {each.code: each for each in map(_day, rows)}
+
+    def histories(self, last_days: float = KEEP_DAYS) -> list[History]:
+        """Of all modules, by code; only the last days before the newest of all."""
+        days: dict[str, list[ModuleDay]] = {}
+        newest = "(SELECT max(day) FROM module_day)"
+        query = f"SELECT day, code, told FROM module_day WHERE day >= {newest} - ? ORDER BY code, day"
+        for row in self._db.execute(query, (last_days,)):
+            day = _day(row)
+            days.setdefault(day.code, []).append(day)
+        return [History.of(each) for each in days.values()]
+
+    def introduce(self, site_name: str, settings: HealthSettings | None) -> None:
+        """Whose history this is, and by which thresholds it is judged where nobody names a site."""
+        self._tell("site", site_name)
+        self._tell("health", None if settings is None else asdict(settings))
+
+    def introduced(self) -> tuple[str, HealthSettings | None]:
+        """What `introduce` has said."""
+        told = self._about("health")
+        names = {field.name for field in fields(HealthSettings)}
+        settings = HealthSettings(**told) if isinstance(told, dict) and told.keys() == names else None
+        return str(self._about("site") or ""), settings
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._db.close()
+
+    def _about(self, key: str) -> Any:
+        row = self._db.execute("SELECT value FROM about WHERE key = ?", (key,)).fetchone()
+        return None if row is None else json.loads(row[0])
+
+    def _tell(self, key: str, value: Any) -> None:
+        with self._db:
+            self._db.execute("INSERT OR REPLACE INTO about VALUES (?, ?)", (key, json.dumps(value)))
+
+
+def _day(row: tuple[int, str, str]) -> ModuleDay:
+    day, code, told = row
+    try:
+        return ModuleDay.of(code, date.fromordinal(day), json.loads(told))
+    except (KeyError, TypeError, ValueError, OverflowError) as trouble:
+        raise HistoryError(f"{code}, day {day}: {' '.join(str(trouble).split())[:200]}") from None

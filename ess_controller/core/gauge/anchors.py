@@ -1,0 +1,157 @@
+"""Capacity, and how an aged cell's curve has moved, from rests: what a cell's voltage says before and after a swing.
+
+At rest the voltage tells the SOC, between two rests the current tells the charge. With x = OCV^-1(V) of a new cell and
+an aged cell's displacement (`filter.Shape`), each swing from rest a to rest b is one line
+
+    x_a - x_b = dAh / Qn * p + slide (w_a - w_b) + stretch (w_a l_a - w_b l_b),   w = z (1-z),   l = 1 - 2z
+
+in p = Qn / Q, slide and stretch: weighted least squares with a prior and forgetting. Both sides are measured, so the
+weight is 1 / (var(x) + p^2 var(dAh) / Qn^2), the effective variance of a straight line with errors in both coordinates
+(York, Am. J. Phys. 72 (2004) 367; for capacity Plett, J. Power Sources 196 (2011) 2319). Loss of lithium slides the
+curves of the electrodes against each other, loss of active material stretches one of them; seen from outside both
+displace the features of the cell's curve between its two ends.
+"""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from ess_controller.core.cell_model import KNOTS, Tables
+from ess_controller.core.gauge.filter import Shape, ocv
+from firmware_bridge.records import Bools, Floats
+
+P, SLIDE, STRETCH = range(3)
+
+
+@dataclass(frozen=True, slots=True)
+class AnchorTuning:
+    """How far a rest, a counter and a guess are trusted."""
+
+    capacity_sd: float = 0.10  # of the intake test's
+    slide_sd: float = 0.08
+    stretch_sd: float = 0.08
+    rest_v: float = 0.002  # of a rested voltage: noise, what has not relaxed
+    curve_soc: float = 0.01  # how far a real aged curve is from any that slide and stretch make, in SOC
+    gain: float = 0.003  # of the current sensor
+    offset_c: float = 5e-4  # C: of the current sensor, that zeroing has left; 0.1 A for 200 Ah
+    smallest: float = 0.10  # a shallower swing, in SOC, says nothing
+    cycles: float = 60.0  # of full throughput, after which a swing counts 1/e
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Anchors:
+    """What the rests have said so far."""
+
+    information: Floats  # [3, 3, cell] of (p, slide, stretch)
+    evidence: Floats  # [3, cell] information times estimate
+    at_v: Floats  # [cell] rested voltage before the present swing; NaN: none yet
+    swing_ah: Floats  # [cell] discharged since
+    swing_s: Floats  # [cell] how long ago
+    rest_v: Floats  # [cell] mean voltage of the present rest
+    rest_n: Floats  # [cell] how many readings that is
+    slide: Floats  # [cell] what comes of it, for the filter's curve
+    stretch: Floats  # [cell]
+
+    @classmethod
+    def fresh(cls, knobs: AnchorTuning, cells: int) -> "Anchors":
+        """Nothing but the prior."""
+        prior = 1.0 / np.array((knobs.capacity_sd, knobs.slide_sd, knobs.stretch_sd)) ** 2
+        information = np.zeros((3, 3, cells))
+        for row in range(3):
+            information[row, row] = prior[row]
+        evidence = np.zeros((3, cells))
+        evidence[P] = prior[P]
+        nothing, zero = np.full(cells, np.nan), np.zeros(cells)
+        return cls(information, evidence, nothing, zero, zero, zero, zero, zero, zero)
+
+    def solved(self) -> tuple[Floats, Floats]:
+        """(p, slide, stretch) [3, cell] and the variance of p [cell]."""
+        covariance = np.linalg.inv(self.information.transpose(2, 0, 1))  # [cell, 3, 3]
+        estimate = np.einsum("nij,jn->in", covariance, self.evidence)
+        return np.asarray(estimate, np.float64), np.asarray(covariance[:, P, P], np.float64)
+
+
+def counted(anchors: Anchors, discharged_ah: Floats, dt_s: float) -> Anchors:
+    """Charge that has flowed since the last rest [cell], and time."""
+    return replace(anchors, swing_ah=anchors.swing_ah + discharged_ah, swing_s=anchors.swing_s + dt_s)
+
+
+def rested(
+    tables: Tables, knobs: AnchorTuning, anchors: Anchors, resting: Bools, rested_v: Floats, qn_ah: Floats
+) -> tuple[Anchors, Bools]:
+    """Take in rests: `rested_v` [cell] is read while `resting` [cell]; when a rest ends, its swing becomes a line.
+
+    Returns the anchors and which cells have learnt [cell]. A swing too shallow to tell anything goes on.
+    """
+    reads = resting & ~np.isnan(rested_v)
+    ends = ~resting & (anchors.rest_n > 0.0)
+    if reads.any():
+        rest_n = anchors.rest_n + reads
+        mean_v = anchors.rest_v + (rested_v - anchors.rest_v) / np.maximum(rest_n, 1.0)
+        anchors = replace(anchors, rest_v=np.where(reads, mean_v, anchors.rest_v), rest_n=rest_n)
+    if not ends.any():
+        return anchors, ends
+    first = np.isnan(anchors.at_v)
+    deep = np.abs(anchors.swing_ah) >= knobs.smallest * qn_ah
+    learns = ends & deep & ~first
+    if learns.any():
+        anchors = _learn(tables, knobs, anchors, learns, qn_ah)
+    moves = ends & (deep | first)
+    ended = replace(
+        anchors,
+        at_v=np.where(moves, anchors.rest_v, anchors.at_v),
+        swing_ah=np.where(moves, 0.0, anchors.swing_ah),
+        swing_s=np.where(moves, 0.0, anchors.swing_s),
+        rest_v=np.where(ends, 0.0, anchors.rest_v),
+        rest_n=np.where(ends, 0.0, anchors.rest_n),
+    )
+    return ended, learns
+
+
+def _learn(tables: Tables, knobs: AnchorTuning, anchors: Anchors, learns: Bools, qn_ah: Floats) -> Anchors:
+    """One more line for each cell that learns, and what comes of it."""
+    best, _ = anchors.solved()
+    share = anchors.swing_ah / qn_ah
+    ends_x = [inverse(tables, v) for v in (anchors.at_v, anchors.rest_v)]
+    before, after = (_undone(Shape(best[SLIDE], best[STRETCH]), x) for x in ends_x)
+    line = np.where(learns, np.array((share, *(_bent(before) - _bent(after)))), 0.0)
+    said = np.where(learns, ends_x[0] - ends_x[1], 0.0)
+    new = Shape(np.zeros_like(share), np.zeros_like(share))
+    variance = 2 * knobs.curve_soc**2 + sum((knobs.rest_v / ocv(tables, new, x)[1]) ** 2 for x in ends_x)
+    drift_ah = np.hypot(knobs.gain * anchors.swing_ah, knobs.offset_c * qn_ah * anchors.swing_s / 3600.0)
+    weight = np.where(learns, 1.0 / (variance + (best[P] * drift_ah / qn_ah) ** 2), 0.0)
+    keep = np.where(learns, np.exp(-np.abs(share) / knobs.cycles), 1.0)
+    prior = Anchors.fresh(knobs, 1)  # what is forgotten falls back to what was known at the start
+    learnt = replace(
+        anchors,
+        information=prior.information
+        + (anchors.information - prior.information) * keep
+        + weight * line[:, None] * line[None],
+        evidence=prior.evidence + (anchors.evidence - prior.evidence) * keep + weight * line * said,
+    )
+    best, _ = learnt.solved()
+    return replace(learnt, slide=best[SLIDE], stretch=best[STRETCH])
+
+
+def _bent(soc: Floats) -> Floats:
+    """[2, cell] what slide and stretch displace a curve by at this SOC."""
+    bow = soc * (1.0 - soc)
+    return np.array((bow, bow * (1.0 - 2.0 * soc)))
+
+
+def _undone(shape: Shape, x: Floats) -> Floats:
+    """SOC of an aged cell whose voltage a new one has at x: the displacement is small, so three rounds settle it."""
+    soc = x
+    for _ in range(3):
+        bent = _bent(soc)
+        soc = x - shape.slide * bent[0] - shape.stretch * bent[1]
+    return soc
+
+
+def inverse(tables: Tables, volts: Floats) -> Floats:
+    """SOC at which a new cell rests at `volts`, straight on beyond both ends; NaN for NaN."""
+    v = tables.ocv_v
+    soc = np.interp(volts, v, np.linspace(0.0, 1.0, KNOTS))
+    above = np.maximum(volts - v[-1], 0.0) / ((v[-1] - v[-2]) * (KNOTS - 1))
+    below = np.minimum(volts - v[0], 0.0) / ((v[1] - v[0]) * (KNOTS - 1))
+    return np.asarray(soc + above + below)

@@ -1,0 +1,254 @@
+"""One look at all cells: count the charge, judge the readings, filter, learn resistance and capacity. Pure.
+
+`ess estimate` runs this very function over recorded traces, the daemon over its beats.
+"""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from ess_controller.core.cell_model import HORIZONS_S, CellModel
+from ess_controller.core.gauge import anchors as rests
+from ess_controller.core.gauge import sensors, stiffness
+from ess_controller.core.gauge.anchors import Anchors, P, inverse
+from ess_controller.core.gauge.filter import (
+    LN_Q,
+    OUTSIDE,
+    RHO,
+    SOC,
+    U1,
+    U2,
+    Belief,
+    Expected,
+    Place,
+    Shape,
+    Step,
+    correct,
+    expect,
+    predict,
+)
+from ess_controller.core.gauge.sensors import Quality, Watched
+from ess_controller.core.gauge.state import Gauge, GaugeTuning
+from firmware_bridge.records import Bools, Floats, Ints, Layout
+
+_DISBELIEVED = int(Quality.SILENT | Quality.BLED | Quality.JUMPS | Quality.STUCK)
+_READ_ANEW = int(Quality.READ_ANEW)
+LARGEST_LN_Q = 0.9  # 2.5 times the intake's capacity, or a 2.5th
+UNCOUNTED_C = 0.3  # 1/h: what may have flowed unseen while a current is unknown
+RELAXES_S = 1200.0  # horizon whose resistance frees a first voltage of its drop
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Setup:
+    """What is fixed about the cells."""
+
+    layout: Layout
+    cell: CellModel
+    knobs: GaugeTuning
+    capacity_ah: Floats  # [cell] by intake test
+    ohm_factor: Floats  # [cell] by size and age: resistance over that of the cell file, at 25 C
+    start_sd: float  # of SOC read from a voltage of unknown history
+    bleed_ohm: float  # of the resistor that drains a bled cell
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Readings:
+    """What instruments say."""
+
+    string_a: Floats  # [string] + discharging, mean since the readings before; NaN: unknown
+    open: Bools  # [string] contactors are open: whatever the sensor shows is its offset
+    resting: Bools  # [string] nothing has flowed for long
+    cell_v: Floats  # [cell]
+    bled: Bools  # [cell]
+    cell_c: Floats  # [cell]
+
+
+def look(setup: Setup, gauge: Gauge, readings: Readings, t_s: float, dt_s: float) -> Gauge:
+    """Take in one set of readings at `t_s`, `dt_s` after the ones before. The filter runs once a second."""
+    gauge, now_a = _count(setup, gauge, readings, dt_s)
+    gauge = _first_sight(setup, gauge, readings, now_a)
+    if gauge.moved_s < setup.knobs.every_s * (1.0 - 1e-6):
+        return gauge
+    unplaced = np.isnan(gauge.belief.mean[SOC])
+    if unplaced.any():  # NaN would spread to capacity and resistance, for ever
+        gauge = replace(gauge, belief=_with_soc(gauge.belief, unplaced, 0.5))
+    factor = setup.ohm_factor * setup.cell.resistance_by_c(readings.cell_c)
+    factor = np.where(np.isnan(factor), setup.ohm_factor, factor)
+    step = Step(gauge.moved_as / gauge.moved_s, now_a, factor, gauge.moved_s)
+    belief = predict(setup.cell, setup.knobs.filter, setup.capacity_ah, gauge.belief, step)
+    shape = shape_of(gauge.anchors)
+    expected = expect(setup.cell, setup.knobs.filter, setup.capacity_ah, shape, belief, step, readings.cell_v)
+
+    cell_v, quality, watched = _judge(setup, gauge.watched, readings, expected, step)
+    anew = (quality & _READ_ANEW) > 0
+    believed_v = np.where(anew, np.nan, cell_v)
+    belief = _kept_sane(setup, correct(belief, expected, believed_v))
+    belief = _read_anew(setup, belief, anew, cell_v, expected)
+    seen_v, told_v = expected.open_v - believed_v, expected.ohmic * now_a + belief.mean[U1] + belief.mean[U2]
+    stiff = stiffness.watch(setup.knobs.stiffness, gauge.stiffness, t_s, seen_v, told_v + expected.lag_v)
+    relaxed_v = believed_v + told_v + expected.lag_v + belief.mean[RHO] * now_a
+    anchors, belief = _rests(setup, gauge, readings, relaxed_v, belief)
+    told = _told(setup, gauge, belief, anchors, stiff, watched, quality)
+    return replace(told, belief=_with_soc(told.belief, unplaced, np.nan)) if unplaced.any() else told
+
+
+def _with_soc(belief: Belief, which: Bools, soc: float) -> Belief:
+    """The belief with this SOC for cells `which` [cell]."""
+    mean = belief.mean.copy()
+    mean[SOC] = np.where(which, soc, mean[SOC])
+    return replace(belief, mean=mean)
+
+
+def _count(setup: Setup, gauge: Gauge, readings: Readings, dt_s: float) -> tuple[Gauge, Floats]:
+    """Charge of each cell since the last look, and its current now [cell]; an unknown current is not counted."""
+    knobs = setup.knobs
+    shows = readings.open & (np.abs(readings.string_a) < knobs.zeroed_a)
+    share = min(dt_s / knobs.zeroing_s, 1.0)
+    zero_a = np.where(shows, gauge.zero_a + (readings.string_a - gauge.zero_a) * share, gauge.zero_a)
+    flows = ~(readings.open | np.isnan(readings.string_a))
+    now_a = np.where(flows, readings.string_a - zero_a, 0.0)[setup.layout.cell_string]
+    if readings.bled.any():
+        now_a = now_a + np.where(readings.bled & ~np.isnan(readings.cell_v), readings.cell_v / setup.bleed_ohm, 0.0)
+    moved_as, moved_s = gauge.moved_as + now_a * dt_s, gauge.moved_s + dt_s
+    gauge = replace(gauge, moved_as=moved_as, moved_s=moved_s, zero_a=zero_a)
+    unknown = np.isnan(readings.string_a) & ~readings.open
+    return (_unsure(setup, gauge, unknown, dt_s) if unknown.any() else gauge), now_a
+
+
+def _unsure(setup: Setup, gauge: Gauge, unknown: Bools, dt_s: float) -> Gauge:
+    """SOC is less certain where the current of a string is `unknown` [string]: nobody counts what flows."""
+    cov = gauge.belief.cov.copy()
+    unseen = UNCOUNTED_C * dt_s / 3600.0 * unknown[setup.layout.cell_string]
+    cov[SOC, SOC] = np.minimum(np.sqrt(cov[SOC, SOC]) + unseen, 0.5) ** 2
+    return replace(gauge, belief=replace(gauge.belief, cov=cov))
+
+
+def _first_sight(setup: Setup, gauge: Gauge, readings: Readings, now_a: Floats) -> Gauge:
+    """A cell of which nothing is known: its voltage, freed of its drop, read as an open-circuit voltage."""
+    unknown = np.isnan(gauge.belief.mean[SOC])
+    if not unknown.any():
+        return gauge
+    unknown &= ~(np.isnan(readings.cell_v) | readings.bled)
+    long_ohm = setup.cell.ohm(RELAXES_S) * setup.ohm_factor * setup.cell.resistance_by_c(readings.cell_c)
+    relaxed_v = readings.cell_v + now_a * np.where(np.isnan(long_ohm), 0.0, long_ohm)
+    belief = _placed(setup, gauge.belief, unknown, relaxed_v)
+    soc_sd = np.where(unknown, setup.start_sd, gauge.soc_sd)
+    return replace(gauge, belief=belief, moved_as=np.where(unknown, 0.0, gauge.moved_as), soc_sd=soc_sd)
+
+
+def _judge(
+    setup: Setup, before: Watched, readings: Readings, expected: Expected, step: Step
+) -> tuple[Floats, Ints, Watched]:
+    """Voltages that are believed, NaN where not; Quality bits; what has been noticed. All [cell]."""
+    layout, knobs = setup.layout, setup.knobs.sensors
+    unusable = np.isnan(readings.string_a)[layout.cell_string] | np.isnan(readings.cell_c + expected.volts)
+    cell_v = np.where(unusable, np.nan, readings.cell_v)
+    stepped_a = (readings.string_a - before.last_a)[layout.cell_string]
+    driven_v = -expected.ohmic * stepped_a - expected.slope * step.mean_a * (step.dt_s / 3600.0) / setup.capacity_ah
+    quality, watched = sensors.believable(knobs, before, cell_v, readings.bled, expected, driven_v, step.dt_s)
+    backwards, watched = sensors.current_sign(
+        knobs, layout, watched, readings.string_a, cell_v, expected.ohmic, setup.capacity_ah
+    )
+    quality = quality | backwards[layout.cell_string] * int(Quality.REVERSED)
+    quality = quality | (watched.doubt > knobs.doubt) * int(Quality.DOUBTFUL)
+    return np.where(quality & _DISBELIEVED, np.nan, cell_v), quality, watched
+
+
+def _read_anew(setup: Setup, belief: Belief, anew: Bools, cell_v: Floats, expected: Expected) -> Belief:
+    """Cells whose voltage has long been somewhere else: they are where the voltage says."""
+    if not anew.any():
+        return belief
+    return _placed(setup, belief, anew & ~np.isnan(cell_v), cell_v - expected.volts + expected.open_v)
+
+
+def _placed(setup: Setup, belief: Belief, which: Bools, relaxed_v: Floats) -> Belief:
+    """Put SOC where a relaxed voltage says, with its doubt; RC pairs, capacity and resistance are kept."""
+    mean, cov = belief.mean.copy(), belief.cov.copy()
+    soc = np.minimum(np.maximum(inverse(setup.cell.tables, relaxed_v), 0.0), 1.0)
+    mean[SOC] = np.where(which, soc, mean[SOC])
+    cov[SOC] = np.where(which, 0.0, cov[SOC])
+    cov[:, SOC] = np.where(which, 0.0, cov[:, SOC])
+    cov[SOC, SOC] = np.where(which, setup.start_sd**2, cov[SOC, SOC])
+    return Belief(mean, cov, belief.hysteresis)
+
+
+def _kept_sane(setup: Setup, belief: Belief) -> Belief:
+    """Nothing runs away: states within what a cell can be, variances above what arithmetic can hold."""
+    mean, cov = belief.mean, belief.cov
+    mean[SOC] = np.minimum(np.maximum(mean[SOC], -OUTSIDE), 1.0 + OUTSIDE)
+    mean[LN_Q] = np.minimum(np.maximum(mean[LN_Q], -LARGEST_LN_Q), LARGEST_LN_Q)
+    r0_ohm = setup.cell.tables.mid_r0_ohm * setup.ohm_factor
+    mean[RHO] = np.minimum(np.maximum(mean[RHO], -0.8 * r0_ohm), 5.0 * r0_ohm)
+    for state in range(len(mean)):
+        np.maximum(cov[state, state], 1e-16, out=cov[state, state])
+    return belief
+
+
+def _rests(setup: Setup, gauge: Gauge, readings: Readings, relaxed_v: Floats, belief: Belief) -> tuple[Anchors, Belief]:
+    """What rests say, and the filter's capacity after it."""
+    anchors = rests.counted(gauge.anchors, gauge.moved_as / 3600.0, gauge.moved_s)
+    resting = readings.resting[setup.layout.cell_string]
+    anchors, learnt = rests.rested(
+        setup.cell.tables, setup.knobs.anchors, anchors, resting, relaxed_v, setup.capacity_ah
+    )
+    return anchors, _told_by_rests(setup.knobs, belief, anchors, learnt) if learnt.any() else belief
+
+
+def _told_by_rests(knobs: GaugeTuning, belief: Belief, anchors: Anchors, learnt: Bools) -> Belief:
+    """Rests know capacity better than the filter, whose own variance is several times too small on real cells."""
+    best, variance = anchors.solved()
+    p = np.minimum(np.maximum(best[P], 0.4), 2.5)
+    rest_var = variance / p**2 + knobs.anchors.gain**2
+    mean, cov = belief.mean.copy(), belief.cov.copy()
+    own_var = cov[LN_Q, LN_Q] + knobs.filter_sd**2
+    share = np.where(learnt, own_var / (own_var + rest_var), 0.0)
+    mean[LN_Q] += (-np.log(p) - mean[LN_Q]) * share
+    cov[LN_Q] = np.where(learnt, 0.0, cov[LN_Q])
+    cov[:, LN_Q] = np.where(learnt, 0.0, cov[:, LN_Q])
+    cov[LN_Q, LN_Q] = np.where(learnt, rest_var * share, belief.cov[LN_Q, LN_Q])
+    return Belief(mean, cov, belief.hysteresis)
+
+
+def shape_of(anchors: Anchors) -> Shape:
+    """How far each cell's curve is displaced, as its rests have told."""
+    return Shape(anchors.slide, anchors.stretch)
+
+
+def _told(
+    setup: Setup,
+    before: Gauge,
+    belief: Belief,
+    anchors: Anchors,
+    stiff: stiffness.Stiffness,
+    watched: Watched,
+    quality: Ints,
+) -> Gauge:
+    """The gauge after a look, with what everybody else wants to know of it."""
+    knobs, cov = setup.knobs, belief.cov
+    capacity_ah = setup.capacity_ah * np.exp(belief.mean[LN_Q])
+    capacity_sd = np.sqrt(cov[LN_Q, LN_Q] + knobs.capacity_floor_sd**2)
+    return Gauge(
+        belief=belief,
+        moved_as=np.zeros_like(before.moved_as),
+        moved_s=0.0,
+        zero_a=before.zero_a,
+        anchors=anchors,
+        stiffness=stiff,
+        watched=watched,
+        quality=quality,
+        soc_sd=np.minimum(np.sqrt(cov[SOC, SOC] + knobs.soc_floor_sd**2), 0.5),
+        capacity_ah=capacity_ah,
+        capacity_sd_ah=capacity_ah * capacity_sd,
+        ratio=stiff.ratio(),
+    )
+
+
+def resistance(setup: Setup, ratio: Floats, soc: Floats | float, cell_c: Floats | float) -> Floats:
+    """Resistance [horizon, cell] over HORIZONS_S at a SOC and a temperature, ohm; `ratio` [horizon, cell]."""
+    place = Place.of(np.broadcast_to(np.asarray(soc, np.float64), setup.capacity_ah.shape))
+    r0, r1, r2 = (place.of_table(row) for row in setup.cell.tables.ohm)
+    first_s, second_s = setup.cell.circuit.rc_s
+    h = np.array(HORIZONS_S)[:, None]
+    table = r0 - r1 * np.expm1(-h / first_s) - r2 * np.expm1(-h / second_s)
+    warmth = setup.cell.resistance_by_c(np.asarray(cell_c, np.float64))
+    return np.asarray(table * (setup.ohm_factor * warmth) * ratio)

@@ -1,0 +1,1 @@
+"""What is done with a module before it is built in."""
