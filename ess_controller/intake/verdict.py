@@ -35,7 +35,7 @@ def troubles(tracks: Sequence[Track], told_ah: float, cell_name: str) -> list[st
             for source in reversed_in
         ]
     reasons = [*_misfits(tracks), *_size(tracks, told_ah)]
-    return [f'the cell file "{cell_name}" does not fit these traces: {reason}' for reason in reasons]
+    return [f'the cell file "{cell_name}" does not fit these traces: {"; ".join(reasons)}'] if reasons else []
 
 
 def _runs_backwards(track: Track) -> bool:

@@ -16,7 +16,6 @@ from sim.world.cells import Cells, CellState, Curves, discharge, source
 
 CELL_FILE = Path(__file__).parents[2] / "sites/cells/nmc811-2p-232ah.toml"
 TRUE_AH = 180.0
-DATA = Path(__file__).parents[3] / "shared/data/cells"
 
 
 def cell() -> CellModel:

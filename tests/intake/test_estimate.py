@@ -16,7 +16,6 @@ from ess_controller.intake.verdict import quality_shares, troubles
 from ess_controller.site.cell_file import load_cell
 from tests.intake.drives import (
     CELL_FILE,
-    DATA,
     TRUE_AH,
     cell,
     cycling,
@@ -26,6 +25,7 @@ from tests.intake.drives import (
     spoilt,
     true_cell,
 )
+from tests.intake.measured import DMEGC, needs_cells
 
 NAN = np.nan
 CYCLING = cycling(0, hours=3.0)
@@ -149,12 +149,9 @@ def test_a_reversed_current_is_said_and_nothing_else() -> None:
         assert troubles(run(setup(), [trace], NAN), TRUE_AH, "x") == []
 
 
-real = pytest.mark.skipif(not (DATA / "dmegc18650").is_dir(), reason=f"no measured cells in {DATA}")
-
-
-@real
+@needs_cells
 def test_another_chemistry_is_said() -> None:
-    traces = [read_trace(DATA / "dmegc18650/cell2_random00.csv.gz")]
+    traces = [read_trace(DMEGC / "cell2_random00.csv.gz")]
     model = load_cell(CELL_FILE)
     for told_ah in (2.7, model.nameplate_ah):
         (said,) = troubles(run(setup(told_ah), traces, NAN), told_ah, model.name)

@@ -113,7 +113,7 @@ def _learn(tables: Tables, knobs: AnchorTuning, anchors: Anchors, learns: Bools,
     best, _ = anchors.solved()
     share = anchors.swing_ah / qn_ah
     ends_x = [inverse(tables, v) for v in (anchors.at_v, anchors.rest_v)]
-    before, after = (_undone(Shape(best[SLIDE], best[STRETCH]), x) for x in ends_x)
+    before, after = (undone(Shape(best[SLIDE], best[STRETCH]), x) for x in ends_x)
     line = np.where(learns, np.array((share, *(_bent(before) - _bent(after)))), 0.0)
     said = np.where(learns, ends_x[0] - ends_x[1], 0.0)
     new = Shape(np.zeros_like(share), np.zeros_like(share))
@@ -139,7 +139,7 @@ def _bent(soc: Floats) -> Floats:
     return np.array((bow, bow * (1.0 - 2.0 * soc)))
 
 
-def _undone(shape: Shape, x: Floats) -> Floats:
+def undone(shape: Shape, x: Floats) -> Floats:
     """SOC of an aged cell whose voltage a new one has at x: the displacement is small, so three rounds settle it."""
     soc = x
     for _ in range(3):
