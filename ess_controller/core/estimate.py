@@ -33,7 +33,8 @@ def estimate(tuning: Tuning, state: State, seen: Measurements, tick: Tick) -> tu
         cell_c=(0.5 * (seen.module_cold_c + seen.module_hot_c))[tuning.layout.cell_module],
     )
     gauge = look(tuning.cells, state.gauge, readings, tick.t_s, tick.dt_s)
-    looked = gauge.moved_s == 0.0
+    # a beat after the look, so that no beat does both; unless every beat looks
+    looked = (gauge if tick.dt_s >= tuning.cells.knobs.every_s else state.gauge).moved_s == 0.0
     net_load_w = float(seen.grid_w + np.where(obeying(seen), seen.pcs_w, 0.0).sum())
     now = Estimate(
         soc=gauge.soc,

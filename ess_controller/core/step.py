@@ -73,9 +73,11 @@ def step(tuning: Tuning, state: State, seen: Measurements, order: Order, tick: T
     looked = (rest_s >= tuning.estimate.rest_s) & (gauge.moved_s == 0.0)
     bled = balance(tuning, state, seen, now, looked, tick)
 
+    runs = may_flow & (idle_s < tuning.dispatch.idle_stop_s) & (seen.pcs_state != _PCS_FAULT) & ~astray
+    power_w = np.where(runs, power_w, 0.0)  # one that is stopped is asked for nothing, not even for a watt
     commands = Commands(
         pcs_w=power_w,
-        pcs_run=may_flow & (idle_s < tuning.dispatch.idle_stop_s) & (seen.pcs_state != _PCS_FAULT) & ~astray,
+        pcs_run=runs,
         contactor=mode.told(tuning, modes, seen),
         bleed=bled.bleed,
         bleed_s=BLEED_WIRE_S,
