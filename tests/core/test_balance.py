@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from ess_controller.core.balance import balance, hours, owed
 from ess_controller.core.types import BalanceTuning, Estimate, State
 from firmware_bridge.records import Bools, Floats, Tick
+from tests.core.balance_campaign import campaign
 from tests.core.pictures import known, one, tick, tuning, well
 
 KNOBS = tuning().balance or pytest.fail("the bench site bleeds")
@@ -124,10 +125,9 @@ def test_a_hot_board_bleeds_fewer_cells_and_those_that_owe_most() -> None:
 
 @pytest.mark.parametrize("dt_s", [0.1, 1.0, 10.0, 60.0])
 def test_bleeding_pauses_now_and_then_so_that_voltages_are_seen(dt_s: float) -> None:
-    on = [bled(tick(number * dt_s, dt_s)).any() for number in range(round(1200 / dt_s))]
+    on = [bled(tick(number * dt_s, dt_s)).any() for number in range(round(3600 / dt_s))]
     paused = 1 - sum(on) / len(on)
-    assert KNOBS.look_s / KNOBS.look_every_s <= paused + 1e-9
-    assert paused <= max(0.09, dt_s / KNOBS.look_every_s)
+    assert KNOBS.look_s / KNOBS.look_every_s <= paused + 1e-9 <= 0.09
 
 
 def test_an_empty_a_silent_and_a_deeply_discharged_cell_are_not_bled() -> None:
@@ -152,3 +152,9 @@ def test_it_says_how_long_a_large_imbalance_will_take() -> None:
 def test_knobs_are_the_site_files() -> None:
     assert isinstance(KNOBS, BalanceTuning)
     assert KNOBS.soc_min < 0.5
+
+
+def test_a_string_of_true_cells_is_aligned_in_little_more_than_the_resistors_need_and_little_is_burnt_in_vain() -> None:
+    found = campaign(3, days=8.0)
+    assert found.hours < 1.15 * found.least_hours
+    assert found.false_share < 0.05
