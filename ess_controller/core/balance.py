@@ -18,6 +18,7 @@ import numpy as np
 from ess_controller.core.types import BalanceTuning, Estimate, State, Tuning
 from firmware_bridge.records import Bools, Floats, Measurements, Tick
 
+FEWEST_BEATS = 12.0  # between pauses, where beats are longer than a pause
 BLEED_WIRE_S = 3.0  # modules end by themselves when the daemon falls silent
 
 
@@ -49,20 +50,23 @@ def owed(tuning: Tuning, now: Estimate, before_as: Floats) -> Floats:
     if knobs is None:
         return np.zeros_like(before_as)
     first, string = layout.first_cell_of_string, layout.cell_string
-    sd_ah = knobs.sigmas * now.soc_sd * now.capacity_ah
-    left_ah = now.soc * now.capacity_ah
+    moved_ah = now.soc_sd * now.capacity_ah  # what SOC's doubt makes of charge; capacity's is spread by SOC
+    left_ah, missing_ah = now.soc * now.capacity_ah, (1.0 - now.soc) * now.capacity_ah
+    left_sd_ah = knobs.sigmas * np.hypot(moved_ah, now.soc * now.capacity_sd_ah)
+    missing_sd_ah = knobs.sigmas * np.hypot(moved_ah, (1.0 - now.soc) * now.capacity_sd_ah)
     smallest_ah = np.minimum.reduceat(now.capacity_ah, first)
-    lowest_ah = np.minimum.reduceat(left_ah + sd_ah, first)
+    lowest_ah = np.minimum.reduceat(left_ah + left_sd_ah, first)
     target_ah = np.minimum(smallest_ah - lowest_ah, smallest_ah)[string]
-    excess_ah = target_ah - (1.0 - now.soc) * now.capacity_ah
+    excess_ah = target_ah - missing_ah
     dead_ah = knobs.least_share * now.capacity_ah
-    wanted = excess_ah > np.where(before_as > 0.0, 0.0, dead_ah + sd_ah)
+    wanted = excess_ah > np.where(before_as > 0.0, 0.0, dead_ah + missing_sd_ah)
     return np.where(wanted, np.maximum(excess_ah, 0.0) * 3600.0, 0.0)  # NaN: nothing
 
 
 def pauses(knobs: BalanceTuning, tick: Tick) -> bool:
     """Whether nobody is bled for a moment: a bled cell's sense wire drops voltage, and it must be seen now and then."""
-    return tick.t_s % knobs.look_every_s < max(tick.dt_s, knobs.look_s)
+    paused_s = max(tick.dt_s, knobs.look_s)
+    return tick.t_s % max(knobs.look_every_s, FEWEST_BEATS * paused_s) < paused_s
 
 
 def _within_heat(tuning: Tuning, knobs: BalanceTuning, seen: Measurements, owed_as: Floats, may: Bools) -> Bools:

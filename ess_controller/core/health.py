@@ -6,6 +6,7 @@ from enum import IntEnum
 import numpy as np
 
 from ess_controller.core.estimate import obeying
+from ess_controller.core.gauge.sensors import Quality
 from ess_controller.core.types import GATEWAY_S, Mode, State, Tuning
 from firmware_bridge.records import Bools, Contact, Contactor, Floats, Ints, Measurements, Tick
 
@@ -56,8 +57,12 @@ DIAGNOSES = (
     # It reads back what it was told and does something else: a wrong reference or sign. 12 s, as its own fallback may
     # take: one that comes down more slowly is none that contactors could wait for.
     Diagnosis("inverter disobeys", Level.DERATE, 12.0, True, True, "it gives more than it is told: see its settings"),
+    # SOC would run the wrong way, and every prediction with it.
+    Diagnosis("current counts backwards", Level.STOP, 0.5, False, True, "turn the current sensor round, then clear"),
     Diagnosis("deep discharge", Level.DERATE, 0.5, False, False, "replace the module; its string is not charged"),
     Diagnosis("module errors", Level.NOTICE, 1.0, True, False, "read the module's error bits"),
+    Diagnosis("cell readings odd", Level.NOTICE, 30.0, False, False, "check sense wires and board of the cells told"),
+    Diagnosis("cell file doubtful", Level.NOTICE, 60.0, False, False, "its cells are others: fit a cell file to them"),
     Diagnosis("door open", Level.NOTICE, 5.0, True, False, "close the cabinet's door"),
     Diagnosis("remote I/O silent", Level.NOTICE, 5.0, True, False, "check the remote I/O's power and its bus"),
 )
@@ -66,6 +71,7 @@ BOX_SILENT, WELDED, SMOKE, GAS, MEMORY_LOST, DISOBEYS = (
     [row.name for row in DIAGNOSES].index(name)
     for name in ("string box silent", "contactors welded", "smoke", "gas", "memory lost", "inverter disobeys")
 )
+_NOTICED = (int(Quality.REVERSED), int(Quality.STUCK | Quality.JUMPS), int(Quality.DOUBTFUL))
 STOPS = np.array([[row.level == Level.STOP] for row in DIAGNOSES])
 ON_WIRE = np.array([[row.on_wire] for row in DIAGNOSES])
 LATCHES = np.array([[row.latched] for row in DIAGNOSES])
@@ -94,6 +100,7 @@ def conditions(tuning: Tuning, state: State, seen: Measurements) -> Bools:
 
     estop, interlock, smoke, gas, door, mute = contacts(tuning, seen)
     cells_v = np.add.reduceat(cell_v, layout.first_cell_of_string)
+    backwards, odd, doubtful = _noticed(tuning, state)
     feedback = seen.string_contactor
     unknown = feedback == _UNKNOWN
     return np.array(
@@ -117,12 +124,28 @@ def conditions(tuning: Tuning, state: State, seen: Measurements) -> Bools:
             gas,
             np.zeros(layout.strings, np.bool_),  # memory lost: found at the start, it never holds anew
             disobeying(state, seen)[layout.string_cabinet],
+            backwards,
             deep,
             erring,
+            odd,
+            doubtful,
             door,
             mute,
         )
     )
+
+
+def _noticed(tuning: Tuning, state: State) -> Bools:
+    """What the fuel gauge has noticed of each string's readings [3, string]: current that counts backwards, cells that
+    stick or jump, and a cell file that most of its cells do not fit."""
+    layout, quality = tuning.layout, state.gauge.quality
+    if not np.count_nonzero(quality):
+        return np.zeros((3, layout.strings), np.bool_)
+    of_cells = np.array([(quality & bits) > 0 for bits in _NOTICED])
+    share = np.add.reduceat(of_cells, layout.first_cell_of_string, axis=1, dtype=np.float64)
+    share /= np.add.reduceat(np.ones(layout.cells), layout.first_cell_of_string)
+    found: Bools = share > np.array([[0.0], [0.0], [0.5]])
+    return found
 
 
 def disobeying(state: State, seen: Measurements) -> Bools:

@@ -162,6 +162,12 @@ CELL = Measurement(
         _float("v", "V", 4, "as measured", lambda m: m.seen.cell_v),
         _float("soc", "1", 4, "as believed", lambda m: m.now.soc),
         _float("soc_sd", "1", 4, "standard deviation of that", lambda m: m.now.soc_sd),
+        _float("capacity_ah", "Ah", 2, "as believed", lambda m: m.now.capacity_ah),
+        _int(
+            "quality",
+            "what is odd about its readings: bits of core.gauge.sensors.Quality",
+            lambda m: m.now.quality.astype(np.float64),
+        ),
         _int(
             "bleeding",
             "1: its bleed resistor is on",

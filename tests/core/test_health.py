@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ess_controller.core.gauge.sensors import Quality
 from ess_controller.core.health import DIAGNOSES, Level, conditions, debounce
 from ess_controller.core.step import first_state
 from ess_controller.core.types import GATEWAY_S, Mode, Order, Rule, State
@@ -226,6 +227,7 @@ def test_every_stop_opens_contactors_and_nothing_else_does() -> None:
         "module errors": {"module_error": np.ones(10, np.int64)},
     }
     elsewhere = {"contactors welded", "neighbour welded", "memory lost", "inverter disobeys", "deep discharge"}
+    elsewhere |= {"current counts backwards", "cell readings odd", "cell file doubtful"}
     of_remote_io = {"E-stop pressed", "interlock open", "smoke", "gas", "door open", "remote I/O silent"}
     assert elsewhere | of_remote_io == set(NAMES) - set(pictures)  # these are told elsewhere
     for row in (row for row in DIAGNOSES if row.name in pictures):
@@ -273,3 +275,21 @@ def test_no_condition_acts_before_it_has_held_for_its_time_and_none_waits_longer
             assert not active[row, 0]
         assert not np.delete(active, row, axis=0).any()
         state = replace(state, bad_s=bad_s, wire_s=0.0)
+
+
+@pytest.mark.parametrize(
+    ("bits", "cells", "name"),
+    [
+        (Quality.REVERSED, 94, "current counts backwards"),
+        (Quality.STUCK, 1, "cell readings odd"),
+        (Quality.JUMPS, 1, "cell readings odd"),
+        (Quality.DOUBTFUL, 60, "cell file doubtful"),
+        (Quality.DOUBTFUL, 40, None),
+        (Quality.BLED | Quality.READ_ANEW, 94, None),
+    ],
+)
+def test_what_the_fuel_gauge_has_noticed_is_told(bits: Quality, cells: int, name: str | None) -> None:
+    state = running().state
+    quality = np.where(np.arange(94) < cells, int(bits), 0)
+    holds = conditions(tuning(), replace(state, gauge=replace(state.gauge, quality=quality)), well())
+    assert [row.name for row in np.array(DIAGNOSES, object)[holds[:, 0]]] == ([name] if name else [])
