@@ -11,6 +11,7 @@ from sim.world.devices import Faults
 from tests.loop.mishap import UP_S, Mishap
 from tests.loop.story import scenario
 
+ODD = {"cell readings odd"}  # a voltage that jumps is told besides, once half a minute of plant time has passed
 SPEEDS = pytest.mark.parametrize("beat_s", [0.1, 6.0], ids=["in real time", "60 times as fast"])
 OPEN, CLOSED = Contactor.OPEN, Contactor.CLOSED
 CELL = 5
@@ -149,7 +150,7 @@ def test_a_cell_seen_too_full_opens_its_string_without_load_and_restarts_it_once
 
     mishap = Mishap(lie, beat_s)
     assert mishap.modes == [Mode.RUN, Mode.TRIPPED, *NORMAL_RESTART]
-    assert mishap.told == {"cell over-voltage"}
+    assert mishap.told - ODD == {"cell over-voltage"}
     assert mishap.harm["opened_under_load"] == 0
 
 
@@ -171,7 +172,7 @@ def test_a_cell_seen_deeply_discharged_is_discharged_only_until_an_operator_has_
 
     mishap = Mishap(lie, beat_s)
     assert mishap.modes == [Mode.RUN, Mode.TRIPPED, *NORMAL_RESTART]
-    assert mishap.told == {"cell under-voltage", "deep discharge"}
+    assert mishap.told - ODD == {"cell under-voltage", "deep discharge"}
     assert mishap.stage.world.now.pcs_w[0] < -10_000.0
     assert mishap.harm["opened_under_load"] == 0
 
