@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 
 import tests.bench
-from ess_controller import __main__
 from ess_controller.commands import load_site, plant_time
 from ess_controller.core.types import Order
 from ess_controller.errors import BadInputError
@@ -23,20 +22,6 @@ from tests.loop.story import Story, site
 
 BENCH = Path(__file__).parents[1] / "sites/bench"
 Ess = Callable[..., tuple[int, str, str]]
-
-
-@pytest.fixture
-def ess(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Ess:
-    """Runs a command in this process: its exit status, its answer and its talk."""
-
-    def run(*words: object) -> tuple[int, str, str]:
-        monkeypatch.setattr("sys.argv", ["ess", *map(str, words)])
-        with pytest.raises(SystemExit) as ended:
-            __main__.main()
-        out, err = capsys.readouterr()
-        return int(ended.value.code or 0), out, err
-
-    return run
 
 
 class Daemon:

@@ -7,7 +7,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ess_controller import __main__
 from ess_controller.core.cell_model import CellModel
 from ess_controller.intake.cell_file import thinned
 from ess_controller.intake.traces import Trace
@@ -20,20 +19,6 @@ from tests.intake.synthetic import C, cell, pulses, slow, true_ohm
 
 Ess = Callable[..., tuple[int, str, str]]
 CELL = cell()
-
-
-@pytest.fixture
-def ess(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Ess:
-    """Runs a command in this process: its exit status, its answer and its talk."""
-
-    def run(*words: object) -> tuple[int, str, str]:
-        monkeypatch.setattr("sys.argv", ["ess", *map(str, words)])
-        with pytest.raises(SystemExit) as ended:
-            __main__.main()
-        out, err = capsys.readouterr()
-        return int(ended.value.code or 0), out, err
-
-    return run
 
 
 @pytest.fixture(scope="module")

@@ -9,27 +9,11 @@ from typing import Any
 
 import pytest
 
-from ess_controller import __main__
-
 Ess = Callable[..., tuple[int, str, str]]
 DEALER = Path(__file__).parents[2] / "sites/shanghai-dealer"
 CELL = DEALER.parent / "cells/nmc811-2p-232ah.toml"
 HEADER = "module,capacity_ah"
 LINES = [HEADER, "a,180", "b,150", "c,175", "d,160"]
-
-
-@pytest.fixture
-def ess(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Ess:
-    """Runs a command in this process: its exit status, its answer and its talk."""
-
-    def run(*words: object) -> tuple[int, str, str]:
-        monkeypatch.setattr("sys.argv", ["ess", *map(str, words)])
-        with pytest.raises(SystemExit) as ended:
-            __main__.main()
-        out, err = capsys.readouterr()
-        return int(ended.value.code or 0), out, err
-
-    return run
 
 
 def written(tmp_path: Path, *lines: str) -> Path:
