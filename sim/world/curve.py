@@ -10,7 +10,7 @@ import numpy as np
 
 from firmware_bridge.records import Floats
 from sim.world.cells import KNOTS
-from sim.world.series import shown
+from sim.world.series import decoded, shown
 
 LARGEST_BYTES = 1_000_000
 SOC_WITHIN = 1e-4  # of the even spacing: as many digits as anybody writes
@@ -63,12 +63,4 @@ def _text(path: Path) -> str:
             found = opened.read(LARGEST_BYTES + 1)
     except OSError as trouble:
         raise CurveError(f"{path}: expected a file that can be read: {trouble.strerror}") from None
-    if len(found) > LARGEST_BYTES:
-        raise CurveError(f"{path}: expected at most {LARGEST_BYTES} bytes")
-    try:
-        return found.decode("utf-8-sig")
-    except UnicodeDecodeError as trouble:
-        line = found.count(b"\n", 0, trouble.start) + 1
-        raise CurveError(
-            f"{path}:{line}: expected UTF-8 text, which byte 0x{found[trouble.start]:02x} is not"
-        ) from None
+    return decoded(path, found, LARGEST_BYTES, CurveError)

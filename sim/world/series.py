@@ -141,15 +141,18 @@ def _text(path: Path) -> str:
         raise SeriesError(f"{path}: expected a whole gzip file, but it is damaged: {trouble}") from None
     except OSError as trouble:
         raise SeriesError(f"{path}: expected a file that can be read: {trouble.strerror}") from None
-    if len(found) > LARGEST_BYTES:
-        raise SeriesError(f"{path}: expected at most {LARGEST_BYTES} bytes")
+    return decoded(path, found, LARGEST_BYTES, SeriesError)
+
+
+def decoded(path: Path, found: bytes, most_bytes: int, error: type[ValueError]) -> str:
+    """A file's text; raises `error` where it is too long or no UTF-8."""
+    if len(found) > most_bytes:
+        raise error(f"{path}: expected at most {most_bytes} bytes")
     try:
         return found.decode("utf-8-sig")
     except UnicodeDecodeError as trouble:
         line = found.count(b"\n", 0, trouble.start) + 1
-        raise SeriesError(
-            f"{path}:{line}: expected UTF-8 text, which byte 0x{found[trouble.start]:02x} is not"
-        ) from None
+        raise error(f"{path}:{line}: expected UTF-8 text, which byte 0x{found[trouble.start]:02x} is not") from None
 
 
 def shown(text: str) -> str:
