@@ -103,7 +103,7 @@ def _new(tuning: Tuning, so_full: Floats, sd: Floats) -> tuple[Gauge, Learnt]:
     """A gauge that knows SOC [cell] at most, and what it has learnt: the intake test."""
     setup = tuning.cells
     r0_ohm = setup.cell.tables.mid_r0_ohm * setup.ohm_factor
-    new = fresh(setup.knobs, setup.layout, setup.capacity_ah, r0_ohm, so_full, sd)
+    new = fresh(setup.knobs, setup.layout, setup.kin, setup.capacity_ah, r0_ohm, so_full, sd)
     return new, Learnt.of(setup, new, np.zeros(setup.layout.cells, bool))
 
 

@@ -8,6 +8,7 @@ from typing import Literal
 import numpy as np
 
 from ess_controller.core.cell_model import CellModel, Curve
+from ess_controller.core.gauge.kin import Kin
 from ess_controller.core.gauge.look import Setup
 from ess_controller.core.gauge.outlook import Outlook, Window
 from ess_controller.core.gauge.state import Gauge, GaugeTuning
@@ -147,6 +148,7 @@ class Tuning:
             cell=self.cell,
             knobs=GaugeTuning.of(knobs.capacity_sd, knobs.voltage_sd_v, knobs.current_gain_sd),
             capacity_ah=self.cell_ah,
+            kin=Kin.of(self.module_soh[self.layout.cell_module], self.layout.modules),
             ohm_factor=self.module_ohm_factor[self.layout.cell_module],
             start_sd=knobs.start_sd,
             bleed_ohm=knobs.bleed_ohm,

@@ -13,7 +13,8 @@ import numpy as np
 from ess_controller.core.cell_model import HORIZONS_S, CellModel
 from ess_controller.core.gauge.filter import Step, expect, predict
 from ess_controller.core.gauge.gap import after_gap
-from ess_controller.core.gauge.look import Readings, Setup, look, resistance, shape_of
+from ess_controller.core.gauge.kin import Kin
+from ess_controller.core.gauge.look import Readings, Setup, bias_sd, look, resistance, shape_of
 from ess_controller.core.gauge.state import Gauge, GaugeTuning, fresh
 from ess_controller.intake.traces import Trace
 from firmware_bridge.records import Bools, CabinetSpec, Floats, Ints, Layout, ModuleSpec, PlantSpec, StringSpec
@@ -60,12 +61,13 @@ def setup_of(cell: CellModel, capacity_ah: float) -> Setup:
     string = StringSpec("cell", "", (module,))
     layout = Layout.of(PlantSpec({}, (CabinetSpec("cell", "", (string,)),), ""))
     knobs = GaugeTuning()
-    anchors = replace(knobs.anchors, capacity_sd=CAPACITY_SD)
+    anchors = replace(knobs.anchors, kin=replace(knobs.anchors.kin, capacity_sd=CAPACITY_SD))
     return Setup(
         layout=layout,
         cell=cell,
         knobs=replace(knobs, anchors=anchors),
         capacity_ah=np.array([capacity_ah]),
+        kin=Kin.of(np.ones(1), modules=1)  # the curve is this cell's own,
         ohm_factor=np.ones(1),
         start_sd=LOADED_SD,
         bleed_ohm=np.inf,
@@ -81,7 +83,9 @@ def run(
     """
     told = np.array([first_soc])
     sd = np.full(1, TOLD_SOC_SD if np.isfinite(first_soc) else setup.start_sd)
-    gauge = fresh(setup.knobs, setup.layout, setup.capacity_ah, np.full(1, setup.cell.tables.mid_r0_ohm), told, sd)
+    gauge = fresh(
+        setup.knobs, setup.layout, setup.kin, setup.capacity_ah, np.full(1, setup.cell.tables.mid_r0_ohm), told, sd
+    )
     tracks: list[Track] = []
     for number, trace in enumerate(traces):
         follower = _Follower(setup, trace, after_gap(setup.knobs, gauge) if number else gauge)
@@ -170,9 +174,10 @@ def _foretold(setup: Setup, gauge: Gauge, readings: Readings, dt_s: float) -> fl
     moved_s = gauge.moved_s + dt_s
     step = Step((gauge.moved_as + readings.string_a * dt_s) / moved_s, readings.string_a, factor, moved_s)
     knobs = setup.knobs.filter
-    belief = predict(setup.cell, knobs, setup.capacity_ah, gauge.belief, step)
+    shape = shape_of(gauge.anchors)
+    belief = predict(setup.cell, knobs, setup.capacity_ah, gauge.belief, step, bias_sd(setup, gauge, shape))
     unread = np.full(1, np.nan)
-    return float(expect(setup.cell, knobs, setup.capacity_ah, shape_of(gauge.anchors), belief, step, unread).volts[0])
+    return float(expect(setup.cell, knobs, setup.capacity_ah, shape, belief, step, unread).volts[0])
 
 
 def _held(cell_c: Floats) -> Floats:

@@ -17,8 +17,9 @@ from xml.etree import ElementTree
 import numpy as np
 
 from ess_controller.core.cell_model import KNOTS, Tables
-from ess_controller.core.gauge.anchors import SLIDE, STRETCH, Anchors, AnchorTuning, counted, inverse, rested, undone
+from ess_controller.core.gauge.anchors import Anchors, AnchorTuning, counted, inverse, rested, solved_anew, undone
 from ess_controller.core.gauge.filter import Shape
+from ess_controller.core.gauge.kin import Kin, KinTuning
 from firmware_bridge.records import Floats
 from tests.bench.table import Row, row, show
 from tests.intake.measured import CELLS
@@ -27,10 +28,14 @@ FILES = ("data_Pouch31.xlsx", "data_Cylind21.xlsx")
 YOUNGEST = 6  # one cell in so many makes the new one's curve
 COVERED = 0.55  # SOC up to which the young ones were tested
 TOLD_SD = 0.05
-VARIANTS = {
-    "curve of a new cell": AnchorTuning(capacity_sd=TOLD_SD, slide_sd=1e-4, stretch_sd=1e-4),
-    "shift learnt": AnchorTuning(capacity_sd=TOLD_SD),
-    "shift learnt, rests trusted": AnchorTuning(capacity_sd=TOLD_SD, slide_sd=0.15, stretch_sd=0.15, curve_soc=1e-4),
+STOPS = 5
+_TOLD = KinTuning(capacity_sd=TOLD_SD)
+_STIFF = KinTuning(TOLD_SD, slide_sd=1e-4, stretch_sd=1e-4, slide_common_sd=1e-4, stretch_common_sd=1e-4)
+VARIANTS = {  # how the curve is learnt, and whether from all cells together
+    "curve of a new cell": (AnchorTuning(kin=_STIFF), False),
+    "shift learnt alone": (AnchorTuning(kin=_TOLD), False),
+    "shift learnt together": (AnchorTuning(kin=_TOLD), True),
+    "together, rests trusted": (AnchorTuning(kin=_TOLD, curve_soc=1e-4), True),
 }
 _XML = "{http://schemas.openxmlformats.org/spreadsheetml/2006/main}"
 
@@ -89,22 +94,33 @@ def young_curve(cells: list[Retired]) -> Tables:
     return Tables(rising, np.ones((3, KNOTS)), np.zeros(KNOTS), 1.0)
 
 
-def lived(tables: Tables, knobs: AnchorTuning, cell: Retired, told_ah: float) -> tuple[float, Floats]:
-    """Capacity it is believed to have, over the true one less 1, and errors of SOC at its rests [rest]."""
-    within = cell.charge_ah / cell.capacity_ah < COVERED
-    charge_ah, rest_v = cell.charge_ah[within], cell.rest_v[within]
-    stops = [*range(0, len(charge_ah), 2)]
-    anchors, qn_ah, before = Anchors.fresh(knobs, 1), np.array([told_ah]), np.nan
-    for stop in (*stops, *stops[::-1]):
-        if np.isfinite(before):
-            anchors = counted(anchors, np.array([before - charge_ah[stop]]), 3600.0)
-        before = charge_ah[stop]
-        for resting, volts in ((True, rest_v[stop]), (False, np.nan)):
-            anchors, _ = rested(tables, knobs, anchors, np.array([resting]), np.array([volts]), qn_ah)
-    best, _ = anchors.solved()
-    shape = Shape(np.full(len(rest_v), best[SLIDE, 0]), np.full(len(rest_v), best[STRETCH, 0]))
-    soc = undone(shape, inverse(tables, rest_v))
-    return told_ah / float(best[0, 0]) / cell.capacity_ah - 1.0, soc - charge_ah / cell.capacity_ah
+def lived(tables: Tables, knobs: AnchorTuning, cells: list[Retired], told_ah: Floats) -> tuple[Floats, Floats]:
+    """Capacities they are believed to have, over the true ones less 1 [cell], and errors of SOC at all rests."""
+    charge_ah, rest_v = _courses(cells)
+    true_ah, everywhere = np.array([cell.capacity_ah for cell in cells]), np.ones(len(cells), bool)
+    kin = Kin.of(true_ah / np.array([cell.nominal_ah for cell in cells]), modules=len(cells))
+    anchors, before_ah = Anchors.fresh(knobs, kin), charge_ah[0]
+    for now_ah, volts in zip(charge_ah, rest_v, strict=True):
+        anchors = counted(anchors, before_ah - now_ah, 3600.0)
+        before_ah = now_ah
+        for resting, read_v in ((everywhere, volts), (~everywhere, np.nan * volts)):
+            anchors, _ = rested(tables, knobs, kin, anchors, resting, read_v, told_ah)
+    anchors, p, _ = solved_anew(knobs, kin, anchors)
+    off = [undone(Shape(anchors.slide, anchors.stretch), inverse(tables, volts)) for volts in rest_v]
+    return told_ah / p / true_ah - 1.0, np.concatenate(off) - (charge_ah / true_ah).ravel()
+
+
+def _courses(cells: list[Retired]) -> tuple[Floats, Floats]:
+    """[stop, cell] charge above empty and rested voltage: up in some stops within the range that is covered, and
+    down."""
+    charge_ah, rest_v = [], []
+    for cell in cells:
+        within = np.flatnonzero(cell.charge_ah / cell.capacity_ah < COVERED)
+        up = within[np.linspace(0, len(within) - 1, STOPS).round().astype(int)]
+        there_and_back = [*up, *up[::-1]]
+        charge_ah.append(cell.charge_ah[there_and_back])
+        rest_v.append(cell.rest_v[there_and_back])
+    return np.array(charge_ah).T, np.array(rest_v).T
 
 
 def rows() -> list[Row]:
@@ -115,11 +131,12 @@ def rows() -> list[Row]:
         young = max(3, len(cells) // YOUNGEST)
         tables, old = young_curve(cells[-young:]), cells[:-young]
         rng = np.random.default_rng(1)
-        told_ah = [cell.capacity_ah * (1.0 + TOLD_SD * rng.standard_normal()) for cell in old]
-        for variant, knobs in VARIANTS.items():
-            lives = [lived(tables, knobs, cell, ah) for cell, ah in zip(old, told_ah, strict=True)]
-            capacity = np.array([capacity for capacity, _ in lives])
-            soc = np.concatenate([soc for _, soc in lives])
+        told_ah = np.array([cell.capacity_ah * (1.0 + TOLD_SD * rng.standard_normal()) for cell in old])
+        for variant, (knobs, together) in VARIANTS.items():
+            groups = [old] if together else [[cell] for cell in old]
+            told = [told_ah] if together else [told_ah[[number]] for number in range(len(old))]
+            lives = [lived(tables, knobs, cells, ah) for cells, ah in zip(groups, told, strict=True)]
+            capacity, soc = (np.concatenate(errors) for errors in zip(*lives, strict=True))
             what = f"{name.removesuffix('.xlsx')}, {len(old)} cells, {variant}"
             found.append(row(f"{what}: SOC by rest, rms", 100.0 * _rms(soc), "%"))
             found.append(row(f"{what}: capacity, rms", 100.0 * _rms(capacity), "%"))

@@ -7,7 +7,7 @@ from time import process_time  # noqa: TID251  a bench reads the clock
 import numpy as np
 
 from ess_controller.core.gauge.filter import Step, correct, expect, predict
-from ess_controller.core.gauge.look import Readings, look, shape_of
+from ess_controller.core.gauge.look import Readings, bias_sd, look, shape_of
 from ess_controller.core.gauge.state import fresh
 from ess_controller.site import load
 from tests.bench.table import Row, row, show
@@ -21,7 +21,7 @@ def rows() -> list[Row]:
     setup = load(SITE, {}).tuning.cells
     cells, strings = setup.layout.cells, setup.layout.strings
     ohm, half = setup.cell.tables.mid_r0_ohm * setup.ohm_factor, np.full(cells, 0.5)
-    gauge = fresh(setup.knobs, setup.layout, setup.capacity_ah, ohm, half, 0.1 * half)
+    gauge = fresh(setup.knobs, setup.layout, setup.kin, setup.capacity_ah, ohm, half, 0.1 * half)
     rng, nobody, warm = np.random.default_rng(0), np.zeros(strings, bool), np.full(cells, 25.0)
     looks = []
     for second in range(LOOKS):
@@ -35,7 +35,8 @@ def rows() -> list[Row]:
     belief, shape, knobs = gauge.belief, shape_of(gauge.anchors), setup.knobs.filter
 
     def once() -> None:
-        later = predict(setup.cell, knobs, setup.capacity_ah, belief, step)
+        off_v = bias_sd(setup, gauge, shape)
+        later = predict(setup.cell, knobs, setup.capacity_ah, belief, step, off_v)
         correct(later, expect(setup.cell, knobs, setup.capacity_ah, shape, later, step, volts), volts)
 
     filters = [_cpu_s(once) for _ in range(LOOKS)]

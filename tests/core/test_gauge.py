@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 
 from ess_controller.core.cell_model import HORIZONS_S
 from ess_controller.core.gauge import anchors as rests
-from ess_controller.core.gauge.anchors import Anchors, AnchorTuning, P
+from ess_controller.core.gauge.anchors import Anchors, AnchorTuning, solved_anew
+from ess_controller.core.gauge.kin import Kin, KinTuning, P
 from ess_controller.core.gauge.look import Readings, look
 from ess_controller.core.gauge.sensors import Quality
 from ess_controller.core.gauge.state import Gauge, fresh
@@ -21,15 +22,21 @@ CELLS = SETUP.layout.cells
 NAN = np.nan
 
 
+def each_tested(cells: int) -> Kin:
+    """Aged cells, each with an intake test of its own."""
+    return Kin.of(np.full(cells, 0.75), modules=cells)
+
+
 def swung(knobs: AnchorTuning, true_ah: Floats, told_ah: Floats, stops: list[float], noise_v: float) -> Anchors:
     """Cells of `true_ah` that rest at these SOCs in turn."""
-    rng, anchors, before = np.random.default_rng(3), Anchors.fresh(knobs, len(true_ah)), stops[0]
+    rng, kin, before = np.random.default_rng(3), each_tested(len(true_ah)), stops[0]
+    anchors = Anchors.fresh(knobs, kin)
     everywhere = np.ones(len(true_ah), bool)
     for soc in stops:
         anchors = rests.counted(anchors, (before - soc) * true_ah, 4 * 3600.0)
         rest_v = float(SETUP.cell.ocv(np.array(soc))) + noise_v * rng.standard_normal(len(true_ah))
-        anchors, _ = rests.rested(TABLES, knobs, anchors, everywhere, rest_v, told_ah)
-        anchors, _ = rests.rested(TABLES, knobs, anchors, ~everywhere, NAN * rest_v, told_ah)
+        anchors, _ = rests.rested(TABLES, knobs, kin, anchors, everywhere, rest_v, told_ah)
+        anchors, _ = rests.rested(TABLES, knobs, kin, anchors, ~everywhere, NAN * rest_v, told_ah)
         before = soc
     return anchors
 
@@ -37,20 +44,24 @@ def swung(knobs: AnchorTuning, true_ah: Floats, told_ah: Floats, stops: list[flo
 def test_five_swings_of_half_the_charge_tell_capacity_to_one_percent_at_two_millivolts() -> None:
     rng = np.random.default_rng(1)
     true_ah = 180.0 * (1 + 0.1 * rng.standard_normal(400))
-    knobs = AnchorTuning(capacity_sd=0.2, curve_soc=0.002, slide_sd=0.01, stretch_sd=0.01)
-    best, variance = swung(knobs, true_ah, np.full(400, 180.0), [0.9, 0.35, 0.85, 0.3, 0.8, 0.3], 0.002).solved()
-    error = 180.0 / best[P] / true_ah - 1
+    knobs = AnchorTuning(
+        kin=KinTuning(0.2, 0.02, slide_sd=0.03, stretch_sd=0.03, slide_common_sd=0.03, stretch_common_sd=0.03),
+        curve_soc=0.002,
+    )
+    anchors = swung(knobs, true_ah, np.full(400, 180.0), [0.9, 0.35, 0.85, 0.3, 0.8, 0.3], 0.002)
+    _, p, variance = solved_anew(knobs, each_tested(400), anchors)
+    error = 180.0 / p / true_ah - 1
     assert np.sqrt(np.mean(error**2)) < 0.01
     assert 0.85 < np.mean(np.abs(error) < 2 * np.sqrt(variance)) <= 1.0
 
 
 def test_a_shallow_swing_teaches_nothing_and_goes_on() -> None:
-    before = Anchors.fresh(SETUP.knobs.anchors, 2)
+    before = Anchors.fresh(SETUP.knobs.anchors, each_tested(2))
     anchors = swung(SETUP.knobs.anchors, np.full(2, 150.0), np.full(2, 180.0), [0.6, 0.57, 0.6], 0.0)
     np.testing.assert_array_equal(anchors.information, before.information)
     deep = swung(SETUP.knobs.anchors, np.full(2, 150.0), np.full(2, 180.0), [0.6, 0.57, 0.2], 0.0)
     assert (deep.information[P, P] > before.information[P, P]).all()
-    assert (deep.solved()[0][P] > 1.02).all()  # smaller than told
+    assert (solved_anew(SETUP.knobs.anchors, each_tested(2), deep)[1] > 1.02).all()  # smaller than told
 
 
 def test_an_aged_curve_is_told_from_a_small_capacity_by_rests_in_between() -> None:
@@ -58,13 +69,14 @@ def test_an_aged_curve_is_told_from_a_small_capacity_by_rests_in_between() -> No
     soc = np.linspace(0.1, 0.9, 9)
     moved = soc + soc * (1 - soc) * slide
     volts = np.interp(moved, np.linspace(0, 1, len(TABLES.ocv_v)), TABLES.ocv_v)
-    knobs = AnchorTuning(capacity_sd=0.03, curve_soc=0.001)
-    anchors, one, ah = Anchors.fresh(knobs, 1), np.ones(1, bool), np.array([180.0])
+    knobs = AnchorTuning(kin=KinTuning(capacity_sd=0.03), curve_soc=0.001)
+    kin = each_tested(1)
+    anchors, one, ah = Anchors.fresh(knobs, kin), np.ones(1, bool), np.array([180.0])
     before = soc[0]
     for stop in (*range(9), *range(7, -1, -1)) * 3:
         anchors = rests.counted(anchors, np.array([(before - soc[stop]) * 180.0]), 3600.0)
-        anchors, _ = rests.rested(TABLES, knobs, anchors, one, volts[stop : stop + 1], ah)
-        anchors, _ = rests.rested(TABLES, knobs, anchors, ~one, np.array([NAN]), ah)
+        anchors, _ = rests.rested(TABLES, knobs, kin, anchors, one, volts[stop : stop + 1], ah)
+        anchors, _ = rests.rested(TABLES, knobs, kin, anchors, ~one, np.array([NAN]), ah)
         before = soc[stop]
     assert anchors.slide[0] == pytest.approx(slide, abs=0.02)
 
@@ -94,7 +106,9 @@ def lived(a_of: Floats, sign: float) -> Gauge:
     rng, soc = np.random.default_rng(2), 0.6
     setup = SETUP
     r0_ohm = TABLES.mid_r0_ohm * setup.ohm_factor
-    gauge = fresh(setup.knobs, setup.layout, setup.capacity_ah, r0_ohm, np.full(CELLS, NAN), np.full(CELLS, 0.05))
+    gauge = fresh(
+        setup.knobs, setup.layout, setup.kin, setup.capacity_ah, r0_ohm, np.full(CELLS, NAN), np.full(CELLS, 0.05)
+    )
     open_, calm = np.zeros(1, bool), np.zeros(1, bool)
     for second, a in enumerate(a_of):
         soc -= a / 3600.0 / 180.0

@@ -16,7 +16,7 @@ NAN = np.nan
 def unknown(of: Setup) -> Gauge:
     """Nothing was ever heard."""
     r0_ohm = np.full(1, of.cell.tables.mid_r0_ohm)
-    return fresh(of.knobs, of.layout, of.capacity_ah, r0_ohm, np.array([NAN]), np.array([0.05]))
+    return fresh(of.knobs, of.layout, of.kin, of.capacity_ah, r0_ohm, np.array([NAN]), np.array([0.05]))
 
 
 def said(a: float, v: float) -> Readings:

@@ -12,24 +12,21 @@ curves of the electrodes against each other, loss of active material stretches o
 displace the features of the cell's curve between its two ends.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from ess_controller.core.cell_model import KNOTS, Tables
 from ess_controller.core.gauge.filter import Shape, ocv
+from ess_controller.core.gauge.kin import SLIDE, STRETCH, Kin, KinTuning, P, solved
 from firmware_bridge.records import Bools, Floats
-
-P, SLIDE, STRETCH = range(3)
 
 
 @dataclass(frozen=True, slots=True)
 class AnchorTuning:
     """How far a rest, a counter and a guess are trusted."""
 
-    capacity_sd: float = 0.10  # of the intake test's
-    slide_sd: float = 0.08
-    stretch_sd: float = 0.08
+    kin: KinTuning = field(default_factory=KinTuning)
     rest_v: float = 0.002  # of a rested voltage: noise, what has not relaxed
     curve_soc: float = 0.01  # how far a real aged curve is from any that slide and stretch make, in SOC
     gain: float = 0.003  # of the current sensor
@@ -52,23 +49,35 @@ class Anchors:
     slide: Floats  # [cell] what comes of it, for the filter's curve
     stretch: Floats  # [cell]
 
-    @classmethod
-    def fresh(cls, knobs: AnchorTuning, cells: int) -> "Anchors":
-        """Nothing but the prior."""
-        prior = 1.0 / np.array((knobs.capacity_sd, knobs.slide_sd, knobs.stretch_sd)) ** 2
-        information = np.zeros((3, 3, cells))
-        for row in range(3):
-            information[row, row] = prior[row]
-        evidence = np.zeros((3, cells))
-        evidence[P] = prior[P]
-        nothing, zero = np.full(cells, np.nan), np.zeros(cells)
-        return cls(information, evidence, nothing, zero, zero, zero, zero, zero, zero)
+    bend_cov: Floats  # [3, cell] variance of slide, covariance, variance of stretch
 
-    def solved(self) -> tuple[Floats, Floats]:
-        """(p, slide, stretch) [3, cell] and the variance of p [cell]."""
-        covariance = np.linalg.inv(self.information.transpose(2, 0, 1))  # [cell, 3, 3]
-        estimate = np.einsum("nij,jn->in", covariance, self.evidence)
-        return np.asarray(estimate, np.float64), np.asarray(covariance[:, P, P], np.float64)
+    @classmethod
+    def fresh(cls, knobs: AnchorTuning, kin: Kin) -> "Anchors":
+        """Nothing was ever heard."""
+        cells = len(kin.lost)
+        nothing, zero = np.full(cells, np.nan), np.zeros(cells)
+        silent = cls(
+            np.zeros((3, 3, cells)),
+            np.zeros((3, cells)),
+            nothing,
+            zero,
+            zero,
+            zero,
+            zero,
+            zero,
+            zero,
+            np.zeros((3, cells)),
+        )
+        return solved_anew(knobs, kin, silent)[0]
+
+
+def solved_anew(knobs: AnchorTuning, kin: Kin, anchors: Anchors) -> tuple[Anchors, Floats, Floats]:
+    """The anchors with the bend of all cells; p [cell], the intake test's capacity over the true one, and its
+    variance [cell]."""
+    best, covariance = solved(knobs.kin, kin, anchors.information, anchors.evidence)
+    bend_cov = covariance[(SLIDE, SLIDE, STRETCH), (SLIDE, STRETCH, STRETCH)]
+    bent = replace(anchors, slide=best[SLIDE], stretch=best[STRETCH], bend_cov=bend_cov)
+    return bent, best[P], covariance[P, P]
 
 
 def counted(anchors: Anchors, discharged_ah: Floats, dt_s: float) -> Anchors:
@@ -77,7 +86,7 @@ def counted(anchors: Anchors, discharged_ah: Floats, dt_s: float) -> Anchors:
 
 
 def rested(
-    tables: Tables, knobs: AnchorTuning, anchors: Anchors, resting: Bools, rested_v: Floats, qn_ah: Floats
+    tables: Tables, knobs: AnchorTuning, kin: Kin, anchors: Anchors, resting: Bools, rested_v: Floats, qn_ah: Floats
 ) -> tuple[Anchors, Bools]:
     """Take in rests: `rested_v` [cell] is read while `resting` [cell]; when a rest ends, its swing becomes a line.
 
@@ -95,7 +104,7 @@ def rested(
     deep = np.abs(anchors.swing_ah) >= knobs.smallest * qn_ah
     learns = ends & deep & ~first
     if learns.any():
-        anchors = _learn(tables, knobs, anchors, learns, qn_ah)
+        anchors = _learn(tables, knobs, kin, anchors, learns, qn_ah)
     moves = ends & (deep | first)
     ended = replace(
         anchors,
@@ -108,29 +117,25 @@ def rested(
     return ended, learns
 
 
-def _learn(tables: Tables, knobs: AnchorTuning, anchors: Anchors, learns: Bools, qn_ah: Floats) -> Anchors:
+def _learn(tables: Tables, knobs: AnchorTuning, kin: Kin, anchors: Anchors, learns: Bools, qn_ah: Floats) -> Anchors:
     """One more line for each cell that learns, and what comes of it."""
-    best, _ = anchors.solved()
+    _, p, _ = solved_anew(knobs, kin, anchors)
     share = anchors.swing_ah / qn_ah
     ends_x = [inverse(tables, v) for v in (anchors.at_v, anchors.rest_v)]
-    before, after = (undone(Shape(best[SLIDE], best[STRETCH]), x) for x in ends_x)
+    before, after = (undone(Shape(anchors.slide, anchors.stretch), x) for x in ends_x)
     line = np.where(learns, np.array((share, *(_bent(before) - _bent(after)))), 0.0)
     said = np.where(learns, ends_x[0] - ends_x[1], 0.0)
     new = Shape(np.zeros_like(share), np.zeros_like(share))
     variance = 2 * knobs.curve_soc**2 + sum((knobs.rest_v / ocv(tables, new, x)[1]) ** 2 for x in ends_x)
     drift_ah = np.hypot(knobs.gain * anchors.swing_ah, knobs.offset_c * qn_ah * anchors.swing_s / 3600.0)
-    weight = np.where(learns, 1.0 / (variance + (best[P] * drift_ah / qn_ah) ** 2), 0.0)
+    weight = np.where(learns, 1.0 / (variance + (p * drift_ah / qn_ah) ** 2), 0.0)
     keep = np.where(learns, np.exp(-np.abs(share) / knobs.cycles), 1.0)
-    prior = Anchors.fresh(knobs, 1)  # what is forgotten falls back to what was known at the start
     learnt = replace(
         anchors,
-        information=prior.information
-        + (anchors.information - prior.information) * keep
-        + weight * line[:, None] * line[None],
-        evidence=prior.evidence + (anchors.evidence - prior.evidence) * keep + weight * line * said,
+        information=anchors.information * keep + weight * line[:, None] * line[None],
+        evidence=anchors.evidence * keep + weight * line * said,
     )
-    best, _ = learnt.solved()
-    return replace(learnt, slide=best[SLIDE], stretch=best[STRETCH])
+    return solved_anew(knobs, kin, learnt)[0]
 
 
 def _bent(soc: Floats) -> Floats:
@@ -146,6 +151,13 @@ def undone(shape: Shape, x: Floats) -> Floats:
         bent = _bent(soc)
         soc = x - shape.slide * bent[0] - shape.stretch * bent[1]
     return soc
+
+
+def bend_var(anchors: Anchors, soc: Floats) -> Floats:
+    """Variance of the SOC [cell] that a rested voltage is read as, for the doubt about the bend."""
+    bow, lean = _bent(soc)
+    slide, both, stretch = anchors.bend_cov
+    return np.asarray(bow * bow * slide + 2.0 * bow * lean * both + lean * lean * stretch)
 
 
 def inverse(tables: Tables, volts: Floats) -> Floats:

@@ -7,8 +7,9 @@ from dataclasses import dataclass, fields, replace
 
 import numpy as np
 
-from ess_controller.core.gauge.anchors import SLIDE, STRETCH, Anchors, P
+from ess_controller.core.gauge.anchors import Anchors, solved_anew
 from ess_controller.core.gauge.filter import LN_Q, RHO, Belief
+from ess_controller.core.gauge.kin import alone
 from ess_controller.core.gauge.look import LARGEST_LN_Q, Setup
 from ess_controller.core.gauge.state import Gauge
 from firmware_bridge.records import Bools, Floats, Ints
@@ -29,8 +30,8 @@ class Learnt:
     rho_var: Floats  # [cell]
     both: Floats  # [horizon, cell] sums of `stiffness.Stiffness`
     told: Floats  # [horizon, cell]
-    information: Floats  # [6, cell] upper triangle, of (p, slide, stretch), beyond the prior
-    evidence: Floats  # [3, cell] beyond the prior
+    information: Floats  # [6, cell] upper triangle, of (p, slide, stretch)
+    evidence: Floats  # [3, cell]
     at_v: Floats  # [cell] rested voltage before the swing under way; NaN: it is not gone on with
     swing_ah: Floats  # [cell] discharged since
     swing_s: Floats  # [cell] how long ago
@@ -39,7 +40,7 @@ class Learnt:
     def of(cls, setup: Setup, gauge: Gauge, still: Bools) -> "Learnt":
         """Of all cells. The swing of a cell is told where nothing flows any more, `still` [cell]: what flows later and
         is counted by nobody would spoil it."""
-        belief, anchors, prior = gauge.belief, gauge.anchors, Anchors.fresh(setup.knobs.anchors, 1)
+        belief, anchors = gauge.belief, gauge.anchors
         return cls(
             intake_ah=setup.capacity_ah,
             ln_q=belief.mean[LN_Q],
@@ -48,8 +49,8 @@ class Learnt:
             rho_var=belief.cov[RHO, RHO],
             both=gauge.stiffness.both,
             told=gauge.stiffness.told,
-            information=(anchors.information - prior.information)[_UPPER],
-            evidence=anchors.evidence - prior.evidence,
+            information=anchors.information[_UPPER],
+            evidence=anchors.evidence,
             at_v=np.where(still, anchors.at_v, np.nan),
             swing_ah=np.where(still, anchors.swing_ah + gauge.moved_as / 3600.0, 0.0),
             swing_s=np.where(still, anchors.swing_s + gauge.moved_s, 0.0),
@@ -115,21 +116,19 @@ def _anchors(setup: Setup, fresh: Anchors, learnt: Learnt, age_s: Floats) -> Anc
     young = (age_s >= 0.0) & (age_s <= SWING_S) & ~np.isnan(learnt.at_v)
     anchors = replace(
         fresh,
-        information=fresh.information + _square(learnt.information),
-        evidence=fresh.evidence + learnt.evidence,
+        information=_square(learnt.information),
+        evidence=learnt.evidence,
         at_v=np.where(young, learnt.at_v, np.nan),
         swing_ah=np.where(young, learnt.swing_ah, 0.0),
         swing_s=np.where(young, learnt.swing_s + age_s, 0.0),
     )
-    best, _ = anchors.solved()
-    sane = (np.abs(best[P] - 1.0) < 2.0) & (np.abs(best[SLIDE : STRETCH + 1]) < LARGEST_BEND).all(axis=0)
-    return replace(
-        anchors,
-        information=np.where(sane, anchors.information, fresh.information),
-        evidence=np.where(sane, anchors.evidence, fresh.evidence),
-        slide=np.where(sane, best[SLIDE], 0.0),
-        stretch=np.where(sane, best[STRETCH], 0.0),
-    )
+    knobs, kin = setup.knobs.anchors, setup.kin
+    best = alone(knobs.kin, kin, anchors.information, anchors.evidence)
+    sane = (
+        np.abs(best - np.array((1.0, 0.0, 0.0))[:, None]) < np.array((2.0, LARGEST_BEND, LARGEST_BEND))[:, None]
+    ).all(axis=0)
+    information, evidence = (np.where(sane, each, 0.0) for each in (anchors.information, anchors.evidence))
+    return solved_anew(knobs, kin, replace(anchors, information=information, evidence=evidence))[0]
 
 
 def _square(upper: Floats) -> Floats:

@@ -10,7 +10,7 @@ import numpy as np
 from ess_controller.core.cell_model import HORIZONS_S, CellModel
 from ess_controller.core.gauge import anchors as rests
 from ess_controller.core.gauge import sensors, stiffness
-from ess_controller.core.gauge.anchors import Anchors, P, inverse
+from ess_controller.core.gauge.anchors import Anchors, inverse
 from ess_controller.core.gauge.filter import (
     LN_Q,
     OUTSIDE,
@@ -25,8 +25,10 @@ from ess_controller.core.gauge.filter import (
     Step,
     correct,
     expect,
+    ocv,
     predict,
 )
+from ess_controller.core.gauge.kin import Kin
 from ess_controller.core.gauge.sensors import Quality, Watched
 from ess_controller.core.gauge.state import Gauge, GaugeTuning
 from firmware_bridge.records import Bools, Floats, Ints, Layout
@@ -46,6 +48,7 @@ class Setup:
     cell: CellModel
     knobs: GaugeTuning
     capacity_ah: Floats  # [cell] by intake test
+    kin: Kin
     ohm_factor: Floats  # [cell] by size and age: resistance over that of the cell file, at 25 C
     start_sd: float  # of SOC read from a voltage of unknown history
     bleed_ohm: float  # of the resistor that drains a bled cell
@@ -75,8 +78,9 @@ def look(setup: Setup, gauge: Gauge, readings: Readings, t_s: float, dt_s: float
     factor = setup.ohm_factor * setup.cell.resistance_by_c(readings.cell_c)
     factor = np.where(np.isnan(factor), setup.ohm_factor, factor)
     step = Step(gauge.moved_as / gauge.moved_s, now_a, factor, gauge.moved_s)
-    belief = predict(setup.cell, setup.knobs.filter, setup.capacity_ah, gauge.belief, step)
     shape = shape_of(gauge.anchors)
+    off_v = bias_sd(setup, gauge, shape)
+    belief = predict(setup.cell, setup.knobs.filter, setup.capacity_ah, gauge.belief, step, off_v)
     expected = expect(setup.cell, setup.knobs.filter, setup.capacity_ah, shape, belief, step, readings.cell_v)
 
     cell_v, quality, watched = _judge(setup, gauge.watched, readings, expected, step)
@@ -90,6 +94,15 @@ def look(setup: Setup, gauge: Gauge, readings: Readings, t_s: float, dt_s: float
     anchors, belief = _rests(setup, gauge, readings, relaxed_v, belief)
     told = _told(setup, gauge, belief, anchors, stiff, watched, quality)
     return replace(told, belief=_with_soc(told.belief, unplaced, np.nan)) if unplaced.any() else told
+
+
+def bias_sd(setup: Setup, gauge: Gauge, shape: Shape) -> Floats:
+    """What curve and sensor may be off by where a cell stands [cell], V, one standard deviation: the doubt about an
+    aged curve's bend included."""
+    soc = gauge.belief.mean[SOC]
+    _, slope = ocv(setup.cell.tables, shape, soc)
+    bend = slope * slope * rests.bend_var(gauge.anchors, np.minimum(np.maximum(soc, 0.0), 1.0))
+    return np.asarray(np.sqrt(setup.knobs.filter.bias_v**2 + bend))
 
 
 def _with_soc(belief: Belief, which: Bools, soc: float) -> Belief:
@@ -189,15 +202,16 @@ def _rests(setup: Setup, gauge: Gauge, readings: Readings, relaxed_v: Floats, be
     anchors = rests.counted(gauge.anchors, gauge.moved_as / 3600.0, gauge.moved_s)
     resting = readings.resting[setup.layout.cell_string]
     anchors, learnt = rests.rested(
-        setup.cell.tables, setup.knobs.anchors, anchors, resting, relaxed_v, setup.capacity_ah
+        setup.cell.tables, setup.knobs.anchors, setup.kin, anchors, resting, relaxed_v, setup.capacity_ah
     )
-    return anchors, _told_by_rests(setup.knobs, belief, anchors, learnt) if learnt.any() else belief
+    return anchors, _told_by_rests(setup, belief, anchors, learnt) if learnt.any() else belief
 
 
-def _told_by_rests(knobs: GaugeTuning, belief: Belief, anchors: Anchors, learnt: Bools) -> Belief:
+def _told_by_rests(setup: Setup, belief: Belief, anchors: Anchors, learnt: Bools) -> Belief:
     """Rests know capacity better than the filter, whose own variance is several times too small on real cells."""
-    best, variance = anchors.solved()
-    p = np.minimum(np.maximum(best[P], 0.4), 2.5)
+    knobs = setup.knobs
+    _, p, variance = rests.solved_anew(knobs.anchors, setup.kin, anchors)
+    p = np.minimum(np.maximum(p, 0.4), 2.5)
     rest_var = variance / p**2 + knobs.anchors.gain**2
     mean, cov = belief.mean.copy(), belief.cov.copy()
     own_var = cov[LN_Q, LN_Q] + knobs.filter_sd**2

@@ -7,6 +7,7 @@ import numpy as np
 from ess_controller.core.cell_model import HORIZONS_S
 from ess_controller.core.gauge.anchors import Anchors, AnchorTuning
 from ess_controller.core.gauge.filter import BIAS, LN_Q, RHO, SOC, STATES, Belief, FilterTuning
+from ess_controller.core.gauge.kin import Kin, KinTuning
 from ess_controller.core.gauge.sensors import SensorTuning, Watched
 from ess_controller.core.gauge.stiffness import Stiffness, StiffnessTuning
 from firmware_bridge.records import Floats, Ints, Layout
@@ -32,7 +33,7 @@ class GaugeTuning:
     @classmethod
     def of(cls, capacity_sd: float, voltage_sd_v: float, current_gain_sd: float) -> "GaugeTuning":
         """With what a site says of its instruments and its intake test."""
-        anchors = AnchorTuning(capacity_sd=capacity_sd, gain=current_gain_sd)
+        anchors = AnchorTuning(kin=KinTuning(capacity_sd=capacity_sd), gain=current_gain_sd)
         return cls(filter=FilterTuning(bias_v=voltage_sd_v), anchors=anchors)
 
 
@@ -61,14 +62,14 @@ class Gauge:
 
 
 def fresh(
-    knobs: GaugeTuning, layout: Layout, capacity_ah: Floats, r0_ohm: Floats, soc: Floats, soc_sd: Floats
+    knobs: GaugeTuning, layout: Layout, kin: Kin, capacity_ah: Floats, r0_ohm: Floats, soc: Floats, soc_sd: Floats
 ) -> Gauge:
     """Knows nothing but the intake test, R0 by the table and SOC (NaN: not even that), each [cell]."""
     mean, cov = np.zeros((STATES, layout.cells)), np.zeros((STATES, STATES, layout.cells))
     mean[SOC] = soc
     cov[SOC, SOC] = soc_sd**2
     cov[1, 1] = cov[2, 2] = 1e-6  # (1 mV)^2: a cabinet long at rest
-    cov[LN_Q, LN_Q] = knobs.anchors.capacity_sd**2
+    cov[LN_Q, LN_Q] = knobs.anchors.kin.capacity_sd**2
     cov[RHO, RHO] = (knobs.rho_sd * r0_ohm) ** 2
     cov[BIAS, BIAS] = knobs.filter.bias_v**2
     return Gauge(
@@ -76,12 +77,12 @@ def fresh(
         np.zeros(layout.cells),
         0.0,
         np.zeros(layout.strings),
-        Anchors.fresh(knobs.anchors, layout.cells),
+        Anchors.fresh(knobs.anchors, kin),
         Stiffness.fresh(knobs.stiffness, layout.cells),
         Watched.fresh(layout),
         np.zeros(layout.cells, np.int64),
         soc_sd,
         capacity_ah,
-        capacity_ah * knobs.anchors.capacity_sd,
+        capacity_ah * knobs.anchors.kin.capacity_sd,
         np.ones((len(HORIZONS_S), layout.cells)),
     )
