@@ -69,6 +69,7 @@ class EstimateTuning:
     rest_s: float
     start_sd: float  # of SOC read from a voltage of unknown history
     capacity_sd: float  # of the intake test's, a share
+    capacity_common_sd: float  # of all intake tests together: one tester, one way of testing
     voltage_sd_v: float  # of a cell's sensor and curve together: what no averaging removes
     current_gain_sd: float  # of a string's current sensor, a share
     bleed_ohm: float  # of the resistor that drains a bled cell
@@ -146,7 +147,9 @@ class Tuning:
         return Setup(
             layout=self.layout,
             cell=self.cell,
-            knobs=GaugeTuning.of(knobs.capacity_sd, knobs.voltage_sd_v, knobs.current_gain_sd),
+            knobs=GaugeTuning.of(
+                knobs.capacity_sd, knobs.capacity_common_sd, knobs.voltage_sd_v, knobs.current_gain_sd
+            ),
             capacity_ah=self.cell_ah,
             kin=Kin.of(self.module_soh[self.layout.cell_module], self.layout.modules),
             ohm_factor=self.module_ohm_factor[self.layout.cell_module],

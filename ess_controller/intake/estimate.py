@@ -67,7 +67,7 @@ def setup_of(cell: CellModel, capacity_ah: float) -> Setup:
         cell=cell,
         knobs=replace(knobs, anchors=anchors),
         capacity_ah=np.array([capacity_ah]),
-        kin=Kin.of(np.ones(1), modules=1)  # the curve is this cell's own,
+        kin=Kin.of(np.ones(1), modules=1),  # the curve is this cell's own
         ohm_factor=np.ones(1),
         start_sd=LOADED_SD,
         bleed_ohm=np.inf,

@@ -31,9 +31,11 @@ class GaugeTuning:
     zeroing_s: float = 30.0
 
     @classmethod
-    def of(cls, capacity_sd: float, voltage_sd_v: float, current_gain_sd: float) -> "GaugeTuning":
+    def of(
+        cls, capacity_sd: float, capacity_common_sd: float, voltage_sd_v: float, current_gain_sd: float
+    ) -> "GaugeTuning":
         """With what a site says of its instruments and its intake test."""
-        anchors = AnchorTuning(kin=KinTuning(capacity_sd=capacity_sd), gain=current_gain_sd)
+        anchors = AnchorTuning(kin=KinTuning(capacity_sd, capacity_common_sd), gain=current_gain_sd)
         return cls(filter=FilterTuning(bias_v=voltage_sd_v), anchors=anchors)
 
 
