@@ -37,6 +37,7 @@ _DISBELIEVED = int(Quality.SILENT | Quality.BLED | Quality.JUMPS | Quality.STUCK
 _READ_ANEW = int(Quality.READ_ANEW)
 LARGEST_LN_Q = 0.9  # 2.5 times the intake's capacity, or a 2.5th
 UNCOUNTED_C = 0.3  # 1/h: what may have flowed unseen while a current is unknown
+LOADED_C = 0.02  # 1/h: a first voltage under more current was not read at rest
 RELAXES_S = 1200.0  # horizon whose resistance frees a first voltage of its drop
 
 
@@ -92,6 +93,8 @@ def look(setup: Setup, gauge: Gauge, readings: Readings, t_s: float, dt_s: float
     stiff = stiffness.watch(setup.knobs.stiffness, gauge.stiffness, t_s, seen_v, told_v + expected.lag_v)
     relaxed_v = believed_v + told_v + expected.lag_v + belief.mean[RHO] * now_a
     anchors, belief = _rests(setup, gauge, readings, relaxed_v, belief)
+    resting = readings.resting[setup.layout.cell_string] & ~np.isnan(relaxed_v)
+    gauge = replace(gauge, loaded=gauge.loaded & ~resting)
     told = _told(setup, gauge, belief, anchors, stiff, watched, quality)
     return replace(told, belief=_with_soc(told.belief, unplaced, np.nan)) if unplaced.any() else told
 
@@ -146,7 +149,8 @@ def _first_sight(setup: Setup, gauge: Gauge, readings: Readings, now_a: Floats) 
     relaxed_v = readings.cell_v + now_a * np.where(np.isnan(long_ohm), 0.0, long_ohm)
     belief = _placed(setup, gauge.belief, unknown, relaxed_v)
     soc_sd = np.where(unknown, setup.start_sd, gauge.soc_sd)
-    return replace(gauge, belief=belief, moved_as=np.where(unknown, 0.0, gauge.moved_as), soc_sd=soc_sd)
+    loaded = np.where(unknown, np.abs(now_a) > LOADED_C * setup.capacity_ah, gauge.loaded)
+    return replace(gauge, belief=belief, moved_as=np.where(unknown, 0.0, gauge.moved_as), soc_sd=soc_sd, loaded=loaded)
 
 
 def _judge(
@@ -240,17 +244,20 @@ def _told(
     """The gauge after a look, with what everybody else wants to know of it."""
     knobs, cov = setup.knobs, belief.cov
     capacity_ah = setup.capacity_ah * np.exp(belief.mean[LN_Q])
-    capacity_sd = np.sqrt(cov[LN_Q, LN_Q] + knobs.capacity_floor_sd**2)
+    soc_floor = np.where(before.loaded, knobs.loaded_soc_sd, knobs.soc_floor_sd)
+    capacity_floor = np.where(before.loaded, knobs.loaded_capacity_sd, knobs.capacity_floor_sd)
+    capacity_sd = np.sqrt(cov[LN_Q, LN_Q] + capacity_floor**2)
     return Gauge(
         belief=belief,
         moved_as=np.zeros_like(before.moved_as),
         moved_s=0.0,
         zero_a=before.zero_a,
+        loaded=before.loaded,
         anchors=anchors,
         stiffness=stiff,
         watched=watched,
         quality=quality,
-        soc_sd=np.minimum(np.sqrt(cov[SOC, SOC] + knobs.soc_floor_sd**2), 0.5),
+        soc_sd=np.minimum(np.sqrt(cov[SOC, SOC] + soc_floor**2), 0.5),
         capacity_ah=capacity_ah,
         capacity_sd_ah=capacity_ah * capacity_sd,
         ratio=stiff.ratio(),

@@ -10,7 +10,7 @@ from ess_controller.core.gauge.filter import BIAS, LN_Q, RHO, SOC, STATES, Belie
 from ess_controller.core.gauge.kin import Kin, KinTuning
 from ess_controller.core.gauge.sensors import SensorTuning, Watched
 from ess_controller.core.gauge.stiffness import Stiffness, StiffnessTuning
-from firmware_bridge.records import Floats, Ints, Layout
+from firmware_bridge.records import Bools, Floats, Ints, Layout
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +23,8 @@ class GaugeTuning:
     stiffness: StiffnessTuning = field(default_factory=StiffnessTuning)
     sensors: SensorTuning = field(default_factory=SensorTuning)
     soc_floor_sd: float = 0.003  # truth on real cells is no better known
+    loaded_soc_sd: float = 0.02  # real cells met in mid-discharge: 1 to 3 % rms, 8 % at worst
+    loaded_capacity_sd: float = 0.04  # the same: 2 to 9 % off after a discharge of half the charge
     sensor_sd_v: float = 0.003  # of a cell's voltage sensor alone
     capacity_floor_sd: float = 0.008  # the same
     filter_sd: float = 0.02  # of the filter's capacity, beside what rests say
@@ -47,6 +49,7 @@ class Gauge:
     moved_as: Floats  # [cell] charge since the filter's last look, A s
     moved_s: float
     zero_a: Floats  # [string] what the current sensor shows when nothing flows
+    loaded: Bools  # [cell] first met under load, and not at rest since: what its drop hides was never seen
     anchors: Anchors
     stiffness: Stiffness
     watched: Watched
@@ -79,6 +82,7 @@ def fresh(
         np.zeros(layout.cells),
         0.0,
         np.zeros(layout.strings),
+        np.zeros(layout.cells, bool),
         Anchors.fresh(knobs.anchors, kin),
         Stiffness.fresh(knobs.stiffness, layout.cells),
         Watched.fresh(layout),
