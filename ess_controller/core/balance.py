@@ -6,7 +6,8 @@ by the ledger (`ledger.py`).
 
 A cell is drained until what it has too much is within the ledger's doubt. Charge that is burnt in vain is lost once,
 charge that is left keeps the string from using it in every cycle, so a small share of a standard deviation is enough
-(the newsvendor's quantile); but a cell of an aligned string is left alone until it is surely apart.
+(the newsvendor's quantile); but a cell of an aligned string is left alone until it is surely apart, by its own doubt or
+because it stands out of a crowd that keeps together.
 
 Upkeep goes on for some hours a day, on cool boards. A string that is surely far apart is commissioned: its cells are
 drained at all times, charging or not, on boards as warm as they may be, until nobody has anything too much.
@@ -17,11 +18,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ess_controller.core import worst
-from ess_controller.core.ledger import Ledger, Look, burnt, look, taken_in
+from ess_controller.core.ledger import Ledger, Look, burnt, crowd, look, taken_in
 from ess_controller.core.types import BalanceTuning, Estimate, State, Tuning
 from firmware_bridge.records import Bools, Floats, Ints, Measurements, Tick
 
 FEWEST_BEATS = 12.0  # between pauses, where beats are longer than a pause
+STANDS_OUT = 4.0  # standard deviations of its string's crowd: chance does that to one of 94 cells once in 340 strings
 BLEED_WIRE_S = 3.0  # modules end by themselves when the daemon falls silent
 HOUR_S, DAY_H = 3600.0, 24.0
 
@@ -94,9 +96,10 @@ def _begun(tuning: Tuning, knobs: BalanceTuning, ledger: Ledger, now: Estimate, 
     sure_as, whole_as = ledger.charge_as - knobs.start_sigmas * ledger.sd_as, now.capacity_ah * 3600.0
     far = cells & (sure_as > knobs.commission_share * whole_as)  # NaN: no
     commissions = ledger.commissions | np.logical_or.reduceat(far, first)
-    begins = (sure_as > knobs.least_share * whole_as) | (
-        commissions[string] & (ledger.charge_as > _left_alone(knobs, ledger, now.capacity_ah))
-    )
+    middle_as, scatter_as = crowd(ledger, tuning.layout)
+    stands_out = ledger.charge_as - middle_as[string] > STANDS_OUT * scatter_as[string]
+    sure = (sure_as > knobs.least_share * whole_as) | stands_out | commissions[string]
+    begins = sure & (ledger.charge_as > _left_alone(knobs, ledger, now.capacity_ah))
     return replace(ledger, commissions=commissions, bleeds=ledger.bleeds | (cells & begins))
 
 

@@ -45,6 +45,26 @@ class Ledger:
         return np.sqrt(self.variance)
 
 
+def crowd(ledger: Ledger, layout: Layout) -> tuple[Floats, Floats]:
+    """[string] what its middle cell has too much, and the standard deviation around it that most cells keep, A s.
+
+    By medians, so that a few that stand out do not widen it. What scatters in an aligned string is error alone, and
+    most of it is the same for all cells and does not scatter. NaN while a cell is unknown.
+    """
+    middle_as = _middle(ledger.charge_as, layout)
+    off_as = np.abs(ledger.charge_as - middle_as[layout.cell_string])
+    return middle_as, 1.4826 * _middle(off_as, layout)  # of a Gaussian
+
+
+def _middle(values: Floats, layout: Layout) -> Floats:
+    """[string] median; NaN where one is."""
+    order, first = np.lexsort((values, layout.cell_string)), layout.first_cell_of_string
+    count = np.diff(np.append(first, layout.cells))
+    sorted_values = values[order]
+    middle = (sorted_values[first + (count - 1) // 2] + sorted_values[first + count // 2]) / 2
+    return np.where(np.isnan(sorted_values[first + count - 1]), np.nan, middle)  # NaN sorts last
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Look:
     """What one moment says."""

@@ -16,7 +16,7 @@ import numpy as np
 
 from sim.world.cells import CellState
 from tests.core.pictures import tuning
-from tests.core.true_string import TrueString, true_cells
+from tests.core.true_string import STEP_S, TrueString, true_cells
 
 SPREAD = 0.05  # of SOC, one standard deviation, at most two
 ALIGNED = 0.01  # of a cell's capacity that may still be owed
@@ -38,12 +38,15 @@ class Outcome:
     left_share: float  # of a cell's capacity, most that a cell still owes at the end
 
 
-def campaign(seed: int, days: float = DAYS, aged: bool = False, module_c: float = 25.0) -> Outcome:
+def campaign(
+    seed: int, days: float = DAYS, aged: bool = False, module_c: float = 25.0, step_s: float = STEP_S
+) -> Outcome:
     """One string until it is aligned and the controller has done, and a day more to see what goes on being burnt."""
     rng = np.random.default_rng(seed)
     cells = true_cells(tuning(), rng, aged)
     soc = 0.5 + SPREAD * np.clip(rng.standard_normal(cells.count), -2.0, 2.0)
-    string = TrueString(cells, CellState.rested(cells, soc, np.full(cells.count, 25.0)), rng, module_c=module_c)
+    nature = CellState.rested(cells, soc, np.full(cells.count, 25.0))
+    string = TrueString(cells, nature, rng, module_c=module_c, step_s=step_s)
     first_ah = string.owed_ah
     hours, told_hours, done_hours = np.nan, np.nan, np.nan
     for hour in string.days(days):

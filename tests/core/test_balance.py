@@ -8,11 +8,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ess_controller.core.balance import Balance, balance, bearable, in_upkeep_hours, looked, outstanding, owed, pauses
-from ess_controller.core.ledger import Ledger
+from ess_controller.core.ledger import Ledger, crowd
 from ess_controller.core.types import BalanceTuning, Estimate, State
 from firmware_bridge.records import Bools, Floats, Measurements, Tick
 from tests.core.balance_campaign import campaign
-from tests.core.pictures import known, one, tick, tuning, well
+from tests.core.pictures import known, one, plant_tuning, tick, tuning, well
 from tests.core.true_string import usable_ah
 
 KNOBS = tuning().balance or pytest.fail("the bench site bleeds")
@@ -109,7 +109,7 @@ def test_what_is_too_much_brings_all_that_the_smallest_cell_can_give_and_no_more
 
 
 def test_what_is_not_sure_is_not_bled_and_what_is_not_known_never() -> None:
-    fuller = one(np.full(CELLS, 0.5), 7, 0.515)
+    fuller = one(spread(np.random.default_rng(1), 0.006), 7, 0.515)
     assert owes(believed(fuller, sd=0.002))[7] > 0.0
     assert not owes(believed(fuller, sd=0.02)).any()
     assert not owes(believed(np.full(CELLS, np.nan))).any()
@@ -131,6 +131,38 @@ def test_a_look_that_contradicts_all_before_stands_alone() -> None:
     state = replace(known(tuning()), ledger=decided(believed(np.full(CELLS, 0.5), sd=0.003)).ledger)
     elsewhere = decided(believed(one(np.full(CELLS, 0.5), 7, 0.60), sd=0.003), state).ledger
     assert elsewhere.charge_as[7] / 3600 == pytest.approx(18.0)
+
+
+def spread(rng: np.random.Generator, sd: float) -> Floats:
+    """SOC of cells that keep together."""
+    return 0.5 + sd * np.clip(rng.standard_normal(CELLS), -2.0, 2.0)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_cell_that_stands_out_of_a_crowd_that_keeps_together_is_bled_before_its_own_doubt_would_let_it(
+    seed: int,
+) -> None:
+    together = spread(np.random.default_rng(seed), 0.0015)
+    assert not owes(believed(together, sd=0.008)).any()
+    found = owes(believed(one(together, 7, 0.517), sd=0.008))
+    assert list(np.flatnonzero(found)) == [7]
+    apart = spread(np.random.default_rng(seed), 0.006)
+    assert not owes(believed(one(apart, 7, 0.517), sd=0.015)).any()
+
+
+def test_the_crowd_is_told_by_medians_string_by_string() -> None:
+    layout = plant_tuning().layout
+    charge_as = np.random.default_rng(1).normal(size=layout.cells)
+    charge_as[-1] = 1e6  # stands out, and widens nothing
+    charge_as[0] = np.nan
+    ledger = replace(Ledger.fresh(layout), charge_as=charge_as)
+    middle_as, scatter_as = crowd(ledger, layout)
+    for string in range(layout.strings):
+        mine = charge_as[layout.cell_string == string]
+        expected = np.median(mine)
+        np.testing.assert_equal(middle_as[string], expected)
+        np.testing.assert_allclose(scatter_as[string], 1.4826 * np.median(np.abs(mine - expected)))
+    assert np.isnan(middle_as[0])
 
 
 def test_nothing_is_decided_under_load_and_what_was_decided_goes_on() -> None:
@@ -168,11 +200,11 @@ def test_a_string_far_apart_is_commissioned_and_bled_at_all_times_another_some_h
     upkeep = decided(believed(one(np.full(CELLS, 0.5), 7, 0.518), sd=0.001))
     assert list(np.flatnonzero(upkeep.ledger.bleeds)) == [7]
     assert not upkeep.ledger.commissions.any()
-    times = [tick(30.0 + 60.0 * minute) for minute in range(24 * 60)]
+    times = [tick(30.0 + 360.0 * tenth) for tenth in range(24 * 10)]
     assert all(bled(at).all() for at in times)
-    hours = sum(bled(at, commissions=False).any() for at in times) / 60.0
-    assert hours == pytest.approx(KNOBS.upkeep_h_a_day, abs=0.1)
-    assert sum(in_upkeep_hours(KNOBS, at) for at in times) / 60.0 == pytest.approx(hours)
+    hours = sum(bled(at, commissions=False).any() for at in times) / 10.0
+    assert hours == pytest.approx(KNOBS.upkeep_h_a_day, rel=0.3)
+    assert sum(in_upkeep_hours(KNOBS, at) for at in times) / 10.0 == pytest.approx(hours)
 
 
 def test_a_hot_board_bleeds_fewer_cells_and_those_that_owe_most() -> None:
@@ -257,7 +289,7 @@ def test_knobs_are_the_site_files() -> None:
 
 
 def test_a_string_of_true_cells_is_aligned_in_little_more_than_the_resistors_need_and_little_is_burnt_in_vain() -> None:
-    found = campaign(3, days=8.0)
+    found = campaign(3, days=8.0, step_s=240.0)
     assert found.hours < 1.15 * found.least_hours
-    assert found.false_share < 0.05
+    assert found.false_share < 0.08  # 3 % with beats of a minute: see the campaign
     assert found.told_hours == pytest.approx(found.took_hours, rel=0.2)
