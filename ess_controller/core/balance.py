@@ -50,23 +50,26 @@ class Outstanding:
 def balance(tuning: Tuning, state: State, seen: Measurements, now: Estimate, rested: Bools, tick: Tick) -> Balance:
     """One beat: `rested` [string] has just been looked at after a long rest, so what is too much is decided anew."""
     knobs, layout = tuning.balance, tuning.layout
-    drained = seen.cell_bleeding & ~np.isnan(seen.cell_v)
-    ledger = burnt(state.ledger, np.where(drained, seen.cell_v / tuning.estimate.bleed_ohm * tick.dt_s, 0.0))
-    nothing = np.zeros(layout.cells, bool)
+    ledger, nothing = state.ledger, np.zeros(layout.cells, bool)
+    if seen.cell_bleeding.any():
+        drained = seen.cell_bleeding & ~np.isnan(seen.cell_v)
+        ledger = burnt(ledger, np.where(drained, seen.cell_v / tuning.estimate.bleed_ohm * tick.dt_s, 0.0))
     if knobs is None:
         return Balance(ledger, nothing)
     if rested.any():
         look_s = max(tick.dt_s, tuning.cells.knobs.every_s)
         cells = rested[layout.cell_string]
-        ledger = taken_in(ledger, looked(tuning, now), cells, look_s, knobs.forgets_h * HOUR_S)
+        ledger = taken_in(ledger, looked(tuning, knobs, now), cells, look_s, knobs.forgets_h * HOUR_S)
         ledger = _begun(tuning, knobs, ledger, now, cells)
+    if not ledger.bleeds.any():
+        return Balance(ledger, nothing)
     owed_as = owed(knobs, ledger, now.capacity_ah)
     ledger = replace(
         ledger,
         bleeds=owed_as > 0.0,
         commissions=ledger.commissions & np.logical_or.reduceat(owed_as > 0.0, layout.first_cell_of_string),
     )
-    if not ledger.bleeds.any() or pauses(knobs, tick):
+    if pauses(knobs, tick):
         return Balance(ledger, nothing)
     may = ledger.bleeds & (now.soc > knobs.soc_min) & ~np.isnan(seen.cell_v) & ~state.deep
     if not in_upkeep_hours(knobs, tick):
@@ -74,9 +77,9 @@ def balance(tuning: Tuning, state: State, seen: Measurements, now: Estimate, res
     return Balance(ledger, _within_heat(tuning, owed_as, may, bearable(tuning, knobs, seen, ledger)))
 
 
-def looked(tuning: Tuning, now: Estimate) -> Look:
+def looked(tuning: Tuning, knobs: BalanceTuning, now: Estimate) -> Look:
     """What this moment says each cell has too much."""
-    return look(tuning.layout, now.soc, now.soc_sd, now.capacity_ah, now.capacity_sd_ah)
+    return look(tuning.layout, now.soc, now.soc_sd, now.capacity_ah, now.capacity_sd_ah, knobs.stop_sigmas)
 
 
 def owed(knobs: BalanceTuning, ledger: Ledger, capacity_ah: Floats) -> Floats:

@@ -73,22 +73,26 @@ class Look:
     variance: Floats  # [cell] (A s)^2
 
 
-def look(layout: Layout, soc: Floats, soc_sd: Floats, capacity_ah: Floats, capacity_sd_ah: Floats) -> Look:
-    """All [cell]. SOC's doubt and capacity's are taken as independent: what is missing to full is as sure as both."""
+def look(
+    layout: Layout, soc: Floats, soc_sd: Floats, capacity_ah: Floats, capacity_sd_ah: Floats, sigmas: float
+) -> Look:
+    """All [cell]. SOC's doubt and capacity's are taken as independent: charge is as sure as both.
+
+    Among T's terms what the smallest cell itself lacks to full is well known, and T is that much at least. It is more
+    where another cell has less left than the smallest; as the least of many guesses is too low a guess, only what is
+    surer than `sigmas` of that counts.
+    """
     first, string = layout.first_cell_of_string, layout.cell_string
     left_ah, missing_ah = soc * capacity_ah, (1.0 - soc) * capacity_ah
-    (lowest_ah, lowest), (smallest_ah, smallest) = (
-        worst.lowest(left_ah, first, string),
-        worst.lowest(capacity_ah, first, string),
-    )
-    unknown = np.logical_or.reduceat(np.isnan(left_ah), first)
-    target_ah = np.where(unknown, np.nan, smallest_ah - lowest_ah)
-    missing_var = (soc_sd * capacity_ah) ** 2 + ((1.0 - soc) * capacity_sd_ah) ** 2
-    # T is what the lowest cell lacks, less what it is larger than the smallest
-    larger_var = np.where(lowest == smallest, 0.0, capacity_sd_ah[lowest] ** 2 + capacity_sd_ah[smallest] ** 2)
-    target_var = missing_var[lowest] + larger_var
-    variance = missing_var + target_var[string]
-    return Look(3600.0 * (target_ah[string] - missing_ah), 3600.0**2 * variance + SUREST_AS**2)
+    moved_var = (soc_sd * capacity_ah) ** 2
+    left_var = moved_var + (soc * capacity_sd_ah) ** 2
+    missing_var = moved_var + ((1.0 - soc) * capacity_sd_ah) ** 2
+    smallest = worst.lowest(capacity_ah, first, string)[1][string]
+    less_ah = left_ah[smallest] - left_ah - sigmas * np.sqrt(left_var + left_var[smallest])
+    less_ah = np.maximum(np.maximum.reduceat(less_ah, first), 0.0)  # NaN where a cell is unknown
+    target_ah = missing_ah[smallest] + less_ah[string]
+    variance = missing_var + missing_var[smallest]
+    return Look(3600.0 * (target_ah - missing_ah), 3600.0**2 * variance + SUREST_AS**2)
 
 
 def burnt(ledger: Ledger, bled_as: Floats) -> Ledger:

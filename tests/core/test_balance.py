@@ -99,7 +99,7 @@ def test_what_is_too_much_brings_all_that_the_smallest_cell_can_give_and_no_more
     rng = np.random.default_rng(seed)
     capacity_ah = 180.0 * np.clip(1 + unlike * rng.standard_normal(CELLS), 0.7, 1.3)
     soc = np.clip(0.6 + spread * rng.standard_normal(CELLS), 0.3, 0.95)
-    found = np.maximum(looked(tuning(), believed(soc, capacity_ah, sd=0.0)).charge_as, 0.0) / 3600
+    found = np.maximum(looked(tuning(), KNOBS, believed(soc, capacity_ah, sd=0.0)).charge_as, 0.0) / 3600
     after = soc - found / capacity_ah
     assert usable_ah(after, capacity_ah) == pytest.approx(capacity_ah.min(), rel=1e-9)
     assert usable_ah(soc - 0.9 * found / capacity_ah, capacity_ah) < capacity_ah.min() + 1e-9
