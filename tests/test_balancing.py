@@ -29,7 +29,7 @@ def beat(charge_ah: Floats, commissions: bool, t_s: float = 30.0, bled: int = 0,
     knobs = tuning().balance
     assert knobs is not None
     charge_as = 3600.0 * (charge_ah + (charge_ah > 0.0) * knobs.least_share * capacity_ah)
-    ledger = Ledger(charge_as, np.zeros(CELLS), np.ones(CELLS), charge_ah > 0.0, np.array([commissions]))
+    ledger = Ledger(charge_as, np.zeros(CELLS), np.ones(CELLS), charge_ah > 0.0, np.array([3600.0 * commissions]))
     return replace(
         last,
         tick=replace(last.tick, t_s=t_s),

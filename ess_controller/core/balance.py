@@ -10,7 +10,8 @@ charge that is left keeps the string from using it in every cycle, so a small sh
 because it stands out of a crowd that keeps together.
 
 Upkeep goes on for some hours a day, on cool boards. A string that is surely far apart is commissioned: its cells are
-drained at all times, charging or not, on boards as warm as they may be, until nobody has anything too much.
+drained at all times, charging or not, on boards as warm as they may be, until nobody has had anything too much for as
+much rest as the ledger remembers.
 """
 
 from dataclasses import dataclass, replace
@@ -61,14 +62,11 @@ def balance(tuning: Tuning, state: State, seen: Measurements, now: Estimate, res
         cells = rested[layout.cell_string]
         ledger = taken_in(ledger, looked(tuning, knobs, now), cells, look_s, knobs.forgets_h * HOUR_S)
         ledger = _begun(tuning, knobs, ledger, now, cells)
+        ledger = replace(ledger, watch_s=_watched(tuning, knobs, ledger, rested, look_s))
     if not ledger.bleeds.any():
         return Balance(ledger, nothing)
     owed_as = owed(knobs, ledger, now.capacity_ah)
-    ledger = replace(
-        ledger,
-        bleeds=owed_as > 0.0,
-        commissions=ledger.commissions & np.logical_or.reduceat(owed_as > 0.0, layout.first_cell_of_string),
-    )
+    ledger = replace(ledger, bleeds=owed_as > 0.0)
     if pauses(knobs, tick):
         return Balance(ledger, nothing)
     may = ledger.bleeds & (now.soc > knobs.soc_min) & ~np.isnan(seen.cell_v) & ~state.deep
@@ -98,12 +96,19 @@ def _begun(tuning: Tuning, knobs: BalanceTuning, ledger: Ledger, now: Estimate, 
     string, first = tuning.layout.cell_string, tuning.layout.first_cell_of_string
     sure_as, whole_as = ledger.charge_as - knobs.start_sigmas * ledger.sd_as, now.capacity_ah * 3600.0
     far = cells & (sure_as > knobs.commission_share * whole_as)  # NaN: no
-    commissions = ledger.commissions | np.logical_or.reduceat(far, first)
+    watch_s = np.where(np.logical_or.reduceat(far, first), knobs.forgets_h * HOUR_S, ledger.watch_s)
     middle_as, scatter_as = crowd(ledger, tuning.layout)
     stands_out = ledger.charge_as - middle_as[string] > STANDS_OUT * scatter_as[string]
-    sure = (sure_as > knobs.least_share * whole_as) | stands_out | commissions[string]
+    sure = (sure_as > knobs.least_share * whole_as) | stands_out | (watch_s > 0.0)[string]
     begins = sure & (ledger.charge_as > _left_alone(knobs, ledger, now.capacity_ah))
-    return replace(ledger, commissions=commissions, bleeds=ledger.bleeds | (cells & begins))
+    return replace(ledger, watch_s=watch_s, bleeds=ledger.bleeds | (cells & begins))
+
+
+def _watched(tuning: Tuning, knobs: BalanceTuning, ledger: Ledger, rested: Bools, look_s: float) -> Floats:
+    """[string] how long one that was far apart is still watched: its ledger goes on learning, and may find more."""
+    whole_s, busy = knobs.forgets_h * HOUR_S, np.logical_or.reduceat(ledger.bleeds, tuning.layout.first_cell_of_string)
+    left_s = np.where(busy, whole_s, ledger.watch_s - look_s * rested)
+    return np.where(ledger.commissions, np.maximum(left_s, 0.0), 0.0)
 
 
 # --- when, and how many at a time ---------------------------------------------------------------------------------

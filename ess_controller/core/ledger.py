@@ -31,13 +31,18 @@ class Ledger:
     variance: Floats  # [cell] of that, (A s)^2
     weight: Floats  # [cell] of the looks in it, s / (A s)^2
     bleeds: Bools  # [cell] is drained until it has nothing too much
-    commissions: Bools  # [string] was found far apart, and is not yet done
+    watch_s: Floats  # [string] found far apart: rest to be looked at with nobody having too much, before it is done
 
     @classmethod
     def fresh(cls, layout: Layout) -> "Ledger":
         """Nothing known."""
         unknown, zero = np.full(layout.cells, np.nan), np.zeros(layout.cells)
-        return cls(unknown, unknown, zero, np.zeros(layout.cells, bool), np.zeros(layout.strings, bool))
+        return cls(unknown, unknown, zero, np.zeros(layout.cells, bool), np.zeros(layout.strings))
+
+    @property
+    def commissions(self) -> Bools:
+        """[string] is brought together."""
+        return np.asarray(self.watch_s > 0.0)
 
     @property
     def sd_as(self) -> Floats:

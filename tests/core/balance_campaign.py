@@ -22,7 +22,7 @@ SPREAD = 0.05  # of SOC, one standard deviation, at most two
 ALIGNED = 0.01  # of a cell's capacity that may still be owed
 TOLD_H = 24.0  # after the start
 DAYS = 14.0
-REST_H = 24.0  # looked on for so long, once it is aligned
+LOOKED_ON_H = 72.0  # once it is aligned and the controller has done for the first time
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,14 +34,14 @@ class Outcome:
     burnt_ah: float
     false_share: float  # of it
     told_hours: float  # a day after the start; NaN: was done, or nothing told
-    took_hours: float  # from then until the controller had done; NaN: never
+    took_hours: float  # from then until the controller had done for the first time; NaN: never
     left_share: float  # of a cell's capacity, most that a cell still owes at the end
 
 
 def campaign(
     seed: int, days: float = DAYS, aged: bool = False, module_c: float = 25.0, step_s: float = STEP_S
 ) -> Outcome:
-    """One string until it is aligned and the controller has done, and a day more to see what goes on being burnt."""
+    """One string until it is aligned and the controller has done, then three days more: what else is burnt?"""
     rng = np.random.default_rng(seed)
     cells = true_cells(tuning(), rng, aged)
     soc = 0.5 + SPREAD * np.clip(rng.standard_normal(cells.count), -2.0, 2.0)
@@ -52,11 +52,12 @@ def campaign(
     for hour in string.days(days):
         if np.isnan(hours) and (string.owed_ah <= ALIGNED * cells.capacity_ah).all():
             hours = hour
-        works = bool(string.state.ledger.commissions[0])
+        works = bool(string.state.ledger.bleeds.any())
         if works and np.isnan(told_hours) and hour >= TOLD_H:
             told_hours = float(string.outstanding().hours[0])
-        done_hours = np.nan if works else (hour if np.isnan(done_hours) else done_hours)
-        if hour > max(hours, done_hours) + REST_H:  # NaN: not yet
+        if np.isnan(done_hours) and not (works or np.isnan(told_hours)):
+            done_hours = hour
+        if hour > max(hours, done_hours) + LOOKED_ON_H:  # NaN: not yet
             break
     wasted_ah = np.maximum(string.burnt_ah - first_ah, 0.0).sum()
     burnt_ah = float(string.burnt_ah.sum())

@@ -31,7 +31,7 @@ def believed(soc: Floats, capacity_ah: Floats | float = 180.0, sd: float = 0.003
 def owing(charge_as: Floats, commissions: bool = True, sd_as: float = 0.0) -> State:
     """A memory in which so much is still to be bled, by all who have anything."""
     weight = np.full(CELLS, 1.0)
-    ledger = Ledger(charge_as, np.full(CELLS, sd_as**2), weight, charge_as > 0.0, np.array([commissions]))
+    ledger = Ledger(charge_as, np.full(CELLS, sd_as**2), weight, charge_as > 0.0, np.array([3600.0 * commissions]))
     return replace(known(tuning()), ledger=ledger)
 
 
@@ -186,7 +186,11 @@ def test_what_is_burnt_is_taken_off_until_nothing_is_owed() -> None:
     done = balance(tuning(), replace(state, ledger=told.ledger), burning, half, WORK, tick(60.0, 6.0))
     assert not owed(KNOBS, done.ledger, half.capacity_ah).any()
     assert not done.bleed.any()
-    assert not done.ledger.commissions.any()
+    assert done.ledger.commissions.all()
+    late = balance(
+        tuning(), replace(state, ledger=replace(done.ledger, watch_s=np.array([0.5]))), well(), half, REST, tick(90.0)
+    )
+    assert not late.ledger.commissions.any()
 
 
 def bled(at: Tick, commissions: bool = True, **changes: Floats | Bools) -> Bools:
