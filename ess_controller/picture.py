@@ -7,7 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from ess_controller import balancing
 from ess_controller.core import joining
+from ess_controller.core.balance import Outstanding
 from ess_controller.core.health import DIAGNOSES, STOPS
 from ess_controller.core.limits import STRING_RULES
 from ess_controller.core.sop import Sop, told
@@ -63,7 +65,7 @@ def picture(
     """The whole site at one beat, looked at when the wires' clock says `now_s`; `more`: what stands beside the beat:
     journal, outbox, price. Unknown numbers are null. Keys may be added, none renamed."""
     layout, seen, decision = tuning.layout, beat.seen, beat.decision
-    powers = told(tuning, beat.state, seen, decision)
+    powers, left = told(tuning, beat.state, seen, decision), balancing.todo(tuning, beat)
     return {
         "schema_version": SCHEMA_VERSION,
         "site": site,
@@ -77,7 +79,7 @@ def picture(
         "wanted_w": _number(decision.wanted_w),
         "wanted_by": decision.wanted_by,
         "cabinets": [_cabinet(tuning, beat, number, powers) for number in range(layout.cabinets)],
-        "strings": [_string(tuning, beat, number, powers) for number in range(layout.strings)],
+        "strings": [_string(tuning, beat, number, powers, left) for number in range(layout.strings)],
         "pvs": [_pv(beat, number, layout) for number in range(layout.pvs)],
         "wires": {name: _wire(health) for name, health in wires.items()},
         **more,
@@ -166,7 +168,9 @@ def _apart(tuning: Tuning, seen: Measurements, string: int) -> str:
     return f"the bus to come near: {gap_v[string]:+.1f} V at rest, {flows_a:.0f} A would flow between the strings"
 
 
-def _string(tuning: Tuning, beat: Beat, number: int, powers: tuple[Sop, ...]) -> dict[str, Any]:
+def _string(
+    tuning: Tuning, beat: Beat, number: int, powers: tuple[Sop, ...], left: Outstanding | None
+) -> dict[str, Any]:
     seen, now, layout = beat.seen, beat.decision.estimate, tuning.layout
     cells = (layout.first_cell_of_string, layout.cell_string)
     modules = (layout.first_module, layout.module_string)
@@ -199,6 +203,7 @@ def _string(tuning: Tuning, beat: Beat, number: int, powers: tuple[Sop, ...]) ->
         "cell_c_max": _number(hot_c[number]),
         "cell_c_max_at": layout.module_place(int(hot_at[number])),
         "sop": [_sop(power.horizon_s, power.strings_w, number) for power in powers],
+        "balancing": balancing.of_string(tuning, beat, left, number),
         "diagnoses": [
             {"name": row.name, "level": row.level.name.lower(), "action": row.action}
             for row, on in zip(DIAGNOSES, beat.decision.active[:, number], strict=True)

@@ -10,6 +10,8 @@ from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
 from rich.table import Table
 from rich.text import Text
 
+from ess_controller import balancing
+
 _MODE_STYLE = {"run": "bold green", "fault": "bold red", "tripped": "red", "off": "dim", "wake": "dim"}
 WIDTH = 108
 TABLES_FROM = 104  # columns that the tables need
@@ -41,8 +43,9 @@ class Screen:
             yield _strings(picture)
         else:
             yield _lines(picture)
-        if (trouble := _trouble(picture)) is not None:
-            yield trouble
+        for lines in (_balancing(picture), _trouble(picture)):
+            if lines is not None:
+                yield lines
 
 
 def draw(picture: dict[str, Any]) -> RenderableType:
@@ -152,6 +155,17 @@ def _lines(picture: dict[str, Any]) -> Text:
 def _cell(string: dict[str, Any], key: str, unit: str, digits: int) -> str:
     """`3.715 V A1/M04/C01`; no place where there is no value."""
     return "-" if string[key] is None else f"{_unit(string[key], unit, digits)} {string[f'{key}_at']}"
+
+
+def _balancing(picture: dict[str, Any]) -> Text | None:
+    """How long it will take until strings are balanced, and who has most too much."""
+    told = [(string["name"], string["balancing"]) for string in picture["strings"] if string.get("balancing")]
+    lines = [
+        Text(words, "cyan" if one["mode"] == balancing.COMMISSIONING else "dim")
+        for name, one in told
+        if (words := balancing.in_words(name, one))
+    ]
+    return Text("\n").join(lines) if lines else None
 
 
 def _trouble(picture: dict[str, Any]) -> Text | None:

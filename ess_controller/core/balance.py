@@ -1,87 +1,182 @@
-"""Which cells are bled, and for how long: by the charge that is missing to full, decided at rest.
+"""Which cells are bled, and for how long: by the charge that they have too much, decided at rest.
 
 Never by voltage under load (at 0.3 C a resistance 0.2 mOhm higher looks like 1-2 % of SOC), never for equal SOC in the
-middle: cells of unlike capacity part there by nature, and whoever chases that bleeds for ever. With F the charge a cell
-lacks to full and E what it has left, a string can give and take min F + min E. Bleeding moves charge from E to F, so a
-cell is worth bleeding only while that minimum grows:
+middle: cells of unlike capacity part there by nature, and whoever chases that bleeds for ever. What is too much is told
+by the ledger (`ledger.py`).
 
-    T = min Q - min E,      bleed max(0, T - F)
+A cell is drained until what it has too much is within the ledger's doubt. Charge that is burnt in vain is lost once,
+charge that is left keeps the string from using it in every cycle, so a small share of a standard deviation is enough
+(the newsvendor's quantile); but a cell of an aligned string is left alone until it is surely apart, by its own doubt or
+because it stands out of a crowd that keeps together.
 
-which is the least charge that lets the smallest cell use all of its capacity; nothing is bled in a string that is
-aligned at the top, at the bottom or anywhere else where the smallest cell already does.
+Upkeep goes on for some hours a day, on cool boards. A string that is surely far apart is commissioned: its cells are
+drained at all times, charging or not, on boards as warm as they may be, until nobody has had anything too much for as
+much rest as the ledger remembers.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
+from ess_controller.core import worst
+from ess_controller.core.ledger import Ledger, Look, burnt, crowd, look, taken_in
 from ess_controller.core.types import BalanceTuning, Estimate, State, Tuning
-from firmware_bridge.records import Bools, Floats, Measurements, Tick
+from firmware_bridge.records import Bools, Floats, Ints, Measurements, Tick
 
 FEWEST_BEATS = 12.0  # between pauses, where beats are longer than a pause
+STANDS_OUT = 4.0  # standard deviations of its string's crowd: chance does that to one of 94 cells once in 340 strings
 BLEED_WIRE_S = 3.0  # modules end by themselves when the daemon falls silent
+HOUR_S, DAY_H = 3600.0, 24.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Balance:
     """What is to be burnt, and where."""
 
-    owed_as: Floats  # [cell] charge still to be bled, A s
+    ledger: Ledger
     bleed: Bools  # [cell] now
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Outstanding:
+    """What there is still to do, by string."""
+
+    hours: Floats  # [string] until nobody has anything too much; inf: no board bears it now
+    owed_ah: Floats  # [string] charge to be burnt, all cells
+    most_ah: Floats  # [string] of the cell that has most
+    most_at: Ints  # [string] that cell
+    cells: Ints  # [string] how many have something
+
+
 def balance(tuning: Tuning, state: State, seen: Measurements, now: Estimate, rested: Bools, tick: Tick) -> Balance:
-    """One beat: `rested` [string] has just been looked at after a long rest, so what is owed is decided anew."""
-    owed_as = state.owed_as - np.where(seen.cell_bleeding, seen.cell_v / tuning.estimate.bleed_ohm * tick.dt_s, 0.0)
-    owed_as = np.maximum(np.nan_to_num(owed_as), 0.0)
-    if rested.any():
-        owed_as = np.where(rested[tuning.layout.cell_string], owed(tuning, now, owed_as), owed_as)
-    nothing = np.zeros(len(owed_as), bool)
-    if tuning.balance is None or not owed_as.any() or pauses(tuning.balance, tick):
-        return Balance(owed_as, nothing)
-    may = (owed_as > 0.0) & (now.soc > tuning.balance.soc_min) & ~np.isnan(seen.cell_v) & ~state.deep
-    return Balance(owed_as, _within_heat(tuning, tuning.balance, seen, owed_as, may))
-
-
-def owed(tuning: Tuning, now: Estimate, before_as: Floats) -> Floats:
-    """Charge to be bled off each cell [cell], A s, by what is sure: a cell counts as so much fuller or larger as one
-    standard deviation. `before_as`: a cell that is being bled goes on until nothing is owed."""
-    layout, knobs = tuning.layout, tuning.balance
+    """One beat: `rested` [string] has just been looked at after a long rest, so what is too much is decided anew."""
+    knobs, layout = tuning.balance, tuning.layout
+    ledger, nothing = state.ledger, np.zeros(layout.cells, bool)
+    if seen.cell_bleeding.any():
+        drained = seen.cell_bleeding & ~np.isnan(seen.cell_v)
+        ledger = burnt(ledger, np.where(drained, seen.cell_v / tuning.estimate.bleed_ohm * tick.dt_s, 0.0))
     if knobs is None:
-        return np.zeros_like(before_as)
-    first, string = layout.first_cell_of_string, layout.cell_string
-    moved_ah = now.soc_sd * now.capacity_ah  # what SOC's doubt makes of charge; capacity's is spread by SOC
-    left_ah, missing_ah = now.soc * now.capacity_ah, (1.0 - now.soc) * now.capacity_ah
-    left_sd_ah = knobs.sigmas * np.hypot(moved_ah, now.soc * now.capacity_sd_ah)
-    missing_sd_ah = knobs.sigmas * np.hypot(moved_ah, (1.0 - now.soc) * now.capacity_sd_ah)
-    smallest_ah = np.minimum.reduceat(now.capacity_ah, first)
-    lowest_ah = np.minimum.reduceat(left_ah + left_sd_ah, first)
-    target_ah = np.minimum(smallest_ah - lowest_ah, smallest_ah)[string]
-    excess_ah = target_ah - missing_ah
-    dead_ah = knobs.least_share * now.capacity_ah
-    wanted = excess_ah > np.where(before_as > 0.0, 0.0, dead_ah + missing_sd_ah)
-    return np.where(wanted, np.maximum(excess_ah, 0.0) * 3600.0, 0.0)  # NaN: nothing
+        return Balance(ledger, nothing)
+    if rested.any():
+        look_s = max(tick.dt_s, tuning.cells.knobs.every_s)
+        cells = rested[layout.cell_string]
+        ledger = taken_in(ledger, looked(tuning, knobs, now), cells, look_s, knobs.forgets_h * HOUR_S)
+        ledger = _begun(tuning, knobs, ledger, now, cells)
+        ledger = replace(ledger, watch_s=_watched(tuning, knobs, ledger, rested, look_s))
+    if not ledger.bleeds.any():
+        return Balance(ledger, nothing)
+    owed_as = owed(knobs, ledger, now.capacity_ah)
+    ledger = replace(ledger, bleeds=owed_as > 0.0)
+    if pauses(knobs, tick):
+        return Balance(ledger, nothing)
+    may = ledger.bleeds & (now.soc > knobs.soc_min) & ~np.isnan(seen.cell_v) & ~state.deep
+    if not in_upkeep_hours(knobs, tick):
+        may &= ledger.commissions[layout.cell_string]
+    return Balance(ledger, _within_heat(tuning, owed_as, may, bearable(tuning, knobs, seen, ledger)))
+
+
+def looked(tuning: Tuning, knobs: BalanceTuning, now: Estimate) -> Look:
+    """What this moment says each cell has too much."""
+    return look(tuning.layout, now.soc, now.soc_sd, now.capacity_ah, now.capacity_sd_ah, knobs.stop_sigmas)
+
+
+def owed(knobs: BalanceTuning, ledger: Ledger, capacity_ah: Floats) -> Floats:
+    """[cell] charge still to be bled, A s, by those that are being drained."""
+    left_as = ledger.charge_as - _left_alone(knobs, ledger, capacity_ah)
+    return np.where(ledger.bleeds & (left_as > 0.0), left_as, 0.0)
+
+
+def _left_alone(knobs: BalanceTuning, ledger: Ledger, capacity_ah: Floats) -> Floats:
+    """[cell] so much too much is left, A s: within doubt, or not worth the heat."""
+    return np.maximum(knobs.stop_sigmas * ledger.sd_as, knobs.least_share * capacity_ah * 3600.0)
+
+
+def _begun(tuning: Tuning, knobs: BalanceTuning, ledger: Ledger, now: Estimate, cells: Bools) -> Ledger:
+    """Who begins to be drained of `cells` [cell] that have just been looked at, and which string is far apart."""
+    string, first = tuning.layout.cell_string, tuning.layout.first_cell_of_string
+    sure_as, whole_as = ledger.charge_as - knobs.start_sigmas * ledger.sd_as, now.capacity_ah * 3600.0
+    far = cells & (sure_as > knobs.commission_share * whole_as)  # NaN: no
+    watch_s = np.where(np.logical_or.reduceat(far, first), knobs.forgets_h * HOUR_S, ledger.watch_s)
+    middle_as, scatter_as = crowd(ledger, tuning.layout)
+    stands_out = ledger.charge_as - middle_as[string] > STANDS_OUT * scatter_as[string]
+    sure = (sure_as > knobs.least_share * whole_as) | stands_out | (watch_s > 0.0)[string]
+    begins = sure & (ledger.charge_as > _left_alone(knobs, ledger, now.capacity_ah))
+    return replace(ledger, watch_s=watch_s, bleeds=ledger.bleeds | (cells & begins))
+
+
+def _watched(tuning: Tuning, knobs: BalanceTuning, ledger: Ledger, rested: Bools, look_s: float) -> Floats:
+    """[string] how long one that was far apart is still watched: its ledger goes on learning, and may find more."""
+    whole_s, busy = knobs.forgets_h * HOUR_S, np.logical_or.reduceat(ledger.bleeds, tuning.layout.first_cell_of_string)
+    left_s = np.where(busy, whole_s, ledger.watch_s - look_s * rested)
+    return np.where(ledger.commissions, np.maximum(left_s, 0.0), 0.0)
+
+
+# --- when, and how many at a time ---------------------------------------------------------------------------------
 
 
 def pauses(knobs: BalanceTuning, tick: Tick) -> bool:
     """Whether nobody is bled for a moment: a bled cell's sense wire drops voltage, and it must be seen now and then."""
-    paused_s = max(tick.dt_s, knobs.look_s)
-    return tick.t_s % max(knobs.look_every_s, FEWEST_BEATS * paused_s) < paused_s
+    every_s, paused_s = _pause(knobs, tick.dt_s)
+    return tick.t_s % every_s < paused_s
 
 
-def _within_heat(tuning: Tuning, knobs: BalanceTuning, seen: Measurements, owed_as: Floats, may: Bools) -> Bools:
-    """Of the cells that may, so many in each module as its board bears, those that owe most first."""
+def _pause(knobs: BalanceTuning, dt_s: float) -> tuple[float, float]:
+    """How often, and for how long, s."""
+    paused_s = max(dt_s, knobs.look_s)
+    return max(knobs.look_every_s, FEWEST_BEATS * paused_s), paused_s
+
+
+def in_upkeep_hours(knobs: BalanceTuning, tick: Tick) -> bool:
+    """The day's hours are spread over it: boards stay cool, and between them the gauge sees every cell undisturbed."""
+    return tick.t_s % HOUR_S < HOUR_S * knobs.upkeep_h_a_day / DAY_H
+
+
+def bearable(tuning: Tuning, knobs: BalanceTuning, seen: Measurements, ledger: Ledger) -> Floats:
+    """[module] how many cells its board bears, by what it would be without those bled now; 0 where it is not known."""
     layout = tuning.layout
-    room_k = knobs.board_c_max - seen.module_board_c
-    most = np.nan_to_num(np.floor(room_k / knobs.board_k_per_cell), nan=0.0)[layout.cell_module]
+    bled = np.add.reduceat(seen.cell_bleeding.astype(np.float64), layout.first_cell)
+    unbled_c = np.fmax(seen.module_board_c - knobs.board_k_per_cell * bled, seen.module_hot_c)
+    most_c = np.where(ledger.commissions, knobs.board_c_max, knobs.upkeep_board_c_max)[layout.module_string]
+    bears = np.floor((most_c - np.where(np.isnan(seen.module_board_c), np.nan, unbled_c)) / knobs.board_k_per_cell)
+    return np.asarray(np.maximum(np.nan_to_num(bears, nan=0.0), 0.0))
+
+
+def _within_heat(tuning: Tuning, owed_as: Floats, may: Bools, bears: Floats) -> Bools:
+    """Of the cells that may, so many in each module as its board bears [module], those that owe most first."""
+    layout = tuning.layout
     order = np.lexsort((-np.where(may, owed_as, -1.0), layout.cell_module))
     rank = np.empty(len(order), np.int64)
     rank[order] = np.arange(len(order)) - layout.first_cell[layout.cell_module[order]]
-    chosen: Bools = may & (rank < most)
+    chosen: Bools = may & (rank < bears[layout.cell_module])
     return chosen
 
 
-def hours(tuning: Tuning, owed_as: Floats) -> Floats:
-    """How long each string has still to bleed [string], h, with nothing in its way: the cell that owes most decides."""
+# --- how long -----------------------------------------------------------------------------------------------------
+
+
+def outstanding(
+    tuning: Tuning, knobs: BalanceTuning, ledger: Ledger, now: Estimate, seen: Measurements, dt_s: float
+) -> Outstanding:
+    """What is still to be done, pauses, the day's hours and boards as warm as they are now counted in.
+
+    Of a module whose board bears n cells, those that owe most go first: it is done after the longer of its largest debt
+    and the sum of its debts over n (McNaughton, Management Science 6 (1959) 1-12). `dt_s`: of a beat.
+    """
+    layout = tuning.layout
+    owed_as, first = owed(knobs, ledger, now.capacity_ah), layout.first_cell_of_string
     amperes = float(tuning.cell.ocv(np.array(0.5))) / tuning.estimate.bleed_ohm
-    return np.asarray(np.maximum.reduceat(owed_as, tuning.layout.first_cell_of_string) / (3600.0 * amperes))
+    of_module_as = np.add.reduceat(owed_as, layout.first_cell)
+    bears = bearable(tuning, knobs, seen, ledger)
+    by_turns_as = np.divide(of_module_as, bears, out=np.full_like(bears, np.inf), where=bears > 0.0)
+    turns_as = np.where(of_module_as > 0.0, by_turns_as, 0.0)
+    module_as = np.maximum(np.maximum.reduceat(owed_as, layout.first_cell), turns_as)
+    every_s, paused_s = _pause(knobs, dt_s)
+    duty = (1.0 - paused_s / every_s) * np.where(ledger.commissions, 1.0, knobs.upkeep_h_a_day / DAY_H)
+    most_as, most_at = worst.highest(owed_as, first, layout.cell_string)
+    return Outstanding(
+        hours=np.maximum.reduceat(module_as, layout.first_module) / (amperes * duty * HOUR_S),
+        owed_ah=np.add.reduceat(owed_as, first) / 3600.0,
+        most_ah=most_as / 3600.0,
+        most_at=most_at,
+        cells=np.add.reduceat((owed_as > 0.0).astype(np.int64), first),
+    )

@@ -7,6 +7,7 @@ from ess_controller.core.balance import BLEED_WIRE_S, balance
 from ess_controller.core.climate import climate
 from ess_controller.core.curtail import curtail
 from ess_controller.core.estimate import estimate, nothing_seen, outlook
+from ess_controller.core.ledger import Ledger
 from ess_controller.core.recall import NOTHING, Recalled
 from ess_controller.core.types import Decision, Order, State, Tuning
 from firmware_bridge.records import Commands, Measurements, PcsState, Tick
@@ -22,7 +23,7 @@ def first_state(tuning: Tuning, recalled: Recalled = NOTHING) -> State:
         gauge=gauge,
         outlook=outlook(tuning, gauge, nothing_seen(layout), None, 0.0),
         rest_s=np.zeros(layout.strings),
-        owed_as=np.zeros(layout.cells),
+        ledger=Ledger.fresh(layout),
         deep=recall.deep_cells(layout, recalled),
         deep_s=np.zeros(layout.cells),
         bad_s=np.zeros(rows),
@@ -88,7 +89,7 @@ def step(tuning: Tuning, state: State, seen: Measurements, order: Order, tick: T
         gauge=gauge,
         outlook=now.outlook,
         rest_s=rest_s,
-        owed_as=bled.owed_as,
+        ledger=bled.ledger,
         deep=deep,
         deep_s=deep_s,
         bad_s=bad_s,

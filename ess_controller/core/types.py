@@ -12,6 +12,7 @@ from ess_controller.core.gauge.kin import Kin
 from ess_controller.core.gauge.look import Setup
 from ess_controller.core.gauge.outlook import Outlook, Window
 from ess_controller.core.gauge.state import Gauge, GaugeTuning
+from ess_controller.core.ledger import Ledger
 from firmware_bridge.records import Bools, Commands, Envelope, Floats, Ints, Layout
 
 # A command and its answer cross the wires within three beats, however long a beat is. They take more through a gateway,
@@ -110,11 +111,16 @@ class BalanceTuning:
     """When cells are bled, and what their boards bear."""
 
     least_share: float  # of a cell's capacity: less is not worth the heat
-    sigmas: float  # an imbalance must be surer than so many standard deviations
+    start_sigmas: float  # surer than so many standard deviations, before a cell of an aligned string is bled
+    stop_sigmas: float  # and bled until what is too much is within so many
+    forgets_h: float  # of rest: what was seen so long ago counts 1/e
     soc_min: float  # an empty cell is not bled
+    commission_share: float  # of a cell's capacity: with more, a string is commissioned
+    upkeep_h_a_day: float  # others are bled so long
     look_every_s: float  # bleeding pauses so often
     look_s: float  # for so long, that voltages are seen without it
-    board_c_max: float
+    board_c_max: float  # while a string is commissioned
+    upkeep_board_c_max: float
     board_k_per_cell: float  # heat of one bled cell, on its module's board
 
 
@@ -299,7 +305,7 @@ class State:
     gauge: Gauge  # of all cells
     outlook: Outlook  # as of the gauge's last look
     rest_s: Floats  # [string] plant time at rest
-    owed_as: Floats  # [cell] charge still to be bled, A s
+    ledger: Ledger  # what each cell has too much
     deep: Bools  # [cell] was found deeply discharged
     deep_s: Floats  # [cell] how long it has been below that voltage
     bad_s: Floats  # [diagnosis, string] how long each condition has held

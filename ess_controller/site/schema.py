@@ -114,11 +114,20 @@ class BalanceTable(Table):
     """When cells are bled, and what their boards bear. Without the table nobody is bled."""
 
     least_share: float = Field(gt=0.0, le=0.5, description="of a cell's capacity: less is not worth the heat")
-    sigmas: float = Field(ge=0.0, le=6.0, description="an imbalance must be surer than so many standard deviations")
+    start_sigmas: float = Field(
+        ge=0.0, le=6.0, description="surer than so many standard deviations, before a cell of an aligned string is bled"
+    )
+    stop_sigmas: float = Field(ge=0.0, le=6.0, description="bled until what is too much is within so many of them")
+    forgets_h: float = Field(ge=1.0, le=8760.0, description="of rest: what was seen so long ago counts 1/e, h")
     soc_min: Share = Field(description="a cell emptier than this is not bled")
+    commission_share: float = Field(
+        gt=0.0, le=0.5, description="of a cell's capacity: a string further apart is commissioned, bled at all times"
+    )
+    upkeep_h_a_day: float = Field(gt=0.0, le=24.0, description="another string is bled so long, h a day")
     look_every_s: float = Field(ge=10.0, le=3600.0, description="bleeding pauses so often, s")
     look_s: float = Field(ge=0.5, le=60.0, description="for so long, that voltages are seen without it, s")
-    board_c_max: Celsius = Field(description="hottest a module's board may become, C")
+    board_c_max: Celsius = Field(description="hottest a module's board may become while its string is commissioned, C")
+    upkeep_board_c_max: Celsius = Field(description="and otherwise, C")
     board_k_per_cell: float = Field(gt=0.0, le=50.0, description="heat of one bled cell, on its module's board, K")
 
 
