@@ -25,6 +25,7 @@ from firmware_bridge.records import Contactor
 
 log = logging.getLogger("ess")
 
+FILE = "cells.json"
 EVERY = timedelta(minutes=30.0)
 
 _Finite = Annotated[float, Field(allow_inf_nan=False)]

@@ -133,7 +133,9 @@ class CanDevices:
 
     def _board_frames(self, now: Now, wire_s: float) -> Frames:
         nature, faults, instruments = self._nature, self._faults, self._instruments
-        cell_v = instruments.cell_v(now.cell_v, now.bleed_a * nature.scenario.cell.bleed_sense_ohm)
+        cell_v = instruments.cell_v(
+            faults.of_places(now.cell_v), faults.of_places(now.bleed_a) * nature.scenario.cell.bleed_sense_ohm
+        )
         for cell, offset_v in faults.cell_offset_v.items():
             cell_v[cell] += offset_v
         board_w = np.add.reduceat(now.bleed_a * now.cell_v, nature.layout.first_cell)

@@ -39,7 +39,9 @@ class Readings:
     def of(cls, nature: Nature, instruments: Instruments, faults: Faults, now: Now) -> "Readings":
         """NaN: a silent module's."""
         layout = nature.layout
-        cell_v = instruments.cell_v(now.cell_v, now.bleed_a * nature.scenario.cell.bleed_sense_ohm)
+        cell_v = instruments.cell_v(
+            faults.of_places(now.cell_v), faults.of_places(now.bleed_a) * nature.scenario.cell.bleed_sense_ohm
+        )
         module_c = instruments.module_c(now.cells.cell_c)
         for cell, offset_v in faults.cell_offset_v.items():
             cell_v[cell] += offset_v
