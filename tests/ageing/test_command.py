@@ -3,13 +3,13 @@
 import json
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from ess_controller import __main__ as main
 from ess_controller.ageing.store import FILE, Store
 from tests.ageing.world import Fleet, aged, day_of
 from tests.loop.story import BENCH, site
@@ -18,17 +18,9 @@ Ask = Callable[..., tuple[int, str, str]]
 
 
 @pytest.fixture
-def ask(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Ask:
-    """Runs `ess health ...`: exit status, what it answered, what it said."""
-
-    def run(*words: object) -> tuple[int, str, str]:
-        monkeypatch.setattr("sys.argv", ["ess", "health", *map(str, words)])
-        with pytest.raises(SystemExit) as end:
-            main.main()
-        told = capsys.readouterr()
-        return int(end.value.code or 0), told.out, told.err
-
-    return run
+def ask(ess: Ask) -> Ask:
+    """`ess health ...`: exit status, what it answered, what it said."""
+    return partial(ess, "health")
 
 
 def keep(home: Path, *, days: int = 200, leak: float = 0.0, smallest: float = 0.80) -> None:
