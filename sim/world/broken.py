@@ -34,6 +34,8 @@ class Faults:
     insulation_ohm: dict[int, float] = field(default_factory=dict)  # strings with another insulation
     module_error: dict[int, int] = field(default_factory=dict)  # error bits of a module's board
     cell_offset_v: dict[int, float] = field(default_factory=dict)  # a lying cell sensor; NaN: a broken wire
+    cell_shows_v: dict[int, float] = field(default_factory=dict)  # a stuck one: it shows this, whatever is so
+    current_gain: dict[int, float] = field(default_factory=dict)  # strings whose sensor shows so many times what flows
     short_a: dict[int, float] = field(default_factory=dict)  # what a soft short inside a cell drains besides
     measured_at: dict[int, int] = field(default_factory=dict)  # cells on each other's sense wires: pairs, both ways
 
@@ -59,6 +61,20 @@ class Faults:
         found = by_cell.copy()
         found[list(self.measured_at)] = by_cell[list(self.measured_at.values())]
         return found
+
+    def spoil(self, cell_v: Floats) -> Floats:
+        """What lying and stuck sensors make of the voltages [cell] that would be read."""
+        for cell, offset_v in self.cell_offset_v.items():
+            cell_v[cell] += offset_v
+        for cell, volts in self.cell_shows_v.items():
+            cell_v[cell] = volts
+        return cell_v
+
+    def spoil_current(self, string_a: Floats) -> Floats:
+        """And of the currents [string]."""
+        for string, gain in self.current_gain.items():
+            string_a[string] *= gain
+        return string_a
 
     def press(self, cabinet: int, contact: Contact) -> None:
         """Set a contact of a cabinet."""

@@ -9,7 +9,7 @@ import numpy as np
 
 from ess_controller.core.cell_model import HORIZONS_S, CellModel
 from ess_controller.core.gauge import anchors as rests
-from ess_controller.core.gauge import sensors, stiffness
+from ess_controller.core.gauge import sensors, stiffness, swapped
 from ess_controller.core.gauge.anchors import Anchors, P, inverse
 from ess_controller.core.gauge.filter import (
     LN_Q,
@@ -31,10 +31,11 @@ from ess_controller.core.gauge.sensors import Quality, Watched
 from ess_controller.core.gauge.state import Gauge, GaugeTuning
 from firmware_bridge.records import Bools, Floats, Ints, Layout
 
-_DISBELIEVED = int(Quality.SILENT | Quality.BLED | Quality.JUMPS | Quality.STUCK)
+_DISBELIEVED = int(Quality.SILENT | Quality.BLED | Quality.JUMPS | Quality.STUCK | Quality.SWAPPED)
 _READ_ANEW = int(Quality.READ_ANEW)
 LARGEST_LN_Q = 0.9  # 2.5 times the intake's capacity, or a 2.5th
 UNCOUNTED_C = 0.3  # 1/h: what may have flowed unseen while a current is unknown
+QUIET_C = 0.02  # a smaller current may be its sensor's offset, and does not prove that a voltage sticks
 RELAXES_S = 1200.0  # horizon whose resistance frees a first voltage of its drop
 
 
@@ -79,7 +80,7 @@ def look(setup: Setup, gauge: Gauge, readings: Readings, t_s: float, dt_s: float
     shape = shape_of(gauge.anchors)
     expected = expect(setup.cell, setup.knobs.filter, setup.capacity_ah, shape, belief, step, readings.cell_v)
 
-    cell_v, quality, watched = _judge(setup, gauge.watched, readings, expected, step)
+    cell_v, quality, watched = _judge(setup, gauge.watched, readings, expected, step, belief.mean[LN_Q])
     anew = (quality & _READ_ANEW) > 0
     believed_v = np.where(anew, np.nan, cell_v)
     belief = _kept_sane(setup, correct(belief, expected, believed_v))
@@ -137,20 +138,29 @@ def _first_sight(setup: Setup, gauge: Gauge, readings: Readings, now_a: Floats) 
 
 
 def _judge(
-    setup: Setup, before: Watched, readings: Readings, expected: Expected, step: Step
+    setup: Setup, before: Watched, readings: Readings, expected: Expected, step: Step, ln_q: Floats
 ) -> tuple[Floats, Ints, Watched]:
     """Voltages that are believed, NaN where not; Quality bits; what has been noticed. All [cell]."""
     layout, knobs = setup.layout, setup.knobs.sensors
     unusable = np.isnan(readings.string_a)[layout.cell_string] | np.isnan(readings.cell_c + expected.volts)
     cell_v = np.where(unusable, np.nan, readings.cell_v)
     stepped_a = (readings.string_a - before.last_a)[layout.cell_string]
-    driven_v = -expected.ohmic * stepped_a - expected.slope * step.mean_a * (step.dt_s / 3600.0) / setup.capacity_ah
-    quality, watched = sensors.believable(knobs, before, cell_v, readings.bled, expected, driven_v, step.dt_s)
+    flows = np.abs(step.mean_a) > np.minimum(setup.knobs.zeroed_a, QUIET_C * setup.capacity_ah)
+    drained = np.where(flows, step.mean_a, 0.0) * (step.dt_s / 3600.0) / setup.capacity_ah
+    stepped_v = -expected.ohmic * stepped_a
+    driven_v = stepped_v - expected.slope * drained
+    quality, watched = sensors.believable(
+        knobs, before, cell_v, readings.bled, expected, driven_v, stepped_v, step.dt_s
+    )
+    usable_v = np.where(readings.bled, np.nan, cell_v)
+    places = swapped.watch(layout, before.swapped, usable_v, expected, stepped_a, step.dt_s)
+    quality, watched = sensors.in_their_places(before, watched, quality, places, cell_v - expected.volts)
     backwards, watched = sensors.current_sign(
         knobs, layout, watched, readings.string_a, cell_v, expected.ohmic, setup.capacity_ah
     )
     quality = quality | backwards[layout.cell_string] * int(Quality.REVERSED)
-    quality = quality | (watched.doubt > knobs.doubt) * int(Quality.DOUBTFUL)
+    doubtful = (watched.doubt > knobs.doubt) | (np.abs(ln_q) > knobs.doubt_ln_q)
+    quality = quality | doubtful * int(Quality.DOUBTFUL)
     return np.where(quality & _DISBELIEVED, np.nan, cell_v), quality, watched
 
 
