@@ -23,6 +23,7 @@ def health(
     site: OptionalSite = None,
     home: Home = None,
     as_json: Json = False,
+    cells: Annotated[bool, typer.Option("--cells", help="A line for each cell as well.")] = False,
     with_backtest: Annotated[
         bool, typer.Option("--backtest", help="Forecast from first parts of the histories, and score on the rest.")
     ] = False,
@@ -36,10 +37,11 @@ def health(
     if with_backtest:
         _backtest(histories, lines, as_json=as_json)
         return
-    from ess_controller.ageing.report import answer, assess, lines_of
+    from ess_controller.ageing.report import answer, assess
+    from ess_controller.ageing.words import lines_of
 
     told = answer(name, assess(histories, lines), lines)
-    print(json.dumps(told) if as_json else "\n".join(lines_of(told)))
+    print(json.dumps(told) if as_json else "\n".join(lines_of(told, cells=cells)))
     if told["notices"]:
         raise typer.Exit(1)
 

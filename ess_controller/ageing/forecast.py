@@ -20,6 +20,8 @@ DRAWS = 1000
 BLOCK_DAYS, MOST_BLOCKS = 7.0, 40
 BIAS_SHARE = SLOW_SHARE = 0.5  # of the part of an estimate's variance that does not show as scatter from day to day
 LEAST_SLOW = 0.3  # of an estimate's sd, is slow even where all of it seems to scatter
+PULLED_SHARE = 0.3  # of how far a cell is from the middle of its module, that its estimate may still have to go: it
+# begins with the module's intake test, and after 40 days in a simulated string 0.23 of the true distance were left
 QUIET = 0.1  # of an estimate's sd, scatters at least
 SEED = 1
 _AHEAD = np.unique((0.0, *(days / 365.0 for days in HORIZONS), 0.5, 0.75, *np.arange(1.5, YEARS_AHEAD + 0.1, 0.5)))
@@ -53,18 +55,25 @@ def seen_of(history: History, cell: int) -> Seen:
     bends = soh[:-2] - 2.0 * soh[1:-1] + soh[2:]
     scatter = 1.4826 * float(np.median(np.abs(bends))) / np.sqrt(6.0) if len(bends) >= 5 else sd
     scatter = max(scatter, QUIET * sd)
-    lasting = max(sd**2 - scatter**2, (LEAST_SLOW * sd) ** 2)
     span = max(BLOCK_DAYS, (day[-1] - day[0] + 1.0) / MOST_BLOCKS)
     _, block, count = np.unique(np.floor((day - day[-1]) / span), return_inverse=True, return_counts=True)
     middles = [float(np.median(soh[block == each])) for each in range(len(count))]
     when = np.bincount(block, day) / count
+    told = np.array([float(np.median(told_sd[block == each])) for each in range(len(count))])
+    lasting = np.maximum(told**2 - scatter**2, (LEAST_SLOW * told) ** 2)
     return Seen(
         years=(when - when[0]) / 365.0,
         soh=np.array(middles),
         white_sd=scatter * np.sqrt(np.pi / 2.0 / count),  # of a median
-        slow_sd=float(np.sqrt(SLOW_SHARE * lasting)),
-        bias_sd=float(np.sqrt(BIAS_SHARE * lasting)),
+        slow_sd=np.sqrt(SLOW_SHARE * lasting),
+        bias_sd=np.hypot(np.sqrt(BIAS_SHARE * lasting), PULLED_SHARE * abs(_beside_middle(history, cell))),
     )
+
+
+def _beside_middle(history: History, cell: int) -> float:
+    """How far a cell is from the middle one of its module, in SOH, at the end."""
+    last = history.soh[-1]
+    return float(last[cell] - np.nanmedian(last)) if np.isfinite(last[cell]) else 0.0
 
 
 def forecast(history: History, prior: Prior, line_soh: float) -> tuple[Draws, list[Draws]]:

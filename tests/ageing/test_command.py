@@ -1,6 +1,7 @@
 """`ess health`: what it says, in which keys, and with which exit status."""
 
 import json
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
@@ -67,8 +68,24 @@ def test_a_module_at_its_end_ends_with_1(tmp_path: Path, ask: Ask) -> None:
     keep(tmp_path, smallest=0.45)
     status, out, _ = ask("--home", tmp_path)
     assert status == 1
-    assert "M1: SOH 0.43" in out
-    assert "recycle" in out
+    assert "M1: recycle\n    SOH 0.43" in out
+
+
+def test_what_is_told_says_how_sure_it_is(tmp_path: Path, ask: Ask) -> None:
+    keep(tmp_path, days=40)
+    out = ask("--home", tmp_path, "--cells")[1]
+    assert "fading: forecasts still rest on 0.024 a year (health.fade_per_year): 40 of 180 days" in out
+    assert re.search(r"self-discharge: 8 of 8 cells judged to \d\.\d mA: none suspected", out)
+    assert re.search(r"knee: most likely behind M\d cell \d: \d+%, told from 90%", out)
+    assert re.search(r"A1 +M0 +\d +40 +0\.79\d +0\.\d{3}\.\.0\.\d{3} .* 20\d\d-\d\d \(20\d\d-\d\d to ", out)
+    assert len(re.findall(r"^M[01] +[1-4] +0\.\d{3}", out, re.MULTILINE)) == 8
+
+
+def test_too_few_rests_and_an_end_that_is_passed_are_told(tmp_path: Path, ask: Ask) -> None:
+    keep(tmp_path, days=4, smallest=0.55)
+    out = ask("--home", tmp_path)[1]
+    assert "self-discharge: not judged before 6 days with a rest within 10 days" in out
+    assert re.search(r"M1 .* passed +lighter duty", out)
 
 
 def test_a_back_test_scores_each_horizon(tmp_path: Path, ask: Ask) -> None:

@@ -6,7 +6,7 @@ from enum import IntFlag
 import numpy as np
 
 from ess_controller.core.gauge.filter import Expected
-from ess_controller.core.gauge.swapped import Swapped
+from ess_controller.core.gauge.swapped import APART_V, Swapped
 from firmware_bridge.records import Bools, Floats, Ints, Layout
 
 
@@ -124,6 +124,7 @@ def in_their_places(
     cell file doubted for it. Not believed from the first suspicion on; told when it is sure. `off_v` [cell]: reading
     less expectation, remembered where it is believed."""
     forgets = quality & int(Quality.READ_ANEW | Quality.STUCK) > 0
+    forgets |= np.isnan(places.off_v) & (np.abs(off_v) > APART_V)  # not yet where it will be
     off_v = np.where(forgets, np.nan, np.where(quality & ~int(Quality.DOUBTFUL) > 0, places.off_v, off_v))
     if not places.suspects.any():
         return quality, replace(watched, swapped=replace(places, off_v=off_v))
