@@ -1,8 +1,9 @@
 """The answer of `ess health`: every module's health, forecast and verdict, as JSON."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ from ess_controller.ageing.verdict import Evidence, Judged, Verdict, judge
 from firmware_bridge.records import Floats
 
 SCHEMA_VERSION = 1
+NOBODY: Mapping[str, str] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -97,8 +99,10 @@ def _notice(name: str, code: str, cell: int, values: dict[str, float], action: s
     return {"diagnosis": name, "level": "notice", "module": code, "cell": cell or None, **rounded, "action": action}
 
 
-def answer(site: str, modules: Sequence[Module], lines: HealthSettings) -> dict[str, Any]:
-    """For scripts."""
+def answer(
+    site: str, modules: Sequence[Module], lines: HealthSettings, by_source: Mapping[str, str] = NOBODY
+) -> dict[str, Any]:
+    """For scripts. `by_source`: how modules without a history are known, by code."""
     by_string: dict[str, list[Module]] = {}
     for module in modules:
         by_string.setdefault(module.history.string, []).append(module)
@@ -112,19 +116,20 @@ def answer(site: str, modules: Sequence[Module], lines: HealthSettings) -> dict[
             {"name": name, **_forecast(least([module.draws for module in of_string]), of_string[0].history.day[-1])}
             for name, of_string in by_string.items()
         ],
-        "modules": [_module(module) for module in modules],
+        "modules": [_module(module, by_source) for module in modules],
         "notices": notices(modules, lines),
     }
 
 
-def _module(module: Module) -> dict[str, Any]:
+def _module(module: Module, by_source: Mapping[str, str]) -> dict[str, Any]:
     history, leak = module.history, module.leak
     rows = zip(module.cells, history.r10_ohm[-1], history.r10_sd_ohm[-1], leak.ma, leak.ma_sd, strict=True)
     middles = np.array([draws.soh_quantiles(0)[1] for draws in module.cells])
     return {
         "code": history.code,
         "string": history.string,
-        "days": len(history.day),
+        "days": 0 if history.code in by_source else len(history.day),
+        "known_by": by_source.get(history.code, "history"),
         **_forecast(module.draws, history.day[-1]),
         "resistance_over_new": _number(module.known.resistance),
         "resistance_over_new_sd": _number(module.known.resistance_sd),

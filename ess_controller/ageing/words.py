@@ -5,6 +5,7 @@ from typing import Any
 
 from ess_controller.ageing.forecast import HORIZONS
 from ess_controller.ageing.leak import FEWEST_RESTS, SHORTEST_DAYS
+from ess_controller.known_modules import INTAKE, sources
 from ess_controller.replay.report import table
 
 MEASURED_DAYS = 180  # of history, before fading shows above what an estimator errs by
@@ -35,7 +36,7 @@ def lines_of(told: dict[str, Any], *, cells: bool = False) -> list[str]:
 def _row(string: str, code: str, each: dict[str, Any], verdict: str) -> list[Any]:
     ahead = each["soh_in_days"]
     return [
-        *(string, code, each.get("smallest_cell"), each.get("days")),
+        *(string, code, None if each.get("known_by") == INTAKE else each.get("smallest_cell"), each.get("days")),
         *(_shown(each["soh"]["middle"]), _span(each["soh"]), _resistance(each)),
         *(_shown(ahead[str(days)]["middle"]) for days in HORIZONS),
         *(_span(ahead[str(HORIZONS[-1])]), _end_of_use(each), verdict),
@@ -77,6 +78,8 @@ def _cell_rows(module: dict[str, Any]) -> Iterator[list[Any]]:
 def _watched(told: dict[str, Any]) -> Iterator[str]:
     """How sure all this can be: of fading, self-discharge and knees."""
     modules = told["modules"]
+    new = {each["code"]: each["known_by"] for each in modules if each["known_by"] != "history"}
+    yield from (f"no history here yet, {line}" for line in (sources(new) if new else ()))
     days = min(each["days"] for each in modules)
     if days < MEASURED_DAYS:
         prior = f"{told['fade_per_year']:g} a year (health.fade_per_year)"
