@@ -20,8 +20,13 @@ DRAWS = 1000
 BLOCK_DAYS, MOST_BLOCKS = 7.0, 40
 BIAS_SHARE = SLOW_SHARE = 0.5  # of the part of an estimate's variance that does not show as scatter from day to day
 LEAST_SLOW = 0.3  # of an estimate's sd, is slow even where all of it seems to scatter
-PULLED_SHARE = 0.3  # of how far a cell is from the middle of its module, that its estimate may still have to go: it
-# begins with the module's intake test, and after 40 days in a simulated string 0.23 of the true distance were left
+PULLED_SHARE, PULLED_DAYS = (
+    0.3,
+    120.0,
+)  # of how far a cell truly is from the middle of its module, that its estimate has
+# still to go at first, as it begins with the module's intake test; and days until half of that (two simulated strings:
+# 0.28 after 7 days, 0.25 after 19, 0.22 after 40)
+CHANGES_SPREAD = 0.2  # sd of the logarithm of a module's future rate of fading over the past: use and seasons change
 QUIET = 0.1  # of an estimate's sd, scatters at least
 SEED = 1
 _AHEAD = np.unique((0.0, *(days / 365.0 for days in HORIZONS), 0.5, 0.75, *np.arange(1.5, YEARS_AHEAD + 0.1, 0.5)))
@@ -66,30 +71,36 @@ def seen_of(history: History, cell: int) -> Seen:
         soh=np.array(middles),
         white_sd=scatter * np.sqrt(np.pi / 2.0 / count),  # of a median
         slow_sd=np.sqrt(SLOW_SHARE * lasting),
-        bias_sd=np.hypot(np.sqrt(BIAS_SHARE * lasting), PULLED_SHARE * abs(_beside_middle(history, cell))),
+        bias_sd=np.hypot(np.sqrt(BIAS_SHARE * lasting), _pulled(history, cell)),
     )
 
 
-def _beside_middle(history: History, cell: int) -> float:
-    """How far a cell is from the middle one of its module, in SOH, at the end."""
+def _pulled(history: History, cell: int) -> float:
+    """How far, in SOH, a cell's last estimate may be from the truth towards the middle of its module."""
     last = history.soh[-1]
-    return float(last[cell] - np.nanmedian(last)) if np.isfinite(last[cell]) else 0.0
+    beside = float(np.abs(last[cell] - np.nanmedian(last))) if np.isfinite(last[cell]) else 0.0
+    share = PULLED_SHARE / (1.0 + (history.day[-1] - history.day[0]) / PULLED_DAYS)
+    return float(beside * share / (1.0 - share))  # of the true distance only the rest is seen
 
 
 def forecast(history: History, prior: Prior, line_soh: float) -> tuple[Draws, list[Draws]]:
     """Of a module, and of each of its cells; a cell of which no capacity is known is left out of both."""
     rng = np.random.default_rng(SEED)
-    cells = [_of_cell(history, cell, prior, line_soh, rng) for cell in range(history.cells)]
+    changes = np.exp(CHANGES_SPREAD * rng.standard_normal(DRAWS))
+    cells = [_of_cell(history, cell, prior, line_soh, changes, rng) for cell in range(history.cells)]
     return least(cells), cells
 
 
-def _of_cell(history: History, cell: int, prior: Prior, line_soh: float, rng: np.random.Generator) -> Draws:
+def _of_cell(
+    history: History, cell: int, prior: Prior, line_soh: float, changes: Floats, rng: np.random.Generator
+) -> Draws:
     if not np.isfinite(history.soh[:, cell]).any():
         unknown = np.full(DRAWS, np.nan)
         return Draws(np.full((DRAWS, 1 + len(HORIZONS)), np.nan), unknown, np.full(1, np.nan), np.full(1, np.nan))
     found = posterior(prior, seen_of(history, cell), rng, DRAWS)
     now = found.now_years
     gone = found.curves.gone(now + _AHEAD)
+    gone = gone[:, :1] + (gone - gone[:, :1]) * changes[:, None]
     wander = np.diff(_AHEAD, prepend=0.0) ** 0.5 * WANDER * rng.standard_normal((DRAWS, len(_AHEAD)))
     soh = np.maximum(found.level[:, None] - gone + wander.cumsum(axis=1), 0.0)
     return Draws(

@@ -52,7 +52,11 @@ def leaks(histories: Sequence[History]) -> dict[str, Leak]:
     found = {}
     for string in {history.string for history in histories}:
         members = [history for history in histories if history.string == string]
-        found.update(_of_string(string, members, newest - WINDOW_DAYS))
+        since = newest - WINDOW_DAYS
+        long = [each for each in members if len(_rested_days(string, each, since)) >= FEWEST_RESTS]
+        found |= {each.code: _leak(*3 * (np.full(each.cells, np.nan),)) for each in members}
+        if long:  # one that has just come is judged later, and blinds nobody meanwhile
+            found |= _of_string(string, long, since)
     return found
 
 

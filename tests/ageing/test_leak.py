@@ -85,6 +85,14 @@ def test_a_string_without_a_short_is_left_in_peace(seed: int) -> None:
     assert not any(each.suspected(0.01).any() for each in found.values())
 
 
+def test_a_module_that_has_just_come_is_not_judged_and_blinds_nobody() -> None:
+    histories = string(short(13, 8.0))
+    new = histories[3]
+    found = leaks([*histories[:3], new.since(new.day[-1] - 2.0)])
+    assert np.isnan(found["M3"].ma).all()
+    assert np.flatnonzero(found["M1"].suspected(0.01)).tolist() == [3]
+
+
 @pytest.mark.parametrize("seed", range(5))
 def test_a_gauge_whose_errors_wander_makes_no_cell_a_suspect(seed: int) -> None:
     """Every cell's SOC is off by 0.5 % more or less after some weeks: only what stands out of the others is a leak."""
