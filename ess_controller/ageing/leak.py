@@ -49,7 +49,7 @@ def leaks(histories: Sequence[History]) -> dict[str, Leak]:
     if not histories:
         return {}
     newest = max(float(history.day[-1]) for history in histories)
-    found = {}
+    found: dict[str, Leak] = {}
     for string in {history.string for history in histories}:
         members = [history for history in histories if history.string == string]
         since = newest - WINDOW_DAYS

@@ -283,6 +283,7 @@ def test_no_condition_acts_before_it_has_held_for_its_time_and_none_waits_longer
         (Quality.REVERSED, 94, "current counts backwards"),
         (Quality.STUCK, 1, "cell readings odd"),
         (Quality.JUMPS, 1, "cell readings odd"),
+        (Quality.SWAPPED, 2, "sense wires swapped"),
         (Quality.DOUBTFUL, 60, "cell file doubtful"),
         (Quality.DOUBTFUL, 40, None),
         (Quality.BLED | Quality.READ_ANEW, 94, None),
