@@ -18,6 +18,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from ess_controller import sealed
 from ess_controller.core.gauge.learnt import Learnt
+from ess_controller.core.gauge.sensors import Quality
 from ess_controller.core.recall import NOTHING, Recalled, cells_of_modules, fitting
 from ess_controller.core.types import Tuning
 from ess_controller.daemon import Beat
@@ -25,7 +26,11 @@ from firmware_bridge.records import Contactor
 
 log = logging.getLogger("ess")
 
+FILE = "cells.json"
 EVERY = timedelta(minutes=30.0)
+_SPOILS = int(
+    Quality.REVERSED | Quality.DOUBTFUL
+)  # most cells of a module so: what is learnt of it is not written down
 
 _Finite = Annotated[float, Field(allow_inf_nan=False)]
 _Row = tuple[_Finite | None, ...]  # [cell]; null = unknown
@@ -65,6 +70,16 @@ class _Record(BaseModel):
     zero_a: dict[str, _Finite]  # string: what its current sensor shows when nothing flows
 
 
+Remembered = dict[str, tuple[datetime, Learnt]]
+"""By module code: what has been learnt of its cells, and until when."""
+
+
+def read(path: Path) -> Remembered:
+    """What a record says, for whoever only looks. Raises OSError (FileNotFoundError where there is none), ValueError or
+    RecursionError."""
+    return {code: (module.utc, module.learnt()) for code, module in _opened(path).modules.items()}
+
+
 class CellRecord:
     """Reads what was left at `path`, and keeps it up to date: `added_to` is the one, `keep` the other.
 
@@ -81,6 +96,11 @@ class CellRecord:
             code: sealed.canonical(module.model_dump(mode="json"))
             for code, module in record.modules.items()
             if code not in layout.module_names
+        }
+        self._good = {
+            code: sealed.canonical(module.model_dump(mode="json"))
+            for code, module in record.modules.items()
+            if code in fitting(tuning, self.added_to(NOTHING))
         }
         self._absent_zero_a = {name: a for name, a in record.zero_a.items() if name not in layout.string_names}
         self._kept: datetime | None = None
@@ -117,8 +137,11 @@ class CellRecord:
         learnt = Learnt.of(self._tuning.cells, beat.state.gauge, still[layout.cell_string])
         utc = beat.tick.utc.isoformat()
         modules = dict(self._absent)
+        spoilt = beat.state.gauge.quality & _SPOILS > 0
         for code, mine in cells_of_modules(layout):
-            modules[code] = sealed.canonical({"utc": utc} | _rows(learnt.of_cells(mine)))
+            if 2 * np.count_nonzero(spoilt[mine]) <= len(mine):
+                self._good[code] = sealed.canonical({"utc": utc} | _rows(learnt.of_cells(mine)))
+        modules |= self._good
         zero_a = self._absent_zero_a | dict(zip(layout.string_names, beat.state.gauge.zero_a.tolist(), strict=True))
         inner = ",".join(f"{json.dumps(code)}:{modules[code]}" for code in sorted(modules))
         return f'{{"modules":{{{inner}}},"zero_a":{sealed.canonical(zero_a)}}}'
@@ -136,12 +159,18 @@ def _nulled(values: Any) -> Any:
     return values if isfinite(values) else None
 
 
+def _opened(path: Path) -> _Record:
+    """Whole and of one length in every row, or ValueError."""
+    record = _Record.model_validate_json(sealed.opened(path.read_bytes()))
+    for module in record.modules.values():
+        module.learnt()
+    return record
+
+
 def _recall(path: Path) -> _Record:
     """What was left. No file: nothing. A broken one is told, kept aside, and nothing in it is believed."""
     try:
-        record = _Record.model_validate_json(sealed.opened(path.read_bytes()))
-        for module in record.modules.values():
-            module.learnt()
+        record = _opened(path)
     except FileNotFoundError:
         pass
     except (OSError, ValueError, RecursionError) as trouble:

@@ -26,6 +26,7 @@ from firmware_bridge.records import Floats, Layout
 
 log = logging.getLogger("ess")
 
+FILE = "memory.json"
 EVERY = timedelta(seconds=60.0)  # SOC is noted so often; `core.recall.UNCOUNTED_S` knows
 RETRY_S = 5.0  # of wall time, when the disk is full
 CLOSE_WITHIN_S = 10.0

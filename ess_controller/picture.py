@@ -16,6 +16,7 @@ from ess_controller.core.sop import Sop, told
 from ess_controller.core.types import Bound, Decision, Mode, Rule, Tuning
 from ess_controller.core.worst import highest, lowest
 from ess_controller.daemon import Beat
+from ess_controller.odd_cells import odd_cells
 from ess_controller.reasons import CHARGE, DISCHARGE, why
 from firmware_bridge.frames import WireHealth
 from firmware_bridge.guard import in_words
@@ -205,9 +206,13 @@ def _string(
         "sop": [_sop(power.horizon_s, power.strings_w, number) for power in powers],
         "balancing": balancing.of_string(tuning, beat, left, number),
         "diagnoses": [
-            {"name": row.name, "level": row.level.name.lower(), "action": row.action}
-            for row, on in zip(DIAGNOSES, beat.decision.active[:, number], strict=True)
-            if on
+            {
+                "name": DIAGNOSES[row].name,
+                "level": DIAGNOSES[row].level.name.lower(),
+                "action": DIAGNOSES[row].action,
+                "cells": odd_cells(tuning, beat.state, row, number),
+            }
+            for row in np.flatnonzero(beat.decision.active[:, number]).tolist()
         ],
     }
 

@@ -11,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from ess_controller import balancing
+from ess_controller.odd_cells import behind
 
 _MODE_STYLE = {"run": "bold green", "fault": "bold red", "tripped": "red", "off": "dim", "wake": "dim"}
 WIDTH = 108
@@ -175,7 +176,10 @@ def _trouble(picture: dict[str, Any]) -> Text | None:
         if string["waits_for"] and not string["diagnoses"]
     ]
     lines += [
-        Text(f"{string['name']}: {row['name']}: {row['action']}", "red" if row["level"] == "stop" else "yellow")
+        Text(
+            f"{string['name']}: {row['name']}: {row['action']}{behind(row.get('cells', []))}",
+            "red" if row["level"] == "stop" else "yellow",
+        )
         for string in picture["strings"]
         for row in string["diagnoses"]
     ]

@@ -14,12 +14,14 @@ from typing import Any
 import numpy as np
 
 from ess_controller import home as homes
+from ess_controller.cell_record import FILE as CELLS
 from ess_controller.cell_record import CellRecord
 from ess_controller.clock import WallClock, wall_s
 from ess_controller.core.step import first_state
 from ess_controller.core.types import Mode
 from ess_controller.daemon import Beat, Tee, run, stand_down
 from ess_controller.live import Window
+from ess_controller.memory import FILE as MEMORY
 from ess_controller.memory import Memory, recall
 from ess_controller.orders import Orders
 from ess_controller.picture import picture
@@ -37,7 +39,6 @@ from firmware_bridge.wires.urls import open_can, open_registers
 
 log = logging.getLogger("ess")
 
-MEMORY, CELLS = "memory.json", "cells.json"
 LAST_WORD_S = 0.5  # of wall time
 LEAVE_WITHIN_S = 8.0  # of wall time: 0 W, contactors open, then the process ends whatever they say
 

@@ -13,6 +13,7 @@ import numpy as np
 from ess_controller.core.health import DIAGNOSES, STOPS
 from ess_controller.core.types import Mode, Tuning
 from ess_controller.daemon import Beat
+from ess_controller.odd_cells import behind, odd_cells
 from ess_controller.picture import SCHEMA_VERSION, limits, waits_for
 from firmware_bridge.guard import in_words
 from firmware_bridge.plant import Plant
@@ -85,7 +86,9 @@ class ChangeLog:
             if mode[string] != self._mode[string]:
                 before, after = Mode(int(self._mode[string])), Mode(int(mode[string]))
                 parts.append(f"{before.name.lower()} -> {after.name.lower()}")
-            parts += [f"{DIAGNOSES[row].name}: {DIAGNOSES[row].action}" for row in np.flatnonzero(come)]
+            for row in np.flatnonzero(come).tolist():
+                cells = behind(odd_cells(self._tuning, beat.state, row, int(string)))
+                parts.append(f"{DIAGNOSES[row].name}: {DIAGNOSES[row].action}{cells}")
             if gone.any():
                 parts.append("over: " + ", ".join(DIAGNOSES[row].name for row in np.flatnonzero(gone)))
             level = logging.ERROR if (come & STOPS[:, 0]).any() else logging.WARNING if come.any() else logging.INFO

@@ -12,6 +12,7 @@ from ess_controller.commands import Buses, Home, Json, SitePath, Speed, Start, l
 from ess_controller.errors import BadInputError
 
 if TYPE_CHECKING:
+    from ess_controller.daemon import Tee
     from sim.world.scenario import Scenario
 
 DemoSite = Annotated[
@@ -124,7 +125,11 @@ def simulate(
     seed: Seed = None,
     fault_file: FaultFile = None,
     out: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Write summary.json and series.parquet there.")
+        Path | None,
+        typer.Option(
+            metavar="DIR",
+            help="Write summary.json and series.parquet there, and what the daemon keeps: `ess health --home DIR`.",
+        ),
     ] = None,
     truth: Annotated[
         bool, typer.Option("--truth", help="Compare every cell's estimate with the truth: truth.parquet and truth.png.")
@@ -143,6 +148,7 @@ def simulate(
     from sim.fast import simulate as run_span
     from sim.faults import Schedule, load_schedule
     from sim.judge import Judge
+    from sim.keep import kept
 
     when = plant_time(start)
     assert when is not None
@@ -157,7 +163,8 @@ def simulate(
     with ExitStack() as held:
         judge = held.enter_context(Judge(out, loaded.tuning, truth_every)) if truth and out is not None else None
         bar = held.enter_context(Bar(days * 86_400, show=not (as_json or quiet) and sys.stderr.isatty()))
-        tees = (series, lambda beat: bar(beat.tick.t_s))
+        recorders: tuple[Tee, ...] = held.enter_context(kept(loaded, out, when)) if out is not None else ()
+        tees: tuple[Tee, ...] = (*recorders, series, lambda beat: bar(beat.tick.t_s))
         summary, _ = run_span(loaded, scenario, span, tees=tees, schedule=schedule, judge=judge or nobody)
     if judge is not None:
         summary |= judge.save()

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from ess_controller.core.cell_model import HORIZONS_S
-from ess_controller.core.gauge.look import resistance
+from ess_controller.core.gauge.setup import resistance
 from ess_controller.core.types import Tuning
 from ess_controller.daemon import Beat
 from firmware_bridge.records import Bools, Floats, Ints

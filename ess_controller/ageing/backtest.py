@@ -84,5 +84,7 @@ def _came(history: History, day: float, truth: Floats | None) -> float:
 def _errors(history: History, shape: tuple[int, ...], rng: np.random.Generator) -> Floats:
     """[cell, draw] errors that a later block's estimate has, but for the bias that the forecast shares with it."""
     seen = [seen_of(history, cell) if np.isfinite(history.soh[:, cell]).any() else None for cell in range(shape[0])]
-    sd = [np.nan if each is None else float(np.hypot(np.median(each.white_sd), each.slow_sd)) for each in seen]
+    sd = [
+        np.nan if each is None else float(np.hypot(np.median(each.white_sd), np.median(each.slow_sd))) for each in seen
+    ]
     return np.asarray(np.array(sd)[:, None] * rng.standard_normal(shape))

@@ -1,6 +1,7 @@
 """The command `ess health`."""
 
 import json
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -23,6 +24,7 @@ def health(
     site: OptionalSite = None,
     home: Home = None,
     as_json: Json = False,
+    cells: Annotated[bool, typer.Option("--cells", help="A line for each cell as well.")] = False,
     with_backtest: Annotated[
         bool, typer.Option("--backtest", help="Forecast from first parts of the histories, and score on the rest.")
     ] = False,
@@ -30,21 +32,46 @@ def health(
     """How healthy each module is, how long it will last, and what is to become of it.
 
     Reads the daily history that the daemon keeps in its home, by the lines of the site's table [health] (with --home
-    alone: those that the daemon had). Exit status 1: a soft short or a knee is suspected, or a module is at its end.
+    alone: those that the daemon had). A module of the site without one is judged by what has been learnt of its cells,
+    else by its intake test. Exit status 1: a soft short or a knee is suspected, or a module is at its end.
     """
     name, lines, histories = _read(site, home)
     if with_backtest:
         _backtest(histories, lines, as_json=as_json)
         return
-    from ess_controller.ageing.report import answer, assess, lines_of
+    from ess_controller.ageing.report import answer, assess
+    from ess_controller.ageing.words import lines_of
 
-    told = answer(name, assess(histories, lines), lines)
-    print(json.dumps(told) if as_json else "\n".join(lines_of(told)))
+    new, by_source = _newcomers(site, home, histories)
+    if not histories and not new:
+        raise TroubleError("no module has a history yet")
+    told = answer(name, assess([*histories, *new], lines), lines, by_source)
+    print(json.dumps(told) if as_json else "\n".join(lines_of(told, cells=cells)))
     if told["notices"]:
         raise typer.Exit(1)
 
 
+def _newcomers(
+    site: Path | None, home: Path | None, histories: "list[History]"
+) -> "tuple[list[History], dict[str, str]]":
+    """Modules of the site without a history, by what a daemon has learnt of them or their intake test; and how each is
+    known."""
+    if site is None:
+        return [], {}
+    from ess_controller.ageing.newcomers import without_history
+    from ess_controller.clock import utc_now
+    from ess_controller.home import find
+    from ess_controller.known_modules import in_site, remembered
+
+    loaded = load_site(site, [])
+    known = in_site(loaded, remembered(find(site, home))[0])
+    new = without_history(loaded, known, histories, utc_now().astimezone(loaded.time_zone).date())
+    codes = {history.code for history in new}
+    return new, {each.code: each.source for each in known if each.code in codes}
+
+
 def _read(site: Path | None, home: Path | None) -> "tuple[str, HealthSettings, list[History]]":
+    """Name, thresholds and histories; a site that is told may have none yet."""
     import sqlite3
 
     from ess_controller.ageing.store import FILE, HistoryError, Store
@@ -52,22 +79,26 @@ def _read(site: Path | None, home: Path | None) -> "tuple[str, HealthSettings, l
 
     loaded = load_site(site, []) if site is not None else None
     path = find(site, home) / FILE
-    if not path.exists():
-        raise BadInputError(f"{path}: is not there: expected the history that `ess run` keeps")
-    try:
-        store = Store(path, make=False)
+    name, lines, histories = "", None, []
+    if path.exists():
         try:
-            name, lines = store.introduced()
-            histories = store.histories()
-        finally:
-            store.close()
-    except (sqlite3.Error, HistoryError) as trouble:
-        raise TroubleError(f"{path}: {trouble}") from None
+            store = Store(path, make=False)
+            try:
+                name, lines = store.introduced()
+                histories = store.histories()
+            finally:
+                store.close()
+        except (sqlite3.Error, HistoryError) as trouble:
+            raise TroubleError(f"{path}: {trouble}") from None
+    elif loaded is None:
+        raise BadInputError(f"{path}: is not there: expected the history that `ess run` keeps")
+    else:
+        print(f"{path}: is not there: no module has a history yet", file=sys.stderr)
     if loaded is not None:
         name, lines = loaded.name, loaded.health
     if lines is None:
         raise BadInputError(f"{site or path}: health: is not there: expected a table with the lines of the verdicts")
-    if not histories:
+    if not histories and loaded is None:
         raise TroubleError(f"{path}: no module has a history yet")
     return name, lines, histories
 

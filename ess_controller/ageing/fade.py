@@ -82,15 +82,27 @@ class Seen:
     years: Floats  # [block] since the first
     soh: Floats  # [block]
     white_sd: Floats  # [block] of what averages out
-    slow_sd: float  # of what lasts NOISE_DAYS
-    bias_sd: float  # of what never averages out
+    slow_sd: Floats  # [block] of what lasts NOISE_DAYS
+    bias_sd: Floats  # [block] of what never averages out but by learning
 
     def covariance(self) -> Floats:
-        """[block, block] of everything but the curve: errors, level, wander."""
+        """[block, block] of everything but the curve: errors, level, wander.
+
+        An estimate that has learnt since has lost part of its error, and the part is independent of what is left: the
+        errors of two blocks share the variance of the better one. Else what an estimator learns of a cell in its first
+        weeks would pass for fading.
+        """
         apart = np.abs(self.years[:, None] - self.years)
-        slow = self.slow_sd**2 * np.exp(-apart * 365.0 / NOISE_DAYS)
+        slow = self.slow_sd[:, None] * self.slow_sd * np.exp(-apart * 365.0 / NOISE_DAYS)
+        bias = np.minimum(self.bias_sd[:, None], self.bias_sd) ** 2
         wander = WANDER_PER_ROOT_YEAR**2 * np.minimum(self.years[:, None], self.years)
-        return np.asarray(np.diag(self.white_sd**2) + slow + self.bias_sd**2 + LEVEL_SD**2 + wander)
+        return np.asarray(np.diag(self.white_sd**2) + slow + bias + LEVEL_SD**2 + wander)
+
+    def start_soh(self) -> float:
+        """SOH at the first block, about: mean of the first quarter of the blocks that are known well."""
+        doubt = np.sqrt(np.diag(self.covariance()) - LEVEL_SD**2)
+        well = np.flatnonzero(doubt <= 1.5 * doubt.min())
+        return float(self.soh[well[: max(1, min(4, len(well) // 4))]].mean())
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -104,7 +116,7 @@ class Posterior:
 
 def posterior(prior: Prior, seen: Seen, rng: np.random.Generator, curves: int) -> Posterior:
     """So many curves drawn from what prior and history say together."""
-    start_soh = float(seen.soh[: max(1, min(4, len(seen.soh) // 4))].mean())
+    start_soh = seen.start_soh()
     covariance = seen.covariance()
     whiten = np.linalg.inv(np.linalg.cholesky(covariance))
 

@@ -20,6 +20,13 @@ DRAWS = 1000
 BLOCK_DAYS, MOST_BLOCKS = 7.0, 40
 BIAS_SHARE = SLOW_SHARE = 0.5  # of the part of an estimate's variance that does not show as scatter from day to day
 LEAST_SLOW = 0.3  # of an estimate's sd, is slow even where all of it seems to scatter
+PULLED_SHARE, PULLED_DAYS = (
+    0.3,
+    120.0,
+)  # of how far a cell truly is from the middle of its module, that its estimate has
+# still to go at first, as it begins with the module's intake test; and days until half of that (two simulated strings:
+# 0.28 after 7 days, 0.25 after 19, 0.22 after 40)
+CHANGES_SPREAD = 0.2  # sd of the logarithm of a module's future rate of fading over the past: use and seasons change
 QUIET = 0.1  # of an estimate's sd, scatters at least
 SEED = 1
 _AHEAD = np.unique((0.0, *(days / 365.0 for days in HORIZONS), 0.5, 0.75, *np.arange(1.5, YEARS_AHEAD + 0.1, 0.5)))
@@ -53,34 +60,47 @@ def seen_of(history: History, cell: int) -> Seen:
     bends = soh[:-2] - 2.0 * soh[1:-1] + soh[2:]
     scatter = 1.4826 * float(np.median(np.abs(bends))) / np.sqrt(6.0) if len(bends) >= 5 else sd
     scatter = max(scatter, QUIET * sd)
-    lasting = max(sd**2 - scatter**2, (LEAST_SLOW * sd) ** 2)
     span = max(BLOCK_DAYS, (day[-1] - day[0] + 1.0) / MOST_BLOCKS)
     _, block, count = np.unique(np.floor((day - day[-1]) / span), return_inverse=True, return_counts=True)
     middles = [float(np.median(soh[block == each])) for each in range(len(count))]
     when = np.bincount(block, day) / count
+    told = np.array([float(np.median(told_sd[block == each])) for each in range(len(count))])
+    lasting = np.maximum(told**2 - scatter**2, (LEAST_SLOW * told) ** 2)
     return Seen(
         years=(when - when[0]) / 365.0,
         soh=np.array(middles),
         white_sd=scatter * np.sqrt(np.pi / 2.0 / count),  # of a median
-        slow_sd=float(np.sqrt(SLOW_SHARE * lasting)),
-        bias_sd=float(np.sqrt(BIAS_SHARE * lasting)),
+        slow_sd=np.sqrt(SLOW_SHARE * lasting),
+        bias_sd=np.hypot(np.sqrt(BIAS_SHARE * lasting), _pulled(history, cell)),
     )
+
+
+def _pulled(history: History, cell: int) -> float:
+    """How far, in SOH, a cell's last estimate may be from the truth towards the middle of its module."""
+    last = history.soh[-1]
+    beside = float(np.abs(last[cell] - np.nanmedian(last))) if np.isfinite(last[cell]) else 0.0
+    share = PULLED_SHARE / (1.0 + (history.day[-1] - history.day[0]) / PULLED_DAYS)
+    return float(beside * share / (1.0 - share))  # of the true distance only the rest is seen
 
 
 def forecast(history: History, prior: Prior, line_soh: float) -> tuple[Draws, list[Draws]]:
     """Of a module, and of each of its cells; a cell of which no capacity is known is left out of both."""
     rng = np.random.default_rng(SEED)
-    cells = [_of_cell(history, cell, prior, line_soh, rng) for cell in range(history.cells)]
+    changes = np.exp(CHANGES_SPREAD * rng.standard_normal(DRAWS))
+    cells = [_of_cell(history, cell, prior, line_soh, changes, rng) for cell in range(history.cells)]
     return least(cells), cells
 
 
-def _of_cell(history: History, cell: int, prior: Prior, line_soh: float, rng: np.random.Generator) -> Draws:
+def _of_cell(
+    history: History, cell: int, prior: Prior, line_soh: float, changes: Floats, rng: np.random.Generator
+) -> Draws:
     if not np.isfinite(history.soh[:, cell]).any():
         unknown = np.full(DRAWS, np.nan)
         return Draws(np.full((DRAWS, 1 + len(HORIZONS)), np.nan), unknown, np.full(1, np.nan), np.full(1, np.nan))
     found = posterior(prior, seen_of(history, cell), rng, DRAWS)
     now = found.now_years
     gone = found.curves.gone(now + _AHEAD)
+    gone = gone[:, :1] + (gone - gone[:, :1]) * changes[:, None]
     wander = np.diff(_AHEAD, prepend=0.0) ** 0.5 * WANDER * rng.standard_normal((DRAWS, len(_AHEAD)))
     soh = np.maximum(found.level[:, None] - gone + wander.cumsum(axis=1), 0.0)
     return Draws(

@@ -5,7 +5,9 @@ string's middle cell changes only by what balancing burns, by self-discharge, an
 
     F - F_middle - (bled - bled_middle) = a + leak * t + e * (1 - SOC_middle) Q
 
-Least squares with a prior on e. A string all of whose cells leak alike shows nothing: this is relative.
+Least squares with a prior on e. What the gauge is off by changes over weeks and looks like a leak: how much of that
+there is, the string's other cells say, hardly any of which leak (an empirical null: B. Efron, J. Am. Stat. Assoc. 99
+(2004) 96-104). A string all of whose cells leak alike shows nothing: this is relative.
 """
 
 from collections.abc import Sequence
@@ -21,7 +23,9 @@ FEWEST_RESTS, SHORTEST_DAYS = 6, 10.0
 CAPACITY_SD = 0.02  # of e
 QUIET_SHARE = 0.001  # of capacity: a rest's SOC scatters at least so much
 BURNT_SD = 0.05  # of what balancing burns: resistor and clock of a bleed
-SURE_SIGMAS = 3.0
+SURE_SIGMAS = 4.0  # 1 in 30 000 by chance: a plant of 1 880 cells is looked at every day
+FEWEST_CELLS = 8  # that say how far leaks seem to scatter where there are none
+QUARTILE = 0.6745  # half of all normal numbers are smaller
 MONTH_DAYS = 30.0
 
 
@@ -45,10 +49,14 @@ def leaks(histories: Sequence[History]) -> dict[str, Leak]:
     if not histories:
         return {}
     newest = max(float(history.day[-1]) for history in histories)
-    found = {}
+    found: dict[str, Leak] = {}
     for string in {history.string for history in histories}:
         members = [history for history in histories if history.string == string]
-        found.update(_of_string(string, members, newest - WINDOW_DAYS))
+        since = newest - WINDOW_DAYS
+        long = [each for each in members if len(_rested_days(string, each, since)) >= FEWEST_RESTS]
+        found |= {each.code: _leak(*3 * (np.full(each.cells, np.nan),)) for each in members}
+        if long:  # one that has just come is judged later, and blinds nobody meanwhile
+            found |= _of_string(string, long, since)
     return found
 
 
@@ -69,7 +77,8 @@ def _of_string(string: str, members: Sequence[History], since: float) -> dict[st
             np.concatenate([rows[keep] for rows, keep in zip(kind, picked, strict=True)], axis=1)
             for kind in ([each.rest_soc for each in members], [each.rest_bled_ah for each in members])
         )
-        fitted = _drift(members[0].rest_day[picked[0]], soc, bled_ah, q_ah)
+        leak, sd = _drift(members[0].rest_day[picked[0]], soc, bled_ah, q_ah)
+        fitted = (leak, np.hypot(sd, _unexplained(leak, sd)))
     ends = np.cumsum(cells)[:-1]
     split = (np.split(row, ends) for row in (*fitted, q_ah))
     return {code: _leak(*rows) for code, *rows in zip(codes, *split, strict=True)}
@@ -99,6 +108,20 @@ def _drift(day: Floats, soc: Floats, bled_ah: Floats, q_ah: Floats) -> tuple[Flo
             design = np.stack((np.ones(known.sum()), since[known], (low[known] - low.mean()) * q_ah[cell]), axis=1)
             leak[cell], sd[cell] = _slope(design, apart[known, cell], QUIET_SHARE * q_ah[cell])
     return leak, np.hypot(sd, BURNT_SD * burnt)
+
+
+def _unexplained(leak: Floats, sd: Floats) -> float:
+    """What must be added to the standard deviations [cell], in quadrature, so that the leaks [cell] of the string's
+    cells scatter around their middle as they say. 0 where they scatter less, or where there are too few to tell."""
+    known = np.isfinite(leak) & np.isfinite(sd)
+    if np.count_nonzero(known) < FEWEST_CELLS:
+        return 0.0
+    off, own = np.abs(leak[known] - np.median(leak[known])), sd[known]
+    low, high = 0.0, float(off.max()) / QUARTILE
+    for _ in range(40):
+        half = 0.5 * (low + high)
+        low, high = (half, high) if np.median(off / np.hypot(own, half)) > QUARTILE else (low, half)
+    return low
 
 
 def middle(values: Floats) -> Floats:

@@ -1,8 +1,9 @@
-"""The answer of `ess health`: every module's health, forecast and verdict, as JSON and as a table."""
+"""The answer of `ess health`: every module's health, forecast and verdict, as JSON."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -13,10 +14,10 @@ from ess_controller.ageing.history import History
 from ess_controller.ageing.leak import Leak, leaks, middle
 from ess_controller.ageing.settings import HealthSettings
 from ess_controller.ageing.verdict import Evidence, Judged, Verdict, judge
-from ess_controller.replay.report import table
 from firmware_bridge.records import Floats
 
 SCHEMA_VERSION = 1
+NOBODY: Mapping[str, str] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -98,8 +99,10 @@ def _notice(name: str, code: str, cell: int, values: dict[str, float], action: s
     return {"diagnosis": name, "level": "notice", "module": code, "cell": cell or None, **rounded, "action": action}
 
 
-def answer(site: str, modules: Sequence[Module], lines: HealthSettings) -> dict[str, Any]:
-    """For scripts."""
+def answer(
+    site: str, modules: Sequence[Module], lines: HealthSettings, by_source: Mapping[str, str] = NOBODY
+) -> dict[str, Any]:
+    """For scripts. `by_source`: how modules without a history are known, by code."""
     by_string: dict[str, list[Module]] = {}
     for module in modules:
         by_string.setdefault(module.history.string, []).append(module)
@@ -107,27 +110,33 @@ def answer(site: str, modules: Sequence[Module], lines: HealthSettings) -> dict[
         "schema_version": SCHEMA_VERSION,
         "site": site,
         "line_soh": lines.line_soh,
+        "fade_per_year": lines.fade_per_year,
+        "knee_told_from": lines.knee_probability,
         "strings": [
             {"name": name, **_forecast(least([module.draws for module in of_string]), of_string[0].history.day[-1])}
             for name, of_string in by_string.items()
         ],
-        "modules": [_module(module) for module in modules],
+        "modules": [_module(module, by_source) for module in modules],
         "notices": notices(modules, lines),
     }
 
 
-def _module(module: Module) -> dict[str, Any]:
+def _module(module: Module, by_source: Mapping[str, str]) -> dict[str, Any]:
     history, leak = module.history, module.leak
     rows = zip(module.cells, history.r10_ohm[-1], history.r10_sd_ohm[-1], leak.ma, leak.ma_sd, strict=True)
+    middles = np.array([draws.soh_quantiles(0)[1] for draws in module.cells])
     return {
         "code": history.code,
         "string": history.string,
-        "days": len(history.day),
+        "days": 0 if history.code in by_source else len(history.day),
+        "known_by": by_source.get(history.code, "history"),
         **_forecast(module.draws, history.day[-1]),
         "resistance_over_new": _number(module.known.resistance),
         "resistance_over_new_sd": _number(module.known.resistance_sd),
         "throughput_ah": _number(history.throughput_ah[-1]),
+        "smallest_cell": _highest(-middles) + 1,
         "knee_probability": _number(module.known.knee),
+        "knee_cell": module.known.knee_cell,
         "verdict": module.judged.verdict.words,
         "evidence": list(module.judged.because),
         "cells": [
@@ -137,6 +146,7 @@ def _module(module: Module) -> dict[str, Any]:
                 "r10_sd_ohm": _number(ohm_sd),
                 "leak_ma": _number(ma),
                 "leak_sd_ma": _number(ma_sd),
+                "knee_probability": _number(float(draws.past_knee[0])),
             }
             for draws, ohm, ohm_sd, ma, ma_sd in rows
         ],
@@ -167,51 +177,3 @@ def _interval(quantiles: tuple[float, ...]) -> dict[str, float | None]:
 
 def _number(value: float) -> float | None:
     return float(f"{value:.5g}") if np.isfinite(value) else None
-
-
-def lines_of(told: dict[str, Any]) -> list[str]:
-    """The answer for people."""
-    head = (
-        "string",
-        "module",
-        "days",
-        "SOH",
-        "80 %",
-        "R/new",
-        "30 d",
-        "90 d",
-        "365 d",
-        "80 % ",
-        "meets line",
-        "verdict",
-    )
-    rows = [_row(each["name"], "all", None, each, None, "") for each in told["strings"]]
-    rows += [
-        _row(each["string"], each["code"], each["days"], each, each["resistance_over_new"], each["verdict"])
-        for each in told["modules"]
-    ]
-    lines = [f"{told['site']}: SOH of the smallest cell; the line is {told['line_soh']:g}", *table(head, rows), ""]
-    lines += [f"{each['code']}: {'; '.join(each['evidence'])}" for each in told["modules"] if each["verdict"] != "keep"]
-    for each in told["notices"]:
-        where = each["module"] + (f" cell {each['cell']}" if each["cell"] else "")
-        lines.append(f"notice: {where}: {each['diagnosis']}: {each['action']}")
-    return lines
-
-
-def _row(string: str, code: str, days: int | None, each: dict[str, Any], ohm: float | None, verdict: str) -> list[Any]:
-    ahead = each["soh_in_days"]
-    middles = [_shown(ahead[str(days)]["middle"]) for days in HORIZONS]
-    meets = each["line_date"]["middle"] or "not in sight"
-    return [
-        *(string, code, days, _shown(each["soh"]["middle"]), _span(each["soh"]), None if ohm is None else f"{ohm:.2f}"),
-        *(*middles, _span(ahead[str(HORIZONS[-1])]), meets, verdict),
-    ]
-
-
-def _shown(soh: float | None) -> str | None:
-    return None if soh is None else f"{soh:.3f}"
-
-
-def _span(interval: dict[str, float | None]) -> str:
-    low, high = interval["low"], interval["high"]
-    return "-" if low is None or high is None else f"{low:.3f}..{high:.3f}"

@@ -2,8 +2,9 @@
 
 import numpy as np
 
-from ess_controller.core.gauge.look import Readings, look
+from ess_controller.core.gauge.look import look
 from ess_controller.core.gauge.outlook import Outlook, Sight, look_ahead
+from ess_controller.core.gauge.setup import Readings
 from ess_controller.core.gauge.state import Gauge
 from ess_controller.core.types import Estimate, State, Tuning
 from firmware_bridge.records import Bools, Contactor, Floats, Layout, Measurements, PcsState, Tick

@@ -6,6 +6,7 @@ from enum import IntEnum
 import numpy as np
 
 from ess_controller.core.estimate import obeying
+from ess_controller.core.gauge.gap import after_wrong_current
 from ess_controller.core.gauge.sensors import Quality
 from ess_controller.core.types import GATEWAY_S, Mode, State, Tuning
 from firmware_bridge.records import Bools, Contact, Contactor, Floats, Ints, Measurements, Tick
@@ -65,13 +66,21 @@ DIAGNOSES = (
     Diagnosis("cell file doubtful", Level.NOTICE, 60.0, False, False, "its cells are others: fit a cell file to them"),
     Diagnosis("door open", Level.NOTICE, 5.0, True, False, "close the cabinet's door"),
     Diagnosis("remote I/O silent", Level.NOTICE, 5.0, True, False, "check the remote I/O's power and its bus"),
+    # Limits look at every voltage and need not know whose it is; nothing is learnt of these cells meanwhile.
+    Diagnosis("sense wires swapped", Level.NOTICE, 1.0, False, False, "put the cells told back onto their own wires"),
 )
 CONTACTS = (Contact.ESTOP, Contact.INTERLOCK, Contact.SMOKE, Contact.GAS, Contact.DOOR)
 BOX_SILENT, WELDED, SMOKE, GAS, MEMORY_LOST, DISOBEYS = (
     [row.name for row in DIAGNOSES].index(name)
     for name in ("string box silent", "contactors welded", "smoke", "gas", "memory lost", "inverter disobeys")
 )
-_NOTICED = (int(Quality.REVERSED), int(Quality.STUCK | Quality.JUMPS), int(Quality.DOUBTFUL))
+_NOTICED = (
+    int(Quality.REVERSED),
+    int(Quality.STUCK | Quality.JUMPS),
+    int(Quality.DOUBTFUL),
+    int(Quality.SWAPPED),
+)
+_NOTICED_SHARE = np.array([[0.0], [0.0], [0.5], [0.0]])  # of a string's cells
 STOPS = np.array([[row.level == Level.STOP] for row in DIAGNOSES])
 ON_WIRE = np.array([[row.on_wire] for row in DIAGNOSES])
 LATCHES = np.array([[row.latched] for row in DIAGNOSES])
@@ -100,7 +109,7 @@ def conditions(tuning: Tuning, state: State, seen: Measurements) -> Bools:
 
     estop, interlock, smoke, gas, door, mute = contacts(tuning, seen)
     cells_v = np.add.reduceat(cell_v, layout.first_cell_of_string)
-    backwards, odd, doubtful = _noticed(tuning, state)
+    backwards, odd, doubtful, swapped = _noticed(tuning, state)
     feedback = seen.string_contactor
     unknown = feedback == _UNKNOWN
     return np.array(
@@ -131,21 +140,35 @@ def conditions(tuning: Tuning, state: State, seen: Measurements) -> Bools:
             doubtful,
             door,
             mute,
+            swapped,
         )
     )
 
 
 def _noticed(tuning: Tuning, state: State) -> Bools:
-    """What the fuel gauge has noticed of each string's readings [3, string]: current that counts backwards, cells that
-    stick or jump, and a cell file that most of its cells do not fit."""
+    """What the fuel gauge has noticed of each string's readings [4, string]: current that counts backwards, cells that
+    stick or jump, a cell file that most of its cells do not fit, and cells that show each other's voltage."""
     layout, quality = tuning.layout, state.gauge.quality
     if not np.count_nonzero(quality):
-        return np.zeros((3, layout.strings), np.bool_)
+        return np.zeros((len(_NOTICED), layout.strings), np.bool_)
     of_cells = np.array([(quality & bits) > 0 for bits in _NOTICED])
     share = np.add.reduceat(of_cells, layout.first_cell_of_string, axis=1, dtype=np.float64)
     share /= np.add.reduceat(np.ones(layout.cells), layout.first_cell_of_string)
-    found: Bools = share > np.array([[0.0], [0.0], [0.5]])
+    found: Bools = share > _NOTICED_SHARE
     return found
+
+
+def looked_at(tuning: Tuning, state: State) -> State:
+    """What an operator's clearing forgets beside latches: which way current sensors count, and what their cells have
+    learnt by it. Once a string is open for it, no current could ever tell that its sensor has been turned round."""
+    gauge = state.gauge
+    wrong = gauge.quality & int(Quality.REVERSED) > 0
+    if not np.count_nonzero(wrong):
+        return state
+    anew = after_wrong_current(tuning.cells, gauge, wrong)
+    zero = np.zeros_like(gauge.watched.events)
+    watched = replace(gauge.watched, answer=zero, events=zero)
+    return replace(state, gauge=replace(anew, watched=watched, quality=gauge.quality & ~int(Quality.REVERSED)))
 
 
 def disobeying(state: State, seen: Measurements) -> Bools:

@@ -45,6 +45,7 @@ def first_state(tuning: Tuning, recalled: Recalled = NOTHING) -> State:
 
 def step(tuning: Tuning, state: State, seen: Measurements, order: Order, tick: Tick) -> tuple[State, Decision]:
     """Turn one picture of the site into one set of commands, and into what to remember."""
+    state = health.looked_at(tuning, state) if order.clear_latched else state
     seen, astray = health.believed(tuning, state, seen)
     now, gauge, rest_s = estimate(tuning, state, seen, tick)
 

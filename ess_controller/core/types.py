@@ -9,8 +9,8 @@ import numpy as np
 
 from ess_controller.core.cell_model import CellModel, Curve
 from ess_controller.core.gauge.kin import Kin
-from ess_controller.core.gauge.look import Setup
 from ess_controller.core.gauge.outlook import Outlook, Window
+from ess_controller.core.gauge.setup import Setup
 from ess_controller.core.gauge.state import Gauge, GaugeTuning
 from ess_controller.core.ledger import Ledger
 from firmware_bridge.records import Bools, Commands, Envelope, Floats, Ints, Layout

@@ -14,7 +14,8 @@ from ess_controller.core.cell_model import HORIZONS_S, CellModel
 from ess_controller.core.gauge.filter import Step, expect, predict
 from ess_controller.core.gauge.gap import after_gap
 from ess_controller.core.gauge.kin import Kin
-from ess_controller.core.gauge.look import Readings, Setup, bias_sd, look, resistance, shape_of
+from ess_controller.core.gauge.look import bias_sd, look, shape_of
+from ess_controller.core.gauge.setup import Readings, Setup, resistance
 from ess_controller.core.gauge.state import Gauge, GaugeTuning, fresh
 from ess_controller.intake.traces import Trace
 from firmware_bridge.records import Bools, CabinetSpec, Floats, Ints, Layout, ModuleSpec, PlantSpec, StringSpec

@@ -1,4 +1,4 @@
-"""The modules of an intake: a CSV with a line each, or those of a site.
+"""The modules of an intake: a CSV with a line each.
 
     module,capacity_ah[,cells][,capacity_sd_ah][,r10_ohm][,nameplate_ah][,string]     columns in any order
     module,cell01_ah,cell02_ah,...                                        every cell group instead of the smallest
@@ -8,8 +8,8 @@
 
 import math
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +17,6 @@ import numpy as np
 from ess_controller.errors import BadInputError
 from ess_controller.intake.matching import Modules
 from ess_controller.intake.rows import Row, check_once, check_widths, header_of, number, read_rows, wrong
-from ess_controller.site import Site
 from ess_controller.site.errors import plain, shown
 from firmware_bridge.records import Floats
 
@@ -45,24 +44,9 @@ class Intake:
     notes: tuple[str, ...]  # worth knowing, a sentence each
     source: Path
     cabinets: int  # that strings are known to be of; 0: nobody said
-
-
-def site_modules(site: Site) -> Intake:
-    """The modules in service: capacity by intake test, all groups of a module alike."""
-    layout, specs = site.plant.layout, site.plant.modules
-    capacity_ah = np.array([module.nameplate_ah * module.soh for module in specs])
-    modules = Modules(
-        codes=tuple(module.code for module in specs),
-        capacity_ah=capacity_ah,
-        sd_ah=capacity_ah * site.tuning.estimate.capacity_sd,
-        cells=np.array([module.cells for module in specs]),
-        r10_ohm=site.tuning.cell.ohm(10.0) * site.tuning.module_ohm_factor,
-        nameplate_ah=np.array([module.nameplate_ah for module in specs]),
-        weakest=("",) * len(specs),
-    )
-    strings = tuple(layout.string_names[each] for each in layout.module_string)
-    notes = tuple(f"string {name} is not in service: its modules are left out" for name in site.isolated)
-    return Intake(modules, strings, notes, site.folder, layout.cabinets)
+    known_by: Mapping[str, str] = field(
+        default_factory=dict
+    )  # how capacities are known, by code; none: all by the file
 
 
 def read_modules(path: Path) -> Intake:

@@ -7,6 +7,7 @@ import numpy as np
 from ess_controller.core.health import DIAGNOSES
 from ess_controller.core.types import Mode, Tuning
 from ess_controller.daemon import Beat
+from ess_controller.odd_cells import behind, odd_cells
 from ess_controller.telemetry.line_protocol import Field, Measurement, Sheet, milliseconds, quoted, series
 from ess_controller.telemetry.moment import Moment
 from ess_controller.telemetry.points import DECISION, TABLE, rows_of
@@ -116,7 +117,8 @@ class Recorder:
         active = beat.decision.active
         for row, string in np.argwhere(active != self._active).tolist():
             which, come = DIAGNOSES[row], active[row, string]
-            state, words = ("come", f"{which.name}: {which.action}") if come else ("over", f"over: {which.name}")
+            cells = behind(odd_cells(self._tuning, beat.state, row, string))
+            state, words = ("come", f"{which.name}: {which.action}{cells}") if come else ("over", f"over: {which.name}")
             level = which.level.name.lower() if come else "info"
             yield self._event(self._string(string), "diagnosis", which.name, level, state, words, stamp_ms)
         self._active = active

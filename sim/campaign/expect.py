@@ -37,6 +37,9 @@ DEMANDS: Mapping[str, Demand] = {
     "solar inverter silent": Demand(),
     "gateway silent": Demand(5.0, 16.0),  # its own watchdog, as with a string box
     "fan failed": Demand(),
+    "cell leaks": Demand(),
+    "sense wires swapped": Demand(),
+    "harnesses swapped": Demand(),
     DAEMON_KILLED: Demand(15.0),
     WORLD_KILLED: Demand(5.0, 12.0),  # counted by what is asked
 }

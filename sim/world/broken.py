@@ -1,12 +1,14 @@
 """What is broken at the site right now, and what stands open or pressed."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 import numpy as np
 
-from firmware_bridge.records import Bools, Contact
+from firmware_bridge.records import Bools, Contact, Floats
 
+Array = TypeVar("Array", Floats, Bools)
 CHAIN = Contact.ESTOP | Contact.INTERLOCK  # hard-wired: these open a cabinet's contactors without any software
 
 
@@ -32,6 +34,47 @@ class Faults:
     insulation_ohm: dict[int, float] = field(default_factory=dict)  # strings with another insulation
     module_error: dict[int, int] = field(default_factory=dict)  # error bits of a module's board
     cell_offset_v: dict[int, float] = field(default_factory=dict)  # a lying cell sensor; NaN: a broken wire
+    cell_shows_v: dict[int, float] = field(default_factory=dict)  # a stuck one: it shows this, whatever is so
+    current_gain: dict[int, float] = field(default_factory=dict)  # strings whose sensor shows so many times what flows
+    short_a: dict[int, float] = field(default_factory=dict)  # what a soft short inside a cell drains besides
+    measured_at: dict[int, int] = field(default_factory=dict)  # cells on each other's sense wires: pairs, both ways
+
+    def heal(self, cell: int) -> None:
+        """A soft short is gone, as by another cell in its place."""
+        self.short_a.pop(cell, None)
+
+    def swap(self, pairs: Iterable[tuple[int, int]]) -> None:
+        """Cells change the places at which they are measured and bled."""
+        for one, other in pairs:
+            self.measured_at |= {one: other, other: one}
+
+    def swap_back(self, pairs: Iterable[tuple[int, int]]) -> None:
+        """And go back to their own."""
+        for pair in pairs:
+            for cell in pair:
+                self.measured_at.pop(cell, None)
+
+    def of_places(self, by_cell: Array) -> Array:
+        """What is so of cells [cell], as it shows at the places of measurement; and the other way round."""
+        if not self.measured_at:
+            return by_cell
+        found = by_cell.copy()
+        found[list(self.measured_at)] = by_cell[list(self.measured_at.values())]
+        return found
+
+    def spoil(self, cell_v: Floats) -> Floats:
+        """What lying and stuck sensors make of the voltages [cell] that would be read."""
+        for cell, offset_v in self.cell_offset_v.items():
+            cell_v[cell] += offset_v
+        for cell, volts in self.cell_shows_v.items():
+            cell_v[cell] = volts
+        return cell_v
+
+    def spoil_current(self, string_a: Floats) -> Floats:
+        """And of the currents [string]."""
+        for string, gain in self.current_gain.items():
+            string_a[string] *= gain
+        return string_a
 
     def press(self, cabinet: int, contact: Contact) -> None:
         """Set a contact of a cabinet."""
@@ -44,6 +87,14 @@ class Faults:
     def broken_chains(self) -> list[int]:
         """Cabinets whose hard-wired chain is open."""
         return [cabinet for cabinet, bits in self.contacts.items() if bits & CHAIN]
+
+
+def amounts(by_index: Mapping[int, float], count: int) -> Floats:
+    """[count] these amounts at their indices, 0 elsewhere."""
+    found = np.zeros(count)
+    for index, amount in by_index.items():
+        found[index] = amount
+    return found
 
 
 def marks(indices: Collection[int], count: int) -> Bools:

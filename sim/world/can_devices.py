@@ -133,9 +133,9 @@ class CanDevices:
 
     def _board_frames(self, now: Now, wire_s: float) -> Frames:
         nature, faults, instruments = self._nature, self._faults, self._instruments
-        cell_v = instruments.cell_v(now.cell_v, now.bleed_a * nature.scenario.cell.bleed_sense_ohm)
-        for cell, offset_v in faults.cell_offset_v.items():
-            cell_v[cell] += offset_v
+        shown_v = faults.of_places(now.cell_v)
+        drop_v = faults.of_places(now.bleed_a) * nature.scenario.cell.bleed_sense_ohm
+        cell_v = faults.spoil(instruments.cell_v(shown_v, drop_v))
         board_w = np.add.reduceat(now.bleed_a * now.cell_v, nature.layout.first_cell)
         board_c = now.warmth.module_c + nature.scenario.thermal.board_k_per_w * board_w
         error = np.zeros(nature.layout.modules, np.int64)
@@ -150,7 +150,7 @@ class CanDevices:
 
     def _box_frames(self, now: Now, orders: Orders, samples: float, wire_s: float) -> Frames:
         nature, faults = self._nature, self._faults
-        string_a = self._instruments.string_a(self._sampler.mean_a(now.string_a), samples)
+        string_a = faults.spoil_current(self._instruments.string_a(self._sampler.mean_a(now.string_a), samples))
         string_v, bus_v = self._instruments.string_v(now.string_v, now.bus_v[nature.layout.string_cabinet])
         insulation_ohm = self._instruments.insulation_ohm(true_insulation_ohm(nature, faults))
         contactor, fault = now.contactor, box_faults(now.contactor, orders.contactor, orders.cut)

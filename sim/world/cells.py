@@ -148,14 +148,14 @@ def source(cells: Cells, state: CellState, dt_s: float) -> Source:
 
 
 def discharge(
-    cells: Cells, state: CellState, seen: Source, cell_a: Floats, dt_s: float
+    cells: Cells, state: CellState, seen: Source, cell_a: Floats, dt_s: float, short_a: Floats | float = 0.0
 ) -> tuple[Floats, CellState, CellFlows]:
-    """Draw `cell_a` [cell] (positive: discharging) for `dt_s`.
+    """Draw `cell_a` [cell] (positive: discharging) for `dt_s`; `short_a` [cell] flows inside, beside self-discharge.
 
     Returns the new SOC's voltage at the terminals at the end of the step [cell], the state (temperature not yet
     moved: see `warmed`) and the means over the step.
     """
-    leak_a = cells.leak_a * np.exp2((state.cell_c - WARM_C) / cells.leak_doubles_k)
+    leak_a = cells.leak_a * np.exp2((state.cell_c - WARM_C) / cells.leak_doubles_k) + short_a
     soc_per_a = (dt_s / 3600) / cells.capacity_ah
     soc = state.soc - (cell_a + leak_a) * soc_per_a
     ocv_v, slope_v, shape = cells.curves.at(soc)

@@ -5,7 +5,7 @@ import numpy as np
 from firmware_bridge.frames import Frames
 from firmware_bridge.records import Contactor, PlantSpec
 from firmware_bridge.wires import RegisterBank
-from sim.world.broken import Faults, marks
+from sim.world.broken import Faults, amounts, marks
 from sim.world.can_devices import CanDevices
 from sim.world.physics import Nature, Now, Orders, Totals
 from sim.world.register_devices import RegisterDevices
@@ -48,12 +48,13 @@ class Devices:
         return Orders(
             contactor=contactor,
             cut=cut,
-            bleed=bleed,
+            bleed=faults.of_places(bleed),
             set_w=asked.set_w,
             run=asked.run,
             welded=marks(faults.welded, layout.strings),
             stuck_open=marks(faults.stuck_open, layout.strings),
             tripped=marks(faults.tripped_pcs, layout.cabinets),
+            short_a=amounts(faults.short_a, layout.cells),
             pv_limit_w=asked.pv_limit_w,
             climate=self.registers.running_climate(asked),
         )

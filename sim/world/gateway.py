@@ -39,16 +39,16 @@ class Readings:
     def of(cls, nature: Nature, instruments: Instruments, faults: Faults, now: Now) -> "Readings":
         """NaN: a silent module's."""
         layout = nature.layout
-        cell_v = instruments.cell_v(now.cell_v, now.bleed_a * nature.scenario.cell.bleed_sense_ohm)
+        shown_v = faults.of_places(now.cell_v)
+        drop_v = faults.of_places(now.bleed_a) * nature.scenario.cell.bleed_sense_ohm
+        cell_v = faults.spoil(instruments.cell_v(shown_v, drop_v))
         module_c = instruments.module_c(now.cells.cell_c)
-        for cell, offset_v in faults.cell_offset_v.items():
-            cell_v[cell] += offset_v
         if faults.silent_modules:
             silent = marks(faults.silent_modules, layout.modules)
             cell_v[silent[layout.cell_module]] = np.nan
             module_c[silent] = np.nan
         string_v, bus_v = instruments.string_v(now.string_v, now.bus_v[layout.string_cabinet])
-        string_a = instruments.string_a(now.string_a, CURRENT_SAMPLES)
+        string_a = faults.spoil_current(instruments.string_a(now.string_a, CURRENT_SAMPLES))
         insulation_ohm = instruments.insulation_ohm(true_insulation_ohm(nature, faults))
         return cls(cell_v, module_c, string_a, string_v, bus_v, insulation_ohm)
 

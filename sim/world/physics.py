@@ -60,6 +60,7 @@ class Orders:
     welded: Bools  # [string]
     stuck_open: Bools  # [string]
     tripped: Bools  # [cabinet]
+    short_a: Floats  # [cell] what soft shorts drain beside self-discharge
     pv_limit_w: Floats  # [pv] inf: uncurtailed
     climate: Ints  # [cabinet] Climate bits of what truly runs
 
@@ -154,7 +155,7 @@ def step(
     pcs_w = np.where(bus.collapsed, 0.0, ac_w + (bus.dc_w - want_w))
 
     cell_a = bus.string_a[layout.cell_string] + bleed_a
-    cell_v, cells, flows = discharge(nature.cells, now.cells, seen, cell_a, dt_s)
+    cell_v, cells, flows = discharge(nature.cells, now.cells, seen, cell_a, dt_s, orders.short_a)
     bleed_w, square_a = bleed_a * flows.terminal_v, bus.string_a * bus.string_a
     air = act(scenario.climate, orders.climate) if np.count_nonzero(orders.climate) else nature.still_air
     warmth = _warmth(nature, now.warmth, flows.heat_w, bleed_w, square_a, air, around.ambient_c, dt_s)

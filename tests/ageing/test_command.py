@@ -1,15 +1,16 @@
 """`ess health`: what it says, in which keys, and with which exit status."""
 
 import json
+import re
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from ess_controller import __main__ as main
 from ess_controller.ageing.store import FILE, Store
 from tests.ageing.world import Fleet, aged, day_of
 from tests.loop.story import BENCH, site
@@ -18,17 +19,9 @@ Ask = Callable[..., tuple[int, str, str]]
 
 
 @pytest.fixture
-def ask(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Ask:
-    """Runs `ess health ...`: exit status, what it answered, what it said."""
-
-    def run(*words: object) -> tuple[int, str, str]:
-        monkeypatch.setattr("sys.argv", ["ess", "health", *map(str, words)])
-        with pytest.raises(SystemExit) as end:
-            main.main()
-        told = capsys.readouterr()
-        return int(end.value.code or 0), told.out, told.err
-
-    return run
+def ask(ess: Ask) -> Ask:
+    """`ess health ...`: exit status, what it answered, what it said."""
+    return partial(ess, "health")
 
 
 def keep(home: Path, *, days: int = 200, leak: float = 0.0, smallest: float = 0.80) -> None:
@@ -75,8 +68,24 @@ def test_a_module_at_its_end_ends_with_1(tmp_path: Path, ask: Ask) -> None:
     keep(tmp_path, smallest=0.45)
     status, out, _ = ask("--home", tmp_path)
     assert status == 1
-    assert "M1: SOH 0.43" in out
-    assert "recycle" in out
+    assert "M1: recycle\n    SOH 0.43" in out
+
+
+def test_what_is_told_says_how_sure_it_is(tmp_path: Path, ask: Ask) -> None:
+    keep(tmp_path, days=40)
+    out = ask("--home", tmp_path, "--cells")[1]
+    assert "fading: forecasts still rest on 0.024 a year (health.fade_per_year): 40 of 180 days" in out
+    assert re.search(r"self-discharge: 8 of 8 cells judged to \d\.\d mA: none suspected", out)
+    assert re.search(r"knee: most likely behind M\d cell \d: \d+%, told from 90%", out)
+    assert re.search(r"A1 +M0 +\d +40 +0\.79\d +0\.\d{3}\.\.0\.\d{3} .* 20\d\d-\d\d \(20\d\d-\d\d to ", out)
+    assert len(re.findall(r"^M[01] +[1-4] +0\.\d{3}", out, re.MULTILINE)) == 8
+
+
+def test_too_few_rests_and_an_end_that_is_passed_are_told(tmp_path: Path, ask: Ask) -> None:
+    keep(tmp_path, days=4, smallest=0.55)
+    out = ask("--home", tmp_path)[1]
+    assert "self-discharge: not judged before 6 days with a rest within 10 days" in out
+    assert re.search(r"M1 .* passed +lighter duty", out)
 
 
 def test_a_back_test_scores_each_horizon(tmp_path: Path, ask: Ask) -> None:

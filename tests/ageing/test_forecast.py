@@ -1,5 +1,6 @@
 """Forecasts: honest on modules that age by other equations, wider the further ahead; a knee is seen when it came."""
 
+from dataclasses import replace
 from functools import cache
 from itertools import pairwise
 
@@ -103,6 +104,28 @@ def test_a_cell_of_which_nothing_is_known_is_passed_over() -> None:
     whole, cells = forecast(history_of("M", soh), PRIOR, 0.6)
     assert np.isnan(cells[0].soh).all()
     assert whole.soh_quantiles(0) == cells[1].soh_quantiles(0)
+
+
+def test_what_an_estimator_learns_in_its_first_weeks_is_no_fading() -> None:
+    """A cell 15 % smaller than its intake test said: the estimate comes down as its doubt does."""
+    days = np.arange(60.0)
+    doubt = 0.008 + 0.042 * np.exp(-days / 8.0)
+    soh = 0.65 * (1.0 + 0.15 * np.exp(-days / 8.0))[:, None] + 0.001 * np.random.default_rng(2).standard_normal((60, 1))
+    history = replace(history_of("M", soh), soh_sd=0.65 * doubt[:, None])
+    draws, _ = forecast(history, PRIOR, 0.5)
+    now, later = draws.soh_quantiles(0), draws.soh_quantiles(365)
+    assert now[0] < 0.65 < now[2]
+    assert now[1] - later[1] < 0.06
+    assert draws.past_knee[0] < 0.5
+
+
+def test_a_cell_far_from_its_module_is_less_certain() -> None:
+    """Its estimate begins with the module's intake test, and keeps some of the distance for long."""
+    soh = straight(60, 0.0, cells=9)
+    odd = soh.copy()
+    odd[:, 4] -= 0.08
+    alike, apart = (forecast(history_of("M", each), PRIOR, 0.5)[1][4].soh_quantiles(0) for each in (soh, odd))
+    assert apart[2] - apart[0] > 1.5 * (alike[2] - alike[0])
 
 
 def test_a_day_that_is_far_off_does_not_matter() -> None:

@@ -85,6 +85,31 @@ def test_a_string_without_a_short_is_left_in_peace(seed: int) -> None:
     assert not any(each.suspected(0.01).any() for each in found.values())
 
 
+def test_a_module_that_has_just_come_is_not_judged_and_blinds_nobody() -> None:
+    histories = string(short(13, 8.0))
+    new = histories[3]
+    found = leaks([*histories[:3], new.since(new.day[-1] - 2.0)])
+    assert np.isnan(found["M3"].ma).all()
+    assert np.flatnonzero(found["M1"].suspected(0.01)).tolist() == [3]
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_gauge_whose_errors_wander_makes_no_cell_a_suspect(seed: int) -> None:
+    """Every cell's SOC is off by 0.5 % more or less after some weeks: only what stands out of the others is a leak."""
+    histories = string(short(13, 9.0), days=40, seed=seed)
+    rng = np.random.default_rng(100 + seed)
+    wandering = [
+        replace(each, rest_soc=each.rest_soc + 0.0008 * rng.standard_normal(each.rest_soc.shape).cumsum(axis=0))
+        for each in histories
+    ]
+    found = sorted_by_module(leaks(wandering))
+    ma, sd = of_all(found)
+    off = (ma - short(13, 9.0)) / sd
+    assert np.sqrt((off**2).mean()) < 1.5
+    suspected = np.flatnonzero(np.concatenate([each.suspected(0.01) for each in found.values()]))
+    assert set(suspected.tolist()) <= {13}
+
+
 def test_its_standard_deviation_means_what_it_says() -> None:
     within = []
     for seed in range(20):

@@ -7,7 +7,8 @@ from time import process_time  # noqa: TID251  a bench reads the clock
 import numpy as np
 
 from ess_controller.core.gauge.filter import Step, correct, expect, predict
-from ess_controller.core.gauge.look import Readings, bias_sd, look, shape_of
+from ess_controller.core.gauge.look import bias_sd, look, shape_of
+from ess_controller.core.gauge.setup import Readings
 from ess_controller.core.gauge.state import fresh
 from ess_controller.site import load
 from tests.bench.table import Row, row, show

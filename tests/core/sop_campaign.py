@@ -19,8 +19,9 @@ import numpy as np
 
 from ess_controller.core import recall
 from ess_controller.core.estimate import outlook
-from ess_controller.core.gauge.look import Readings, look
+from ess_controller.core.gauge.look import look
 from ess_controller.core.gauge.outlook import Outlook
+from ess_controller.core.gauge.setup import Readings
 from ess_controller.core.gauge.state import Gauge
 from ess_controller.core.recall import NOTHING
 from ess_controller.core.types import Tuning

@@ -9,8 +9,9 @@ from ess_controller.core.cell_model import HORIZONS_S
 from ess_controller.core.gauge import anchors as rests
 from ess_controller.core.gauge.anchors import Anchors, AnchorTuning, solved_anew
 from ess_controller.core.gauge.kin import Kin, KinTuning, P
-from ess_controller.core.gauge.look import Readings, look
+from ess_controller.core.gauge.look import look
 from ess_controller.core.gauge.sensors import Quality
+from ess_controller.core.gauge.setup import Readings
 from ess_controller.core.gauge.state import Gauge, fresh
 from ess_controller.core.gauge.stiffness import Stiffness, StiffnessTuning, watch
 from firmware_bridge.records import Floats
@@ -174,3 +175,36 @@ def test_a_gauge_looks_once_a_second_and_counts_in_between() -> None:
     assert gauge.belief is before.belief
     np.testing.assert_allclose(before.soc - gauge.soc, 90.0 * 0.9 / 3600.0 / gauge.capacity_ah)
     assert look(SETUP, gauge, readings, 100.9, 0.1).belief is not before.belief
+
+
+def at_rest(a: float, hours: float) -> Gauge:
+    """Closed and idle: the sensor shows `a`, its offset; every reading is the same millivolt, without noise."""
+    gauge, open_, calm = lived(STEPS[:400], 1.0), np.zeros(1, bool), np.ones(1, bool)
+    cell_v = np.round(SETUP.cell.ocv(np.minimum(gauge.soc, 1.0)), 3)
+    for minute in range(round(60 * hours)):
+        readings = Readings(np.array([a]), open_, calm, cell_v, np.zeros(CELLS, bool), np.full(CELLS, 25.0))
+        gauge = look(SETUP, gauge, readings, 1000.0 + 60.0 * minute, 60.0)
+        assert not (gauge.quality & int(Quality.STUCK)).any()
+    return gauge
+
+
+@pytest.mark.parametrize("a", [0.0, 0.6, -1.5])
+def test_a_cell_at_rest_that_reads_the_same_millivolt_all_day_is_not_stuck(a: float) -> None:
+    at_rest(a, 24.0)
+
+
+def test_a_sensor_that_sticks_is_told_until_it_moves_though_the_current_comes_back() -> None:
+    gauge, open_ = at_rest(0.0, 0.5), np.zeros(1, bool)
+    stuck_v = SETUP.cell.ocv(gauge.soc)
+    for second in range(240):
+        a = 100.0 if second % 40 < 20 else 0.0
+        cell_v = SETUP.cell.ocv(gauge.soc) - 1.2 * TABLES.mid_r0_ohm * SETUP.ohm_factor * a
+        cell_v[5] = stuck_v[5]
+        readings = Readings(np.array([a]), open_, open_, cell_v, np.zeros(CELLS, bool), np.full(CELLS, 25.0))
+        gauge = look(SETUP, gauge, readings, 9000.0 + second, 1.0)
+        assert second < 21 or (gauge.quality[5] & int(Quality.STUCK)) > 0
+        assert not (np.delete(gauge.quality, 5) & int(Quality.STUCK)).any()
+    moved = Readings(
+        np.array([0.0]), open_, open_, SETUP.cell.ocv(gauge.soc), np.zeros(CELLS, bool), np.full(CELLS, 25.0)
+    )
+    assert not (look(SETUP, gauge, moved, 9300.0, 1.0).quality & int(Quality.STUCK)).any()

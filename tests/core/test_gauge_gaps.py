@@ -6,7 +6,8 @@ import numpy as np
 
 from ess_controller.core.gauge.filter import LN_Q, RHO, SOC
 from ess_controller.core.gauge.gap import after_gap
-from ess_controller.core.gauge.look import Readings, Setup, look
+from ess_controller.core.gauge.look import look
+from ess_controller.core.gauge.setup import Readings, Setup
 from ess_controller.core.gauge.state import Gauge, fresh
 from tests.intake.drives import setup
 

@@ -227,7 +227,7 @@ def test_every_stop_opens_contactors_and_nothing_else_does() -> None:
         "module errors": {"module_error": np.ones(10, np.int64)},
     }
     elsewhere = {"contactors welded", "neighbour welded", "memory lost", "inverter disobeys", "deep discharge"}
-    elsewhere |= {"current counts backwards", "cell readings odd", "cell file doubtful"}
+    elsewhere |= {"current counts backwards", "cell readings odd", "cell file doubtful", "sense wires swapped"}
     of_remote_io = {"E-stop pressed", "interlock open", "smoke", "gas", "door open", "remote I/O silent"}
     assert elsewhere | of_remote_io == set(NAMES) - set(pictures)  # these are told elsewhere
     for row in (row for row in DIAGNOSES if row.name in pictures):
@@ -283,6 +283,7 @@ def test_no_condition_acts_before_it_has_held_for_its_time_and_none_waits_longer
         (Quality.REVERSED, 94, "current counts backwards"),
         (Quality.STUCK, 1, "cell readings odd"),
         (Quality.JUMPS, 1, "cell readings odd"),
+        (Quality.SWAPPED, 2, "sense wires swapped"),
         (Quality.DOUBTFUL, 60, "cell file doubtful"),
         (Quality.DOUBTFUL, 40, None),
         (Quality.BLED | Quality.READ_ANEW, 94, None),

@@ -9,8 +9,8 @@ from ess_controller.core import sop
 from ess_controller.core.cell_model import KNOTS
 from ess_controller.core.gauge import outlook as ahead
 from ess_controller.core.gauge.filter import SOC
-from ess_controller.core.gauge.look import Setup
 from ess_controller.core.gauge.outlook import Outlook, Sight, Window, look_ahead
+from ess_controller.core.gauge.setup import Setup
 from ess_controller.core.gauge.state import Gauge
 from ess_controller.core.types import Rule
 from firmware_bridge.records import Floats, Measurements

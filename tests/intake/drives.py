@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from ess_controller.core.cell_model import CellModel
-from ess_controller.core.gauge.look import Setup
+from ess_controller.core.gauge.setup import Setup
 from ess_controller.intake.estimate import setup_of
 from ess_controller.intake.traces import Trace
 from ess_controller.site.cell_file import load_cell

@@ -115,9 +115,9 @@ def test_a_cell_file_says_the_voltage(ess: Ess, tmp_path: Path) -> None:
     assert 0.0 < found["gain"] < told(ess, path, "--strings", 2)["gain"]  # a large cell in bad company stays high
 
 
-def test_the_dealership(ess: Ess) -> None:
+def test_the_dealership(ess: Ess, tmp_path: Path) -> None:
     """The figures in the README: gain and what it rests on."""
-    found = told(ess, "--site", DEALER)
+    found = told(ess, "--site", DEALER, "--home", tmp_path)
     assert (found["modules"], found["cells"]) == (40, 376)
     assert [string["cells"] for string in found["strings"]] == [94] * 4
     assert found["best_kwh"] == found["sorted_kwh"]
@@ -125,7 +125,7 @@ def test_the_dealership(ess: Ess) -> None:
     assert found["gain"] == pytest.approx(0.0176, abs=5e-4)
     assert found["gain_low"] < 0.0 < found["gain_median"]
     assert len(found["swaps"]) == 10
-    status, out, _ = ess("match", "--site", DEALER)
+    status, out, _ = ess("match", "--site", DEALER, "--home", tmp_path)
     assert status == 0
     assert "best           232.51 kWh" in out
 
@@ -222,7 +222,7 @@ def test_what_is_wrong_is_told_with_its_place(ess: Ess, tmp_path: Path, name: st
 
 def test_options_that_do_not_go_together(ess: Ess, tmp_path: Path) -> None:
     path = written(tmp_path, *LINES)
-    assert ess("match")[::2] == (2, "ess match: expected either MODULES.csv or --site SITE\n")
+    assert ess("match")[::2] == (2, "ess match: expected MODULES.csv or --site SITE\n")
     assert ess("match", path, "--site", DEALER)[0] == 2
     assert ess("match", "--site", DEALER, "--strings", 2)[0] == 2
     assert "expected --strings or --per-string" in ess("match", path)[2]

@@ -73,7 +73,13 @@ def test_a_cabinet_is_at_0_w_and_opens_in_time_while_the_other_one_works_on(
     assert outcome.recover_s <= 15.0
 
 
-@pytest.mark.parametrize("fault", ["door open", "remote I/O silent", "solar inverter silent", "fan failed"])
+@pytest.mark.parametrize(
+    "fault",
+    [
+        *("door open", "remote I/O silent", "solar inverter silent", "fan failed"),
+        *("cell leaks", "sense wires swapped", "harnesses swapped"),
+    ],
+)
 def test_what_endangers_nobody_stops_nobody(fault: str) -> None:
     outcome = struck(SHANGHAI, fault)
     assert outcome.others_worked
@@ -122,7 +128,8 @@ def test_a_fault_without_a_device_for_it_spares_a_site_and_every_other_has_a_dem
     assert spared(plant(SHANGHAI)) == ["gateway silent"]
     assert spared(plant(SHENZHEN)) == []
     assert struck_here(plant(BENCH)) == [
-        *("bus silent", "module silent", "PCS dead", "meter frozen", "E-stop pressed", "interlock open")
+        *("bus silent", "module silent", "PCS dead", "meter frozen", "E-stop pressed", "interlock open"),
+        *("cell leaks", "sense wires swapped", "harnesses swapped"),
     ]
     assert set(FAULTS) <= set(DEMANDS)
 

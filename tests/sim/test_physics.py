@@ -26,6 +26,7 @@ def orders(contactor: Contactor, set_w: float, bleed: Bools = BLEED) -> Orders:
         welded=none,
         stuck_open=none,
         tripped=cabinet,
+        short_a=np.zeros(188),
         pv_limit_w=np.zeros(0),
         climate=np.zeros(1, np.int64),
     )

@@ -10,7 +10,8 @@ import numpy as np
 from ess_controller.core.gauge.anchors import Anchors, solved_anew
 from ess_controller.core.gauge.filter import LN_Q, RHO, Belief
 from ess_controller.core.gauge.kin import alone
-from ess_controller.core.gauge.look import LARGEST_LN_Q, Setup
+from ess_controller.core.gauge.look import LARGEST_LN_Q
+from ess_controller.core.gauge.setup import Setup
 from ess_controller.core.gauge.state import Gauge
 from firmware_bridge.records import Bools, Floats, Ints
 

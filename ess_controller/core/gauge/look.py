@@ -3,14 +3,13 @@
 `ess estimate` runs this very function over recorded traces, the daemon over its beats.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
-from ess_controller.core.cell_model import HORIZONS_S, CellModel
 from ess_controller.core.gauge import anchors as rests
-from ess_controller.core.gauge import sensors, stiffness
-from ess_controller.core.gauge.anchors import Anchors, inverse
+from ess_controller.core.gauge import sensors, stiffness, swapped
+from ess_controller.core.gauge.anchors import Anchors
 from ess_controller.core.gauge.filter import (
     LN_Q,
     OUTSIDE,
@@ -20,7 +19,6 @@ from ess_controller.core.gauge.filter import (
     U2,
     Belief,
     Expected,
-    Place,
     Shape,
     Step,
     correct,
@@ -28,49 +26,22 @@ from ess_controller.core.gauge.filter import (
     ocv,
     predict,
 )
-from ess_controller.core.gauge.kin import Kin
+from ess_controller.core.gauge.placing import first_sight, read_anew
 from ess_controller.core.gauge.sensors import Quality, Watched
-from ess_controller.core.gauge.state import Gauge, GaugeTuning
-from firmware_bridge.records import Bools, Floats, Ints, Layout
+from ess_controller.core.gauge.setup import QUIET_C, Readings, Setup
+from ess_controller.core.gauge.state import Gauge
+from firmware_bridge.records import Bools, Floats, Ints
 
-_DISBELIEVED = int(Quality.SILENT | Quality.BLED | Quality.JUMPS | Quality.STUCK)
+_DISBELIEVED = int(Quality.SILENT | Quality.BLED | Quality.JUMPS | Quality.STUCK | Quality.SWAPPED)
 _READ_ANEW = int(Quality.READ_ANEW)
 LARGEST_LN_Q = 0.9  # 2.5 times the intake's capacity, or a 2.5th
 UNCOUNTED_C = 0.3  # 1/h: what may have flowed unseen while a current is unknown
-LOADED_C = 0.02  # 1/h: a first voltage under more current was not read at rest
-RELAXES_S = 1200.0  # horizon whose resistance frees a first voltage of its drop
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Setup:
-    """What is fixed about the cells."""
-
-    layout: Layout
-    cell: CellModel
-    knobs: GaugeTuning
-    capacity_ah: Floats  # [cell] by intake test
-    kin: Kin
-    ohm_factor: Floats  # [cell] by size and age: resistance over that of the cell file, at 25 C
-    start_sd: float  # of SOC read from a voltage of unknown history
-    bleed_ohm: float  # of the resistor that drains a bled cell
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Readings:
-    """What instruments say."""
-
-    string_a: Floats  # [string] + discharging, mean since the readings before; NaN: unknown
-    open: Bools  # [string] contactors are open: whatever the sensor shows is its offset
-    resting: Bools  # [string] nothing has flowed for long
-    cell_v: Floats  # [cell]
-    bled: Bools  # [cell]
-    cell_c: Floats  # [cell]
 
 
 def look(setup: Setup, gauge: Gauge, readings: Readings, t_s: float, dt_s: float) -> Gauge:
     """Take in one set of readings at `t_s`, `dt_s` after the ones before. The filter runs once a second."""
     gauge, now_a = _count(setup, gauge, readings, dt_s)
-    gauge = _first_sight(setup, gauge, readings, now_a)
+    gauge = first_sight(setup, gauge, readings, now_a)
     if gauge.moved_s < setup.knobs.every_s * (1.0 - 1e-6):
         return gauge
     unplaced = np.isnan(gauge.belief.mean[SOC])
@@ -84,11 +55,11 @@ def look(setup: Setup, gauge: Gauge, readings: Readings, t_s: float, dt_s: float
     belief = predict(setup.cell, setup.knobs.filter, setup.capacity_ah, gauge.belief, step, off_v)
     expected = expect(setup.cell, setup.knobs.filter, setup.capacity_ah, shape, belief, step, readings.cell_v)
 
-    cell_v, quality, watched = _judge(setup, gauge.watched, readings, expected, step)
+    cell_v, quality, watched = _judge(setup, gauge.watched, readings, expected, step, belief.mean[LN_Q])
     anew = (quality & _READ_ANEW) > 0
     believed_v = np.where(anew, np.nan, cell_v)
     belief = _kept_sane(setup, correct(belief, expected, believed_v))
-    belief = _read_anew(setup, belief, anew, cell_v, expected)
+    belief = read_anew(setup, belief, anew, cell_v, expected)
     seen_v, told_v = expected.open_v - believed_v, expected.ohmic * now_a + belief.mean[U1] + belief.mean[U2]
     stiff = stiffness.watch(setup.knobs.stiffness, gauge.stiffness, t_s, seen_v, told_v + expected.lag_v)
     relaxed_v = believed_v + told_v + expected.lag_v + belief.mean[RHO] * now_a
@@ -139,54 +110,31 @@ def _unsure(setup: Setup, gauge: Gauge, unknown: Bools, dt_s: float) -> Gauge:
     return replace(gauge, belief=replace(gauge.belief, cov=cov))
 
 
-def _first_sight(setup: Setup, gauge: Gauge, readings: Readings, now_a: Floats) -> Gauge:
-    """A cell of which nothing is known: its voltage, freed of its drop, read as an open-circuit voltage."""
-    unknown = np.isnan(gauge.belief.mean[SOC])
-    if not unknown.any():
-        return gauge
-    unknown &= ~(np.isnan(readings.cell_v) | readings.bled)
-    long_ohm = setup.cell.ohm(RELAXES_S) * setup.ohm_factor * setup.cell.resistance_by_c(readings.cell_c)
-    relaxed_v = readings.cell_v + now_a * np.where(np.isnan(long_ohm), 0.0, long_ohm)
-    belief = _placed(setup, gauge.belief, unknown, relaxed_v)
-    soc_sd = np.where(unknown, setup.start_sd, gauge.soc_sd)
-    loaded = np.where(unknown, np.abs(now_a) > LOADED_C * setup.capacity_ah, gauge.loaded)
-    return replace(gauge, belief=belief, moved_as=np.where(unknown, 0.0, gauge.moved_as), soc_sd=soc_sd, loaded=loaded)
-
-
 def _judge(
-    setup: Setup, before: Watched, readings: Readings, expected: Expected, step: Step
+    setup: Setup, before: Watched, readings: Readings, expected: Expected, step: Step, ln_q: Floats
 ) -> tuple[Floats, Ints, Watched]:
     """Voltages that are believed, NaN where not; Quality bits; what has been noticed. All [cell]."""
     layout, knobs = setup.layout, setup.knobs.sensors
     unusable = np.isnan(readings.string_a)[layout.cell_string] | np.isnan(readings.cell_c + expected.volts)
     cell_v = np.where(unusable, np.nan, readings.cell_v)
     stepped_a = (readings.string_a - before.last_a)[layout.cell_string]
-    driven_v = -expected.ohmic * stepped_a - expected.slope * step.mean_a * (step.dt_s / 3600.0) / setup.capacity_ah
-    quality, watched = sensors.believable(knobs, before, cell_v, readings.bled, expected, driven_v, step.dt_s)
+    flows = np.abs(step.mean_a) > np.minimum(setup.knobs.zeroed_a, QUIET_C * setup.capacity_ah)
+    drained = np.where(flows, step.mean_a, 0.0) * (step.dt_s / 3600.0) / setup.capacity_ah
+    stepped_v = -expected.ohmic * stepped_a
+    driven_v = stepped_v - expected.slope * drained
+    quality, watched = sensors.believable(
+        knobs, before, cell_v, readings.bled, expected, driven_v, stepped_v, step.dt_s
+    )
+    usable_v = np.where(readings.bled, np.nan, cell_v)
+    places = swapped.watch(layout, before.swapped, usable_v, expected, stepped_a, step.dt_s)
+    quality, watched = sensors.in_their_places(before, watched, quality, places, cell_v - expected.volts)
     backwards, watched = sensors.current_sign(
         knobs, layout, watched, readings.string_a, cell_v, expected.ohmic, setup.capacity_ah
     )
     quality = quality | backwards[layout.cell_string] * int(Quality.REVERSED)
-    quality = quality | (watched.doubt > knobs.doubt) * int(Quality.DOUBTFUL)
+    doubtful = (watched.doubt > knobs.doubt) | (np.abs(ln_q) > knobs.doubt_ln_q)
+    quality = quality | doubtful * int(Quality.DOUBTFUL)
     return np.where(quality & _DISBELIEVED, np.nan, cell_v), quality, watched
-
-
-def _read_anew(setup: Setup, belief: Belief, anew: Bools, cell_v: Floats, expected: Expected) -> Belief:
-    """Cells whose voltage has long been somewhere else: they are where the voltage says."""
-    if not anew.any():
-        return belief
-    return _placed(setup, belief, anew & ~np.isnan(cell_v), cell_v - expected.volts + expected.open_v)
-
-
-def _placed(setup: Setup, belief: Belief, which: Bools, relaxed_v: Floats) -> Belief:
-    """Put SOC where a relaxed voltage says, with its doubt; RC pairs, capacity and resistance are kept."""
-    mean, cov = belief.mean.copy(), belief.cov.copy()
-    soc = np.minimum(np.maximum(inverse(setup.cell.tables, relaxed_v), 0.0), 1.0)
-    mean[SOC] = np.where(which, soc, mean[SOC])
-    cov[SOC] = np.where(which, 0.0, cov[SOC])
-    cov[:, SOC] = np.where(which, 0.0, cov[:, SOC])
-    cov[SOC, SOC] = np.where(which, setup.start_sd**2, cov[SOC, SOC])
-    return Belief(mean, cov, belief.hysteresis)
 
 
 def _kept_sane(setup: Setup, belief: Belief) -> Belief:
@@ -262,14 +210,3 @@ def _told(
         capacity_sd_ah=capacity_ah * capacity_sd,
         ratio=stiff.ratio(),
     )
-
-
-def resistance(setup: Setup, ratio: Floats, soc: Floats | float, cell_c: Floats | float) -> Floats:
-    """Resistance [horizon, cell] over HORIZONS_S at a SOC and a temperature, ohm; `ratio` [horizon, cell]."""
-    place = Place.of(np.broadcast_to(np.asarray(soc, np.float64), setup.capacity_ah.shape))
-    r0, r1, r2 = (place.of_table(row) for row in setup.cell.tables.ohm)
-    first_s, second_s = setup.cell.circuit.rc_s
-    h = np.array(HORIZONS_S)[:, None]
-    table = r0 - r1 * np.expm1(-h / first_s) - r2 * np.expm1(-h / second_s)
-    warmth = setup.cell.resistance_by_c(np.asarray(cell_c, np.float64))
-    return np.asarray(table * (setup.ohm_factor * warmth) * ratio)

@@ -19,7 +19,8 @@ import numpy as np
 
 from ess_controller.core.cell_model import HORIZONS_S, KNOTS
 from ess_controller.core.gauge.filter import OUTSIDE, RHO, SOC, U1, U2, Place, ocv
-from ess_controller.core.gauge.look import Setup, shape_of
+from ess_controller.core.gauge.look import shape_of
+from ess_controller.core.gauge.setup import Setup
 from ess_controller.core.gauge.state import Gauge
 from firmware_bridge.records import Floats
 

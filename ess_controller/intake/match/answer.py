@@ -1,7 +1,7 @@
 """What `ess match` answers: JSON with stable keys, a table for people, a CSV that it reads again."""
 
 import csv
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +10,7 @@ import numpy as np
 from ess_controller.errors import BadInputError
 from ess_controller.intake.match.job import WITHIN, Match
 from ess_controller.intake.matching import SHELF
+from ess_controller.intake.modules import Intake
 from firmware_bridge.records import Floats, Ints
 
 SCHEMA_VERSION = 1
@@ -21,7 +22,7 @@ ASSUMPTIONS = (
 )
 
 
-def answer(match: Match, voltage: str, notes: Sequence[str]) -> dict[str, Any]:
+def answer(match: Match, voltage: str, intake: Intake) -> dict[str, Any]:
     """The answer as JSON. Energies at the site's strings, in kWh; shares 0..1; unknown is null."""
     given_wh, best_wh = float(match.given.site_wh), float(match.best.site_wh)
     low_wh, high_wh = np.percentile(match.random_wh, WITHIN)
@@ -52,8 +53,23 @@ def answer(match: Match, voltage: str, notes: Sequence[str]) -> dict[str, Any]:
             for (one, other), after_wh in zip(match.swaps, match.after_wh, strict=True)
         ],
         "assumptions": [*ASSUMPTIONS, voltage],
-        "notes": list(notes),
+        "capacities": _capacities(match, intake.known_by),
+        "notes": list(intake.notes),
     }
+
+
+def _capacities(match: Match, known_by: Mapping[str, str]) -> list[dict[str, Any]]:
+    """What the grouping rests on, in the order of the modules."""
+    modules = match.modules
+    return [
+        {
+            "module": code,
+            "capacity_ah": round(float(modules.capacity_ah[at]), 4),
+            "capacity_sd_ah": _known(modules.sd_ah[at], 4),
+            "by": known_by.get(code, "file"),
+        }
+        for at, code in enumerate(modules.codes)
+    ]
 
 
 def _string(match: Match, string: int) -> dict[str, Any]:

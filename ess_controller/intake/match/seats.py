@@ -43,7 +43,9 @@ def seats(intake: Intake, strings: int | None, per_string: int | None, *, spare:
 
 def _built(intake: Intake, strings: Sequence[str], spare: bool) -> Seats:
     modules = intake.modules
-    names = tuple(dict.fromkeys(strings) if intake.cabinets else sorted(set(strings) - {""}, key=_natural))
+    names = tuple(
+        dict.fromkeys(filter(None, strings)) if intake.cabinets else sorted(set(strings) - {""}, key=_natural)
+    )
     place = np.array([names.index(name) if name else SHELF for name in strings])
     if not spare and (place == SHELF).any():
         lonely = modules.codes[int(np.argmax(place == SHELF))]
