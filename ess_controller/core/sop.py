@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ess_controller.core.limits import STRING_RULES, from_strings, join_strings
+from ess_controller.core.limits import STRING_RULES, from_strings, join_strings, soc_ends
 from ess_controller.core.types import Bound, Decision, Estimate, Rule, RuleTable, State, Tuning
 from firmware_bridge.records import Floats, Measurements
 
@@ -58,10 +58,10 @@ def _by_soc(tuning: Tuning, now: Estimate, horizon_s: float) -> tuple[Floats, Fl
     1/I = 1/I_now + h / (3600 Q x SOC left).
     """
     knobs, soc_per_a = tuning.limits, horizon_s / (3600.0 * now.capacity_ah)
-    words = []
+    words, (fullest, emptiest) = [], soc_ends(now)
     for curve, end, way, stands in (
-        (knobs.charge_by_soc, tuning.full_soc, 1.0, now.soc + now.soc_sd),
-        (knobs.discharge_by_soc, tuning.empty_soc, -1.0, now.soc - now.soc_sd),
+        (knobs.charge_by_soc, tuning.full_soc, 1.0, fullest),
+        (knobs.discharge_by_soc, tuning.empty_soc, -1.0, emptiest),
     ):
         now_a = knobs.rated_a * curve(stands)
         there_a = knobs.rated_a * curve(stands + way * now_a * soc_per_a)
