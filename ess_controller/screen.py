@@ -10,6 +10,8 @@ from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
 from rich.table import Table
 from rich.text import Text
 
+from ess_controller.screen_power import powers
+
 _MODE_STYLE = {"run": "bold green", "fault": "bold red", "tripped": "red", "off": "dim", "wake": "dim"}
 WIDTH = 108
 TABLES_FROM = 104  # columns that the tables need
@@ -38,9 +40,11 @@ class Screen:
         yield _site(picture)
         if options.max_width >= TABLES_FROM:
             yield _cabinets(picture)
+            yield from powers(picture)
             yield _strings(picture)
         else:
             yield _lines(picture)
+            yield from powers(picture)
         if (trouble := _trouble(picture)) is not None:
             yield trouble
 

@@ -37,7 +37,7 @@ def _told(tuning: Tuning, state: State, seen: Measurements, now: Estimate, rules
     ahead, horizon_s = now.outlook, float(now.outlook.horizon_s[number])
     charge, discharge = rules.charge.copy(), rules.discharge.copy()
     charge[_PREDICTED], discharge[_PREDICTED] = ahead.charge_a[number], ahead.discharge_a[number]
-    charge[_SOC], discharge[_SOC] = _by_soc(tuning, now, horizon_s)
+    charge[_SOC], discharge[_SOC] = by_soc(tuning, now, horizon_s)
     strings = join_strings(tuning, RuleTable(np.fmax(charge, 0.0), np.fmax(discharge, 0.0)))
     # a discharged string sinks, and power with it; a charged one rises, so that what it takes now it takes to the end
     sunk = replace(seen, string_v=_sunk_v(tuning, seen, now, strings.discharge, number))
@@ -50,7 +50,7 @@ def _told(tuning: Tuning, state: State, seen: Measurements, now: Estimate, rules
     )
 
 
-def _by_soc(tuning: Tuning, now: Estimate, horizon_s: float) -> tuple[Floats, Floats]:
+def by_soc(tuning: Tuning, now: Estimate, horizon_s: float) -> tuple[Floats, Floats]:
     """[cell] what SOC lets its string carry to the end of the horizon, each way, A: what its curve will still allow
     there, or if that is more, a straight line from where it stands to where its curve ends.
 

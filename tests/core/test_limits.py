@@ -1,6 +1,7 @@
 """Each rule of limits.py alone: what it bounds, how far, which cell it blames; then how rules join."""
 
 from dataclasses import replace
+from functools import cache
 
 import numpy as np
 import pytest
@@ -200,10 +201,16 @@ def test_the_most_aged_module_bounds_charging_only() -> None:
     assert tuning().layout.cell_module[np.argmin(charge)] == 8  # soh 0.66
 
 
+@cache
+def _believed() -> Estimate:
+    """Of the bench at mid charge."""
+    return at_mid_charge()[1]
+
+
 def by_age(capacity: Floats | float, sd: Floats | float = 0.0) -> Floats:
     """The rule of age on every cell, A: capacity learnt and its doubt, over that of the intake test."""
     ah = tuning().cell_ah
-    now = replace(at_mid_charge()[1], capacity_ah=ah * capacity, capacity_sd_ah=ah * sd)
+    now = replace(_believed(), capacity_ah=ah * capacity, capacity_sd_ah=ah * sd)
     return np.asarray(limits.module_soh(tuning(), now)[0])
 
 
