@@ -56,6 +56,7 @@ def _course(axes: "Axes", moments: Sequence[Powers]) -> None:
     locator = AutoDateLocator()  # type: ignore[no-untyped-call]
     axes.xaxis.set_major_locator(locator)
     axes.xaxis.set_major_formatter(ConciseDateFormatter(locator))  # type: ignore[no-untyped-call]
+    axes.set_xlabel("UTC")
     axes.set_title("What the batteries may carry", loc="left")
     axes.legend(loc="lower right", bbox_to_anchor=(1.0, 1.0), fontsize="small", ncols=5, frameon=False)
 

@@ -110,7 +110,7 @@ def test_doubt_costs_current_never_gives_it() -> None:
 def test_noise_is_averaged_but_a_cell_that_has_moved_is_followed_at_once() -> None:
     gauge, v = gauge_at(0.9), ocv(0.9)
     before = looked(gauge, v).off_v
-    for moved_v, kept_v in ((0.004, 0.0004), (-0.004, -0.0004), (0.05, 0.044), (-0.05, -0.044)):
+    for moved_v, kept_v in ((0.004, 0.004 / 11), (-0.004, -0.004 / 11), (0.05, 0.044), (-0.05, -0.044)):
         sight = Sight(np.full(CELLS, v + moved_v), np.zeros(CELLS), np.full(CELLS, 25.0), 1.0)
         after = look_ahead(setup(), gauge, WINDOW, sight, before, HORIZONS_S).off_v
         np.testing.assert_allclose(after - before, kept_v, atol=1e-9)

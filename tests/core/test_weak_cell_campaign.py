@@ -3,8 +3,11 @@
 from functools import cache
 
 import numpy as np
+import pytest
 
 from tests.core.weak_cell_campaign import Outcome, campaign, lines
+
+pytestmark = pytest.mark.timeout(400)
 
 
 @cache
