@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ess_controller.core.aged import aged
 from ess_controller.core.estimate import obeying
 from ess_controller.core.limits import STRING_RULES
 from ess_controller.core.types import Decision, Rule, Tuning
@@ -165,8 +166,30 @@ def _charge_state_lift(spot: _Spot) -> str:
     return f"charges above {full.min() * 100:.0f} % SOC"
 
 
+def _weaker(spot: _Spot) -> bool:
+    """Whether the cell itself is known to be weaker than its module's intake test says."""
+    found = aged(spot.tuning, spot.decision.estimate)
+    return bool(found.cell[spot.cell] < spot.tuning.module_soh[spot.module])
+
+
+def _aged(spot: _Spot) -> str:
+    """The cell where it is known to be the weaker one, else its module."""
+    return f"{_cell(spot)} {spot.tuning.layout.module_names[spot.module]}" if _weaker(spot) else _module(spot)
+
+
 def _age(spot: _Spot) -> str:
-    return f"SOH {spot.tuning.module_soh[spot.module]:.2f} at intake"
+    intake, now = spot.tuning.module_soh[spot.module], spot.decision.estimate
+    if not _weaker(spot):
+        return f"SOH {intake:.2f} at intake"
+    soh = np.array((now.capacity_ah[spot.cell], now.capacity_sd_ah[spot.cell]))
+    soh /= spot.tuning.module_nameplate_ah[spot.module]
+    module = aged(spot.tuning, now).module[spot.module]
+    return f"SOH {soh[0]:.2f} learnt, give or take {soh[1]:.2f}; its module {module:.2f}, at intake {intake:.2f}"
+
+
+def _age_lift(spot: _Spot) -> str:
+    again = ", or deep swings between rests show more capacity" if _weaker(spot) else ""
+    return f"a younger module takes its place{again}"
 
 
 def _rated(spot: _Spot) -> str:
@@ -198,7 +221,7 @@ _OF_STRING: dict[Rule, tuple[_Text, _Text, _Text]] = {  # where, on which number
     Rule.CELL_VOLTAGE_PREDICTED: (_cell, _volts_ahead, _ahead_lift),
     Rule.CELL_TEMPERATURE: (_module, _degrees, _degrees_lift),
     Rule.CELL_SOC: (_cell, _charge_state, _charge_state_lift),
-    Rule.MODULE_SOH: (_module, _age, _always("a younger module takes its place")),
+    Rule.MODULE_SOH: (_aged, _age, _age_lift),
     Rule.STRING_CURRENT: (_string, _rated, _always("nothing: it is what the string is built for")),
 }
 _OF_CABINET: dict[Rule, tuple[Callable[[Tuning, Measurements, Decision, int], str], str]] = {

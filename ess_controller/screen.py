@@ -12,6 +12,7 @@ from rich.text import Text
 
 from ess_controller import balancing
 from ess_controller.odd_cells import behind
+from ess_controller.screen_power import powers
 
 _MODE_STYLE = {"run": "bold green", "fault": "bold red", "tripped": "red", "off": "dim", "wake": "dim"}
 WIDTH = 108
@@ -41,9 +42,11 @@ class Screen:
         yield _site(picture)
         if options.max_width >= TABLES_FROM:
             yield _cabinets(picture)
+            yield from powers(picture)
             yield _strings(picture)
         else:
             yield _lines(picture)
+            yield from powers(picture)
         for lines in (_balancing(picture), _trouble(picture)):
             if lines is not None:
                 yield lines

@@ -132,7 +132,8 @@ def simulate(
         ),
     ] = None,
     truth: Annotated[
-        bool, typer.Option("--truth", help="Compare every cell's estimate with the truth: truth.parquet and truth.png.")
+        bool,
+        typer.Option("--truth", help="Compare estimates and limits with the truth: truth.parquet, truth.png, sop.png."),
     ] = False,
     truth_every: Annotated[
         float, typer.Option(min=1.0, max=86_400.0, metavar="SECONDS", help="Plant time between two comparisons.")

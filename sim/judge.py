@@ -1,6 +1,7 @@
 """The judge: what the controller believes of each cell beside what is true, on disk and in figures.
 
-`truth.parquet` has a row a cell and moment, `truth.png` draws the errors over time.
+`truth.parquet` has a row a cell and moment, `truth.png` draws the errors over time; `sop.png` draws the power that was
+told within the power that was possible.
 """
 
 from dataclasses import dataclass
@@ -17,9 +18,11 @@ from firmware_bridge.records import Bools, Floats, Ints
 from sim.fast import told
 from sim.judge_figures import EDGES, Moment, Spread, weekly
 from sim.judge_plot import draw
+from sim.judge_sop import Powers, figures, powers
+from sim.judge_sop_plot import draw as draw_powers
 from sim.world import World
 
-TABLE, PLOT = "truth.parquet", "truth.png"
+TABLE, PLOT, SOP_PLOT = "truth.parquet", "truth.png", "sop.png"
 ROWS_A_GROUP = 100_000  # so much is held in memory
 _TEN_S = HORIZONS_S.index(10.0)
 
@@ -87,6 +90,7 @@ class Judge:
         self._next_s = 0.0
         self._names = [tuning.layout.cell_name(cell) for cell in range(tuning.layout.cells)]
         self.moments: list[Moment] = []
+        self.powers: list[Powers] = []
         self._waiting: list[tuple[Any, Compared]] = []
         with told(folder):
             self._writer = parquet.ParquetWriter(folder / TABLE, _schema(), compression="zstd")
@@ -106,6 +110,7 @@ class Judge:
         self._next_s = (t_s // self._every_s + 1.0) * self._every_s - 1e-6
         cells = compared(self._tuning, beat, world)
         self.moments.append(cells.moment(t_s, float(world.truth.bled_ah.sum())))
+        self.powers.append(powers(self._tuning, beat, world))
         self._waiting.append((beat.tick.utc, cells))
         if len(self._waiting) * len(self._names) >= ROWS_A_GROUP:
             self._flush()
@@ -127,11 +132,12 @@ class Judge:
         self._waiting = []
 
     def save(self) -> dict[str, Any]:
-        """Draw the plot. Returns the keys that scripts rely on: over the last day, and the same after each whole week,
-        in `weeks`."""
+        """Draw the plots. Returns the keys that scripts rely on: over the last day, and the same after each whole week,
+        in `weeks`; of the state of power a row a horizon and way, in `sop`."""
         with told(self._folder):
             draw(self.moments, self._folder / PLOT)
-        return weekly(self.moments)
+            draw_powers(self.powers, self._folder / SOP_PLOT)
+        return weekly(self.moments) | figures(self.powers)
 
 
 def _schema() -> Any:

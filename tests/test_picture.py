@@ -27,6 +27,13 @@ def pictured(age_s: float) -> dict[str, Any]:
     return picture("bench", tuning(), beat, health, beat.tick.wire_s + age_s)
 
 
+def plain(told: dict[str, Any], width: int) -> str:
+    """Without colours."""
+    paper = StringIO()
+    Console(file=paper, width=width).print(draw(told))
+    return paper.getvalue()
+
+
 def drawn(told: dict[str, Any]) -> str:
     """With its colours."""
     paper = StringIO()
@@ -46,3 +53,28 @@ def test_an_old_picture_is_shown_in_red() -> None:
     young = drawn(pictured(0.1))
     assert "  ·  0.1 s old" in young
     assert f"{red}  ·  " not in young
+
+
+def test_power_is_told_of_cabinets_and_strings_for_three_horizons() -> None:
+    told = pictured(0.1)
+    for each in (*told["cabinets"], *told["strings"]):
+        assert [power["horizon_s"] for power in each["sop"]] == [10.0, 30.0, 300.0]
+        assert all(set(power) == {"horizon_s", "charge_w", "discharge_w"} for power in each["sop"])
+
+
+def test_the_terminal_shows_power_at_three_horizons_and_what_would_lift_its_bound() -> None:
+    told = pictured(0.1)
+    cabinet = told["cabinets"][0]
+    powers = ((10.0, 12_345.0, 50_000.0), (30.0, 11_000.0, 48_000.0), (300.0, 6_200.0, None))
+    cabinet["sop"] = [{"horizon_s": h, "charge_w": charge, "discharge_w": out} for h, charge, out in powers]
+    cabinet["limits"] |= {
+        "charge_at": "A1/M04/C08",
+        "charge_rests_on": "94.2 % SOC, give or take 0.8 %",
+        "charge_lifted_by": "discharges below 85 % SOC",
+    }
+    shown = [line.split() for line in plain(told, 108).splitlines()]
+    charge = next(words for words in shown if words[:2] == ["A", "charge"])
+    assert charge[2:6] == ["12.3", "11.0", "6.2", "▂▂▁"]
+    assert "A1/M04/C08: 94.2 % SOC, give or take 0.8 %; until" in " ".join(charge)
+    assert next(words for words in shown if words[:1] == ["discharge"])[1:5] == ["50.0", "48.0", "-", "██"]
+    assert "10 s   30 s   on and on" in plain(told, 80)

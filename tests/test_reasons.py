@@ -1,11 +1,12 @@
 """Every bound says where it stands, on which number it rests and what would lift it."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 
-from ess_controller.core.limits import CABINET_RULES, STRING_RULES
+from ess_controller.core.limits import CABINET_RULES, STRING_RULES, string_rules
 from ess_controller.core.types import Order, Rule
 from ess_controller.reasons import _OF_CABINET, _OF_STRING, Reason, why
 from firmware_bridge.records import Contactor, Measurements
@@ -45,6 +46,19 @@ def test_a_bound_says_where_on_which_number_and_what_lifts_it(
     assert told.at.startswith(at)
     assert rests_on in told.rests_on
     assert told.lifted_by.startswith(lifted_by)
+
+
+def test_a_cell_weaker_than_its_sheet_is_named_with_what_was_learnt_of_it() -> None:
+    seen = well(grid_w=40_000.0)
+    decision = running().last(1.2, seen)
+    ah, sd_ah = (one(tuning().cell_ah * share, 37, 232.0 * number) for share, number in ((1.0, 0.40), (0.0, 0.02)))
+    now = replace(decision.estimate, capacity_ah=ah, capacity_sd_ah=sd_ah)
+    controller = running()
+    table = string_rules(tuning(), seen, now, controller.state.deep, np.ones(1, bool))
+    told = why(tuning(), seen, replace(decision, estimate=now, rules=table), 0, "charge")
+    assert told.at == "A1/M04/C08 BMW-IX3-02152"
+    assert told.rests_on == "SOH 0.40 learnt, give or take 0.02; its module 0.66, at intake 0.69"
+    assert told.lifted_by == "a younger module takes its place, or deep swings between rests show more capacity"
 
 
 def test_every_rule_has_its_words() -> None:

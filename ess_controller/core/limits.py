@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from ess_controller.core.aged import aged
 from ess_controller.core.estimate import obeying
 from ess_controller.core.types import Bound, Estimate, Mode, Order, Rule, RuleTable, State, Tuning
 from firmware_bridge.records import Bools, Contactor, Floats, Ints, Measurements, Tick
@@ -25,6 +26,7 @@ STRING_RULES = (
     Rule.STRING_CURRENT,
 )
 CABINET_RULES = tuple(map(int, (Rule.OPERATOR, Rule.PCS, Rule.GRID_CONTRACT, Rule.GRID_EXPORT)))  # told every beat
+SOC_SIGMAS = 1.0  # standard deviations of SOC kept; `tests.core.weak_cell_campaign` says what each holds and costs
 DEEP_AFTER_S = 0.5  # one odd reading is not a deeply discharged cell
 Words = tuple[Floats | float, Floats | float]  # what may be charged, what discharged; a number speaks for all
 
@@ -45,7 +47,7 @@ def string_rules(tuning: Tuning, seen: Measurements, now: Estimate, deep: Bools,
         cell_voltage_predicted(now),
         cell_temperature(tuning, seen),
         cell_soc(tuning, now),
-        module_soh(tuning),
+        module_soh(tuning, now),
         string_current(tuning),
     )
     return RuleTable(*_tabled(words, tuning.layout.cells))
@@ -139,19 +141,23 @@ def cell_temperature(tuning: Tuning, seen: Measurements) -> Words:
 
 
 def cell_soc(tuning: Tuning, now: Estimate) -> Words:
-    """The fullest a cell may be bounds charging, the emptiest discharging: one standard deviation. Nor may what flows
-    within the first horizon use up the charge that is left to where its curve ends."""
-    knobs = tuning.limits
-    fullest, emptiest = now.soc + now.soc_sd, now.soc - now.soc_sd
+    """The fullest a cell may be bounds charging, the emptiest discharging. Nor may what flows within the first horizon
+    use up the charge that is left to where its curve ends."""
+    knobs, (fullest, emptiest) = tuning.limits, soc_ends(now)
     a_per_soc = now.capacity_ah * (3600.0 / now.outlook.horizon_s[0])
     charge = np.minimum(knobs.rated_a * knobs.charge_by_soc(fullest), (tuning.full_soc - fullest) * a_per_soc)
     discharge = np.minimum(knobs.rated_a * knobs.discharge_by_soc(emptiest), (emptiest - tuning.empty_soc) * a_per_soc)
     return charge, discharge
 
 
-def module_soh(tuning: Tuning) -> Words:
-    """The most aged module bounds charging; discharging it keeps the rated current."""
-    return tuning.charge_by_soh_a, np.inf
+def soc_ends(now: Estimate) -> tuple[Floats, Floats]:
+    """[cell] the fullest and the emptiest it may be."""
+    return now.soc + SOC_SIGMAS * now.soc_sd, now.soc - SOC_SIGMAS * now.soc_sd
+
+
+def module_soh(tuning: Tuning, now: Estimate) -> Words:
+    """The most aged module bounds charging, and in proportion its weakest cell; discharging keeps the rated current."""
+    return tuning.limits.rated_a * aged(tuning, now).charge_share(tuning), np.inf
 
 
 def string_current(tuning: Tuning) -> Words:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ess_controller.core.limits import STRING_RULES, from_strings, join_strings
+from ess_controller.core.limits import STRING_RULES, from_strings, join_strings, soc_ends
 from ess_controller.core.types import Bound, Decision, Estimate, Rule, RuleTable, State, Tuning
 from firmware_bridge.records import Floats, Measurements
 
@@ -37,7 +37,7 @@ def _told(tuning: Tuning, state: State, seen: Measurements, now: Estimate, rules
     ahead, horizon_s = now.outlook, float(now.outlook.horizon_s[number])
     charge, discharge = rules.charge.copy(), rules.discharge.copy()
     charge[_PREDICTED], discharge[_PREDICTED] = ahead.charge_a[number], ahead.discharge_a[number]
-    charge[_SOC], discharge[_SOC] = _by_soc(tuning, now, horizon_s)
+    charge[_SOC], discharge[_SOC] = by_soc(tuning, now, horizon_s)
     strings = join_strings(tuning, RuleTable(np.fmax(charge, 0.0), np.fmax(discharge, 0.0)))
     # a discharged string sinks, and power with it; a charged one rises, so that what it takes now it takes to the end
     sunk = replace(seen, string_v=_sunk_v(tuning, seen, now, strings.discharge, number))
@@ -50,7 +50,7 @@ def _told(tuning: Tuning, state: State, seen: Measurements, now: Estimate, rules
     )
 
 
-def _by_soc(tuning: Tuning, now: Estimate, horizon_s: float) -> tuple[Floats, Floats]:
+def by_soc(tuning: Tuning, now: Estimate, horizon_s: float) -> tuple[Floats, Floats]:
     """[cell] what SOC lets its string carry to the end of the horizon, each way, A: what its curve will still allow
     there, or if that is more, a straight line from where it stands to where its curve ends.
 
@@ -58,10 +58,10 @@ def _by_soc(tuning: Tuning, now: Estimate, horizon_s: float) -> tuple[Floats, Fl
     1/I = 1/I_now + h / (3600 Q x SOC left).
     """
     knobs, soc_per_a = tuning.limits, horizon_s / (3600.0 * now.capacity_ah)
-    words = []
+    words, (fullest, emptiest) = [], soc_ends(now)
     for curve, end, way, stands in (
-        (knobs.charge_by_soc, tuning.full_soc, 1.0, now.soc + now.soc_sd),
-        (knobs.discharge_by_soc, tuning.empty_soc, -1.0, now.soc - now.soc_sd),
+        (knobs.charge_by_soc, tuning.full_soc, 1.0, fullest),
+        (knobs.discharge_by_soc, tuning.empty_soc, -1.0, emptiest),
     ):
         now_a = knobs.rated_a * curve(stands)
         there_a = knobs.rated_a * curve(stands + way * now_a * soc_per_a)

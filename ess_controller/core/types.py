@@ -36,7 +36,7 @@ class LimitTuning:
     discharge_by_c: Curve
     charge_by_soc: Curve  # highest cell, with its uncertainty
     discharge_by_soc: Curve  # lowest cell
-    charge_by_soh: Curve  # weakest module
+    charge_by_soh: Curve  # most aged module
     inverter_efficiency: float  # its lowest: discharging, strings give more than the grid gets
     deep_discharge_v: float  # a cell found below this is never charged until an operator clears it
 
@@ -206,11 +206,6 @@ class Tuning:
         does it by itself."""
         behind = np.array(self.by_gateway, np.float64)
         return self.mode.precharge_timeout_s + GATEWAY_S * behind, WIRE_BEATS + GATEWAY_BEATS * behind
-
-    @cached_property
-    def charge_by_soh_a(self) -> Floats:
-        """[cell] what its module's age lets its string charge."""
-        return (self.limits.rated_a * self.limits.charge_by_soh(self.module_soh))[self.layout.cell_module]
 
 
 # --- asked for ------------------------------------------------------------------------------------------------------

@@ -11,7 +11,6 @@ rule on both sides. Bound by V: states in which nothing but voltage bounds, to a
 """
 
 import sys
-from collections.abc import Iterator
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
@@ -29,17 +28,15 @@ from ess_controller.site import load
 from firmware_bridge.records import CabinetSpec, Floats, Layout, ModuleSpec, PlantSpec, StringSpec
 from sim.world.ageing import seeded
 from sim.world.cells import Cells, CellState, discharge, source, warmed
+from sim.world.possible import Strings
 from tests.sim.sites import scenario
 
 BENCH = Path(__file__).parents[2] / "sites/bench"
 SETTLING_BEAT_S, BEAT_S = 5.0, 1.0
 EVERY_S = 60.0  # a string is asked so often
 OFFSET_V, NOISE_V = 0.005, 0.002  # of a cell's sensor: evenly spread each way, and from reading to reading
-PIECES = 6  # of a pulse: resistance follows SOC from piece to piece
-HALVINGS = 13
 SETTLES_S = 3 * 3600.0  # a history that the gauge has before anybody asks
 MODULES, CELLS = 10, 9
-SIGNS = (-1.0, 1.0)  # charging, discharging
 FELT_A = 1.0  # less than this is no pulse
 
 
@@ -126,39 +123,6 @@ def others(tuning: Tuning, cell_c: Floats) -> Floats:
     return np.asarray(knobs.rated_a * np.minimum.reduceat(shares, first, axis=1))
 
 
-def pulse(truth: Truth, state: CellState, cell_a: Floats, seconds: float) -> Iterator[Floats]:
-    """True voltages [cell] along a constant current."""
-    dt_s = seconds / PIECES
-    for _ in range(PIECES):
-        cell_v, state, _ = discharge(truth.cells, state, source(truth.cells, state, dt_s), cell_a, dt_s)
-        state = warmed(truth.cells, state, truth.cell_c)
-        yield cell_v
-
-
-def over(
-    tuning: Tuning, truth: Truth, state: CellState, string_a: Floats, way: int, seconds: float
-) -> tuple[Floats, Floats]:
-    """[string] how far the worst cell leaves the limit it is driven to, and the string's voltage at the end."""
-    layout, window = tuning.layout, tuning.window
-    worst: Floats = np.full(layout.strings, -np.inf)
-    string_v = worst
-    for cell_v in pulse(truth, state, SIGNS[way] * string_a[layout.cell_string], seconds):
-        past_v = window.cell_v_min - cell_v if way else cell_v - window.cell_v_max
-        worst = np.maximum(worst, np.maximum.reduceat(past_v, layout.first_cell_of_string))
-        string_v = np.add.reduceat(cell_v, layout.first_cell_of_string)
-    return worst, string_v
-
-
-def possible(tuning: Tuning, truth: Truth, state: CellState, most_a: Floats, way: int, seconds: float) -> Floats:
-    """[string] the greatest current of one way up to `most_a` that keeps every true cell inside."""
-    good, bad = np.zeros_like(most_a), most_a * (1 + 1e-3)
-    for _ in range(HALVINGS):
-        middle = (good + bad) / 2
-        stays = over(tuning, truth, state, middle, way, seconds)[0] <= 0.0
-        good, bad = np.where(stays, middle, good), np.where(stays, bad, middle)
-    return np.minimum(good, most_a)
-
-
 @dataclass(slots=True)
 class Course:
     """Strings under way: what is true, and what the controller makes of it."""
@@ -242,11 +206,12 @@ def by_soc(course: Course) -> Floats:
 
 def ask(course: Course, published_a: Floats, allow_a: Floats, soc_a: Floats, way: int, seconds: float) -> Asked:
     """Draw what was published, and find what would have been possible."""
-    true = (course.tuning, course.truth, course.state)
-    possible_a = possible(*true, allow_a, way, seconds)
-    over_v, _ = over(*true, published_a, way, seconds)
+    window = course.tuning.window
+    true = Strings(course.truth.cells, course.state, course.tuning.layout, window.cell_v_min, window.cell_v_max)
+    possible_a = true.possible(allow_a, way, seconds)
+    over_v, _ = true.over(published_a, way, seconds)
     told_a, could_a = np.minimum(published_a, soc_a), np.minimum(possible_a, soc_a)
-    told_w, could_w = (a * over(*true, a, way, seconds)[1] for a in (told_a, could_a))
+    told_w, could_w = (a * true.over(a, way, seconds)[1] for a in (told_a, could_a))
     power = np.divide(told_w, could_w, out=np.full_like(told_w, np.nan), where=could_a > FELT_A)
     return Asked(published_a, possible_a, allow_a, soc_a, power, over_v)
 

@@ -1,6 +1,7 @@
 """Each rule of limits.py alone: what it bounds, how far, which cell it blames; then how rules join."""
 
 from dataclasses import replace
+from functools import cache
 
 import numpy as np
 import pytest
@@ -198,6 +199,48 @@ def test_the_most_aged_module_bounds_charging_only() -> None:
     np.testing.assert_allclose(charge, 150.0 * np.clip((soh - 0.55) / 0.25, 0.0, 1.0))
     assert (discharge == INF).all()
     assert tuning().layout.cell_module[np.argmin(charge)] == 8  # soh 0.66
+
+
+@cache
+def _believed() -> Estimate:
+    """Of the bench at mid charge."""
+    return at_mid_charge()[1]
+
+
+def by_age(capacity: Floats | float, sd: Floats | float = 0.0) -> Floats:
+    """The rule of age on every cell, A: capacity learnt and its doubt, over that of the intake test."""
+    ah = tuning().cell_ah
+    now = replace(_believed(), capacity_ah=ah * capacity, capacity_sd_ah=ah * sd)
+    return np.asarray(limits.module_soh(tuning(), now)[0])
+
+
+def test_a_cell_learnt_to_be_weaker_than_its_module_takes_its_share_of_the_current_and_no_more() -> None:
+    plain = by_age(1.0)
+    weak = by_age(one(np.ones(94), CELL, 0.7))
+    soh = 0.69 * (1 - 0.3 / 10)  # of module 3, whose mean the weak cell lowers a little
+    assert weak[CELL] == pytest.approx(150.0 * (soh - 0.55) / 0.25 * 0.69 * 0.7 / soh)
+    assert weak[CELL + 1] == pytest.approx(150.0 * (soh - 0.55) / 0.25)
+    others = tuning().layout.cell_module != MODULE
+    np.testing.assert_allclose(weak[others], plain[others])
+
+
+def test_a_module_that_has_aged_since_its_intake_test_charges_as_one_of_its_new_age() -> None:
+    soh = 0.9 * tuning().module_soh[tuning().layout.cell_module]
+    np.testing.assert_allclose(by_age(0.9), 150.0 * np.interp(soh, (0.45, 0.6, 0.8), (0.0, 0.2, 1.0)))
+
+
+def test_neither_doubt_nor_good_news_moves_the_rule_of_age() -> None:
+    plain = by_age(1.0)
+    np.testing.assert_allclose(by_age(1.0, 0.1), plain)
+    np.testing.assert_allclose(by_age(1.2), plain)
+    np.testing.assert_allclose(by_age(0.95, 0.06), plain)  # it may be as large as its test said
+    assert (by_age(0.95, 0.01) < plain)[plain < 150.0].all()
+
+
+@given(st.floats(0.3, 1.2), st.floats(0.0, 0.1))
+def test_the_rule_of_age_moves_without_steps(capacity: float, sd: float) -> None:
+    moved = by_age(capacity, sd) - by_age(capacity - 1e-4, sd)
+    assert ((moved >= -1e-9) & (moved < 0.1)).all()
 
 
 def test_a_string_never_carries_more_than_it_is_rated_for() -> None:

@@ -107,13 +107,31 @@ def test_doubt_costs_current_never_gives_it() -> None:
     assert (looked(gauge_at(0.1), ocv(0.1), cell_c=0.0).discharge_a < plain.discharge_a).all()
 
 
-def test_noise_is_averaged_but_a_cell_that_has_moved_is_followed_at_once() -> None:
+@pytest.mark.parametrize(("dt_s", "share"), [(1.0, 1 / 11), (10.0, 1 / 2)])
+def test_noise_is_averaged_at_any_beat_but_a_cell_that_has_moved_is_followed_at_once(dt_s: float, share: float) -> None:
     gauge, v = gauge_at(0.9), ocv(0.9)
     before = looked(gauge, v).off_v
-    for moved_v, kept_v in ((0.004, 0.0004), (-0.004, -0.0004), (0.05, 0.044), (-0.05, -0.044)):
-        sight = Sight(np.full(CELLS, v + moved_v), np.zeros(CELLS), np.full(CELLS, 25.0), 1.0)
+    followed_v = max(0.05 * share, 0.044)
+    for moved_v, kept_v in ((0.004, 0.004 * share), (-0.004, -0.004 * share), (0.05, followed_v), (-0.05, -followed_v)):
+        sight = Sight(np.full(CELLS, v + moved_v), np.zeros(CELLS), np.full(CELLS, 25.0), dt_s)
         after = look_ahead(setup(), gauge, WINDOW, sight, before, HORIZONS_S).off_v
         np.testing.assert_allclose(after - before, kept_v, atol=1e-9)
+
+
+def test_a_longer_beat_leaves_more_of_the_noise_and_costs_current() -> None:
+    gauge, v = gauge_at(0.9), ocv(0.9)
+    short, long = (
+        look_ahead(
+            setup(),
+            gauge,
+            WINDOW,
+            Sight(np.full(CELLS, v), np.zeros(CELLS), np.full(CELLS, 25.0), dt_s),
+            0.0,
+            HORIZONS_S,
+        )
+        for dt_s in (1.0, 10.0)
+    )
+    assert (long.charge_a[0] < short.charge_a[0]).all()
 
 
 def test_a_cell_that_is_not_heard_has_no_word_and_the_others_have() -> None:

@@ -31,7 +31,8 @@ SOC_SIGMAS = 0.5
 MODEL_SHARE = 0.03  # of R(h): the circuit's shape over SOC and temperature, beside what was measured of it
 BEYOND_SHARE = 0.10  # the same over horizons longer than any that is watched
 NOISE_V = 0.006  # a reading may be off by noise so far, and no further
-NOISE_S = 10.0  # over which it is averaged
+NOISE_SD_V = 0.002  # its standard deviation
+NOISE_S = 10.0  # over which it is averaged, and two looks at least
 LEAST_RATIO = 0.75  # of the table's resistance, whatever was measured
 ROUNDS = 3  # of current and fall: an odd number ends on the safe side of a curve that falls ever faster
 LEAST_A = 1.0  # where fall over current is worked out
@@ -91,8 +92,9 @@ def look_ahead(
     model_v = ocv(cell.tables, shape_of(gauge.anchors), soc)[0] - sunk_v
     off_v = _without_noise(sight.cell_v - model_v, before, sight.dt_s)
     now_v = model_v + off_v
-    cov = gauge.belief.cov
-    slack_v = VOLTAGE_SIGMAS * np.sqrt(setup.knobs.sensor_sd_v**2 + cov[U1, U1] + cov[U2, U2])
+    cov, new = gauge.belief.cov, _newest(sight.dt_s)
+    noise_var = NOISE_SD_V**2 * new / (2.0 - new)  # what the mean leaves of it
+    slack_v = VOLTAGE_SIGMAS * np.sqrt(setup.knobs.sensor_sd_v**2 + noise_var + cov[U1, U1] + cov[U2, U2])
     room_v = np.array((window.cell_v_max - slack_v - now_v, now_v - (window.cell_v_min + slack_v)))[:, None]
     room_v = np.minimum(room_v, room_v * sure)  # beyond the limit all counts
     # what the present current does, and has done, is in the voltage already: it ends or goes on
@@ -150,9 +152,15 @@ def _measured(setup: Setup, gauge: Gauge, horizons_s: Floats) -> tuple[Floats, F
 
 def _without_noise(off_v: Floats, before: Floats | float, dt_s: float) -> Floats:
     """A slow mean of what a model's voltage is off by [cell], never further from the reading than noise can be."""
-    mean_v = before + (off_v - before) * min(dt_s / NOISE_S, 1.0)
+    mean_v = before + (off_v - before) * _newest(dt_s)
     kept_v = np.minimum(np.maximum(mean_v, off_v - NOISE_V), off_v + NOISE_V)
     return np.where(np.isnan(before), off_v, kept_v)
+
+
+def _newest(dt_s: float) -> float:
+    """Share of the newest reading in that mean: long beats average too, or current follows noise to the limit and over
+    it, beat after beat."""
+    return dt_s / (NOISE_S + dt_s)
 
 
 def _of_tables(table: Floats, place: Place) -> Floats:
