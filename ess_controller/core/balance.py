@@ -76,8 +76,9 @@ def balance(tuning: Tuning, state: State, seen: Measurements, now: Estimate, res
 
 
 def looked(tuning: Tuning, knobs: BalanceTuning, now: Estimate) -> Look:
-    """What this moment says each cell has too much."""
-    return look(tuning.layout, now.soc, now.soc_sd, now.capacity_ah, now.capacity_sd_ah, knobs.stop_sigmas)
+    """What this moment says each cell has too much. How far their aged curve is bent, all cells of a string share: it
+    moves them together, not apart."""
+    return look(tuning.layout, now.soc, now.soc_apart_sd, now.capacity_ah, now.capacity_sd_ah, knobs.stop_sigmas)
 
 
 def owed(knobs: BalanceTuning, ledger: Ledger, capacity_ah: Floats) -> Floats:

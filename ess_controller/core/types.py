@@ -335,6 +335,7 @@ class Estimate:
 
     soc: Floats  # [cell] 0..1; NaN until a voltage was heard
     soc_sd: Floats  # [cell]
+    soc_apart_sd: Floats  # [cell] of that, what it does not share with the other cells of its string
     capacity_ah: Floats  # [cell]
     capacity_sd_ah: Floats  # [cell]
     quality: Ints  # [cell] bits of gauge.sensors.Quality

@@ -14,7 +14,7 @@ from ess_controller.core.cell_model import HORIZONS_S, CellModel
 from ess_controller.core.gauge.filter import Step, expect, predict
 from ess_controller.core.gauge.gap import after_gap
 from ess_controller.core.gauge.kin import Kin
-from ess_controller.core.gauge.look import bias_sd, look, shape_of
+from ess_controller.core.gauge.look import look, shape_of
 from ess_controller.core.gauge.setup import Readings, Setup, resistance
 from ess_controller.core.gauge.state import Gauge, GaugeTuning, fresh
 from ess_controller.intake.traces import Trace
@@ -175,10 +175,9 @@ def _foretold(setup: Setup, gauge: Gauge, readings: Readings, dt_s: float) -> fl
     moved_s = gauge.moved_s + dt_s
     step = Step((gauge.moved_as + readings.string_a * dt_s) / moved_s, readings.string_a, factor, moved_s)
     knobs = setup.knobs.filter
-    shape = shape_of(gauge.anchors)
-    belief = predict(setup.cell, knobs, setup.capacity_ah, gauge.belief, step, bias_sd(setup, gauge, shape))
+    belief = predict(setup.cell, knobs, setup.capacity_ah, gauge.belief, step)
     unread = np.full(1, np.nan)
-    return float(expect(setup.cell, knobs, setup.capacity_ah, shape, belief, step, unread).volts[0])
+    return float(expect(setup.cell, knobs, setup.capacity_ah, shape_of(gauge.anchors), belief, step, unread).volts[0])
 
 
 def _held(cell_c: Floats) -> Floats:

@@ -7,7 +7,7 @@ from time import process_time  # noqa: TID251  a bench reads the clock
 import numpy as np
 
 from ess_controller.core.gauge.filter import Step, correct, expect, predict
-from ess_controller.core.gauge.look import bias_sd, look, shape_of
+from ess_controller.core.gauge.look import look, shape_of
 from ess_controller.core.gauge.setup import Readings
 from ess_controller.core.gauge.state import fresh
 from ess_controller.site import load
@@ -36,8 +36,7 @@ def rows() -> list[Row]:
     belief, shape, knobs = gauge.belief, shape_of(gauge.anchors), setup.knobs.filter
 
     def once() -> None:
-        off_v = bias_sd(setup, gauge, shape)
-        later = predict(setup.cell, knobs, setup.capacity_ah, belief, step, off_v)
+        later = predict(setup.cell, knobs, setup.capacity_ah, belief, step)
         correct(later, expect(setup.cell, knobs, setup.capacity_ah, shape, later, step, volts), volts)
 
     filters = [_cpu_s(once) for _ in range(LOOKS)]

@@ -25,7 +25,8 @@ def believed(soc: Floats, capacity_ah: Floats | float = 180.0, sd: float = 0.003
     """What the gauge believes of the bench's cells."""
     whole = np.broadcast_to(np.asarray(capacity_ah, np.float64), (CELLS,)).copy()
     ahead = known(tuning()).outlook  # not asked
-    return Estimate(soc, np.full(CELLS, sd), whole, sd * whole, np.zeros(CELLS, np.int64), ahead, 0.0)
+    doubt = np.full(CELLS, sd)
+    return Estimate(soc, doubt, doubt, whole, sd * whole, np.zeros(CELLS, np.int64), ahead, 0.0)
 
 
 def owing(charge_as: Floats, commissions: bool = True, sd_as: float = 0.0) -> State:

@@ -154,7 +154,8 @@ def undone(shape: Shape, x: Floats) -> Floats:
 
 
 def bend_var(anchors: Anchors, soc: Floats) -> Floats:
-    """Variance of the SOC [cell] that a rested voltage is read as, for the doubt about the bend."""
+    """Variance of the SOC [cell] that a voltage is read as, for the doubt about the bend."""
+    soc = np.minimum(np.maximum(soc, 0.0), 1.0)
     bow, lean = _bent(soc)
     slide, both, stretch = anchors.bend_cov
     return np.asarray(bow * bow * slide + 2.0 * bow * lean * both + lean * lean * stretch)

@@ -129,11 +129,8 @@ class Expected:
     along: Floats  # [state, cell] covariance of state and voltage
 
 
-def predict(
-    cell: CellModel, knobs: FilterTuning, capacity_ah: Floats, belief: Belief, step: Step, bias_v: Floats
-) -> Belief:
-    """Let time pass: charge flows, RC pairs follow, doubts grow. `capacity_ah` [cell]: what ln_q is relative to;
-    `bias_v` [cell]: standard deviation of what curve and sensor are off by."""
+def predict(cell: CellModel, knobs: FilterTuning, capacity_ah: Floats, belief: Belief, step: Step) -> Belief:
+    """Let time pass: charge flows, RC pairs follow, doubts grow. `capacity_ah` [cell]: what ln_q is relative to."""
     mean, cov = belief.mean.copy(), belief.cov.copy()
     circuit, dt_s = cell.circuit, step.dt_s
     place = Place.of(mean[SOC])
@@ -153,7 +150,7 @@ def predict(
     mean[BIAS] *= same
     cov[BIAS] *= same
     cov[:, BIAS] *= same
-    cov[BIAS, BIAS] += bias_v**2 * (1.0 - same * same)
+    cov[BIAS, BIAS] += knobs.bias_v**2 * (1.0 - same * same)
     tens = dt_s / 10.0
     cov[SOC, SOC] += knobs.soc**2 * tens
     cov[U1, U1] += (knobs.rc_share * gain[0]) ** 2 + 1e-10 * tens

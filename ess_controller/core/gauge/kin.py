@@ -29,10 +29,12 @@ class KinTuning:
 
     capacity_sd: float = 0.10  # of one cell by its intake test
     capacity_common_sd: float = 0.015  # of all intake tests together
-    slide_sd: float = 0.12  # of one cell around its kin
-    stretch_sd: float = 0.12
-    slide_common_sd: float = 0.3  # up to 7 mV at half charge for 10 % of capacity lost: 48 cells, RWTH
-    stretch_common_sd: float = 0.3
+    slide_sd: float = 0.07  # of one cell around its kin: a third of that
+    stretch_sd: float = 0.07
+    slide_common_sd: float = (
+        0.2  # at half charge at most 7 mV for 10 % of capacity lost (48 cells, RWTH), taken as 2 sd
+    )
+    stretch_common_sd: float = 0.2  # assumed alike
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -23,7 +23,6 @@ from ess_controller.core.gauge.filter import (
     Step,
     correct,
     expect,
-    ocv,
     predict,
 )
 from ess_controller.core.gauge.placing import first_sight, read_anew
@@ -51,8 +50,7 @@ def look(setup: Setup, gauge: Gauge, readings: Readings, t_s: float, dt_s: float
     factor = np.where(np.isnan(factor), setup.ohm_factor, factor)
     step = Step(gauge.moved_as / gauge.moved_s, now_a, factor, gauge.moved_s)
     shape = shape_of(gauge.anchors)
-    off_v = bias_sd(setup, gauge, shape)
-    belief = predict(setup.cell, setup.knobs.filter, setup.capacity_ah, gauge.belief, step, off_v)
+    belief = predict(setup.cell, setup.knobs.filter, setup.capacity_ah, gauge.belief, step)
     expected = expect(setup.cell, setup.knobs.filter, setup.capacity_ah, shape, belief, step, readings.cell_v)
 
     cell_v, quality, watched = _judge(setup, gauge.watched, readings, expected, step, belief.mean[LN_Q])
@@ -68,15 +66,6 @@ def look(setup: Setup, gauge: Gauge, readings: Readings, t_s: float, dt_s: float
     gauge = replace(gauge, loaded=gauge.loaded & ~resting)
     told = _told(setup, gauge, belief, anchors, stiff, watched, quality)
     return replace(told, belief=_with_soc(told.belief, unplaced, np.nan)) if unplaced.any() else told
-
-
-def bias_sd(setup: Setup, gauge: Gauge, shape: Shape) -> Floats:
-    """What curve and sensor may be off by where a cell stands [cell], V, one standard deviation: the doubt about an
-    aged curve's bend included."""
-    soc = gauge.belief.mean[SOC]
-    _, slope = ocv(setup.cell.tables, shape, soc)
-    bend = slope * slope * rests.bend_var(gauge.anchors, np.minimum(np.maximum(soc, 0.0), 1.0))
-    return np.asarray(np.sqrt(setup.knobs.filter.bias_v**2 + bend))
 
 
 def _with_soc(belief: Belief, which: Bools, soc: float) -> Belief:
@@ -193,6 +182,7 @@ def _told(
     knobs, cov = setup.knobs, belief.cov
     capacity_ah = setup.capacity_ah * np.exp(belief.mean[LN_Q])
     soc_floor = np.where(before.loaded, knobs.loaded_soc_sd, knobs.soc_floor_sd)
+    apart_var = cov[SOC, SOC] + soc_floor**2
     capacity_floor = np.where(before.loaded, knobs.loaded_capacity_sd, knobs.capacity_floor_sd)
     capacity_sd = np.sqrt(cov[LN_Q, LN_Q] + capacity_floor**2)
     return Gauge(
@@ -205,7 +195,8 @@ def _told(
         stiffness=stiff,
         watched=watched,
         quality=quality,
-        soc_sd=np.minimum(np.sqrt(cov[SOC, SOC] + soc_floor**2), 0.5),
+        soc_sd=np.minimum(np.sqrt(apart_var + rests.bend_var(anchors, belief.mean[SOC])), 0.5),
+        apart_sd=np.minimum(np.sqrt(apart_var), 0.5),
         capacity_ah=capacity_ah,
         capacity_sd_ah=capacity_ah * capacity_sd,
         ratio=stiff.ratio(),

@@ -24,7 +24,14 @@ def first_sight(setup: Setup, gauge: Gauge, readings: Readings, now_a: Floats) -
     belief = _placed(setup, gauge.belief, unknown, relaxed_v)
     soc_sd = np.where(unknown, setup.start_sd, gauge.soc_sd)
     loaded = np.where(unknown, np.abs(now_a) > QUIET_C * setup.capacity_ah, gauge.loaded)
-    return replace(gauge, belief=belief, moved_as=np.where(unknown, 0.0, gauge.moved_as), soc_sd=soc_sd, loaded=loaded)
+    return replace(
+        gauge,
+        belief=belief,
+        moved_as=np.where(unknown, 0.0, gauge.moved_as),
+        soc_sd=soc_sd,
+        apart_sd=soc_sd,
+        loaded=loaded,
+    )
 
 
 def read_anew(setup: Setup, belief: Belief, anew: Bools, cell_v: Floats, expected: Expected) -> Belief:

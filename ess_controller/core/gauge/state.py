@@ -54,7 +54,8 @@ class Gauge:
     stiffness: Stiffness
     watched: Watched
     quality: Ints  # [cell] Quality bits
-    soc_sd: Floats  # [cell] so far for the last look, and so the next three
+    soc_sd: Floats  # [cell] so far for the last look, and so the next four
+    apart_sd: Floats  # [cell] of that, without the bend of the curve: all cells of a string share it
     capacity_ah: Floats  # [cell]
     capacity_sd_ah: Floats  # [cell]
     ratio: Floats  # [horizon, cell] resistance over the table's
@@ -87,6 +88,7 @@ def fresh(
         Stiffness.fresh(knobs.stiffness, layout.cells),
         Watched.fresh(layout),
         np.zeros(layout.cells, np.int64),
+        soc_sd,
         soc_sd,
         capacity_ah,
         capacity_ah * knobs.anchors.kin.capacity_sd,
