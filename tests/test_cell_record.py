@@ -70,7 +70,7 @@ def experienced(seed: int = 1) -> State:
         swing_s=np.full(cells, 7200.0),
     )
     setup = tuning().cells
-    anchors, _, _ = solved_anew(setup.knobs.anchors, setup.kin, swung)
+    anchors = solved_anew(setup.knobs.anchors, setup.kin, swung)
     told = rng.uniform(100.0, 400.0, gauge.ratio.shape)
     stiffness = replace(gauge.stiffness, told=told, both=told * rng.normal(1.0, 0.1, told.shape))
     belief = replace(gauge.belief, mean=mean, cov=cov)

@@ -76,9 +76,9 @@ def balance(tuning: Tuning, state: State, seen: Measurements, now: Estimate, res
 
 
 def looked(tuning: Tuning, knobs: BalanceTuning, now: Estimate) -> Look:
-    """What this moment says each cell has too much. How far their aged curve is bent, all cells of a string share: it
-    moves them together, not apart."""
-    return look(tuning.layout, now.soc, now.soc_apart_sd, now.capacity_ah, now.capacity_sd_ah, knobs.stop_sigmas)
+    """What this moment says each cell has too much. The bend of their curve and the error of all intake tests move the
+    cells of a string together, not apart."""
+    return look(tuning.layout, now.soc, now.soc_apart_sd, now.capacity_ah, now.capacity_apart_sd_ah, knobs.stop_sigmas)
 
 
 def owed(knobs: BalanceTuning, ledger: Ledger, capacity_ah: Floats) -> Floats:

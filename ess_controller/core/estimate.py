@@ -43,6 +43,7 @@ def estimate(tuning: Tuning, state: State, seen: Measurements, tick: Tick) -> tu
         soc_apart_sd=gauge.apart_sd,
         capacity_ah=gauge.capacity_ah,
         capacity_sd_ah=gauge.capacity_sd_ah,
+        capacity_apart_sd_ah=gauge.capacity_apart_sd_ah,
         quality=gauge.quality,
         outlook=outlook(tuning, gauge, readings, state.outlook, tick.dt_s) if looked else state.outlook,
         net_load_w=net_load_w,

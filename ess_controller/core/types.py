@@ -338,6 +338,7 @@ class Estimate:
     soc_apart_sd: Floats  # [cell] of that, what it does not share with the other cells of its string
     capacity_ah: Floats  # [cell]
     capacity_sd_ah: Floats  # [cell]
+    capacity_apart_sd_ah: Floats  # [cell] of that, what it does not share with the other cells
     quality: Ints  # [cell] bits of gauge.sensors.Quality
     outlook: Outlook  # what currents will do to each cell
     net_load_w: float  # load minus PV, as far as inverters that obey can serve it: grid + what these give

@@ -17,7 +17,7 @@ from xml.etree import ElementTree
 import numpy as np
 
 from ess_controller.core.cell_model import KNOTS, Tables
-from ess_controller.core.gauge.anchors import Anchors, AnchorTuning, counted, inverse, rested, solved_anew, undone
+from ess_controller.core.gauge.anchors import Anchors, AnchorTuning, counted, inverse, rested, undone
 from ess_controller.core.gauge.filter import Shape
 from ess_controller.core.gauge.kin import Kin, KinTuning
 from firmware_bridge.records import Floats
@@ -105,9 +105,8 @@ def lived(tables: Tables, knobs: AnchorTuning, cells: list[Retired], told_ah: Fl
         before_ah = now_ah
         for resting, read_v in ((everywhere, volts), (~everywhere, np.nan * volts)):
             anchors, _ = rested(tables, knobs, kin, anchors, resting, read_v, told_ah)
-    anchors, p, _ = solved_anew(knobs, kin, anchors)
     off = [undone(Shape(anchors.slide, anchors.stretch), inverse(tables, volts)) for volts in rest_v]
-    return told_ah / p / true_ah - 1.0, np.concatenate(off) - (charge_ah / true_ah).ravel()
+    return told_ah / anchors.p / true_ah - 1.0, np.concatenate(off) - (charge_ah / true_ah).ravel()
 
 
 def _courses(cells: list[Retired]) -> tuple[Floats, Floats]:

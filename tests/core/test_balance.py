@@ -26,7 +26,7 @@ def believed(soc: Floats, capacity_ah: Floats | float = 180.0, sd: float = 0.003
     whole = np.broadcast_to(np.asarray(capacity_ah, np.float64), (CELLS,)).copy()
     ahead = known(tuning()).outlook  # not asked
     doubt = np.full(CELLS, sd)
-    return Estimate(soc, doubt, doubt, whole, sd * whole, np.zeros(CELLS, np.int64), ahead, 0.0)
+    return Estimate(soc, doubt, doubt, whole, sd * whole, sd * whole, np.zeros(CELLS, np.int64), ahead, 0.0)
 
 
 def owing(charge_as: Floats, commissions: bool = True, sd_as: float = 0.0) -> State:

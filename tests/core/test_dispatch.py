@@ -25,7 +25,8 @@ def site(**changes: object) -> Tuning:
 
 def now(net_load_w: float) -> Estimate:
     """Only the net load matters here."""
-    return Estimate(*[NOTHING] * 5, NOTHING.astype(int), first_state(tuning()).outlook, net_load_w)
+    none = NOTHING
+    return Estimate(none, none, none, none, none, none, none.astype(int), first_state(tuning()).outlook, net_load_w)
 
 
 def bound(charge: list[float], discharge: list[float]) -> Bound:

@@ -46,9 +46,12 @@ class Anchors:
     swing_s: Floats  # [cell] how long ago
     rest_v: Floats  # [cell] mean voltage of the present rest
     rest_n: Floats  # [cell] how many readings that is
-    slide: Floats  # [cell] what comes of it, for the filter's curve
+    # what comes of it
+    p: Floats  # [cell] the intake test's capacity over the true one
+    p_var: Floats  # [cell]
+    p_common_var: Floats  # [cell] of that, what all cells share
+    slide: Floats  # [cell] for the filter's curve
     stretch: Floats  # [cell]
-
     bend_cov: Floats  # [3, cell] variance of slide, covariance, variance of stretch
 
     @classmethod
@@ -56,28 +59,23 @@ class Anchors:
         """Nothing was ever heard."""
         cells = len(kin.lost)
         nothing, zero = np.full(cells, np.nan), np.zeros(cells)
-        silent = cls(
-            np.zeros((3, 3, cells)),
-            np.zeros((3, cells)),
-            nothing,
-            zero,
-            zero,
-            zero,
-            zero,
-            zero,
-            zero,
-            np.zeros((3, cells)),
-        )
-        return solved_anew(knobs, kin, silent)[0]
+        line, lines = np.zeros((3, cells)), np.zeros((3, 3, cells))
+        silent = cls(lines, line, nothing, zero, zero, zero, zero, zero, zero, zero, zero, zero, line)
+        return solved_anew(knobs, kin, silent)
 
 
-def solved_anew(knobs: AnchorTuning, kin: Kin, anchors: Anchors) -> tuple[Anchors, Floats, Floats]:
-    """The anchors with the bend of all cells; p [cell], the intake test's capacity over the true one, and its
-    variance [cell]."""
-    best, covariance = solved(knobs.kin, kin, anchors.information, anchors.evidence)
-    bend_cov = covariance[(SLIDE, SLIDE, STRETCH), (SLIDE, STRETCH, STRETCH)]
-    bent = replace(anchors, slide=best[SLIDE], stretch=best[STRETCH], bend_cov=bend_cov)
-    return bent, best[P], covariance[P, P]
+def solved_anew(knobs: AnchorTuning, kin: Kin, anchors: Anchors) -> Anchors:
+    """The anchors with what comes of all rests."""
+    found = solved(knobs.kin, kin, anchors.information, anchors.evidence)
+    return replace(
+        anchors,
+        p=found.best[P],
+        p_var=found.covariance[P, P],
+        p_common_var=np.full(len(kin.lost), found.p_common_var),
+        slide=found.best[SLIDE],
+        stretch=found.best[STRETCH],
+        bend_cov=found.covariance[(SLIDE, SLIDE, STRETCH), (SLIDE, STRETCH, STRETCH)],
+    )
 
 
 def counted(anchors: Anchors, discharged_ah: Floats, dt_s: float) -> Anchors:
@@ -119,7 +117,6 @@ def rested(
 
 def _learn(tables: Tables, knobs: AnchorTuning, kin: Kin, anchors: Anchors, learns: Bools, qn_ah: Floats) -> Anchors:
     """One more line for each cell that learns, and what comes of it."""
-    _, p, _ = solved_anew(knobs, kin, anchors)
     share = anchors.swing_ah / qn_ah
     ends_x = [inverse(tables, v) for v in (anchors.at_v, anchors.rest_v)]
     before, after = (undone(Shape(anchors.slide, anchors.stretch), x) for x in ends_x)
@@ -128,14 +125,14 @@ def _learn(tables: Tables, knobs: AnchorTuning, kin: Kin, anchors: Anchors, lear
     new = Shape(np.zeros_like(share), np.zeros_like(share))
     variance = 2 * knobs.curve_soc**2 + sum((knobs.rest_v / ocv(tables, new, x)[1]) ** 2 for x in ends_x)
     drift_ah = np.hypot(knobs.gain * anchors.swing_ah, knobs.offset_c * qn_ah * anchors.swing_s / 3600.0)
-    weight = np.where(learns, 1.0 / (variance + (p * drift_ah / qn_ah) ** 2), 0.0)
+    weight = np.where(learns, 1.0 / (variance + (anchors.p * drift_ah / qn_ah) ** 2), 0.0)
     keep = np.where(learns, np.exp(-np.abs(share) / knobs.cycles), 1.0)
     learnt = replace(
         anchors,
         information=anchors.information * keep + weight * line[:, None] * line[None],
         evidence=anchors.evidence * keep + weight * line * said,
     )
-    return solved_anew(knobs, kin, learnt)[0]
+    return solved_anew(knobs, kin, learnt)
 
 
 def _bent(soc: Floats) -> Floats:

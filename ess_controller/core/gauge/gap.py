@@ -5,7 +5,6 @@ from dataclasses import replace
 
 import numpy as np
 
-from ess_controller.core.gauge.anchors import solved_anew
 from ess_controller.core.gauge.filter import BIAS, LN_Q, SOC, U1, U2, Belief
 from ess_controller.core.gauge.setup import Setup
 from ess_controller.core.gauge.state import Gauge, GaugeTuning, fresh
@@ -59,11 +58,10 @@ def after_wrong_current(setup: Setup, gauge: Gauge, cells: Bools) -> Gauge:
     new = fresh(
         setup.knobs, setup.layout, setup.kin, setup.capacity_ah, r0_ohm, unknown, np.full_like(unknown, setup.start_sd)
     )
-    _, p, variance = solved_anew(setup.knobs.anchors, setup.kin, gauge.anchors)
-    p = np.minimum(np.maximum(p, 0.4), 2.5)
+    p = np.minimum(np.maximum(gauge.anchors.p, 0.4), 2.5)
     mean, cov = (np.where(cells, anew, old) for anew, old in _pairs(new.belief, gauge.belief))
     mean[LN_Q] = np.where(cells, -np.log(p), mean[LN_Q])
-    cov[LN_Q, LN_Q] = np.where(cells, variance / p**2 + setup.knobs.anchors.gain**2, cov[LN_Q, LN_Q])
+    cov[LN_Q, LN_Q] = np.where(cells, gauge.anchors.p_var / p**2 + setup.knobs.anchors.gain**2, cov[LN_Q, LN_Q])
     hysteresis = np.where(cells, 0.0, gauge.belief.hysteresis)
     anchors, stiff = gauge.anchors, gauge.stiffness
     capacity_ah = setup.capacity_ah * np.exp(mean[LN_Q])
@@ -87,6 +85,7 @@ def after_wrong_current(setup: Setup, gauge: Gauge, cells: Bools) -> Gauge:
         apart_sd=np.where(cells, setup.start_sd, gauge.apart_sd),
         capacity_ah=capacity_ah,
         capacity_sd_ah=capacity_ah * np.sqrt(cov[LN_Q, LN_Q] + setup.knobs.capacity_floor_sd**2),
+        capacity_apart_sd_ah=capacity_ah * np.sqrt(cov[LN_Q, LN_Q] + setup.knobs.capacity_floor_sd**2),
         ratio=stiff.ratio(),
     )
 

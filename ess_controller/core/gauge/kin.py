@@ -55,9 +55,18 @@ class Kin:
         return np.column_stack((np.ones(len(relative)), relative, relative))
 
 
-def solved(knobs: KinTuning, kin: Kin, information: Floats, evidence: Floats) -> tuple[Floats, Floats]:
-    """(p, slide, stretch) [3, cell] and their covariance [3, 3, cell], from what the rests of each cell have said:
-    normal equations `information` [3, 3, cell] and `evidence` [3, cell], zero before a cell's first swing."""
+@dataclass(frozen=True, slots=True, eq=False)
+class Solved:
+    """What rests make of all cells."""
+
+    best: Floats  # [3, cell] (p, slide, stretch)
+    covariance: Floats  # [3, 3, cell] of them
+    p_common_var: float  # of p, that all cells share
+
+
+def solved(knobs: KinTuning, kin: Kin, information: Floats, evidence: Floats) -> Solved:
+    """From what the rests of each cell have said: normal equations `information` [3, 3, cell] and `evidence` [3, cell],
+    zero before a cell's first swing."""
     data = information.transpose(2, 0, 1)  # [cell, 3, 3]
     said = evidence.T - data[:, :, P]  # [cell, 3] beyond (1, 0, 0)
     told, bent = data[:, P, P] > 0.0, kin.bent()
@@ -68,7 +77,7 @@ def solved(knobs: KinTuning, kin: Kin, information: Floats, evidence: Floats) ->
     estimate = _NEW + bent * mean + np.einsum("nij,nj->ni", alone, surprise)
     others = np.where(told, 1.0 - 1.0 / max(told.sum(), 1), 1.0)  # a cell alone is its kin
     covariance = alone * others[:, None, None] + bent[:, :, None] * mean_cov * bent[:, None, :]
-    return np.asarray(estimate.T), np.asarray(covariance.transpose(1, 2, 0))
+    return Solved(np.asarray(estimate.T), np.asarray(covariance.transpose(1, 2, 0)), float(mean_cov[P, P]))
 
 
 def alone(knobs: KinTuning, kin: Kin, information: Floats, evidence: Floats) -> Floats:

@@ -108,6 +108,7 @@ def restored(setup: Setup, fresh: Gauge, learnt: Learnt, age_s: Floats) -> Gauge
         stiffness=stiffness,
         capacity_ah=capacity_ah,
         capacity_sd_ah=capacity_ah * np.sqrt(cov[LN_Q, LN_Q] + knobs.capacity_floor_sd**2),
+        capacity_apart_sd_ah=capacity_ah * np.sqrt(cov[LN_Q, LN_Q] + knobs.capacity_floor_sd**2),
         ratio=stiffness.ratio(),
     )
 
@@ -129,7 +130,7 @@ def _anchors(setup: Setup, fresh: Anchors, learnt: Learnt, age_s: Floats) -> Anc
         np.abs(best - np.array((1.0, 0.0, 0.0))[:, None]) < np.array((2.0, LARGEST_BEND, LARGEST_BEND))[:, None]
     ).all(axis=0)
     information, evidence = (np.where(sane, each, 0.0) for each in (anchors.information, anchors.evidence))
-    return solved_anew(knobs, kin, replace(anchors, information=information, evidence=evidence))[0]
+    return solved_anew(knobs, kin, replace(anchors, information=information, evidence=evidence))
 
 
 def _square(upper: Floats) -> Floats:

@@ -151,9 +151,8 @@ def _rests(setup: Setup, gauge: Gauge, readings: Readings, relaxed_v: Floats, be
 def _told_by_rests(setup: Setup, belief: Belief, anchors: Anchors, learnt: Bools) -> Belief:
     """Rests know capacity better than the filter, whose own variance is several times too small on real cells."""
     knobs = setup.knobs
-    _, p, variance = rests.solved_anew(knobs.anchors, setup.kin, anchors)
-    p = np.minimum(np.maximum(p, 0.4), 2.5)
-    rest_var = variance / p**2 + knobs.anchors.gain**2
+    p = np.minimum(np.maximum(anchors.p, 0.4), 2.5)
+    rest_var = anchors.p_var / p**2 + knobs.anchors.gain**2
     mean, cov = belief.mean.copy(), belief.cov.copy()
     own_var = cov[LN_Q, LN_Q] + knobs.filter_sd**2
     share = np.where(learnt, own_var / (own_var + rest_var), 0.0)
@@ -184,7 +183,8 @@ def _told(
     soc_floor = np.where(before.loaded, knobs.loaded_soc_sd, knobs.soc_floor_sd)
     apart_var = cov[SOC, SOC] + soc_floor**2
     capacity_floor = np.where(before.loaded, knobs.loaded_capacity_sd, knobs.capacity_floor_sd)
-    capacity_sd = np.sqrt(cov[LN_Q, LN_Q] + capacity_floor**2)
+    capacity_var = cov[LN_Q, LN_Q] + capacity_floor**2
+    own_var = np.maximum(capacity_var - anchors.p_common_var, capacity_floor**2)
     return Gauge(
         belief=belief,
         moved_as=np.zeros_like(before.moved_as),
@@ -198,6 +198,7 @@ def _told(
         soc_sd=np.minimum(np.sqrt(apart_var + rests.bend_var(anchors, belief.mean[SOC])), 0.5),
         apart_sd=np.minimum(np.sqrt(apart_var), 0.5),
         capacity_ah=capacity_ah,
-        capacity_sd_ah=capacity_ah * capacity_sd,
+        capacity_sd_ah=capacity_ah * np.sqrt(capacity_var),
+        capacity_apart_sd_ah=capacity_ah * np.sqrt(own_var),
         ratio=stiff.ratio(),
     )

@@ -58,6 +58,7 @@ class Gauge:
     apart_sd: Floats  # [cell] of that, without the bend of the curve: all cells of a string share it
     capacity_ah: Floats  # [cell]
     capacity_sd_ah: Floats  # [cell]
+    capacity_apart_sd_ah: Floats  # [cell] of that, without what intake tests are off by together
     ratio: Floats  # [horizon, cell] resistance over the table's
 
     @property
@@ -91,6 +92,7 @@ def fresh(
         soc_sd,
         soc_sd,
         capacity_ah,
+        capacity_ah * knobs.anchors.kin.capacity_sd,
         capacity_ah * knobs.anchors.kin.capacity_sd,
         np.ones((len(HORIZONS_S), layout.cells)),
     )
