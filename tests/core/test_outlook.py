@@ -75,7 +75,7 @@ def test_at_its_word_a_rested_cell_ends_at_its_limit_by_the_circuit(soc: float, 
         limit_v = WINDOW.cell_v_min if way else WINDOW.cell_v_max
         room_v = sign * (end_v[inside] - limit_v)
         assert (room_v > -0.002).all()
-        assert (room_v < 0.01).all()  # what the last round leaves where the curve is steepest
+        assert (room_v < 0.015).all()  # what the last round leaves where the curve is steepest
     assert (np.diff(np.minimum(words, WINDOW.rated_a), axis=0) <= 0.0).all()  # longer is less
 
 

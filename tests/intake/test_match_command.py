@@ -127,7 +127,7 @@ def test_the_dealership(ess: Ess, tmp_path: Path) -> None:
     assert len(found["swaps"]) == 10
     status, out, _ = ess("match", "--site", DEALER, "--home", tmp_path)
     assert status == 0
-    assert "best           232.51 kWh" in out
+    assert "best           232.54 kWh" in out
 
 
 BROKEN = {
