@@ -40,7 +40,7 @@ def estimate(tuning: Tuning, state: State, seen: Measurements, tick: Tick) -> tu
     now = Estimate(
         soc=gauge.soc,
         soc_sd=gauge.soc_sd,
-        soc_apart_sd=gauge.apart_sd,
+        soc_apart_sd=gauge.soc_apart_sd,
         capacity_ah=gauge.capacity_ah,
         capacity_sd_ah=gauge.capacity_sd_ah,
         capacity_apart_sd_ah=gauge.capacity_apart_sd_ah,

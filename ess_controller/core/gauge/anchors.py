@@ -21,6 +21,8 @@ from ess_controller.core.gauge.filter import Shape, ocv
 from ess_controller.core.gauge.kin import SLIDE, STRETCH, Kin, KinTuning, P, solved
 from firmware_bridge.records import Bools, Floats
 
+_BEND = (SLIDE, SLIDE, STRETCH), (SLIDE, STRETCH, STRETCH)
+
 
 @dataclass(frozen=True, slots=True)
 class AnchorTuning:
@@ -49,10 +51,11 @@ class Anchors:
     # what comes of it
     p: Floats  # [cell] the intake test's capacity over the true one
     p_var: Floats  # [cell]
-    p_common_var: Floats  # [cell] of that, what all cells share
+    p_own_var: Floats  # [cell] of that, what cells do not share
     slide: Floats  # [cell] for the filter's curve
     stretch: Floats  # [cell]
     bend_cov: Floats  # [3, cell] variance of slide, covariance, variance of stretch
+    bend_own_cov: Floats  # [3, cell] of that, what cells do not share
 
     @classmethod
     def fresh(cls, knobs: AnchorTuning, kin: Kin) -> "Anchors":
@@ -60,7 +63,7 @@ class Anchors:
         cells = len(kin.lost)
         nothing, zero = np.full(cells, np.nan), np.zeros(cells)
         line, lines = np.zeros((3, cells)), np.zeros((3, 3, cells))
-        silent = cls(lines, line, nothing, zero, zero, zero, zero, zero, zero, zero, zero, zero, line)
+        silent = cls(lines, line, nothing, zero, zero, zero, zero, zero, zero, zero, zero, zero, line, line)
         return solved_anew(knobs, kin, silent)
 
 
@@ -71,10 +74,11 @@ def solved_anew(knobs: AnchorTuning, kin: Kin, anchors: Anchors) -> Anchors:
         anchors,
         p=found.best[P],
         p_var=found.covariance[P, P],
-        p_common_var=np.full(len(kin.lost), found.p_common_var),
+        p_own_var=found.own[P, P],
         slide=found.best[SLIDE],
         stretch=found.best[STRETCH],
-        bend_cov=found.covariance[(SLIDE, SLIDE, STRETCH), (SLIDE, STRETCH, STRETCH)],
+        bend_cov=found.covariance[_BEND],
+        bend_own_cov=found.own[_BEND],
     )
 
 
@@ -150,11 +154,11 @@ def undone(shape: Shape, x: Floats) -> Floats:
     return soc
 
 
-def bend_var(anchors: Anchors, soc: Floats) -> Floats:
-    """Variance of the SOC [cell] that a voltage is read as, for the doubt about the bend."""
+def bend_var(bend_cov: Floats, soc: Floats) -> Floats:
+    """Variance of the SOC [cell] that a voltage is read as, for the doubt about the bend, `bend_cov` [3, cell]."""
     soc = np.minimum(np.maximum(soc, 0.0), 1.0)
     bow, lean = _bent(soc)
-    slide, both, stretch = anchors.bend_cov
+    slide, both, stretch = bend_cov
     return np.asarray(bow * bow * slide + 2.0 * bow * lean * both + lean * lean * stretch)
 
 

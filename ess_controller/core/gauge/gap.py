@@ -44,7 +44,7 @@ def after_gap(knobs: GaugeTuning, gauge: Gauge) -> Gauge:
         ),
         quality=np.zeros_like(gauge.quality),
         soc_sd=nothing,
-        apart_sd=nothing,
+        soc_apart_sd=nothing,
     )
 
 
@@ -82,7 +82,7 @@ def after_wrong_current(setup: Setup, gauge: Gauge, cells: Bools) -> Gauge:
         ),
         stiffness=stiff,
         soc_sd=np.where(cells, setup.start_sd, gauge.soc_sd),
-        apart_sd=np.where(cells, setup.start_sd, gauge.apart_sd),
+        soc_apart_sd=np.where(cells, setup.start_sd, gauge.soc_apart_sd),
         capacity_ah=capacity_ah,
         capacity_sd_ah=capacity_ah * np.sqrt(cov[LN_Q, LN_Q] + setup.knobs.capacity_floor_sd**2),
         capacity_apart_sd_ah=capacity_ah * np.sqrt(cov[LN_Q, LN_Q] + setup.knobs.capacity_floor_sd**2),

@@ -61,7 +61,7 @@ class Solved:
 
     best: Floats  # [3, cell] (p, slide, stretch)
     covariance: Floats  # [3, 3, cell] of them
-    p_common_var: float  # of p, that all cells share
+    own: Floats  # [3, 3, cell] of that, what cells do not share
 
 
 def solved(knobs: KinTuning, kin: Kin, information: Floats, evidence: Floats) -> Solved:
@@ -76,8 +76,9 @@ def solved(knobs: KinTuning, kin: Kin, information: Floats, evidence: Floats) ->
     surprise = said - np.einsum("nij,nj->ni", data, bent * mean) - data[:, P, P, None] * shared / bent
     estimate = _NEW + bent * mean + np.einsum("nij,nj->ni", alone, surprise)
     others = np.where(told, 1.0 - 1.0 / max(told.sum(), 1), 1.0)  # a cell alone is its kin
-    covariance = alone * others[:, None, None] + bent[:, :, None] * mean_cov * bent[:, None, :]
-    return Solved(np.asarray(estimate.T), np.asarray(covariance.transpose(1, 2, 0)), float(mean_cov[P, P]))
+    own = alone * others[:, None, None]
+    covariance = own + bent[:, :, None] * mean_cov * bent[:, None, :]
+    return Solved(np.asarray(estimate.T), *(np.asarray(each.transpose(1, 2, 0)) for each in (covariance, own)))
 
 
 def alone(knobs: KinTuning, kin: Kin, information: Floats, evidence: Floats) -> Floats:

@@ -28,7 +28,7 @@ from ess_controller.core.gauge.filter import (
 from ess_controller.core.gauge.placing import first_sight, read_anew
 from ess_controller.core.gauge.sensors import Quality, Watched
 from ess_controller.core.gauge.setup import QUIET_C, Readings, Setup
-from ess_controller.core.gauge.state import Gauge
+from ess_controller.core.gauge.state import Gauge, GaugeTuning
 from firmware_bridge.records import Bools, Floats, Ints
 
 _DISBELIEVED = int(Quality.SILENT | Quality.BLED | Quality.JUMPS | Quality.STUCK | Quality.SWAPPED)
@@ -168,6 +168,15 @@ def shape_of(anchors: Anchors) -> Shape:
     return Shape(anchors.slide, anchors.stretch)
 
 
+def _own_var(knobs: GaugeTuning, cov: Floats, anchors: Anchors, soc: Floats) -> tuple[Floats, Floats]:
+    """Variance of SOC and of ln capacity [cell] that a cell does not share with the others: they have one curve, one
+    current and one way of testing; sensors and their own bends set them apart."""
+    sensor = min(knobs.sensor_sd_v / knobs.filter.bias_v, 1.0)
+    common_var = anchors.p_var - anchors.p_own_var
+    capacity_own_var = np.maximum(cov[LN_Q, LN_Q] - common_var, np.minimum(cov[LN_Q, LN_Q], anchors.p_own_var))
+    return sensor * sensor * cov[SOC, SOC] + rests.bend_var(anchors.bend_own_cov, soc), capacity_own_var
+
+
 def _told(
     setup: Setup,
     before: Gauge,
@@ -181,10 +190,10 @@ def _told(
     knobs, cov = setup.knobs, belief.cov
     capacity_ah = setup.capacity_ah * np.exp(belief.mean[LN_Q])
     soc_floor = np.where(before.loaded, knobs.loaded_soc_sd, knobs.soc_floor_sd)
-    apart_var = cov[SOC, SOC] + soc_floor**2
+    soc_var = cov[SOC, SOC] + soc_floor**2 + rests.bend_var(anchors.bend_cov, belief.mean[SOC])
     capacity_floor = np.where(before.loaded, knobs.loaded_capacity_sd, knobs.capacity_floor_sd)
     capacity_var = cov[LN_Q, LN_Q] + capacity_floor**2
-    own_var = np.maximum(capacity_var - anchors.p_common_var, capacity_floor**2)
+    soc_own_var, capacity_own_var = _own_var(knobs, cov, anchors, belief.mean[SOC])
     return Gauge(
         belief=belief,
         moved_as=np.zeros_like(before.moved_as),
@@ -195,10 +204,10 @@ def _told(
         stiffness=stiff,
         watched=watched,
         quality=quality,
-        soc_sd=np.minimum(np.sqrt(apart_var + rests.bend_var(anchors, belief.mean[SOC])), 0.5),
-        apart_sd=np.minimum(np.sqrt(apart_var), 0.5),
+        soc_sd=np.minimum(np.sqrt(soc_var), 0.5),
+        soc_apart_sd=np.minimum(np.sqrt(soc_own_var), 0.5),
         capacity_ah=capacity_ah,
         capacity_sd_ah=capacity_ah * np.sqrt(capacity_var),
-        capacity_apart_sd_ah=capacity_ah * np.sqrt(own_var),
+        capacity_apart_sd_ah=capacity_ah * np.sqrt(capacity_own_var),
         ratio=stiff.ratio(),
     )

@@ -29,7 +29,7 @@ def first_sight(setup: Setup, gauge: Gauge, readings: Readings, now_a: Floats) -
         belief=belief,
         moved_as=np.where(unknown, 0.0, gauge.moved_as),
         soc_sd=soc_sd,
-        apart_sd=soc_sd,
+        soc_apart_sd=soc_sd,
         loaded=loaded,
     )
 

@@ -55,10 +55,10 @@ class Gauge:
     watched: Watched
     quality: Ints  # [cell] Quality bits
     soc_sd: Floats  # [cell] so far for the last look, and so the next four
-    apart_sd: Floats  # [cell] of that, without the bend of the curve: all cells of a string share it
+    soc_apart_sd: Floats  # [cell] of that, what it does not share with the others
     capacity_ah: Floats  # [cell]
     capacity_sd_ah: Floats  # [cell]
-    capacity_apart_sd_ah: Floats  # [cell] of that, without what intake tests are off by together
+    capacity_apart_sd_ah: Floats  # [cell] of that, what it does not share with the others
     ratio: Floats  # [horizon, cell] resistance over the table's
 
     @property
