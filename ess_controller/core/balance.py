@@ -19,6 +19,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ess_controller.core import worst
+from ess_controller.core.gauge.sensors import Quality
 from ess_controller.core.ledger import Ledger, Look, burnt, crowd, look, taken_in
 from ess_controller.core.types import BalanceTuning, Estimate, State, Tuning
 from firmware_bridge.records import Bools, Floats, Ints, Measurements, Tick
@@ -69,7 +70,8 @@ def balance(tuning: Tuning, state: State, seen: Measurements, now: Estimate, res
     ledger = replace(ledger, bleeds=owed_as > 0.0)
     if pauses(knobs, tick):
         return Balance(ledger, nothing)
-    may = ledger.bleeds & (now.soc > knobs.soc_min) & ~np.isnan(seen.cell_v) & ~state.deep
+    swapped = (now.quality & int(Quality.SWAPPED)) > 0  # its resistor sits on another cell
+    may = ledger.bleeds & (now.soc > knobs.soc_min) & ~np.isnan(seen.cell_v) & ~state.deep & ~swapped
     if not in_upkeep_hours(knobs, tick):
         may &= ledger.commissions[layout.cell_string]
     return Balance(ledger, _within_heat(tuning, owed_as, may, bearable(tuning, knobs, seen, ledger)))

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ess_controller.core.balance import Balance, balance, bearable, in_upkeep_hours, looked, outstanding, owed, pauses
+from ess_controller.core.gauge.sensors import Quality
 from ess_controller.core.ledger import Ledger, crowd
 from ess_controller.core.types import BalanceTuning, Estimate, State
 from firmware_bridge.records import Bools, Floats, Measurements, Tick
@@ -250,12 +251,13 @@ def test_bleeding_pauses_now_and_then_so_that_voltages_are_seen(dt_s: float) -> 
     assert 0.9 * KNOBS.look_s / KNOBS.look_every_s <= paused <= 0.09
 
 
-def test_an_empty_a_silent_and_a_deeply_discharged_cell_are_not_bled() -> None:
-    low = believed(one(np.full(CELLS, 0.5), 3, 0.05))
+def test_an_empty_a_silent_a_deeply_discharged_and_a_swapped_cell_are_not_bled() -> None:
+    swapped = np.where(np.arange(CELLS) == 6, int(Quality.SWAPPED), 0)
+    low = replace(believed(one(np.full(CELLS, 0.5), 3, 0.05)), quality=swapped)
     seen = well(cell_v=one(well().cell_v, 4, np.nan))
     state = replace(owing(np.full(CELLS, 36_000.0)), deep=np.arange(CELLS) == 5)
     told = balance(tuning(), state, seen, low, WORK, tick(50.0)).bleed
-    assert list(np.flatnonzero(~told)) == [3, 4, 5]
+    assert list(np.flatnonzero(~told)) == [3, 4, 5, 6]
 
 
 def test_a_site_without_the_table_bleeds_nobody() -> None:
