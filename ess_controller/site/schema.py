@@ -104,7 +104,7 @@ class EstimateTable(Table):
     rest_s: float = Field(gt=0.0, le=86400.0)
     start_sd: float = Field(gt=0.0, le=0.5, description="of SOC read from a voltage of unknown history")
     capacity_sd: float = Field(gt=0.0, le=0.5, description="of the intake test's capacity, a share")
-    capacity_common_sd: float = Field(default=0.015, gt=0.0, le=0.5, description="of all intake tests together")
+    capacity_common_sd: float = Field(gt=0.0, le=0.5, description="of all intake tests together")
     voltage_sd_v: float = Field(gt=0.0, le=0.1, description="of a cell's sensor and curve together, V")
     current_gain_sd: float = Field(gt=0.0, le=0.1, description="of a string's current sensor, a share")
     bleed_ohm: float = Field(gt=0.5, le=1e6, description="of the resistor that drains a bled cell, ohm")

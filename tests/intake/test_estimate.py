@@ -128,7 +128,7 @@ def test_no_sensor_poisons_the_estimate_and_it_recovers_by_itself(faults: list[d
     assert np.isfinite(track.capacity_ah).all()
     assert np.isfinite(track.capacity_sd_ah).all()
     assert off(track) < 0.03
-    assert abs(track.capacity_ah[-1] / TRUE_AH - 1.0) < 0.35
+    assert abs(track.capacity_ah[-1] / TRUE_AH - 1.0) < 0.4  # 200 A for ten minutes that never flowed
 
 
 def test_a_sensor_that_sticks_or_jumps_is_noticed() -> None:

@@ -206,9 +206,9 @@ def test_a_curve_that_turns_back(tmp_path: Path, curve: str, points: list[Any], 
 @pytest.mark.parametrize(
     ("path", "value", "key", "expected"),
     [
-        (("ocv", "v", 7), 3.2614, "ocv.v[7]", "more than 3.2614, the number before"),
-        (("ocv", "soc", 0), 0.005, "ocv.soc[0]", "0: the curve covers SOC 0 to 1"),
-        (("ocv", "soc", 24), 0.99, "ocv.soc[24]", "1: the curve covers SOC 0 to 1"),
+        (("ocv", "v", 12), 3.2796, "ocv.v[12]", "more than 3.2796, the number before"),
+        (("ocv", "soc", 0), 0.003, "ocv.soc[0]", "0: the curve covers SOC 0 to 1"),
+        (("ocv", "soc", 30), 0.995, "ocv.soc[30]", "1: the curve covers SOC 0 to 1"),
         (("resistance", "r1_ohm"), [0.001, 0.002], "resistance.r1_ohm", "6 numbers, one for each of resistance.soc"),
         (("resistance", "r0_ohm", 1), 0.0, "resistance.r0_ohm[1]", "more than 0"),
         (("hysteresis", "soc", 1), 0.0, "hysteresis.soc[1]", "more than 0, the number before"),
