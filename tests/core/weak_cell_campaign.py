@@ -186,7 +186,7 @@ def main() -> None:
     """Print the table that was asked for."""
     words = argparse.ArgumentParser(description="What one weak cell costs.")
     words.add_argument("--cycles", type=int, default=100)
-    words.add_argument("--strings", type=int, default=4)
+    words.add_argument("--strings", type=int, default=4, choices=range(2, 65), metavar="2..64")
     words.add_argument("--seed", type=int, default=1)
     words.add_argument("--sigmas", action="store_true", help="a row for each margin of SOC")
     asked = words.parse_args()
