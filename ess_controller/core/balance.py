@@ -22,10 +22,11 @@ from ess_controller.core import worst
 from ess_controller.core.gauge.sensors import Quality
 from ess_controller.core.ledger import Ledger, Look, burnt, crowd, look, taken_in
 from ess_controller.core.types import BalanceTuning, Estimate, State, Tuning
-from firmware_bridge.records import Bools, Floats, Ints, Measurements, Tick
+from firmware_bridge.records import Bools, Floats, Ints, Layout, Measurements, Tick
 
 FEWEST_BEATS = 12.0  # between pauses, where beats are longer than a pause
 STANDS_OUT = 4.0  # standard deviations of its string's crowd: chance does that to one of 94 cells once in 340 strings
+DUE_SHARE = 0.8  # of the longest module's time: so long before its time is up a cell stops waiting
 BLEED_WIRE_S = 3.0  # modules end by themselves when the daemon falls silent
 HOUR_S, DAY_H = 3600.0, 24.0
 
@@ -74,7 +75,9 @@ def balance(tuning: Tuning, state: State, seen: Measurements, now: Estimate, res
     may = ledger.bleeds & (now.soc > knobs.soc_min) & ~np.isnan(seen.cell_v) & ~state.deep & ~swapped
     if not in_upkeep_hours(knobs, tick):
         may &= ledger.commissions[layout.cell_string]
-    return Balance(ledger, _within_heat(tuning, owed_as, may, bearable(tuning, knobs, seen, ledger)))
+    bears = bearable(tuning, knobs, seen, ledger)
+    may &= sure(knobs, ledger, now.capacity_ah) | due(tuning, owed_as, bears)
+    return Balance(ledger, _within_heat(tuning, owed_as, may, bears))
 
 
 def looked(tuning: Tuning, knobs: BalanceTuning, now: Estimate) -> Look:
@@ -94,16 +97,43 @@ def _left_alone(knobs: BalanceTuning, ledger: Ledger, capacity_ah: Floats) -> Fl
     return np.maximum(knobs.stop_sigmas * ledger.sd_as, knobs.least_share * capacity_ah * 3600.0)
 
 
+def sure(knobs: BalanceTuning, ledger: Ledger, capacity_ah: Floats) -> Bools:
+    """[cell] has surely too much, and more than is worth the heat."""
+    return ledger.charge_as - knobs.start_sigmas * ledger.sd_as > knobs.least_share * capacity_ah * 3600.0  # NaN: no
+
+
+def due(tuning: Tuning, owed_as: Floats, bears: Floats) -> Bools:
+    """[cell] whether it would be among the last of its string to have done if it waited longer.
+
+    What may be an error of the first day is not burnt at once: as long as another cell needs more time, waiting costs
+    nothing, and the ledger learns with every rest. A module that bears nobody now keeps nobody else waiting.
+    """
+    layout = tuning.layout
+    need_as = np.maximum(owed_as, _turns_as(layout, owed_as, bears)[layout.cell_module])
+    need_as = np.where((bears > 0.0)[layout.cell_module], need_as, 0.0)
+    longest_as = np.maximum.reduceat(need_as, layout.first_cell_of_string)[layout.cell_string]
+    return np.asarray(need_as >= DUE_SHARE * longest_as)
+
+
+def _turns_as(layout: Layout, owed_as: Floats, bears: Floats) -> Floats:
+    """[module] how long its cells take by turns where its board bears n of them, told as one resistor's charge, A s:
+    the sum of their debts over n; inf: it owes and bears nobody."""
+    of_module_as = np.add.reduceat(owed_as, layout.first_cell)
+    by_turns_as = np.divide(of_module_as, bears, out=np.full_like(bears, np.inf), where=bears > 0.0)
+    return np.where(of_module_as > 0.0, by_turns_as, 0.0)
+
+
 def _begun(tuning: Tuning, knobs: BalanceTuning, ledger: Ledger, now: Estimate, cells: Bools) -> Ledger:
     """Who begins to be drained of `cells` [cell] that have just been looked at, and which string is far apart."""
     string, first = tuning.layout.cell_string, tuning.layout.first_cell_of_string
-    sure_as, whole_as = ledger.charge_as - knobs.start_sigmas * ledger.sd_as, now.capacity_ah * 3600.0
+    whole_as = now.capacity_ah * 3600.0
+    sure_as = ledger.charge_as - knobs.start_sigmas * ledger.sd_as
     far = cells & (sure_as > knobs.commission_share * whole_as)  # NaN: no
     watch_s = np.where(np.logical_or.reduceat(far, first), knobs.forgets_h * HOUR_S, ledger.watch_s)
     middle_as, scatter_as = crowd(ledger, tuning.layout)
     stands_out = ledger.charge_as - middle_as[string] > STANDS_OUT * scatter_as[string]
-    sure = (sure_as > knobs.least_share * whole_as) | stands_out | (watch_s > 0.0)[string]
-    begins = sure & (ledger.charge_as > _left_alone(knobs, ledger, now.capacity_ah))
+    apart = sure(knobs, ledger, now.capacity_ah) | stands_out | (watch_s > 0.0)[string]
+    begins = apart & (ledger.charge_as > _left_alone(knobs, ledger, now.capacity_ah))
     return replace(ledger, watch_s=watch_s, bleeds=ledger.bleeds | (cells & begins))
 
 
@@ -162,16 +192,13 @@ def outstanding(
 ) -> Outstanding:
     """What is still to be done, pauses, the day's hours and boards as warm as they are now counted in.
 
-    Of a module whose board bears n cells, those that owe most go first: it is done after the longer of its largest debt
-    and the sum of its debts over n (McNaughton, Management Science 6 (1959) 1-12). `dt_s`: of a beat.
+    Those of a module that owe most go first: it is done after the longer of its largest debt and its cells' turns
+    (McNaughton, Management Science 6 (1959) 1-12). `dt_s`: of a beat.
     """
     layout = tuning.layout
     owed_as, first = owed(knobs, ledger, now.capacity_ah), layout.first_cell_of_string
     amperes = float(tuning.cell.ocv(np.array(0.5))) / tuning.estimate.bleed_ohm
-    of_module_as = np.add.reduceat(owed_as, layout.first_cell)
-    bears = bearable(tuning, knobs, seen, ledger)
-    by_turns_as = np.divide(of_module_as, bears, out=np.full_like(bears, np.inf), where=bears > 0.0)
-    turns_as = np.where(of_module_as > 0.0, by_turns_as, 0.0)
+    turns_as = _turns_as(layout, owed_as, bearable(tuning, knobs, seen, ledger))
     module_as = np.maximum(np.maximum.reduceat(owed_as, layout.first_cell), turns_as)
     every_s, paused_s = _pause(knobs, dt_s)
     duty = (1.0 - paused_s / every_s) * np.where(ledger.commissions, 1.0, knobs.upkeep_h_a_day / DAY_H)

@@ -213,6 +213,30 @@ def test_a_string_far_apart_is_commissioned_and_bled_at_all_times_another_some_h
     assert sum(in_upkeep_hours(KNOBS, at) for at in times) / 10.0 == pytest.approx(hours)
 
 
+def test_what_may_be_an_error_is_not_burnt_while_another_cell_needs_longer_anyway() -> None:
+    doubtful_as, half = 0.75 * KNOBS.start_sigmas * 3600.0, believed(np.full(CELLS, 0.5))
+    charge_as = one(np.full(CELLS, doubtful_as), 0, 36_000.0)
+
+    def who(charge_as: Floats, **changes: Floats) -> list[int]:
+        state = owing(charge_as, sd_as=3600.0)
+        return [
+            int(at) for at in np.flatnonzero(balance(tuning(), state, well(**changes), half, WORK, tick(50.0)).bleed)
+        ]
+
+    assert who(charge_as) == [0]
+    assert who(one(charge_as, 0, doubtful_as * 1.1)) == list(range(CELLS))  # nobody needs much longer
+    assert who(one(charge_as, 50, 2.0 * KNOBS.start_sigmas * 3600.0)) == [0, 50]  # surely too much: at once
+    by_turns = one(np.full(10, 27.0), 2, KNOBS.board_c_max - 1.5 * KNOBS.board_k_per_cell)
+    assert len(who(charge_as, module_board_c=by_turns)) == 2  # one at a time: the whole module takes as long as cell 0
+
+
+def test_a_module_too_hot_to_be_bled_keeps_the_others_from_waiting_for_it() -> None:
+    charge_as, half = one(np.full(CELLS, 5_000.0), 0, 360_000.0), believed(np.full(CELLS, 0.5))
+    hot = well(module_board_c=one(np.full(10, 27.0), 0, KNOBS.board_c_max + 5.0))
+    told = balance(tuning(), owing(charge_as, sd_as=3600.0), hot, half, WORK, tick(50.0)).bleed
+    assert list(np.flatnonzero(~told)) == list(np.flatnonzero(tuning().layout.cell_module == 0))
+
+
 def test_a_hot_board_bleeds_fewer_cells_and_those_that_owe_most() -> None:
     module = tuning().layout.cell_module
     assert bled(tick(50.0)).all()

@@ -64,6 +64,35 @@ def test_a_shallow_swing_teaches_nothing_and_goes_on() -> None:
     assert (deep.p > 1.02).all()  # smaller than told
 
 
+def test_the_same_swing_a_hundred_times_tells_little_more_than_a_few_times() -> None:
+    """What the curve is off by at a place is the same each time."""
+    knobs, true_ah = SETUP.knobs.anchors, np.full(4, 150.0)
+    eight, hundred = (swung(knobs, true_ah, true_ah, [0.9, 0.25] * n, 0.0) for n in (5, 50))
+    bound = knobs.repeats * (0.65 / (np.sqrt(2.0) * knobs.curve_soc)) ** 2
+    assert (hundred.information[P, P] < bound).all()
+    assert (hundred.p_var > 0.75 * eight.p_var).all()
+
+
+def test_a_swing_elsewhere_is_not_forgotten_for_one_that_is_repeated() -> None:
+    knobs, true_ah = SETUP.knobs.anchors, np.full(4, 150.0)
+    once = swung(knobs, true_ah, true_ah, [0.9, 0.5, 0.25], 0.0)
+    often = swung(knobs, true_ah, true_ah, [0.9, 0.5, *[0.25, 0.9] * 20], 0.0)
+    other = np.array((0.4, *(rests._bent(np.array(0.9)) - rests._bent(np.array(0.5)))))
+    across = np.cross(other, (0.65, *(rests._bent(np.array(0.9)) - rests._bent(np.array(0.25)))))
+    less = np.cross(across, other)  # what is known of `other` beside what the repeated swing says as well
+    known = [np.einsum("i,ijn,j->n", less, each.information, less) for each in (once, often)]
+    assert (known[1] > 0.3 * known[0]).all()
+
+
+def test_a_weak_cell_that_its_module_s_intake_test_has_overlooked_is_outvoted_within_a_day() -> None:
+    true_ah = np.full(40, 180.0)
+    true_ah[7] *= 0.7
+    anchors = swung(SETUP.knobs.anchors, true_ah, np.full(40, 180.0), [0.9, 0.3, 0.9, 0.3], 0.001)
+    assert 180.0 / anchors.p[7] == pytest.approx(true_ah[7], rel=0.02)
+    others = np.delete(180.0 / anchors.p, 7)
+    np.testing.assert_allclose(others, 180.0, rtol=0.02)
+
+
 def test_an_aged_curve_is_told_from_a_small_capacity_by_rests_in_between() -> None:
     slide = 0.06
     soc = np.linspace(0.1, 0.9, 9)

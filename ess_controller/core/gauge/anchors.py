@@ -34,6 +34,7 @@ class AnchorTuning:
     gain: float = 0.003  # of the current sensor
     offset_c: float = 5e-4  # C: of the current sensor, that zeroing has left; 0.1 A for 200 Ah
     smallest: float = 0.10  # a shallower swing, in SOC, says nothing
+    repeats: float = 8.0  # of a swing at the same places, after which the next one says nothing new
     cycles: float = 60.0  # of full throughput, after which a swing counts 1/e
 
 
@@ -122,7 +123,7 @@ def rested(
 def _learn(tables: Tables, knobs: AnchorTuning, kin: Kin, anchors: Anchors, learns: Bools, qn_ah: Floats) -> Anchors:
     """One more line for each cell that learns, and what comes of it."""
     share = anchors.swing_ah / qn_ah
-    ends_x = [inverse(tables, v) for v in (anchors.at_v, anchors.rest_v)]
+    ends_x = [np.where(learns, inverse(tables, v), 0.5) for v in (anchors.at_v, anchors.rest_v)]
     before, after = (undone(Shape(anchors.slide, anchors.stretch), x) for x in ends_x)
     line = np.where(learns, np.array((share, *(_bent(before) - _bent(after)))), 0.0)
     said = np.where(learns, ends_x[0] - ends_x[1], 0.0)
@@ -131,12 +132,26 @@ def _learn(tables: Tables, knobs: AnchorTuning, kin: Kin, anchors: Anchors, lear
     drift_ah = np.hypot(knobs.gain * anchors.swing_ah, knobs.offset_c * qn_ah * anchors.swing_s / 3600.0)
     weight = np.where(learns, 1.0 / (variance + (anchors.p * drift_ah / qn_ah) ** 2), 0.0)
     keep = np.where(learns, np.exp(-np.abs(share) / knobs.cycles), 1.0)
+    information, evidence = _made_room(knobs, anchors, line)
     learnt = replace(
         anchors,
-        information=anchors.information * keep + weight * line[:, None] * line[None],
-        evidence=anchors.evidence * keep + weight * line * said,
+        information=information * keep + weight * line[:, None] * line[None],
+        evidence=evidence * keep + weight * line * said,
     )
     return solved_anew(knobs, kin, learnt)
+
+
+def _made_room(knobs: AnchorTuning, anchors: Anchors, line: Floats) -> tuple[Floats, Floats]:
+    """Information and evidence before one more line, `line` [3, cell], for a swing that says again what others have:
+    what the curve and a sensor are off by at a place is the same each time, and does not average out.
+
+    Forgetting in the direction of the line alone: Cao and Schwartz, Automatica 36 (2000) 1725.
+    """
+    along = np.einsum("ijn,jn->in", anchors.information, line)
+    known = np.add.reduce(line * along)
+    share = np.where(known > 0.0, 1.0 / knobs.repeats, 0.0) / np.where(known > 0.0, known, 1.0)
+    said = np.add.reduce(line * anchors.evidence)
+    return anchors.information - share * along[:, None] * along[None], anchors.evidence - share * along * said
 
 
 def _bent(soc: Floats) -> Floats:
