@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ess_controller.core.aged import aged
 from ess_controller.core.health import DIAGNOSES, Level
 from ess_controller.core.types import Tuning
 from ess_controller.daemon import Beat
@@ -110,7 +111,7 @@ class _Place:
             fault=seen.string_fault[strings],
             insulation_ohm=seen.string_insulation_ohm[strings],
             cell_soc=decision.estimate.soc[cells],
-            module_soh=tuning.module_soh[self.modules],
+            module_soh=aged(tuning, decision.estimate).module[self.modules],
             events=np.bitwise_or.reduce(bits * decision.active[:, strings], axis=0),
             charge_a=float(bound.charge[self.cabinet]) * per_v,
             discharge_a=float(bound.discharge[self.cabinet]) * per_v,

@@ -52,6 +52,13 @@ class Moment:
         return mean(self.now.soc, self.layout.first_cell)
 
     @cached_property
+    def module_soh(self) -> tuple[Floats, Floats]:
+        """[module] what its smallest cell is believed to hold over the nameplate, and the standard deviation."""
+        layout, nameplate_ah = self.layout, self.tuning.module_nameplate_ah
+        smallest_ah, at = lowest(self.now.capacity_ah, layout.first_cell, layout.cell_module)
+        return smallest_ah / nameplate_ah, self.now.capacity_sd_ah[at] / nameplate_ah
+
+    @cached_property
     def cabinet_io(self) -> Ints:
         """[cabinet] the number of its remote I/O, -1 where it has none (or none has been heard of yet)."""
         at = np.full(self.layout.cabinets, -1, np.int64)

@@ -150,6 +150,8 @@ MODULE = Measurement(
             lambda m: np.add.reduceat(m.seen.cell_bleeding, m.layout.first_cell, dtype=np.float64) * m.heard_module,
         ),
         _float("soh", "1", 3, "of the intake test", lambda m: m.tuning.module_soh),
+        _float("soh_learnt", "1", 4, "its smallest cell over the nameplate, as believed", lambda m: m.module_soh[0]),
+        _float("soh_learnt_sd", "1", 4, "standard deviation of that", lambda m: m.module_soh[1]),
         _float("age_s", "s", 2, "since it was heard", lambda m: m.seen.module_age_s),
     ),
     "a module; its series go with it when it moves",
@@ -163,6 +165,7 @@ CELL = Measurement(
         _float("soc", "1", 4, "as believed", lambda m: m.now.soc),
         _float("soc_sd", "1", 4, "standard deviation of that", lambda m: m.now.soc_sd),
         _float("capacity_ah", "Ah", 2, "as believed", lambda m: m.now.capacity_ah),
+        _float("capacity_sd_ah", "Ah", 2, "standard deviation of that", lambda m: m.now.capacity_sd_ah),
         _int(
             "quality",
             "what is odd about its readings: bits of core.gauge.sensors.Quality",
