@@ -26,7 +26,7 @@ from firmware_bridge.records import Bools, Floats, Ints, Layout, Measurements, T
 
 FEWEST_BEATS = 12.0  # between pauses, where beats are longer than a pause
 STANDS_OUT = 4.0  # standard deviations of its string's crowd: chance does that to one of 94 cells once in 340 strings
-DUE_SHARE = 0.8  # of the longest module's time: so long before its time is up a cell stops waiting
+DUE_SHARE = 0.5  # a cell waits while the longest needs more than twice its time
 BLEED_WIRE_S = 3.0  # modules end by themselves when the daemon falls silent
 HOUR_S, DAY_H = 3600.0, 24.0
 
