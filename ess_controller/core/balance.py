@@ -25,7 +25,7 @@ from ess_controller.core.types import BalanceTuning, Estimate, State, Tuning
 from firmware_bridge.records import Bools, Floats, Ints, Layout, Measurements, Tick
 
 FEWEST_BEATS = 12.0  # between pauses, where beats are longer than a pause
-STANDS_OUT = 4.0  # standard deviations of its string's crowd: chance does that to one of 94 cells once in 340 strings
+STANDS_OUT = 4.5  # standard deviations of its string's crowd: chance does that to one of 94 cells once in 150 months
 DUE_SHARE = 0.5  # a cell waits while the longest needs more than twice its time
 BLEED_WIRE_S = 3.0  # modules end by themselves when the daemon falls silent
 HOUR_S, DAY_H = 3600.0, 24.0
