@@ -68,8 +68,9 @@ def outlook(tuning: Tuning, gauge: Gauge, readings: Readings, before: Outlook | 
     """
     horizons_s = np.maximum((tuning.limits.horizon_s, *LONGER_S), max(tuning.limits.horizon_s, 2.0 * dt_s))
     looked_s = max(dt_s, tuning.cells.knobs.every_s)
-    sight = Sight(readings.cell_v, readings.string_a[tuning.layout.cell_string], readings.cell_c, looked_s)
-    return look_ahead(tuning.cells, gauge, tuning.window, sight, np.nan if before is None else before.off_v, horizons_s)
+    cell_a = readings.string_a[tuning.layout.cell_string]
+    sight = Sight(readings.cell_v, cell_a, readings.cell_c, readings.bled, looked_s)
+    return look_ahead(tuning.cells, gauge, tuning.window, sight, before, horizons_s)
 
 
 def nothing_seen(layout: Layout) -> Readings:
