@@ -61,7 +61,7 @@ def _least(  # type: ignore[no-untyped-def]  # noqa: ANN202, C901
     bottom = -min(charge_w, (high - held) / charge_eff / hours)
     for z in range(peaks):
         least[z] = np.inf
-        raised[z] = np.inf  # least cost of a step that ends with a peak between z and the one below
+        raised[z] = np.inf  # least cost of a step that raises a peak from z to no more than the next
     for c in range(tried + 1 + peaks):
         if c < tried:
             power = moves_w[c]
@@ -95,7 +95,7 @@ def _least(  # type: ignore[no-untyped-def]  # noqa: ANN202, C901
         a = expected[left, under] + share * (expected[left + 1, under] - expected[left, under])
         b = expected[left, under + 1] + share * (expected[left + 1, under + 1] - expected[left, under + 1])
         total = cost + a + part * (b - a)
-        at = min(under if part <= 1e-9 else under + 1, peaks - 1)
+        at = under if part < 1.0 else peaks - 1  # highest peak that this import raises
         raised[at] = min(raised[at], total)
     best = np.inf
     for z in range(peaks - 1, -1, -1):

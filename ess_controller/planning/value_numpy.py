@@ -59,9 +59,8 @@ def _step(store: Store, steps: Steps, at: int, peak_w: Floats, expected: Floats)
     outside = (exact < bottom) | (exact > top)
     total[..., tried:][outside] = np.inf
     raised = np.full(least.shape, np.inf)
-    np.minimum.at(
-        raised, (state, np.arange(len(held))[:, None], np.minimum(first, len(peak_w) - 1)), total
-    )
+    at = np.where(part < 1.0, under, len(peak_w) - 1)  # highest peak that this import raises
+    np.minimum.at(raised, (state, np.arange(len(held))[:, None], at), total)
     return np.minimum(least, np.minimum.accumulate(raised[..., ::-1], axis=2)[..., ::-1])
 
 
