@@ -23,7 +23,7 @@ def day_costs(store: Store, hours: float, net_w: Floats, buy: Floats, sell: Floa
         STEEP_CNY_PER_W * peak_w - refill * (store.energy_wh - store.energy_wh.mean())[:, None],
         (count, len(store.energy_wh), len(peak_w)),
     )
-    steps = Steps(hours, np.ascontiguousarray(net_w.T), buy, sell, np.eye(count))
+    steps = Steps(hours, np.ascontiguousarray(net_w.T)[:, :, None], np.ones(1), buy, sell, np.eye(count))
     first = backward()(store, steps, peak_w, np.ascontiguousarray(last))[0]
     return np.asarray(first[:, len(store.energy_wh) // 2, :] - STEEP_CNY_PER_W * peak_w)
 

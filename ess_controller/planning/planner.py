@@ -23,6 +23,9 @@ class Tuning:
     peak_levels: int = 16
     states: int = 5
     memory: float = 0.9  # of the residual, over a quarter of an hour
+    lasting: float = 1.0
+    fit: bool = False
+    noises: int = 1
     month_weight: float = 0.5
     past_days: int = 28
     peak_days: int = 63
@@ -50,8 +53,8 @@ class Planner:
         self._leads = round(tuning.horizon_h / world.hours)
         self._learned: Learned | None = None
         self._day = -1
-        self._store = store_of(world.battery, world.hours, tuning.energy_levels)
-        self._small = store_of(world.battery, world.hours, 17)
+        self._store = store_of(world.battery, tuning.energy_levels)
+        self._small = store_of(world.battery, 17)
         self._costs: dict[tuple[int, bytes], Floats] = {}
 
     def forecast(self, origin: int) -> Forecast:
@@ -73,11 +76,15 @@ class Planner:
     def plan(self, origin: int, peak_w: float) -> Value:
         w, tuning, n = self._world, self._tuning, self._leads
         f = self.forecast(origin)
-        states, follow = chain(tuning.states, tuning.memory ** (w.hours / 0.25))
+        memory, lasting = tuning.memory, tuning.lasting
+        if tuning.fit: memory, lasting = self._learned.spread.memory, self._learned.spread.lasting
+        states, follow = chain(tuning.states, memory ** (w.hours / 0.25))
+        stationary = np.linalg.matrix_power(follow, 4096)[0]
+        noise, weight = {1: (np.zeros(1), np.ones(1)), 2: (np.array([-1., 1.]), np.full(2, .5)), 3: (np.sqrt(3.0) * np.array([-1., 0., 1.]), np.array([1., 4., 1.]) / 6)}[tuning.noises]
         sd = np.maximum(f.spread_w, 1.0)
-        net = f.net_w[:, None] + sd[:, None] * states
+        net = f.net_w[:, None, None] + sd[:, None, None] * (np.sqrt(lasting) * states[:, None] + np.sqrt(1.0 - lasting) * noise)
         buy = w.prices.import_cny_per_kwh[origin : origin + n] / 1000.0
-        sell = np.maximum(w.prices.export_cny_per_kwh[origin : origin + n], 0.0) / 1000.0
+        sell = np.maximum(w.prices.export_cny_per_kwh[origin : origin + n], 0.0) / 1000.0 * (w.battery.export != 'none')
         n = min(n, len(buy))
         if len(buy) < self._leads:
             net, sd, = net[:n], sd[:n]
@@ -92,7 +99,7 @@ class Planner:
         shape = (tuning.states, tuning.energy_levels, tuning.peak_levels)
         left_cost = -w.refill_cny_per_wh * (store.energy_wh - store.energy_wh[0])[:, None]
         def part(a: int, b: int, last: Floats, g: Floats) -> Floats:
-            steps = Steps(w.hours, np.ascontiguousarray(net[a:b]), buy[a:b], sell[a:b], follow)
+            steps = Steps(w.hours, np.ascontiguousarray(net[a:b]), weight, buy[a:b], sell[a:b], follow)
             return backward()(store, steps, g, np.ascontiguousarray(last))
         if change >= n:
             last = left_cost + self._month(origin, origin + n, grid, buy, sell)
@@ -105,7 +112,7 @@ class Planner:
             early = part(0, change, edge, grid)
             after = np.concatenate((early[1:], late[1:]))
             grids = np.concatenate((np.broadcast_to(grid, (change, tuning.peak_levels)), np.broadcast_to(fresh, (n - change, tuning.peak_levels))))
-        return Value(origin, store, w.hours, buy, sell, f.net_w[:n], sd, states, follow, grids, np.einsum("un,tnez->tuez", follow, after))
+        return Value(origin, store, w.hours, buy, sell, f.net_w[:n], sd, states, follow, stationary, lasting, grids, np.einsum("un,tnez->tuez", follow, after))
 
     def _month(self, origin: int, end: int, grid: Floats, buy: Floats, sell: Floats) -> Floats:
         """[peak] cost of the month's rest after the horizon."""

@@ -16,6 +16,8 @@ class Spread:
     """Standard deviations of the net load's error."""
 
     sd_w: Floats  # [bucket, workday, slot]
+    memory: float = 0.9
+    lasting: float = 1.0
 
     def ahead(self, days: Days, origin: int, leads: int) -> Floats:
         """[lead] of a forecast made at that step."""
@@ -40,7 +42,16 @@ def spread_of(missed_w: Floats, days: Days, first: int) -> Spread:
     leads_in = np.diff((0, *BUCKET_LEADS, max(leads, BUCKET_LEADS[-1] + 1)))[:, None, None]
     pooled = squares.sum((1, 2), keepdims=True) / np.maximum(counts.sum((1, 2), keepdims=True), 1.0)
     own = FEW * leads_in
-    return Spread(np.sqrt((squares + own * pooled) / (counts + own)))
+    sd = np.sqrt((squares + own * pooled) / (counts + own))
+    return Spread(sd, *_memory(missed_w / np.maximum(sd.ravel()[place], 1.0)))
+
+
+def _memory(z: Floats) -> tuple[float, float]:
+    if len(z) < 96: return 0.9, 1.0
+    z = np.clip(np.nan_to_num(z[::4]), -4.0, 4.0)
+    c0, c1, c8 = ((z[:, 4:-12] * z[:, 4 + lag : z.shape[1] - 12 + lag]).mean() for lag in (0, 1, 8))
+    memory = float(np.clip((max(c8, 1e-3) / max(c1, 1e-3)) ** (1 / 7), 0.8, 0.99))
+    return memory, float(np.clip(c1 / c0 / memory, 0.3, 1.0))
 
 
 def _around(values: Floats) -> Floats:

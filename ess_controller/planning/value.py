@@ -36,8 +36,27 @@ class Value:
     spread_w: Floats  # [stage] its standard deviation, > 0
     states: Floats  # [state] of the residual, in spreads
     follow: Floats  # [state, next]
+    stationary: Floats  # [state]
+    lasting: float  # share of the residual's variance that carries on; the rest is new in every stage
     peak_w: Floats  # [stage, peak] grid of running peaks after each stage
     after: Floats  # [stage, state, energy, peak] expected cost after each stage, given the residual in it
+
+
+def believe(value: Value, stage: int, before: Floats | None, net_w: float) -> Floats:
+    """[state] how likely each state of the residual is once a stage's net load is seen.
+
+    `before` is what was believed in the stage before; None: nothing yet.
+    """
+    count = len(value.states)
+    prior = np.full(count, 1.0 / count) if value.lasting <= 0.0 else None
+    if prior is None:
+        prior = value.stationary if before is None else before @ value.follow
+    residual = (net_w - value.mean_w[stage]) / value.spread_w[stage]
+    residual = min(max(residual, -3.0), 3.0)
+    noise = max(1.0 - value.lasting, 0.05)
+    unlikely = 0.5 * (residual - np.sqrt(value.lasting) * value.states) ** 2 / noise
+    belief = prior * np.exp(unlikely.min() - unlikely)
+    return np.asarray(belief / belief.sum())
 
 
 def decide(
@@ -46,6 +65,7 @@ def decide(
     net_w: float,
     energy_wh: float,
     peak_w: float,
+    belief: Floats,
     *,
     left: float = 1.0,
     imported_w: float = 0.0,
@@ -74,7 +94,7 @@ def decide(
     total = _cost(value, stage, net_w, power, hours) + _after(
         value,
         stage,
-        net_w,
+        belief,
         energy_wh - np.where(power > 0.0, power / store.discharge_efficiency, power * store.charge_efficiency) * hours,
         np.maximum(peak_w, gone + left * np.maximum(net_w - power, 0.0)),
     )
@@ -86,24 +106,17 @@ def decide(
 def _cost(value: Value, stage: int, net_w: float, power: Floats, hours: float) -> Floats:
     grid = net_w - power
     store = value.store
-    sell = value.sell_cny_per_wh[stage] if store.is_paid else 0.0
+    sell = value.sell_cny_per_wh[stage]
     bought = value.buy_cny_per_wh[stage] * np.maximum(grid, 0.0)
     sold = sell * np.maximum(-grid, 0.0)
     return np.asarray((bought - sold + store.wear_cny_per_wh * np.maximum(power, 0.0)) * hours)
 
 
-def _after(value: Value, stage: int, net_w: float, energy_wh: Floats, peak_w: Floats) -> Floats:
+def _after(value: Value, stage: int, belief: Floats, energy_wh: Floats, peak_w: Floats) -> Floats:
     """Expected cost from the end of the stage on, between the grid's points."""
     levels, peaks = value.store.energy_wh, value.peak_w[stage]
     table = value.after[stage]
-    if len(value.states) > 1:
-        residual = (net_w - value.mean_w[stage]) / value.spread_w[stage]
-        width = value.states[1] - value.states[0]
-        place = min(max((residual - value.states[0]) / width, 0.0), len(value.states) - 1.0)
-        state = min(int(place), len(value.states) - 2)
-        table = table[state] + (place - state) * (table[state + 1] - table[state])
-    else:
-        table = table[0]
+    table = np.tensordot(belief, table, 1)
     e = np.clip((energy_wh - levels[0]) / (levels[1] - levels[0]), 0.0, len(levels) - 1.0)
     left = np.minimum(e.astype(np.int64), len(levels) - 2)
     z = np.maximum((peak_w - peaks[0]) / (peaks[1] - peaks[0]), 0.0)

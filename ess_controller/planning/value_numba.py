@@ -11,19 +11,17 @@ def backward(store: Store, steps: Steps, peak_w: Floats, last: Floats) -> Floats
     """[step + 1, state, energy, peak] as `value_numpy.backward`."""
     values = np.empty((len(steps.net_w) + 1, *last.shape))
     values[-1] = last
-    cell = (store.charge_efficiency, store.discharge_efficiency, store.charge_w, store.discharge_w)
     _backward(
         values,
         store.energy_wh,
-        peak_w,
-        store.moves_w,
-        cell,
-        store.wear_cny_per_wh,
+        np.ascontiguousarray(peak_w),
+        (store.charge_efficiency, store.discharge_efficiency, store.charge_w, store.discharge_w, store.wear_cny_per_wh),
         store.may_export,
         steps.hours,
-        steps.net_w,
+        np.ascontiguousarray(steps.net_w),
+        steps.weight,
         steps.buy_cny_per_wh,
-        steps.sell_cny_per_wh if store.is_paid else 0.0 * steps.sell_cny_per_wh,
+        steps.sell_cny_per_wh,
         steps.follow,
     )
     return values
@@ -31,73 +29,104 @@ def backward(store: Store, steps: Steps, peak_w: Floats, last: Floats) -> Floats
 
 @njit(cache=True, error_model="numpy")  # type: ignore[untyped-decorator]
 def _backward(  # type: ignore[no-untyped-def]  # noqa: ANN202
-    values, energy_wh, peak_w, moves_w, cell, wear, may_export, hours, net_w, buy, sell, follow  # noqa: ANN001
+    values, energy_wh, peak_w, cell, may_export, hours, net_w, weight, buy, sell, follow  # noqa: ANN001
 ):
     states, levels, peaks = values.shape[1:]
-    expected, raised = np.empty((levels, peaks)), np.empty(peaks)
+    expected = np.empty((peaks, levels))
+    targets = np.empty((4, peaks))  # [way, peak] stored energy worth going to: see `value_numpy._targets`
     for t in range(len(net_w) - 1, -1, -1):
         for u in range(states):
             expected[:] = 0.0
             for after in range(states):
-                expected += follow[u, after] * values[t + 1, after]
-            for e in range(levels):
-                _least(
-                    values[t, u, e], raised, expected, energy_wh, peak_w, moves_w, cell, wear, may_export, hours, e,
-                    net_w[t, u], buy[t], sell[t],
-                )  # fmt: skip
+                expected += follow[u, after] * values[t + 1, after].T
+            _targets(targets, expected, energy_wh, cell, buy[t], sell[t])
+            values[t, u] = 0.0
+            for noise in range(len(weight)):
+                for e in range(levels):
+                    _least(
+                        values[t, u, e], weight[noise], targets, expected, energy_wh, peak_w, cell, may_export, hours,
+                        energy_wh[e], net_w[t, u, noise], buy[t], sell[t],
+                    )  # fmt: skip
+
+
+@njit(cache=True, error_model="numpy")  # type: ignore[untyped-decorator]
+def _targets(targets, expected, energy_wh, cell, buy, sell):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+    charge_eff, discharge_eff, _, _, wear = cell
+    slopes = (buy / charge_eff, (buy - wear) * discharge_eff, sell / charge_eff, (sell - wear) * discharge_eff)
+    for way in range(4):
+        for z in range(targets.shape[1]):
+            best, at = np.inf, 0
+            for e in range(len(energy_wh)):
+                total = expected[z, e] + slopes[way] * energy_wh[e]
+                if total < best:
+                    best, at = total, e
+            targets[way, z] = energy_wh[at]
+
+
+@njit(cache=True, error_model="numpy", inline="always")  # type: ignore[untyped-decorator]
+def _toward(held, charge_to, discharge_to, per_given, per_taken):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+    if held > discharge_to:
+        return (held - discharge_to) * per_given
+    return (held - charge_to) * per_taken if held < charge_to else 0.0
+
+
+@njit(cache=True, error_model="numpy", inline="always")  # type: ignore[untyped-decorator]
+def _total(power, z, expected, held_steps, up, down, wear, net, buy, sell, last):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+    """Cost of a step at this power and of what follows with a peak of the grid. Energy is counted in the grid's steps."""
+    grid = net - power
+    cost = buy * grid if grid > 0.0 else sell * grid
+    if power > 0.0:
+        cost += wear * power
+        place = held_steps - power * down
+    else:
+        place = held_steps - power * up
+    left = int(place)
+    left = left if left < last else last
+    left = left if left > 0 else 0
+    share = place - left
+    return cost + (1.0 - share) * expected[z, left] + share * expected[z, left + 1]
 
 
 @njit(cache=True, error_model="numpy")  # type: ignore[untyped-decorator]
 def _least(  # type: ignore[no-untyped-def]  # noqa: ANN202, C901
-    least, raised, expected, energy_wh, peak_w, moves_w, cell, wear, may_export, hours, e, net, buy, sell  # noqa: ANN001
+    least, weight, targets, expected, energy_wh, peak_w, cell, may_export, hours, held, net, buy, sell  # noqa: ANN001
 ):
-    charge_eff, discharge_eff, charge_w, discharge_w = cell
-    levels, peaks, tried = len(energy_wh), len(peak_w), len(moves_w)
-    held, low, high = energy_wh[e], energy_wh[0], energy_wh[-1]
-    per_width = (levels - 1) / (high - low)
-    per_peak = (peaks - 1) / (peak_w[-1] - peak_w[0])
+    charge_eff, discharge_eff, charge_w, discharge_w, wear = cell
+    buy, sell, wear = buy * hours, sell * hours, wear * hours
+    peaks, last = len(peak_w), len(energy_wh) - 2
+    per_given, per_taken = discharge_eff / hours, 1.0 / charge_eff / hours
+    steps = 1.0 / (energy_wh[1] - energy_wh[0])
+    up, down = charge_eff * hours * steps, hours / discharge_eff * steps
+    held_steps = (held - energy_wh[0]) * steps
     most = discharge_w if may_export else min(discharge_w, max(net, 0.0))
-    most = min(most, (held - low) * discharge_eff / hours)
-    bottom = -min(charge_w, (high - held) / charge_eff / hours)
-    for z in range(peaks):
-        least[z] = np.inf
-        raised[z] = np.inf  # least cost of a step that raises a peak from z to no more than the next
-    for c in range(tried + 1 + peaks):
-        if c < tried:
-            power = moves_w[c]
-        else:
-            power = net if c == tried else net - peak_w[c - tried - 1]
-            if power < bottom or power > most:
-                continue
-        power = min(max(power, bottom), most)
-        grid = net - power
-        cost = buy * grid if grid > 0.0 else sell * grid
-        if power > 0.0:
-            cost += wear * power
-            after = held - power / discharge_eff * hours
-        else:
-            after = held - power * charge_eff * hours
-        cost *= hours
-        place = min(max((after - low) * per_width, 0.0), levels - 1.0)
-        left = min(int(place), levels - 2)
-        share = place - left
-        step = max((grid - peak_w[0]) * per_peak, 0.0)
-        under = min(int(step), peaks - 2)
-        part = step - under
-        if c <= tried:
-            first = under if part <= 1e-9 else under + 1  # lowest peak that this import does not raise
-            rest = 1.0 - share
-            for z in range(first, peaks):
-                total = cost + rest * expected[left, z] + share * expected[left + 1, z]
-                least[z] = total if total < least[z] else least[z]
-            if step == 0.0:
-                continue
-        a = expected[left, under] + share * (expected[left + 1, under] - expected[left, under])
-        b = expected[left, under + 1] + share * (expected[left + 1, under + 1] - expected[left, under + 1])
-        total = cost + a + part * (b - a)
-        at = under if part < 1.0 else peaks - 1  # highest peak that this import raises
-        raised[at] = min(raised[at], total)
+    top = min(most, (held - energy_wh[0]) * per_given)
+    bottom = -min(charge_w, (energy_wh[-1] - held) * per_taken)
+    forced, forced_w = np.inf, net - top  # least import that there can be
+    if forced_w > peak_w[0]:
+        place = (forced_w - peak_w[0]) / (peak_w[1] - peak_w[0])
+        under = min(int(place), peaks - 2)
+        a = _total(top, under, expected, held_steps, up, down, wear, net, buy, sell, last)
+        b = _total(top, under + 1, expected, held_steps, up, down, wear, net, buy, sell, last)
+        forced = a + (place - under) * (b - a)
+    buys_most = net if net < top else top
+    sells_least = net if net > bottom else bottom
     best = np.inf
     for z in range(peaks - 1, -1, -1):
-        best = min(best, raised[z])
-        least[z] = min(least[z], best)
+        total = forced
+        if peak_w[z] >= forced_w:
+            lowest = net - peak_w[z]
+            total = np.inf
+            if net > bottom:  # all of what is bought
+                power = _toward(held, targets[0, z], targets[1, z], per_given, per_taken)
+                power = power if power < buys_most else buys_most
+                power = power if power > lowest else lowest
+                power = power if power > bottom else bottom
+                total = _total(power, z, expected, held_steps, up, down, wear, net, buy, sell, last)
+            if net < top:  # what flows out
+                power = _toward(held, targets[2, z], targets[3, z], per_given, per_taken)
+                power = power if power > sells_least else sells_least
+                power = power if power < top else top
+                sold = _total(power, z, expected, held_steps, up, down, wear, net, buy, sell, last)
+                total = sold if sold < total else total
+        best = total if total < best else best
+        least[z] += weight * best

@@ -15,14 +15,12 @@ class Store:
     """The battery as the backward pass sees it."""
 
     energy_wh: Floats  # [level] even, from empty to full as allowed
-    moves_w: Floats  # [move] powers that are tried everywhere, discharging +
     charge_w: float
     discharge_w: float
     charge_efficiency: float
     discharge_efficiency: float
     wear_cny_per_wh: float  # of what is given
     may_export: bool  # what comes from the battery may flow out
-    is_paid: bool  # what flows out earns something
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -30,33 +28,24 @@ class Steps:
     """Steps to decide in, one after the other, and how the residual of the net load moves between them."""
 
     hours: float  # length of a step
-    net_w: Floats  # [step, state] load minus sun in each state of the residual
+    net_w: Floats  # [step, state, noise] load minus sun in each state of the residual, with each noise on it
+    weight: Floats  # [noise] probability
     buy_cny_per_wh: Floats  # [step]
     sell_cny_per_wh: Floats  # [step] >= 0: what does not pay is not sold
     follow: Floats  # [state, next state] probability
 
 
-def store_of(battery: Battery, hours: float, levels: int = ENERGY_LEVELS) -> Store:
-    """The grid of a battery for steps of so many hours.
-
-    Moves are whole levels of stored energy up and down, and both limits of power.
-    """
+def store_of(battery: Battery, levels: int = ENERGY_LEVELS) -> Store:
+    """A battery on a grid of stored energy."""
     energy_wh = np.linspace(battery.soc_min, battery.soc_max, levels) * battery.energy_wh
-    width = (energy_wh[-1] - energy_wh[0]) / (levels - 1)
-    up = width / battery.charge_efficiency / hours
-    down = width * battery.discharge_efficiency / hours
-    charges = np.arange(1.0, np.floor(battery.charge_w / up) + 1.0) * -up if up > 0.0 else np.zeros(0)
-    discharges = np.arange(1.0, np.floor(battery.discharge_w / down) + 1.0) * down if down > 0.0 else np.zeros(0)
     return Store(
         energy_wh=energy_wh,
-        moves_w=np.concatenate(([-battery.charge_w], charges, [0.0], discharges, [battery.discharge_w])),
         charge_w=battery.charge_w,
         discharge_w=battery.discharge_w,
         charge_efficiency=battery.charge_efficiency,
         discharge_efficiency=battery.discharge_efficiency,
         wear_cny_per_wh=battery.wear_cny_per_kwh / 1000.0,
         may_export=battery.export == "any",
-        is_paid=battery.export != "none",
     )
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 from ess_controller.planning.problem import *
 from ess_controller.planning.calendar_grid import *
 from ess_controller.planning.planner import *
-from ess_controller.planning.value import decide
+from ess_controller.planning.value import decide, believe
 from ess_controller.planning.perfect import perfect_powers
 from ess_controller.site.tariff import load_tariff, price_at, kind_of_day
 ROWS=list(csv.DictReader(gzip.open('shared/data/site/simbench_2016_15min_load_pv.csv.gz','rt')))
@@ -47,8 +47,8 @@ def run(name,month,tuning,every=8,verbose=False):
     e,peak=e0,0.0; P=np.zeros(n); ms=[]
     for i in range(first,n):
         if (i-first)%every==0:
-            t=time.perf_counter(); v=pl.plan(i,peak); ms.append(time.perf_counter()-t)
-        p=decide(v,i-v.origin,net[i],e,peak); P[i]=p
+            t=time.perf_counter(); v=pl.plan(i,peak); bel=None; ms.append(time.perf_counter()-t)
+        bel=believe(v,i-v.origin,bel,net[i]); p=decide(v,i-v.origin,net[i],e,peak,bel); P[i]=p
         e-= (p/.95 if p>0 else p*.95)*.25
         peak=max(peak,net[i]-p)
     m=slice(first,n)
