@@ -6,7 +6,7 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
 from ess_controller.planning.calendar_grid import Days
-from ess_controller.planning.load_forecast import recent_errors, ridge, similar_days
+from ess_controller.planning.load_forecast import closed_days, recent_errors, ridge, similar_days
 from ess_controller.planning.pv_forecast import clear_sky, usual
 from ess_controller.planning.spread import Spread, spread_of
 from firmware_bridge.records import Floats, Ints
@@ -14,6 +14,7 @@ from firmware_bridge.records import Floats, Ints
 LEARN_DAYS = 35
 LOAD_MEMORIES_H = (0.25, 1.0, 4.0, 24.0)
 PV_MEMORIES_H = (0.5, 2.0, 24.0)
+OPT = {'closed': 1, 'mult': 0.5, 'drop': 1}
 DOUBT = 10.0  # ridge, in origins
 
 
@@ -79,9 +80,15 @@ def ahead(learned: Learned, load_w: Floats, pv_w: Floats, days: Days, origin: in
 def _learn_load(load_w: Floats, days: Days, span: tuple[int, int, int], leads: int) -> tuple[Usual, Floats]:
     first, now, end = span
     targets = np.arange(days.day[first], days.day[end - 1] + 1)
-    profile = similar_days(days.grid(load_w)[: days.day[now - 1] + 1 if now else 0], days, targets)
+    history = days.grid(load_w)[: days.day[now - 1] + 1 if now else 0]
+    closed = closed_days(history, days) if OPT["closed"] else np.zeros(len(history), bool)
+    profile = similar_days(history, days, closed, targets)
     expected = profile[days.day[first:end] - targets[0], days.slot[first:end]]
-    return _corrected(load_w, expected, np.ones(len(expected)), span, _steps(LOAD_MEMORIES_H, days), leads)
+    scale = np.ones(len(expected))
+    if OPT["mult"]:
+        scale = (np.nan_to_num(expected) / max(np.nanmean(expected), 1.0)) ** OPT["mult"]
+    usual_w = np.where(np.append(closed, np.zeros(1, bool))[np.minimum(days.day[:now], len(closed))], np.nan, load_w) if OPT["drop"] else load_w
+    return _corrected(load_w, expected, scale, span, _steps(LOAD_MEMORIES_H, days), leads, usual_w)
 
 
 def _learn_pv(pv_w: Floats, days: Days, span: tuple[int, int, int], leads: int) -> tuple[Usual, Floats]:
@@ -98,7 +105,7 @@ def _steps(memories_h: tuple[float, ...], days: Days) -> tuple[int, ...]:
 
 
 def _corrected(
-    measured_w: Floats, expected: Floats, scale: Floats, span: tuple[int, int, int], windows: tuple[int, ...], leads: int
+    measured_w: Floats, expected: Floats, scale: Floats, span: tuple[int, int, int], windows: tuple[int, ...], leads: int, usual_w: Floats | None = None
 ) -> tuple[Usual, Floats]:
     first, now, _ = span
     fallback = np.nanmean(measured_w) if np.isfinite(measured_w).any() else 0.0
@@ -108,7 +115,7 @@ def _corrected(
         return Usual(first, filled, scale, windows, np.zeros((len(windows), leads))), np.full((0, leads), np.nan)
     origins = np.arange(len(errors) - leads + 1)
     recent = recent_errors(errors, scale[: now - first], origins, windows)
-    to_come = sliding_window_view(errors, leads)
+    to_come = sliding_window_view(errors if usual_w is None else usual_w[first:now] - expected[: now - first], leads)
     scales = sliding_window_view(scale[: now - first], leads)
     weights = ridge(recent, to_come, scales, DOUBT)
     return Usual(first, filled, scale, windows, weights), to_come - scales * (recent @ weights)

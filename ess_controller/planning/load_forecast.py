@@ -2,22 +2,42 @@
 
 import numpy as np
 
-from ess_controller.planning.calendar_grid import HOLIDAY, WEEKEND, Days
-from firmware_bridge.records import Floats, Ints
+from ess_controller.planning.calendar_grid import HOLIDAY, WEEKEND, WORKDAY, Days
+from firmware_bridge.records import Bools, Floats, Ints
 
 SIMILAR_DAYS = 42  # looked back for similar days
 AGE_DAYS = 18.0  # a day so old weighs 1/e
 SUNDAY = 6
 
 
-def similar_days(history: Floats, days: Days, targets: Ints) -> Floats:
+def closed_days(history: Floats, days: Days) -> Bools:
+    """[day] workdays that went like a day off: nearer to the weekends' usual energy than to the workdays'.
+
+    A holiday that no calendar knows would else teach that workdays may be quiet.
+    """
+    known = np.isfinite(history).sum(axis=1)
+    energy = np.where(known > 0.5 * days.slots, np.nansum(history, axis=1) / np.maximum(known, 1), np.nan)
+    closed = np.zeros(len(history), np.bool_)
+    kind = days.kind[: len(history)]
+    for begin in range(0, len(history), SIMILAR_DAYS):
+        span = slice(max(begin + SIMILAR_DAYS - 2 * SIMILAR_DAYS, 0), begin + SIMILAR_DAYS)
+        work, off = energy[span][kind[span] == WORKDAY], energy[span][kind[span] == WEEKEND]
+        if np.isfinite(work).sum() >= 3 and np.isfinite(off).sum() >= 2:
+            usual, quiet = np.nanmedian(work), np.nanmedian(off)
+            if quiet < 0.7 * usual:
+                own = slice(begin, begin + SIMILAR_DAYS)
+                closed[own] = (kind[own] == WORKDAY) & (energy[own] < (usual + quiet) / 2.0)
+    return closed
+
+
+def similar_days(history: Floats, days: Days, closed: Bools, targets: Ints) -> Floats:
     """[target, slot] mean of the days before each target day, the more alike and the younger the more weight.
 
     `history` [day, slot] with NaN where nothing is known. A slot that no day knows is NaN.
     """
     past = np.arange(len(history))
     age = targets[:, None] - past
-    weight = np.where((age > 0) & (age <= SIMILAR_DAYS), _likeness(days, targets, past) * np.exp(-age / AGE_DAYS), 0.0)
+    weight = np.where((age > 0) & (age <= SIMILAR_DAYS), np.where(closed & (days.kind[targets][:, None] == WORKDAY), 1e-4, _likeness(days, targets, past)) * np.exp(-age / AGE_DAYS), 0.0)
     known = np.isfinite(history)
     with np.errstate(invalid="ignore"):
         return np.asarray((weight @ np.where(known, history, 0.0)) / (weight @ known))

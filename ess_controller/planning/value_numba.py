@@ -116,13 +116,13 @@ def _least(  # type: ignore[no-untyped-def]  # noqa: ANN202, C901
         if peak_w[z] >= forced_w:
             lowest = net - peak_w[z]
             total = np.inf
-            if net > bottom:  # all of what is bought
+            if net >= bottom:  # all of what is bought
                 power = _toward(held, targets[0, z], targets[1, z], per_given, per_taken)
                 power = power if power < buys_most else buys_most
                 power = power if power > lowest else lowest
                 power = power if power > bottom else bottom
                 total = _total(power, z, expected, held_steps, up, down, wear, net, buy, sell, last)
-            if net < top:  # what flows out
+            if net <= top:  # what flows out
                 power = _toward(held, targets[2, z], targets[3, z], per_given, per_taken)
                 power = power if power > sells_least else sells_least
                 power = power if power < top else top
