@@ -11,7 +11,7 @@ import numpy as np
 from ess_controller.planning.groups import together
 from ess_controller.planning.plan import Plan, costs_of, grid_of, obeyed, peak_of
 from ess_controller.planning.problem import Battery, Prices, Series
-from firmware_bridge.records import Floats
+from firmware_bridge.records import Bools, Floats
 
 
 def stand_in(groups: tuple[Battery, ...], series: Series, prices: Prices, last: Plan | None, why: str) -> Plan:
@@ -22,9 +22,7 @@ def stand_in(groups: tuple[Battery, ...], series: Series, prices: Prices, last: 
         at = ahead + np.arange(len(series))
         by_last = (at >= 0) & (at < len(last.battery_w))
         wanted_w[by_last] = last.battery_w[at[by_last]]
-    name = (
-        "the last plan" if by_last.all() else "self-consumption" if not by_last.any() else "the last plan, then a rule"
-    )
+    name = _name(by_last)
     known = replace(series, load_w=np.nan_to_num(series.load_w), pv_w=np.nan_to_num(series.pv_w))
     whole = together(groups)
     share = [each.discharge_w / whole.discharge_w for each in groups]
@@ -34,6 +32,12 @@ def stand_in(groups: tuple[Battery, ...], series: Series, prices: Prices, last: 
     ]
     group_w, group_soc = np.array([power for power, _ in done]), np.array([soc for _, soc in done])
     return described(groups, series, prices, group_w, group_soc, f"{why}; {name} stands in")
+
+
+def _name(by_last: Bools) -> str:
+    if by_last.all():
+        return "the last plan"
+    return "the last plan, then self-consumption," if by_last.any() else "self-consumption"
 
 
 def described(

@@ -4,7 +4,7 @@ from ess_controller.planning.problem import Battery
 
 
 def together(groups: tuple[Battery, ...]) -> Battery:
-    """One battery of all energy and power; what differs between groups is their mean by energy (efficiency: by power)."""
+    """One battery of all energy and power. What else differs is a mean: SOC and wear by energy, efficiency by power."""
     if len(groups) == 1:
         return groups[0]
     energy_wh = sum(each.energy_wh for each in groups)

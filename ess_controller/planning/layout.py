@@ -27,8 +27,9 @@ def blocks_of(series: Series, block_s: float) -> Ints:
     """[step] number of the billing block it lies in, from 0; blocks stand still on the clock, not on the series."""
     length_s = block_steps(series, block_s) * series.step_s
     begins_s = series.begin.timestamp() + np.arange(len(series)) * series.step_s
-    number = np.floor(begins_s / length_s + 1e-9).astype(np.int64)
-    return number - number[0]
+    number: Ints = np.floor(begins_s / length_s + 1e-9).astype(np.int64)
+    since: Ints = number - number[0]
+    return since
 
 
 def block_means(values: Floats, block: Ints) -> Floats:

@@ -31,7 +31,7 @@ class Planner:
     def __init__(self, slowest_s: float = SLOWEST_S) -> None:
         self._layout: Layout | None = None
         self._last: Plan | None = None
-        self._solver = highspy.Highs()
+        self._solver = highspy.Highs()  # type: ignore[no-untyped-call]
         for option, value in (("output_flag", False), ("presolve", "off"), ("time_limit", slowest_s)):
             self._solver.setOptionValue(option, value)
 
@@ -45,8 +45,8 @@ class Planner:
     ) -> Plan:
         """The cheapest plan, wear and what is left at the end (`ends`) weighed in.
 
-        Groups share the export rule of the first. What they must have left and cannot reach is lowered to what they can,
-        and said.
+        Groups share the export rule of the first. What they must have left but cannot reach is lowered to what they
+        can, and said.
         """
         if isinstance(groups, Battery):
             groups = (groups,)
@@ -101,7 +101,9 @@ class Planner:
         everything = np.arange(layout.columns, dtype=np.int32)
         self._solver.changeColsCost(layout.columns, everything, costs(layout, problem))
         lower, upper = row_bounds(layout, problem)
-        self._solver.changeRowsBounds(layout.rows, np.arange(layout.rows, dtype=np.int32), lower, upper)
+        self._solver.changeRowsBounds(  # type: ignore[attr-defined]  # its stubs lack it
+            layout.rows, np.arange(layout.rows, dtype=np.int32), lower, upper
+        )
         self._bound(problem, None)
 
     def _bound(self, problem: Problem, modes: Modes | None) -> None:

@@ -7,6 +7,7 @@ a linear programme keeps in order by itself.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import pairwise
 
 from ess_controller.planning.problem import Battery
 
@@ -42,7 +43,7 @@ def by_depth(
     edges = [usable * at / segments for at in range(segments + 1)]
     lost = [lost_share(depth) for depth in edges]
     prices: list[float] = []
-    for less, more in zip(lost, lost[1:], strict=False):
+    for less, more in pairwise(lost):
         price = store_cny * (more - less) / life_share / slice_kwh
         prices.append(max(price, *prices[-1:], 0.0))
     return Wear(tuple(prices), 1.0, 0.0)
