@@ -93,13 +93,14 @@ def plan(
     if suspicion := faint(metered.series, min(sum(each.charge_w for each in groups), groups[0].discharge_w)):
         print(f"{inputs}: {suspicion}", file=sys.stderr)
     planner = Planner()
-    found = planner.plan(groups, metered.series, prices, ends=Ends(peak_so_far_w=1000.0 * peak_so_far_kw))
-    taken_ms = solve_ms(planner, groups, metered.series, prices)
+    ends = Ends(peak_so_far_w=1000.0 * peak_so_far_kw)
+    found = planner.plan(groups, metered.series, prices, ends=ends)
+    taken_ms = solve_ms(planner, groups, metered.series, prices, ends)
     if plot is not None:
         from ess_controller.planning.plan_plot import save_plot
 
         save_plot(plot, found, metered.series, prices)
-    told = answer(found, groups, metered.series, prices, taken_ms, fixed_cny)
+    told = answer(found, groups, metered.series, prices, ends, taken_ms, fixed_cny)
     print(json.dumps(told) if as_json else "\n".join(table(told, metered.series)))
 
 

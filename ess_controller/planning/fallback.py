@@ -25,7 +25,7 @@ def stand_in(groups: tuple[Battery, ...], series: Series, prices: Prices, last: 
     name = _name(by_last)
     known = replace(series, load_w=np.nan_to_num(series.load_w), pv_w=np.nan_to_num(series.pv_w))
     whole = together(groups)
-    share = [each.discharge_w / whole.discharge_w for each in groups]
+    share = [each.energy_wh / whole.energy_wh for each in groups]
     done = [
         obeyed(each, replace(known, load_w=known.load_w * part, pv_w=known.pv_w * part), wanted_w * part)
         for each, part in zip(groups, share, strict=True)

@@ -4,7 +4,7 @@ from ess_controller.planning.problem import Battery
 
 
 def together(groups: tuple[Battery, ...]) -> Battery:
-    """One battery of all energy and power. What else differs is a mean: SOC and wear by energy, efficiency by power."""
+    """One battery of all energy and power. What else differs is its mean by energy."""
     if len(groups) == 1:
         return groups[0]
     energy_wh = sum(each.energy_wh for each in groups)
@@ -18,8 +18,8 @@ def together(groups: tuple[Battery, ...]) -> Battery:
         energy_wh=energy_wh,
         charge_w=charge_w,
         discharge_w=discharge_w,
-        charge_efficiency=sum(each.charge_w * each.charge_efficiency for each in groups) / charge_w,
-        discharge_efficiency=sum(each.discharge_w * each.discharge_efficiency for each in groups) / discharge_w,
+        charge_efficiency=mean([each.charge_efficiency for each in groups]),
+        discharge_efficiency=mean([each.discharge_efficiency for each in groups]),
         soc_min=mean([each.soc_min for each in groups]),
         soc_max=mean([each.soc_max for each in groups]),
         soc_start=mean([each.soc_start for each in groups]),

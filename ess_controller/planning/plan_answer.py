@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from ess_controller.clock import wall_s
+from ess_controller.planning.filling import Ends
 from ess_controller.planning.lp import Planner
 from ess_controller.planning.plan import Plan, costs_of, grid_of
 from ess_controller.planning.problem import Battery, Prices, Series, hours
@@ -18,7 +19,7 @@ LINES = 48  # of the summary, at most
 BINS_H = (1.0, 2.0, 3.0, 6.0, 12.0, 24.0, 168.0)
 
 
-def solve_ms(planner: Planner, groups: tuple[Battery, ...], series: Series, prices: Prices) -> float:
+def solve_ms(planner: Planner, groups: tuple[Battery, ...], series: Series, prices: Prices, ends: Ends) -> float:
     """Median time of warm re-solves, filling included, each with the series turned by one step more.
 
     Twenty of them; fewer where they take longer than PATIENCE_S together.
@@ -32,7 +33,7 @@ def solve_ms(planner: Planner, groups: tuple[Battery, ...], series: Series, pric
             export_cny_per_kwh=np.roll(prices.export_cny_per_kwh, -turn),
         )
         began_s = wall_s()
-        planner.plan(groups, turned, priced)
+        planner.plan(groups, turned, priced, ends=ends)
         taken_s.append(wall_s() - began_s)
         if sum(taken_s) > PATIENCE_S:
             break
@@ -40,7 +41,13 @@ def solve_ms(planner: Planner, groups: tuple[Battery, ...], series: Series, pric
 
 
 def answer(
-    plan: Plan, groups: tuple[Battery, ...], series: Series, prices: Prices, taken_ms: float, fixed_cny: float
+    plan: Plan,
+    groups: tuple[Battery, ...],
+    series: Series,
+    prices: Prices,
+    ends: Ends,
+    taken_ms: float,
+    fixed_cny: float,
 ) -> dict[str, Any]:
     """The answer as JSON; powers in W, rounded to a tenth. Unknown is null."""
     bare_w, _ = grid_of(np.zeros(len(series)), series, groups[0])
@@ -54,7 +61,7 @@ def answer(
         "feed_in_cny": _number(plan.costs.feed_in, 4),
         "wear_cny": _number(plan.costs.wear, 4),
         "fixed_demand_cny": _number(fixed_cny, 4),
-        "no_battery_cny": _number(costs_of(bare_w, series, prices).bill, 4),
+        "no_battery_cny": _number(costs_of(bare_w, series, prices, ends.peak_so_far_w).bill, 4),
         "peak_w": _number(plan.peak_w, 1),
         "solve_ms": _number(taken_ms, 3),
         "gap_cny": _number(plan.gap_cny, 4),

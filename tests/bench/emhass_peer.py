@@ -1,8 +1,9 @@
 """EMHASS's `Optimization` on problems that come in as JSON; run by the Python of an environment that has it.
 
-Stdin: {"series": {...}, "battery": {...}, "demand_cny_per_kw": ..., "steps": N, "turns": K, "gap": G}, where `series` has
-N + K values each of load_w, pv_w, import_cny_per_kwh and export_cny_per_kwh. Stdout: the time of the first solve and of
-K re-solves, each one step later with the same object, as its naive MPC does; and grid power of the first and last.
+Stdin: {"series": {...}, "battery": {...}, "demand_cny_per_kw": ..., "begin": DAY, "steps": N, "turns": K, "gap": G},
+where `series` has N + K values each of load_w, pv_w, import_cny_per_kwh and export_cny_per_kwh. Stdout: the time of the
+first solve and of K re-solves, each one step later with the same object, as its naive MPC does; and grid power of the
+first and the last.
 
 Its limits are on the battery's side: power is converted, so that both programmes have the same. What is not named here
 is EMHASS's default.
@@ -12,7 +13,7 @@ import importlib
 import json
 import logging
 import sys
-import time
+import time  # noqa: TID251  runs where our clock is not installed
 from pathlib import Path
 from typing import Any
 
@@ -66,10 +67,11 @@ def optimization(asked: dict[str, Any], defaults: dict[str, Any]) -> Any:
 def main() -> None:
     asked = json.load(sys.stdin)
     numpy, pandas = importlib.import_module("numpy"), importlib.import_module("pandas")
-    folder = Path(importlib.import_module("emhass").__file__ or "").parent
+    folder = Path(str(importlib.import_module("emhass").__file__)).parent
     defaults = json.loads((folder / "data/config_defaults.json").read_text())
     solver = optimization(asked, defaults)
     taken_ms, grids = [], []
+    start, end = asked["battery"]["soc_start"], asked["battery"]["soc_end_min"]
     names = ("load_w", "pv_w", "import_cny_per_kwh", "export_cny_per_kwh")
     columns = [numpy.array(asked["series"][name]) for name in names]
     index = pandas.date_range(asked["begin"], periods=len(columns[0]), freq="15min", tz="Asia/Shanghai")
@@ -80,7 +82,13 @@ def main() -> None:
         )
         began = time.perf_counter()
         found = solver.perform_optimization(
-            frame, pv, load, imports, exports, soc_init=asked["battery"]["soc_start"], soc_final=asked["battery"]["soc_end_min"]
+            frame,
+            pv,
+            load,
+            imports,
+            exports,
+            soc_init=asked["battery"]["soc_start"],
+            soc_final=asked["battery"]["soc_end_min"],
         )
         taken_ms.append(1000.0 * (time.perf_counter() - began))
         if turn in (0, asked["turns"]):
