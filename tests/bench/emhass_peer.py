@@ -58,7 +58,7 @@ def optimization(asked: dict[str, Any], defaults: dict[str, Any]) -> Any:
     }
     logger = logging.getLogger("emhass")
     logger.setLevel(logging.ERROR)
-    folder = Path(emhass.__file__).parent
+    folder = Path(str(emhass.__file__)).parent
     return emhass.Optimization(
         hass, optim, plant, "import", "export", "profit", {"data_path": folder, "root_path": folder}, logger
     )
@@ -81,15 +81,7 @@ def main() -> None:
             {"load": load, "pv": pv, "import": imports, "export": exports}, index=index[turn : turn + asked["steps"]]
         )
         began = time.perf_counter()
-        found = solver.perform_optimization(
-            frame,
-            pv,
-            load,
-            imports,
-            exports,
-            soc_init=asked["battery"]["soc_start"],
-            soc_final=asked["battery"]["soc_end_min"],
-        )
+        found = solver.perform_optimization(frame, pv, load, imports, exports, soc_init=start, soc_final=end)
         taken_ms.append(1000.0 * (time.perf_counter() - began))
         if turn in (0, asked["turns"]):
             grids.append(found["P_grid"].tolist())

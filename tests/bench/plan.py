@@ -3,8 +3,8 @@
 PYTHON is the interpreter of an environment of its own that has EMHASS (`uv venv DIR; uv pip install emhass`); without
 it only our side is shown. A re-solve is one step later with the same object, on both sides, filling or building
 included; ours 20, EMHASS's 5. EMHASS's MIP gap is its default, 1 %; `--gap 0` asks it for the optimum. Both plans'
-bills are worked out here, from their grid powers. With a demand charge EMHASS takes a minute for 672 steps: `--demand 0`
-leaves it out, and `--steps 96` the long ones.
+bills are worked out here, from their grid powers. With a demand charge EMHASS takes a minute for 672 steps:
+`--demand 0` leaves it out, and `--steps 96` the long ones.
 """
 
 import argparse
