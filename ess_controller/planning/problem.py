@@ -1,5 +1,6 @@
 """What is to be planned: a battery, a series of load and sun, what a kWh costs in every step and a month's peak."""
 
+from bisect import bisect_right
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import pairwise
@@ -94,13 +95,16 @@ def block_steps(series: Series, block_s: float) -> int:
 
 def months(series: Series) -> list[tuple[int, int]]:
     """[month] (first step, end step) of each calendar month of the site that the series touches, in order."""
-    local = [series.at(step) for step in range(len(series))]
-    changes = [
-        at
-        for at in range(1, len(local))
-        if (local[at].year, local[at].month) != (local[at - 1].year, local[at - 1].month)
-    ]
-    edges = [0, *changes, len(local)]
+
+    def month(step: int) -> tuple[int, int]:
+        local = series.at(step)
+        return local.year, local.month
+
+    edges = [0]
+    while edges[-1] < len(series):
+        here = month(edges[-1])
+        later = bisect_right(range(edges[-1], len(series)), here, key=month)
+        edges.append(edges[-1] + later)
     return list(pairwise(edges))
 
 
