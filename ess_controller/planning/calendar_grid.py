@@ -7,6 +7,7 @@ from datetime import date, timedelta
 import numpy as np
 
 from ess_controller.planning.problem import Series
+from ess_controller.site.tariff import Tariff, kind_of_day
 from firmware_bridge.records import Floats, Ints
 
 WORKDAY, WEEKEND, HOLIDAY = 0, 1, 2
@@ -17,6 +18,12 @@ KindOfDay = Callable[[date], int]  # WORKDAY, WEEKEND or HOLIDAY
 def by_weekday(day: date) -> int:
     """Where no tariff says what is a holiday: Monday to Friday are workdays."""
     return WORKDAY if day.weekday() <= FRIDAY else WEEKEND
+
+
+def kind_by_tariff(tariff: Tariff) -> KindOfDay:
+    """By the tariff's calendar."""
+    kinds = {"workday": WORKDAY, "weekend": WEEKEND, "holiday": HOLIDAY}
+    return lambda day: kinds[kind_of_day(tariff, day)]
 
 
 @dataclass(frozen=True, slots=True, eq=False)

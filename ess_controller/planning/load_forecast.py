@@ -37,7 +37,12 @@ def similar_days(history: Floats, days: Days, closed: Bools, targets: Ints) -> F
     """
     past = np.arange(len(history))
     age = targets[:, None] - past
-    weight = np.where((age > 0) & (age <= SIMILAR_DAYS), np.where(closed & (days.kind[targets][:, None] == WORKDAY), 1e-4, _likeness(days, targets, past)) * np.exp(-age / AGE_DAYS), 0.0)
+    weight = np.where(
+        (age > 0) & (age <= SIMILAR_DAYS),
+        np.where(closed & (days.kind[targets][:, None] == WORKDAY), 1e-4, _likeness(days, targets, past))
+        * np.exp(-age / AGE_DAYS),
+        0.0,
+    )
     known = np.isfinite(history)
     with np.errstate(invalid="ignore"):
         return np.asarray((weight @ np.where(known, history, 0.0)) / (weight @ known))

@@ -19,7 +19,9 @@ def rule_power(
     """
     if not np.isfinite(net_w):
         return 0.0
-    top = min(battery.discharge_w, (held_wh - battery.soc_min * battery.energy_wh) * battery.discharge_efficiency / hours)
+    top = min(
+        battery.discharge_w, (held_wh - battery.soc_min * battery.energy_wh) * battery.discharge_efficiency / hours
+    )
     room = (battery.soc_max * battery.energy_wh - held_wh) / battery.charge_efficiency / hours
     bottom = -min(battery.charge_w, room)
     cap_w = max(peak_w, EXPECTED_SHARE * expected_w)

@@ -19,7 +19,6 @@ def backward(store: Store, steps: Steps, peak_w: Floats, last: Floats) -> Floats
         store.may_export,
         steps.hours,
         np.ascontiguousarray(steps.net_w),
-        steps.weight,
         steps.buy_cny_per_wh,
         steps.sell_cny_per_wh,
         steps.follow,
@@ -29,7 +28,16 @@ def backward(store: Store, steps: Steps, peak_w: Floats, last: Floats) -> Floats
 
 @njit(cache=True, error_model="numpy")  # type: ignore[untyped-decorator]
 def _backward(  # type: ignore[no-untyped-def]  # noqa: ANN202
-    values, energy_wh, peak_w, cell, may_export, hours, net_w, weight, buy, sell, follow  # noqa: ANN001
+    values,
+    energy_wh,
+    peak_w,
+    cell,
+    may_export,
+    hours,
+    net_w,
+    buy,
+    sell,
+    follow,  # noqa: ANN001
 ):
     states, levels, peaks = values.shape[1:]
     expected = np.empty((peaks, levels))
@@ -40,13 +48,11 @@ def _backward(  # type: ignore[no-untyped-def]  # noqa: ANN202
             for after in range(states):
                 expected += follow[u, after] * values[t + 1, after].T
             _targets(targets, expected, energy_wh, cell, buy[t], sell[t])
-            values[t, u] = 0.0
-            for noise in range(len(weight)):
-                for e in range(levels):
-                    _least(
-                        values[t, u, e], weight[noise], targets, expected, energy_wh, peak_w, cell, may_export, hours,
-                        energy_wh[e], net_w[t, u, noise], buy[t], sell[t],
-                    )  # fmt: skip
+            for e in range(levels):
+                _least(
+                    values[t, u, e], targets, expected, energy_wh, peak_w, cell, may_export, hours, energy_wh[e],
+                    net_w[t, u], buy[t], sell[t],
+                )  # fmt: skip
 
 
 @njit(cache=True, error_model="numpy")  # type: ignore[untyped-decorator]
@@ -88,8 +94,19 @@ def _total(power, z, expected, held_steps, up, down, wear, net, buy, sell, last)
 
 
 @njit(cache=True, error_model="numpy")  # type: ignore[untyped-decorator]
-def _least(  # type: ignore[no-untyped-def]  # noqa: ANN202, C901
-    least, weight, targets, expected, energy_wh, peak_w, cell, may_export, hours, held, net, buy, sell  # noqa: ANN001
+def _least(  # type: ignore[no-untyped-def]  # noqa: ANN202
+    least,
+    targets,
+    expected,
+    energy_wh,
+    peak_w,
+    cell,
+    may_export,
+    hours,
+    held,
+    net,
+    buy,
+    sell,  # noqa: ANN001
 ):
     charge_eff, discharge_eff, charge_w, discharge_w, wear = cell
     buy, sell, wear = buy * hours, sell * hours, wear * hours
@@ -129,4 +146,4 @@ def _least(  # type: ignore[no-untyped-def]  # noqa: ANN202, C901
                 sold = _total(power, z, expected, held_steps, up, down, wear, net, buy, sell, last)
                 total = sold if sold < total else total
         best = total if total < best else best
-        least[z] += weight * best
+        least[z] = best

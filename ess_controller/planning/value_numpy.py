@@ -9,15 +9,14 @@ from firmware_bridge.records import Floats
 def backward(store: Store, steps: Steps, peak_w: Floats, last: Floats) -> Floats:
     """[step + 1, state, energy, peak] least expected cost from the begin of each step on, CNY.
 
-    `last` [state, energy, peak] is the value after the last step; `peak_w` [peak] is even. State and noise of a step are
-    known when its power is chosen.
+    `last` [state, energy, peak] is the value after the last step; `peak_w` [peak] is even. The state of a step is known
+    when its power is chosen.
     """
     values = np.empty((len(steps.net_w) + 1, *last.shape))
     values[-1] = last
     for at in range(len(steps.net_w) - 1, -1, -1):
         expected = np.einsum("un,nez->uze", steps.follow, values[at + 1])
-        least = _step(store, steps, at, peak_w, expected)
-        values[at] = np.einsum("w,uwez->uez", steps.weight, least)
+        values[at] = _step(store, steps, at, peak_w, expected)
     return values
 
 
@@ -38,10 +37,10 @@ def _targets(store: Store, expected: Floats, buy: float, sell: float) -> tuple[F
 
 
 def _step(store: Store, steps: Steps, at: int, peak_w: Floats, expected: Floats) -> Floats:
-    """[state, noise, energy, peak] value of a step from `expected` [state, peak, energy] after it."""
+    """[state, energy, peak] value of a step from `expected` [state, peak, energy] after it."""
     hours, held = steps.hours, store.energy_wh[:, None]
     buy, sell = steps.buy_cny_per_wh[at], steps.sell_cny_per_wh[at]
-    net = steps.net_w[at][:, :, None, None]  # [state, noise, energy, peak]
+    net = steps.net_w[at][:, None, None]  # [state, energy, peak]
     most = np.full_like(net, store.discharge_w) if store.may_export else np.clip(net, 0.0, store.discharge_w)
     top = np.minimum(most, (held - held[0]) * store.discharge_efficiency / hours)
     bottom = -np.minimum(store.charge_w, (held[-1] - held) / store.charge_efficiency / hours)
@@ -52,9 +51,7 @@ def _step(store: Store, steps: Steps, at: int, peak_w: Floats, expected: Floats)
     def total(power: Floats, z: np.ndarray) -> Floats:
         return _total(store, steps, at, net, power, expected, z)
 
-    by_buying, for_use, by_sun, for_sale = (
-        target[:, None, None, :] for target in _targets(store, expected, buy, sell)
-    )
+    by_buying, for_use, by_sun, for_sale = (target[:, None, :] for target in _targets(store, expected, buy, sell))
     every = np.arange(len(peak_w))
     bought = np.maximum(np.minimum(_toward(store, hours, held, by_buying, for_use), np.minimum(top, net)), lowest)
     sold = np.minimum(np.maximum(_toward(store, hours, held, by_sun, for_sale), np.maximum(lowest, net)), top)
@@ -64,7 +61,7 @@ def _step(store: Store, steps: Steps, at: int, peak_w: Floats, expected: Floats)
     under = np.minimum(place.astype(np.int64), len(peak_w) - 2)
     a, b = total(top, under), total(top, under + 1)
     least = np.where(can, least, a + (place - under) * (b - a))
-    return np.asarray(np.minimum.accumulate(least[..., ::-1], axis=3)[..., ::-1])
+    return np.asarray(np.minimum.accumulate(least[..., ::-1], axis=2)[..., ::-1])
 
 
 def _toward(store: Store, hours: float, held: Floats, charge_to: Floats, discharge_to: Floats) -> Floats:
@@ -72,9 +69,7 @@ def _toward(store: Store, hours: float, held: Floats, charge_to: Floats, dischar
     return np.where(given > 0.0, given, np.minimum(held - charge_to, 0.0) / store.charge_efficiency / hours)
 
 
-def _total(
-    store: Store, steps: Steps, at: int, net: Floats, power: Floats, expected: Floats, z: np.ndarray
-) -> Floats:
+def _total(store: Store, steps: Steps, at: int, net: Floats, power: Floats, expected: Floats, z: np.ndarray) -> Floats:
     """Cost of a step at these powers and of what follows with a peak of the grid."""
     grid, hours, held = net - power, steps.hours, store.energy_wh
     cost = np.where(grid > 0.0, steps.buy_cny_per_wh[at], steps.sell_cny_per_wh[at]) * grid
@@ -83,5 +78,5 @@ def _total(
     place = np.clip((held[:, None] - drawn - held[0]) / (held[1] - held[0]), 0.0, len(held) - 1.0)
     left = np.minimum(place.astype(np.int64), len(held) - 2)
     share = place - left
-    state = np.arange(len(net))[:, None, None, None]
+    state = np.arange(len(net))[:, None, None]
     return np.asarray(cost * hours + (1.0 - share) * expected[state, z, left] + share * expected[state, z, left + 1])

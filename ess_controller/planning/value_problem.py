@@ -1,6 +1,7 @@
 """What the value function is made from: grids of stored energy, peak and residual, and the steps to decide in."""
 
 from dataclasses import dataclass
+from math import comb
 
 import numpy as np
 
@@ -28,10 +29,9 @@ class Steps:
     """Steps to decide in, one after the other, and how the residual of the net load moves between them."""
 
     hours: float  # length of a step
-    net_w: Floats  # [step, state, noise] load minus sun in each state of the residual, with each noise on it
-    weight: Floats  # [noise] probability
+    net_w: Floats  # [step, state] load minus sun in each state of the residual
     buy_cny_per_wh: Floats  # [step]
-    sell_cny_per_wh: Floats  # [step] >= 0: what does not pay is not sold
+    sell_cny_per_wh: Floats  # [step] 0 where nothing may flow out
     follow: Floats  # [state, next state] probability
 
 
@@ -49,13 +49,13 @@ def store_of(battery: Battery, levels: int = ENERGY_LEVELS) -> Store:
     )
 
 
-def chain(states: int, memory: float) -> tuple[Floats, Floats]:
-    """Rouwenhorst's chain of an AR(1) of unit variance: ([state] values, [state, next] probabilities).
+def chain(states: int, memory: float) -> Floats:
+    """[state, next] probabilities of Rouwenhorst's chain: an AR(1) whose stationary states are binomial.
 
     Kopecky and Suen, Finite state Markov-chain approximations to highly persistent processes, Rev. Econ. Dyn. 13 (2010).
     """
     if states == 1:
-        return np.zeros(1), np.ones((1, 1))
+        return np.ones((1, 1))
     stay = (1.0 + memory) / 2.0
     follow = np.array([[stay, 1.0 - stay], [1.0 - stay, stay]])
     for size in range(3, states + 1):
@@ -66,4 +66,9 @@ def chain(states: int, memory: float) -> tuple[Floats, Floats]:
         grown[1:, 1:] += stay * follow
         grown[1:-1] /= 2.0
         follow = grown
-    return np.linspace(-1.0, 1.0, states) * np.sqrt(states - 1.0), follow
+    return follow
+
+
+def weights(states: int) -> Floats:
+    """[state] how often the chain is in each of its states."""
+    return np.array([comb(states - 1, state) for state in range(states)]) / 2.0 ** (states - 1)
