@@ -54,6 +54,7 @@ class Backtest:
     rule: Run
     perfect: Run
     replan_ms: Floats  # [re-plan]
+    forecast_not_used: tuple[tuple[str, str], ...]  # what of the last forecast, and why
 
 
 def value_share(months_: "tuple[Month, ...] | list[Month]", way: Literal["rule", "controller"] = "controller") -> float:
@@ -92,20 +93,16 @@ def run_backtest(
     controller = run_value(series, battery, grid, first, timed, max(round(every_s / 3600.0 / block_h), 1))
     rule = run_rule(series, battery, prices, grid, first)
     run = series.cut(first, len(series))
-    paid = _cut(prices, first, len(series))
+    paid = cut(prices, first, len(series))
     perfect, gaps = _perfect(run, paid, battery, refill)
-    settled = [
-        Month(
-            run.at(begin).strftime("%Y-%m"),
-            *(
-                _cost(done, run, paid, battery, refill, begin, end)
-                for done in (_idle(len(run), battery), rule, controller, perfect)
-            ),
-            gap,
-        )
-        for (begin, end), gap in zip(months(run), gaps, strict=True)
-    ]
-    return Backtest(run, tuple(settled), controller, rule, perfect, np.array(timed.ms))
+    settled = []
+    for (begin, end), gap in zip(months(run), gaps, strict=True):
+        costs = [
+            _cost(done, run, paid, battery, refill, begin, end)
+            for done in (_idle(len(run), battery), rule, controller, perfect)
+        ]
+        settled.append(Month(run.at(begin).strftime("%Y-%m"), costs[0], costs[1], costs[2], costs[3], gap))
+    return Backtest(run, tuple(settled), controller, rule, perfect, np.array(timed.ms), _not_used(forecasts))
 
 
 def refill_cny_per_wh(prices: Prices, battery: Battery, series: Series) -> float:
@@ -114,6 +111,12 @@ def refill_cny_per_wh(prices: Prices, battery: Battery, series: Series) -> float
     price = prices.import_cny_per_kwh
     cheapest = [price[begin : begin + slots].min() for begin in range(0, len(price), slots)]
     return max(float(np.median(cheapest)), 0.0) / battery.charge_efficiency / 1000.0
+
+
+def _not_used(forecasts: Forecasts) -> tuple[tuple[str, str], ...]:
+    learned = forecasts.learned
+    parts = () if learned is None else (("load", learned.load.score.why_not), ("sun", learned.pv.score.why_not))
+    return tuple(part for part in parts if part[1])
 
 
 class _Timed(Replanner):
@@ -163,10 +166,11 @@ def _in_blocks(series: Series, prices: Prices) -> Series:
     )
 
 
-def _cut(prices: Prices, first: int, end: int) -> Prices:
-    cut = slice(first, end)
+def cut(prices: Prices, first: int, end: int) -> Prices:
+    """Those of the steps first..end-1."""
+    part = slice(first, end)
     return replace(
-        prices, import_cny_per_kwh=prices.import_cny_per_kwh[cut], export_cny_per_kwh=prices.export_cny_per_kwh[cut]
+        prices, import_cny_per_kwh=prices.import_cny_per_kwh[part], export_cny_per_kwh=prices.export_cny_per_kwh[part]
     )
 
 
@@ -183,7 +187,7 @@ def _perfect(series: Series, prices: Prices, battery: Battery, refill: float) ->
         least = battery.soc_end_min if end == len(series) else None
         own = replace(battery, soc_start=soc, soc_end_min=least)
         plan = planner.plan(
-            own, series.cut(begin, end), _cut(prices, begin, end), ends=Ends(value_cny_per_kwh=1000.0 * refill)
+            own, series.cut(begin, end), cut(prices, begin, end), ends=Ends(value_cny_per_kwh=1000.0 * refill)
         )
         gaps.append(plan.gap_cny)
         power.append(plan.battery_w)
@@ -199,7 +203,7 @@ def _cost(run: Run, series: Series, prices: Prices, battery: Battery, refill: fl
     wear = battery.wear_cny_per_kwh * float(np.maximum(power_w, 0.0).sum()) * hours(series) / 1000.0
     before = run.stored_wh[begin - 1] if begin else battery.soc_start * battery.energy_wh
     gained_wh = float(run.stored_wh[end - 1] - before)
-    bill = costs_of(grid_w, part, _cut(prices, begin, end)).bill
+    bill = costs_of(grid_w, part, cut(prices, begin, end)).bill
     short_wh = 0.0
     if battery.soc_end_min is not None and end == len(series):
         short_wh = max(battery.soc_end_min * battery.energy_wh - float(run.stored_wh[end - 1]), 0.0)

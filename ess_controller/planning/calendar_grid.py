@@ -1,4 +1,4 @@
-"""The calendar of a series: which local day and which part of the day each step falls in, and what kind of day it is."""
+"""The calendar of a series: which local day and part of it each step falls in, and what kind of day that is."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -46,7 +46,7 @@ class Days:
 
     def at_work(self) -> Ints:
         """[day] 1 on workdays."""
-        return (self.kind == WORKDAY).astype(np.int64)
+        return np.asarray(self.kind == WORKDAY, np.int64)
 
 
 def days_of(series: Series, further_steps: int, kind_of_day: KindOfDay) -> Days:

@@ -1,4 +1,4 @@
-"""The fast loop on a recorded series: what the battery does step by step, each decision from what was measured by then."""
+"""The fast loop on a recorded series: what the battery does in each step, from what was measured by then."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

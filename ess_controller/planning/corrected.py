@@ -49,7 +49,8 @@ class Corrected:
         errors = measured_w[begin:origin] - self.expected_w[past]
         recent = recent_errors(errors, self.scale_w[past], np.array([len(errors)]), self.windows)
         to_come = slice(origin - self.first, origin - self.first + leads)
-        return np.maximum(self.expected_w[to_come] + self.scale_w[to_come] * (recent @ self.weights)[0], 0.0)
+        ahead: Floats = np.maximum(self.expected_w[to_come] + self.scale_w[to_come] * (recent @ self.weights)[0], 0.0)
+        return ahead
 
 
 @dataclass(frozen=True, slots=True, eq=False)

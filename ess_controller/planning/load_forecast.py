@@ -8,6 +8,7 @@ from firmware_bridge.records import Bools, Floats, Ints
 SIMILAR_DAYS = 42  # looked back for similar days
 AGE_DAYS = 18.0  # a day so old weighs 1/e
 SUNDAY = 6
+QUIET_SHARE = 0.7  # of a workday's energy: above, a site's weekends are no different
 
 
 def closed_days(history: Floats, days: Days) -> Bools:
@@ -16,17 +17,15 @@ def closed_days(history: Floats, days: Days) -> Bools:
     A holiday that no calendar knows would else teach that workdays may be quiet.
     """
     known = np.isfinite(history).sum(axis=1)
-    energy = np.where(known > 0.5 * days.slots, np.nansum(history, axis=1) / np.maximum(known, 1), np.nan)
+    mean_w = np.nansum(history, axis=1) / np.maximum(known, 1)
+    mean_w[known < 0.5 * days.slots] = np.nan
     closed = np.zeros(len(history), np.bool_)
     kind = days.kind[: len(history)]
     for begin in range(0, len(history), SIMILAR_DAYS):
-        span = slice(max(begin + SIMILAR_DAYS - 2 * SIMILAR_DAYS, 0), begin + SIMILAR_DAYS)
-        work, off = energy[span][kind[span] == WORKDAY], energy[span][kind[span] == WEEKEND]
-        if np.isfinite(work).sum() >= 3 and np.isfinite(off).sum() >= 2:
-            usual, quiet = np.nanmedian(work), np.nanmedian(off)
-            if quiet < 0.7 * usual:
-                own = slice(begin, begin + SIMILAR_DAYS)
-                closed[own] = (kind[own] == WORKDAY) & (energy[own] < (usual + quiet) / 2.0)
+        span, own = slice(max(begin - SIMILAR_DAYS, 0), begin + SIMILAR_DAYS), slice(begin, begin + SIMILAR_DAYS)
+        work, off = (mean_w[span][(kind[span] == each) & np.isfinite(mean_w[span])] for each in (WORKDAY, WEEKEND))
+        if len(work) >= 3 and len(off) >= 2 and np.median(off) < QUIET_SHARE * np.median(work):
+            closed[own] = (kind[own] == WORKDAY) & (mean_w[own] < (np.median(work) + np.median(off)) / 2.0)
     return closed
 
 
@@ -37,12 +36,9 @@ def similar_days(history: Floats, days: Days, closed: Bools, targets: Ints) -> F
     """
     past = np.arange(len(history))
     age = targets[:, None] - past
-    weight = np.where(
-        (age > 0) & (age <= SIMILAR_DAYS),
-        np.where(closed & (days.kind[targets][:, None] == WORKDAY), 1e-4, _likeness(days, targets, past))
-        * np.exp(-age / AGE_DAYS),
-        0.0,
-    )
+    alike = _likeness(days, targets, past)
+    alike[(days.kind[targets] == WORKDAY)[:, None] & closed] = 1e-4
+    weight = np.where((age > 0) & (age <= SIMILAR_DAYS), alike * np.exp(-age / AGE_DAYS), 0.0)
     known = np.isfinite(history)
     with np.errstate(invalid="ignore"):
         return np.asarray((weight @ np.where(known, history, 0.0)) / (weight @ known))

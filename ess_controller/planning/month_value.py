@@ -6,7 +6,7 @@ from ess_controller.planning.calendar_grid import Days
 from ess_controller.planning.problem import Battery, DemandCost
 from ess_controller.planning.value import backward
 from ess_controller.planning.value_problem import Steps, Store, store_of
-from firmware_bridge.records import Floats
+from firmware_bridge.records import Floats, Ints
 
 STEEP_CNY_PER_W = 1.0  # far above any price of demand: a peak is then raised only where it must be
 PAST_DAYS = 28
@@ -17,11 +17,9 @@ WEIGHT = 0.5  # of what past days say; the rest of the weight has the month's pe
 class MonthAhead:
     """Keeps what each past day would have cost under each peak."""
 
-    def __init__(
-        self, battery: Battery, days: Days, hours: float, demand: DemandCost, refill_cny_per_wh: float
-    ) -> None:
+    def __init__(self, battery: Battery, days: Days, hours: float, demand: DemandCost, refill: float) -> None:
         self._store, self._days, self._hours, self._demand = store_of(battery, ENERGY_LEVELS), days, hours, demand
-        self._refill = refill_cny_per_wh
+        self._refill = refill  # CNY per Wh
         self._kept: dict[tuple[int, bytes], Floats] = {}
 
     def cost(self, net_w: Floats, origin: int, end: int, peak_w: Floats, buy: Floats, sell: Floats) -> Floats:
@@ -49,7 +47,7 @@ class MonthAhead:
         later = later - later[-1] + whole[-1]
         return np.asarray((1.0 - WEIGHT) * whole + WEIGHT * np.interp(peak_w, common, later))
 
-    def _costs(self, source: Floats, net_w: Floats, slot: Floats, peak_w: Floats, buy: Floats, sell: Floats) -> Floats:
+    def _costs(self, source: Ints, net_w: Floats, slot: Ints, peak_w: Floats, buy: Floats, sell: Floats) -> Floats:
         """[day, peak] of past days at the prices of the coming one."""
         slots = self._days.slots
         prices = np.zeros((2, slots))

@@ -1,4 +1,4 @@
-"""What the sun will give: an envelope of clear days learnt from the site's own past, and how cloudy it has been of late."""
+"""What the sun will give: clear days of the site's own past, and how cloudy it has been of late."""
 
 import numpy as np
 

@@ -1,4 +1,4 @@
-"""The re-plan: from what was measured so far to the value function that the fast loop decides with until the next one."""
+"""The re-plan: from what was measured to the value function that the fast loop decides with until the next."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -85,7 +85,7 @@ class Replanner:
     def _left(self, end: int) -> Floats:
         """[energy] cost of what is then stored, below 0 as it is worth something."""
         site, held = self._site, self._store.energy_wh
-        cost = -site.refill_cny_per_wh * (held - held[0])
+        cost: Floats = -site.refill_cny_per_wh * (held - held[0])
         least = site.battery.soc_end_min
         if least is not None and end == len(site.prices.import_cny_per_kwh):
             cost = cost + SHORT_CNY_PER_WH * np.maximum(least * site.battery.energy_wh - held, 0.0)

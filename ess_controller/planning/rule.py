@@ -1,4 +1,4 @@
-"""The rule to beat: charge in cheap hours, give in dear ones, keep the sun for the site, never raise the month's peak."""
+"""The rule to beat: charge in cheap hours, give in dear ones, keep the sun, never raise the month's peak."""
 
 import numpy as np
 

@@ -1,4 +1,4 @@
-"""How far forecasts of the net load were off: by how far ahead, time of day, workday or not; and how long that lasts."""
+"""How far forecasts of the net load were off by lead, time of day and kind of day; their shape, how long they last."""
 
 from dataclasses import dataclass
 from itertools import pairwise
@@ -54,7 +54,7 @@ def spread_of(missed_w: Floats, net_w: Floats, days: Days, first: int) -> Spread
     bucket = np.broadcast_to(_bucket(leads), steps.shape)
     place = np.ravel_multi_index((bucket, days.at_work()[days.day[steps]], days.slot[steps]), shape)
     size = int(np.prod(shape))
-    squares = _around(np.bincount(place[known], missed_w[known] ** 2, size).reshape(shape))
+    squares = _around(np.asarray(np.bincount(place[known], missed_w[known] ** 2, size), np.float64).reshape(shape))
     counts = _around(np.bincount(place[known], minlength=size).reshape(shape).astype(np.float64))
     # errors of one origin are alike: what all hours have in common weighs as much in a bucket of many leads
     own = FEW * np.diff((0, *BUCKET_LEADS, max(leads, BUCKET_LEADS[-1] + 1)))[:, None, None]
@@ -92,7 +92,7 @@ def _normal() -> Floats:
 
 
 def _bucket(leads: int) -> Ints:
-    return np.searchsorted(BUCKET_LEADS, np.arange(leads), side="right")
+    return np.asarray(np.searchsorted(BUCKET_LEADS, np.arange(leads), side="right"))
 
 
 def _around(values: Floats) -> Floats:

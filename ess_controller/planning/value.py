@@ -25,7 +25,7 @@ def backward() -> Backward:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Value:
-    """A plan for the fast loop: what a state at the end of each stage costs from there on. A stage is a billing block."""
+    """A plan for the fast loop: what each stage's end costs from there on. A stage is a billing block."""
 
     origin: int  # block of the series that stage 0 is
     store: Store

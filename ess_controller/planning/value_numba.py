@@ -26,8 +26,8 @@ def backward(store: Store, steps: Steps, peak_w: Floats, last: Floats) -> Floats
     return values
 
 
-@njit(cache=True, error_model="numpy")  # type: ignore[untyped-decorator]
-def _backward(  # type: ignore[no-untyped-def]  # noqa: ANN202
+@njit(cache=True, error_model="numpy")
+def _backward(
     values,
     energy_wh,
     peak_w,
@@ -37,7 +37,7 @@ def _backward(  # type: ignore[no-untyped-def]  # noqa: ANN202
     net_w,
     buy,
     sell,
-    follow,  # noqa: ANN001
+    follow,
 ):
     states, levels, peaks = values.shape[1:]
     expected = np.empty((peaks, levels))
@@ -55,8 +55,8 @@ def _backward(  # type: ignore[no-untyped-def]  # noqa: ANN202
                 )  # fmt: skip
 
 
-@njit(cache=True, error_model="numpy")  # type: ignore[untyped-decorator]
-def _targets(targets, expected, energy_wh, cell, buy, sell):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+@njit(cache=True, error_model="numpy")
+def _targets(targets, expected, energy_wh, cell, buy, sell):
     charge_eff, discharge_eff, _, _, wear = cell
     slopes = (buy / charge_eff, (buy - wear) * discharge_eff, sell / charge_eff, (sell - wear) * discharge_eff)
     for way in range(4):
@@ -69,16 +69,16 @@ def _targets(targets, expected, energy_wh, cell, buy, sell):  # type: ignore[no-
             targets[way, z] = energy_wh[at]
 
 
-@njit(cache=True, error_model="numpy", inline="always")  # type: ignore[untyped-decorator]
-def _toward(held, charge_to, discharge_to, per_given, per_taken):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+@njit(cache=True, error_model="numpy", inline="always")
+def _toward(held, charge_to, discharge_to, per_given, per_taken):
     if held > discharge_to:
         return (held - discharge_to) * per_given
     return (held - charge_to) * per_taken if held < charge_to else 0.0
 
 
-@njit(cache=True, error_model="numpy", inline="always")  # type: ignore[untyped-decorator]
-def _total(power, z, expected, held_steps, up, down, wear, net, buy, sell, last):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
-    """Cost of a step at this power and of what follows with a peak of the grid. Energy is counted in the grid's steps."""
+@njit(cache=True, error_model="numpy", inline="always")
+def _total(power, z, expected, held_steps, up, down, wear, net, buy, sell, last):
+    """Cost of a step at this power and of what follows with a peak of the grid; energy in the grid's steps."""
     grid = net - power
     cost = buy * grid if grid > 0.0 else sell * grid
     if power > 0.0:
@@ -93,8 +93,8 @@ def _total(power, z, expected, held_steps, up, down, wear, net, buy, sell, last)
     return cost + (1.0 - share) * expected[z, left] + share * expected[z, left + 1]
 
 
-@njit(cache=True, error_model="numpy")  # type: ignore[untyped-decorator]
-def _least(  # type: ignore[no-untyped-def]  # noqa: ANN202
+@njit(cache=True, error_model="numpy")
+def _least(
     least,
     targets,
     expected,
@@ -106,7 +106,7 @@ def _least(  # type: ignore[no-untyped-def]  # noqa: ANN202
     held,
     net,
     buy,
-    sell,  # noqa: ANN001
+    sell,
 ):
     charge_eff, discharge_eff, charge_w, discharge_w, wear = cell
     buy, sell, wear = buy * hours, sell * hours, wear * hours

@@ -52,7 +52,8 @@ def store_of(battery: Battery, levels: int = ENERGY_LEVELS) -> Store:
 def chain(states: int, memory: float) -> Floats:
     """[state, next] probabilities of Rouwenhorst's chain: an AR(1) whose stationary states are binomial.
 
-    Kopecky and Suen, Finite state Markov-chain approximations to highly persistent processes, Rev. Econ. Dyn. 13 (2010).
+    Kopecky and Suen, Finite state Markov-chain approximations to highly persistent
+    processes, Rev. Econ. Dyn. 13 (2010).
     """
     if states == 1:
         return np.ones((1, 1))

@@ -106,8 +106,8 @@ def _tell(what: str, months: list[Month], more: str) -> None:
     wear = sum(each.controller.wear_cny for each in months)
     peak = sum(each.controller.peak_w - each.perfect.peak_w for each in months) / len(months) / 1000.0
     print(  # noqa: T201
-        f"{what:8} value_share {value_share(months):.3f}  rule {value_share(months, 'rule'):.3f}  bound {saved:7.0f} CNY"
-        f"  peak above the best {peak:5.1f} kW  wear {wear:.0f} CNY  {more}",
+        f"{what:8} value_share {value_share(months):.3f}  rule {value_share(months, 'rule'):.3f}"
+        f"  bound {saved:7.0f} CNY  peak above the best {peak:5.1f} kW  wear {wear:.0f} CNY  {more}",
         flush=True,
     )
 
