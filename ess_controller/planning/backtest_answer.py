@@ -74,7 +74,7 @@ def _cost(month: Month, way: str) -> Cost:
 
 def _notes(found: Backtest) -> Iterator[str]:
     for month in found.months:
-        if not month.bound_gap_cny == month.bound_gap_cny:
+        if isnan(month.bound_gap_cny):
             yield f"{month.name}: perfect foresight was not found, a plain rule stands in its place"
         elif month.bound_gap_cny > 1.0:
             yield f"{month.name}: perfect foresight may be up to {month.bound_gap_cny:.2f} CNY cheaper"
