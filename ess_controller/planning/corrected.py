@@ -85,11 +85,13 @@ def corrected(
     weights = ridge(recent, to_come, scales, DOUBT)
     missed = to_come - scales * (recent @ weights)
     persistence = taught_w[first:now] - profile.persistence_w[known]
-    score = Score(_rms(missed), _rms(persistence), _rms(taught))
+    later = sliding_window_view(persistence, leads)
+    both = np.isfinite(later)  # compared over the same steps
+    score = Score(_rms(missed[both]), _rms(later[both]), _rms(to_come[both]))
     if score.why_not:
         weights = np.zeros_like(weights)
         expected = _filled(profile.persistence_w, measured_w)
-        missed = sliding_window_view(persistence, leads)
+        missed = later
     return Corrected(first, expected, scale, windows, weights, score), missed
 
 

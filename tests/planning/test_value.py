@@ -68,14 +68,14 @@ def test_a_sure_day_costs_what_the_linear_programme_says() -> None:
     prices = two_prices(series)
     plan = Planner().plan(BATTERY, series, prices, ends=Ends(value_cny_per_kwh=0.3))
     best = plan.costs.bill - 0.3 * (plan.soc[-1] - 0.5) * BATTERY.energy_wh / 1e3
-    store = store_of(BATTERY, 65)
-    peak_w = np.linspace(0.0, 150e3, 61)
+    store = store_of(BATTERY, 129)
+    peak_w = np.linspace(0.0, 150e3, 121)
     last = ACTUAL.cny(peak_w) - 0.3e-3 * (store.energy_wh - 0.5 * BATTERY.energy_wh)[:, None]
     steps = Steps(
         0.25, series.net_w[:, None], prices.import_cny_per_kwh / 1e3, prices.export_cny_per_kwh / 1e3, np.ones((1, 1))
     )
-    least = value_numpy.backward(store, steps, peak_w, last[None])[0, 0, 32, 0]
-    assert best - 1e-6 <= least <= best * 1.01
+    least = value_numpy.backward(store, steps, peak_w, last[None])[0, 0, 64, 0]
+    assert best - 1e-6 <= least <= best * 1.02  # peaks are raised to the grid's levels only
 
 
 def test_the_chain_s_states_are_as_frequent_as_their_weights_say() -> None:
@@ -103,7 +103,7 @@ def test_within_a_block_the_import_so_far_counts() -> None:
 def test_agreed_demand_is_not_shaved_below_what_is_agreed() -> None:
     """Up to 105 % of the contract a higher peak costs nothing: cheap energy is taken up to there."""
     series = shop(40)
-    origin, agreed = 96 * 38 + 8, DemandCost((90e3,), (81.6,))
+    origin, agreed = 96 * 38 + 23, DemandCost((90e3,), (81.6,))
     by_contract = planned(series, two_prices(series, agreed), BATTERY, origin, peak_w=10e3)
     by_actual = planned(series, two_prices(series), BATTERY, origin, peak_w=10e3)
     assert 10e3 - decide(by_contract, 0, 10e3, 20e3, 10e3) > 10e3 - decide(by_actual, 0, 10e3, 20e3, 10e3)
