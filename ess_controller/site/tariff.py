@@ -115,8 +115,8 @@ class Tariff:
     assumed: tuple[str, ...]  # tables of the file that no document says exactly so
 
 
-def load_tariff(path: Path, supply: Supply, customer: Customer) -> Tariff:
-    """Read and check a tariff file for one voltage class and class of customers.
+def load_tariff(path: Path, supply: Supply | None = None, customer: Customer | None = None) -> Tariff:
+    """Read and check a tariff file for one voltage class and class of customers; None: the first of the file.
 
     Raises SiteError with every mistake, and where the file has no prices for them.
     """
@@ -126,6 +126,7 @@ def load_tariff(path: Path, supply: Supply, customer: Customer) -> Tariff:
         raise SiteError([error.problem]) from None
     if problems or file is None:
         raise SiteError(problems)
+    supply, customer = supply or file.supplies[0], customer or file.customers[0]
     for word, known in ((supply, file.supplies), (customer, file.customers)):
         if word not in known:
             raise SiteError([Problem(str(path), 0, "", "", f"a tariff for {word}; this one is for {', '.join(known)}")])

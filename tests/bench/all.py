@@ -1,12 +1,20 @@
 """Every bench in one run on one machine: what `ess bench` prints."""
 
-from tests.bench import beat, decode, gauge, process, receive, reports
+from tests.bench import beat, decode, gauge, plan, process, receive, reports
 from tests.bench.table import Row, show
 
 
 def rows() -> list[Row]:
     """All rows, in the order of the targets."""
-    return [*beat.rows(), *gauge.rows(), *decode.rows(), *receive.rows(), *process.rows(), *reports.rows()]
+    return [
+        *beat.rows(),
+        *gauge.rows(),
+        *plan.rows(),
+        *decode.rows(),
+        *receive.rows(),
+        *process.rows(),
+        *reports.rows(),
+    ]
 
 
 if __name__ == "__main__":

@@ -1,0 +1,58 @@
+"""A battery in a file of its own (b.toml), for commands that know no site."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+
+from ess_controller.planning.problem import Battery
+from ess_controller.site.checking import read_and_check
+from ess_controller.site.errors import Finding, SiteError, plain
+from ess_controller.site.kinds import Share, Table
+from ess_controller.site.sheet import UnreadableError
+
+Efficiency = Annotated[float, Field(gt=0.0, le=1.0)]
+Watts = Annotated[float, Field(gt=0.0, le=1e9)]
+
+
+class BatteryTable(Table):
+    """A b.toml."""
+
+    energy_wh: float = Field(gt=0.0, le=1e12, description="between SOC 0 and 1, Wh")
+    charge_w: Watts = Field(description="on the grid's side, W")
+    discharge_w: Watts = Field(description="on the grid's side, W")
+    charge_efficiency: Efficiency
+    discharge_efficiency: Efficiency
+    soc_min: Share
+    soc_max: Share
+    soc_start: Share
+    soc_end_min: Share | None = None
+    export: Literal["none", "pv_surplus", "any"]
+    wear_cny_per_kwh: float = Field(default=0.0, ge=0.0, le=100.0)
+
+
+def load_battery(path: Path) -> Battery:
+    """Read and check a battery file; raises SiteError with every mistake."""
+    try:
+        _, table, problems = read_and_check(path, str(path), BatteryTable, lambda table, _: _findings(table))
+    except UnreadableError as error:
+        raise SiteError([error.problem]) from None
+    if problems or table is None:
+        raise SiteError(problems)
+    values: dict[str, Any] = {
+        name: float(value) if isinstance(value, int) else value for name, value in table.model_dump().items()
+    }
+    return Battery(**values)
+
+
+def _findings(table: dict[str, Any]) -> Iterator[Finding]:
+    """What the SOCs must be to each other."""
+    least, most = table.get("soc_min", 0.0), table.get("soc_max", 1.0)
+    if least >= most:
+        yield Finding(("soc_max",), f"a number above soc_min, {plain(least)}")
+        return
+    if not least <= table.get("soc_start", least) <= most:
+        yield Finding(("soc_start",), f"a number from soc_min to soc_max, {plain(least)} to {plain(most)}")
+    if table.get("soc_end_min", least) > most:
+        yield Finding(("soc_end_min",), f"at most soc_max, {plain(most)}")

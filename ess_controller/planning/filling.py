@@ -1,0 +1,130 @@
+"""The numbers of a plan's linear programme: what each kW costs in each step, and how far each may go."""
+
+from dataclasses import dataclass
+
+import highspy
+import numpy as np
+
+from ess_controller.planning.layout import Layout
+from ess_controller.planning.problem import Battery, Prices, Series
+from ess_controller.planning.wear import Wear
+from firmware_bridge.records import Floats
+
+INFINITY = highspy.kHighsInf
+
+
+@dataclass(frozen=True, slots=True)
+class Ends:
+    """What a plan begins and ends with, beside the battery's SOC."""
+
+    peak_so_far_w: float = 0.0  # of the month that the series begins in
+    value_cny_per_kwh: float = 0.0  # of what is stored at the end
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Problem:
+    """What a programme is filled with. The export rule is that of the first group."""
+
+    groups: tuple[Battery, ...]
+    series: Series
+    prices: Prices
+    wear: Wear
+    ends: Ends
+
+    @property
+    def export_cny_per_kwh(self) -> Floats:
+        """[step] what leaves earns; curtailed sun earns nothing."""
+        none = self.groups[0].export == "none"
+        return np.zeros(len(self.series)) if none else self.prices.export_cny_per_kwh
+
+    @property
+    def import_kw(self) -> Floats:
+        """[step] most that can flow in at once: what is needed, and every inverter charging."""
+        return np.maximum(self.series.net_w, 0.0) / 1000.0 + sum(each.charge_w for each in self.groups) / 1000.0
+
+    @property
+    def export_kw(self) -> Floats:
+        """[step] most that can leave, to the grid or by curtailing."""
+        surplus = np.maximum(-self.series.net_w, 0.0) / 1000.0
+        any_out = self.groups[0].export == "any"
+        return surplus + (sum(each.discharge_w for each in self.groups) / 1000.0 if any_out else 0.0)
+
+
+def _floor_kwh(battery: Battery) -> float:
+    """Stored energy that is not given: below the window, or below where it is now."""
+    return min(battery.soc_min, battery.soc_start) * battery.energy_wh / 1000.0
+
+
+def _ceiling_kwh(battery: Battery) -> float:
+    return max(battery.soc_max, battery.soc_start) * battery.energy_wh / 1000.0
+
+
+def costs(layout: Layout, problem: Problem) -> Floats:
+    """[column] CNY per kW or kWh."""
+    n, step_h, demand = layout.steps, layout.step_h, problem.prices.demand
+    cost = np.zeros(layout.columns)
+    cost[:n] = problem.prices.import_cny_per_kwh * step_h
+    cost[n : 2 * n] = -problem.export_cny_per_kwh * step_h
+    if layout.pieces:
+        layout.peak(cost)[:] = (0.0, *demand.cny_per_kw)
+    store = layout.store(cost)
+    for group, battery in enumerate(problem.groups):
+        for segment, cny_per_kwh in enumerate(problem.wear.cny_per_kwh):
+            given = cny_per_kwh / battery.discharge_efficiency + battery.wear_cny_per_kwh
+            store[group, segment, 1] = given * step_h
+    store[:, :, 2, -1] = -problem.ends.value_cny_per_kwh
+    layout.dwell(cost)[:] = problem.wear.dwell_cny_per_kwh_h * step_h
+    return cost
+
+
+def constant(problem: Problem) -> float:
+    """What the programme leaves out of its costs: the value of the energy below the floor."""
+    return -problem.ends.value_cny_per_kwh * sum(map(_floor_kwh, problem.groups))
+
+
+def column_bounds(layout: Layout, problem: Problem) -> tuple[Floats, Floats]:
+    """[column] least and most, kW or kWh."""
+    n = layout.steps
+    lower, upper = np.zeros(layout.columns), np.full(layout.columns, INFINITY)
+    upper[:n], upper[n : 2 * n] = problem.import_kw, problem.export_kw
+    if layout.pieces:
+        from_kw = np.array(problem.prices.demand.from_w) / 1000.0
+        layout.peak(upper)[:, :-1] = np.diff(from_kw, prepend=0.0)
+        so_far_kw = max(problem.ends.peak_so_far_w, 0.0) / 1000.0
+        edges = np.array((0.0, *from_kw, INFINITY))
+        layout.peak(lower)[0] = np.clip(so_far_kw - edges[:-1], 0.0, np.diff(edges))
+    store_lower, store_upper = layout.store(lower), layout.store(upper)
+    for group, battery in enumerate(problem.groups):
+        floor_kwh = _floor_kwh(battery)
+        store_upper[group, :, 0] = battery.charge_w / 1000.0
+        store_upper[group, :, 1] = battery.discharge_w / 1000.0
+        store_upper[group, :, 2] = (_ceiling_kwh(battery) - floor_kwh) / layout.segments
+        if battery.soc_end_min is not None and layout.segments == 1:
+            store_lower[group, 0, 2, -1] = max(battery.soc_end_min * battery.energy_wh / 1000.0 - floor_kwh, 0.0)
+    return lower, upper
+
+
+def row_bounds(layout: Layout, problem: Problem) -> tuple[Floats, Floats]:
+    """[row] least and most."""
+    n = layout.steps
+    lower, upper = np.zeros(layout.rows), np.zeros(layout.rows)
+    lower[:n] = upper[:n] = problem.series.net_w / 1000.0
+    lower[n : layout.store_rows_at] = -INFINITY
+    slices = np.arange(layout.segments)
+    for group, battery in enumerate(problem.groups):
+        floor_kwh, start_kwh = _floor_kwh(battery), battery.soc_start * battery.energy_wh / 1000.0
+        slice_kwh = (_ceiling_kwh(battery) - floor_kwh) / layout.segments
+        # shallow slices are full: at rest, the next discharge begins at depth 0
+        rows = layout.store_rows_at + (group * layout.segments + slices) * n
+        lower[rows] = upper[rows] = np.clip(start_kwh - floor_kwh - slices * slice_kwh, 0.0, slice_kwh)
+        if layout.segments > 1:
+            both = layout.sum_rows_at + group * (2 * n + 1)
+            upper[both : both + n], upper[both + n : both + 2 * n] = battery.charge_w / 1e3, battery.discharge_w / 1e3
+            wanted = battery.soc_end_min
+            lower[both + 2 * n] = max(wanted * battery.energy_wh / 1e3 - floor_kwh, 0.0) if wanted is not None else 0.0
+            upper[both + 2 * n] = INFINITY
+        if layout.dwells:
+            rows = layout.dwell_rows_at + group * n + np.arange(n)
+            lower[rows] = -INFINITY
+            upper[rows] = problem.wear.dwell_soc * battery.energy_wh / 1e3 - floor_kwh
+    return lower, upper

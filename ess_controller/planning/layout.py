@@ -1,0 +1,183 @@
+"""Where each number of the plan stands in the linear programme: columns, rows and the matrix between them.
+
+Columns, in kW and kWh: import and export [step]; the pieces of each month's peak; then for each group and each of its
+depth segments charge, discharge and stored energy [step]; then, if dwelling is priced, what each group holds above its
+line [step]. Rows: power balance [step]; the peak over each billing block; the store of each group and segment [step];
+then, where a group has several segments, its charge and discharge together [step] and what is left at its end; then
+the dwelling [step]. Only efficiencies and lengths are in the matrix: prices, loads, limits and SOC are bounds and
+costs, which change from plan to plan while the matrix stays.
+"""
+
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import product
+
+import highspy
+import numpy as np
+from numpy.typing import NDArray
+
+from ess_controller.planning.problem import Battery, Prices, Series, block_steps, hours, months
+from firmware_bridge.records import Floats
+
+Ints = NDArray[np.int64]
+Entry = tuple[Ints, Ints, Floats]  # rows, columns, values
+
+
+def blocks_of(series: Series, block_s: float) -> Ints:
+    """[step] number of the billing block it lies in, from 0; blocks stand still on the clock, not on the series."""
+    length_s = block_steps(series, block_s) * series.step_s
+    begins_s = series.begin.timestamp() + np.arange(len(series)) * series.step_s
+    number: Ints = np.floor(begins_s / length_s + 1e-9).astype(np.int64)
+    since: Ints = number - number[0]
+    return since
+
+
+def block_means(values: Floats, block: Ints) -> Floats:
+    """[block] mean of [step] values; of a block that is cut off, of the steps there are."""
+    return np.bincount(block, values) / np.bincount(block)
+
+
+def month_of_block(series: Series, block: Ints) -> Ints:
+    """[block] number of the calendar month, from 0, in which its first step lies."""
+    ends = [end for _, end in months(series)]
+    if len(ends) == 1:
+        return np.zeros(block[-1] + 1, np.int64)
+    first = np.searchsorted(block, np.arange(block[-1] + 1))
+    return np.searchsorted(ends, first, side="right")
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Which columns and rows a problem has; two problems with equal layouts share a matrix."""
+
+    steps: int
+    step_h: float
+    efficiencies: tuple[tuple[float, float], ...]  # [group] charge, discharge
+    segments: int
+    dwells: bool
+    blocks: tuple[int, ...]  # [step]; empty where a month's peak costs nothing
+    months: tuple[int, ...]  # [block]
+    pieces: int
+
+    @classmethod
+    def of(
+        cls, groups: tuple[Battery, ...], series: Series, prices: Prices, segments: int, *, dwells: bool
+    ) -> "Layout":
+        """The layout of a problem."""
+        has_demand = bool(prices.demand.from_w)
+        block = blocks_of(series, prices.block_s)
+        return cls(
+            len(series),
+            hours(series),
+            tuple((each.charge_efficiency, each.discharge_efficiency) for each in groups),
+            segments,
+            dwells,
+            tuple(block.tolist()) if has_demand else (),
+            tuple(month_of_block(series, block).tolist()) if has_demand else (),
+            len(prices.demand.from_w) + 1 if has_demand else 0,
+        )
+
+    @property
+    def groups(self) -> int:
+        """How many stores."""
+        return len(self.efficiencies)
+
+    @property
+    def peak_columns(self) -> int:
+        """Columns of all months' peaks together."""
+        return (self.months[-1] + 1) * self.pieces if self.months else 0
+
+    @cached_property
+    def stores_at(self) -> int:
+        """First column of the groups."""
+        return 2 * self.steps + self.peak_columns
+
+    @cached_property
+    def columns(self) -> int:
+        """How many columns."""
+        return self.stores_at + self.steps * self.groups * (3 * self.segments + self.dwells)
+
+    @cached_property
+    def store_rows_at(self) -> int:
+        """First row of the stores."""
+        return self.steps + len(self.months)
+
+    @cached_property
+    def sum_rows_at(self) -> int:
+        """First row of what segments do together."""
+        return self.store_rows_at + self.steps * self.groups * self.segments
+
+    @cached_property
+    def dwell_rows_at(self) -> int:
+        """First row of the dwelling."""
+        return self.sum_rows_at + (self.groups * (2 * self.steps + 1) if self.segments > 1 else 0)
+
+    @cached_property
+    def rows(self) -> int:
+        """How many rows."""
+        return self.dwell_rows_at + self.steps * self.groups * self.dwells
+
+    def store(self, values: Floats) -> Floats:
+        """[group, segment, (charge, discharge, energy), step] of a column vector; a view."""
+        end = self.stores_at + 3 * self.steps * self.groups * self.segments
+        return values[self.stores_at : end].reshape(self.groups, self.segments, 3, self.steps)
+
+    def dwell(self, values: Floats) -> Floats:
+        """[group, step] of a column vector, a view; empty where dwelling is not priced."""
+        rest = values[self.stores_at + 3 * self.steps * self.groups * self.segments :]
+        return rest.reshape(self.groups, -1)
+
+    def peak(self, values: Floats) -> Floats:
+        """[month, piece] of a column vector; a view."""
+        return values[2 * self.steps : self.stores_at].reshape(-1, max(self.pieces, 1))
+
+    def model(self) -> highspy.HighsLp:
+        """The programme with its matrix; costs and bounds are all zero."""
+        rows, columns, values = (np.concatenate(part) for part in zip(*self._entries(), strict=True))
+        order = np.lexsort((rows, columns))
+        lp = highspy.HighsLp()
+        lp.num_col_, lp.num_row_ = self.columns, self.rows
+        lp.col_cost_ = lp.col_lower_ = lp.col_upper_ = np.zeros(self.columns)
+        lp.row_lower_ = lp.row_upper_ = np.zeros(self.rows)
+        lp.a_matrix_.format_ = highspy.MatrixFormat.kColwise
+        lp.a_matrix_.start_ = np.searchsorted(columns[order], np.arange(self.columns + 1))
+        lp.a_matrix_.index_ = rows[order]
+        lp.a_matrix_.value_ = values[order]
+        return lp
+
+    def _entries(self) -> list[Entry]:
+        n, step = self.steps, np.arange(self.steps)
+        column = self.store(np.arange(self.columns))  # type: ignore[arg-type]
+        entries = [_entry(step, step, 1.0), _entry(step, n + step, -1.0), *self._peak_entries()]
+        for group, segment in product(range(self.groups), range(self.segments)):
+            charge, discharge, energy = column[group, segment]
+            row = self.store_rows_at + (group * self.segments + segment) * n + step
+            into, out_of = self.efficiencies[group]
+            entries += [_entry(step, charge, -1.0), _entry(step, discharge, 1.0)]
+            entries += [_entry(row, energy, 1.0), _entry(row[1:], energy[:-1], -1.0)]
+            entries += [_entry(row, charge, -self.step_h * into), _entry(row, discharge, self.step_h / out_of)]
+            if self.segments > 1:
+                both = self.sum_rows_at + group * (2 * n + 1) + step
+                entries += [_entry(both, charge, 1.0), _entry(both + n, discharge, 1.0)]
+                entries.append(_entry(both[-1:] + n + 1, energy[-1:], 1.0))
+            if self.dwells:
+                entries.append(_entry(self.dwell_rows_at + group * n + step, energy, 1.0))
+        if self.dwells:
+            held = self.dwell(np.arange(self.columns))  # type: ignore[arg-type]
+            entries.append(_entry(self.dwell_rows_at + np.arange(held.size), held.ravel(), -1.0))
+        return entries
+
+    def _peak_entries(self) -> list[Entry]:
+        """Mean import of a block less the pieces of its month's peak."""
+        if not self.blocks:
+            return []
+        block, month = np.array(self.blocks), np.array(self.months)
+        share = 1.0 / np.bincount(block)
+        piece = np.arange(self.pieces)
+        rows = self.steps + np.repeat(np.arange(len(month)), self.pieces)
+        columns = 2 * self.steps + (month[:, np.newaxis] * self.pieces + piece).ravel()
+        return [(self.steps + block, np.arange(self.steps), share[block]), _entry(rows, columns, -1.0)]
+
+
+def _entry(rows: Ints, columns: Ints | Floats, value: float) -> Entry:
+    return rows, np.asarray(columns, np.int64), np.full(len(rows), value)

@@ -1,0 +1,179 @@
+"""The cheapest plan for one or more stores behind one meter, found by a linear programme that is kept and re-solved.
+
+`Planner.plan` never raises for what a site can be asked: whatever goes wrong is named in `Plan.why`, and the last plan
+or a plain rule stands in. The programme itself may cheat where losses or round trips through the meter pay (prices
+below zero, feed-in above the price of a kWh): it would charge and discharge, or import and export, at once. So its
+answer is first cleaned to what an inverter can do. Where that costs more than the programme believed, `modes` says
+which way power flows in each doubtful step, and the programme is solved again within that.
+"""
+
+from dataclasses import replace
+
+import highspy
+import numpy as np
+
+from ess_controller.planning.fallback import described, stand_in
+from ess_controller.planning.filling import Ends, Problem, column_bounds, constant, costs, row_bounds
+from ess_controller.planning.layout import Layout
+from ess_controller.planning.modes import Modes, best_modes
+from ess_controller.planning.plan import Plan
+from ess_controller.planning.problem import Battery, Prices, Series, hours
+from ess_controller.planning.wear import ONE_SLICE, Wear
+from firmware_bridge.records import Floats
+
+SLOWEST_S = 10.0  # a solver that takes longer has failed
+SAME_SHARE, SAME_CNY = 1e-6, 1e-6  # costs that differ by less are the same
+
+
+class Planner:
+    """Keeps the programme and the last plan between calls."""
+
+    def __init__(self, slowest_s: float = SLOWEST_S) -> None:
+        self._layout: Layout | None = None
+        self._last: Plan | None = None
+        self._solver = highspy.Highs()  # type: ignore[no-untyped-call]
+        for option, value in (("output_flag", False), ("presolve", "off"), ("time_limit", slowest_s)):
+            self._solver.setOptionValue(option, value)
+
+    def plan(
+        self,
+        groups: Battery | tuple[Battery, ...],
+        series: Series,
+        prices: Prices,
+        wear: Wear = ONE_SLICE,
+        ends: Ends = Ends(),  # noqa: B008  frozen
+    ) -> Plan:
+        """The cheapest plan, wear and what is left at the end (`ends`) weighed in.
+
+        Groups share the export rule of the first. What they must have left but cannot reach is lowered to what they
+        can, and said.
+        """
+        if isinstance(groups, Battery):
+            groups = (groups,)
+        if trouble := _trouble(groups, series, prices):
+            return stand_in(groups, series, prices, self._last, trouble)
+        reachable = tuple(_reachable(each, series) for each in groups)
+        problem = Problem(reachable, series, prices, wear, ends)
+        self._fill(problem)
+        values, why = self._solve()
+        if values is None:
+            return stand_in(groups, series, prices, self._last, why)
+        least_cny = float(self._solver.getInfo().objective_function_value) + constant(problem)
+        plan, cny = _clean(problem, self._layout_now.store(values))
+        if cny - least_cny > SAME_CNY + SAME_SHARE * abs(least_cny):
+            plan = self._without_overlap(problem, plan, cny, least_cny)
+        if not np.isfinite(plan.gap_cny):
+            return stand_in(groups, series, prices, self._last, "no plan without power both ways was found")
+        if reachable != groups:
+            plan = replace(plan, why="soc_end_min cannot be reached: as much as can be")
+        self._last = plan
+        return plan
+
+    @property
+    def _layout_now(self) -> Layout:
+        assert self._layout is not None
+        return self._layout
+
+    def _without_overlap(self, problem: Problem, plan: Plan, cny: float, least_cny: float) -> Plan:
+        """The better of the cleaned plan and the best one within the modes that a search over SOC finds."""
+        for modes in best_modes(problem.groups, problem.series, problem.prices, problem.ends.value_cny_per_kwh):
+            self._bound(problem, modes)
+            values, _ = self._solve()
+            if values is not None:
+                better, better_cny = _clean(problem, self._layout_now.store(values))
+                if better_cny < cny:
+                    plan, cny = better, better_cny
+        self._bound(problem, None)
+        return replace(plan, gap_cny=max(cny - least_cny, 0.0))
+
+    def _fill(self, problem: Problem) -> None:
+        """Everything but the matrix; that one too, if the problem has another layout than the last."""
+        layout = Layout.of(
+            problem.groups,
+            problem.series,
+            problem.prices,
+            len(problem.wear.cny_per_kwh),
+            dwells=problem.wear.dwell_cny_per_kwh_h > 0.0,
+        )
+        if layout != self._layout:
+            self._solver.passModel(layout.model())
+            self._layout = layout
+        everything = np.arange(layout.columns, dtype=np.int32)
+        self._solver.changeColsCost(layout.columns, everything, costs(layout, problem))
+        lower, upper = row_bounds(layout, problem)
+        self._solver.changeRowsBounds(  # type: ignore[attr-defined]  # its stubs lack it
+            layout.rows, np.arange(layout.rows, dtype=np.int32), lower, upper
+        )
+        self._bound(problem, None)
+
+    def _bound(self, problem: Problem, modes: Modes | None) -> None:
+        layout = self._layout_now
+        lower, upper = column_bounds(layout, problem)
+        if modes is not None:
+            n, store = layout.steps, layout.store(upper)
+            upper[:n][modes.exports] = 0.0
+            upper[n : 2 * n][modes.imports] = 0.0
+            store[:, :, 0, modes.discharges] = 0.0
+            store[:, :, 1, modes.charges] = 0.0
+        self._solver.changeColsBounds(layout.columns, np.arange(layout.columns, dtype=np.int32), lower, upper)
+
+    def _solve(self) -> tuple[Floats | None, str]:
+        """The columns' values, or why there are none."""
+        done = self._solver.run()
+        status = self._solver.getModelStatus()
+        if done == highspy.HighsStatus.kError or status != highspy.HighsModelStatus.kOptimal:
+            self._layout = None  # whatever is wrong with it, the next plan begins anew
+            return None, f"the solver failed: {self._solver.modelStatusToString(status)}"
+        return np.array(self._solver.getSolution().col_value), ""
+
+
+def _trouble(groups: tuple[Battery, ...], series: Series, prices: Prices) -> str:
+    """What no programme can be made of, in words; empty: nothing."""
+    named = {
+        "load": series.load_w,
+        "sun": series.pv_w,
+        "import price": prices.import_cny_per_kwh,
+        "export price": prices.export_cny_per_kwh,
+    }
+    for name, values in named.items():
+        if len(values) != len(series) or not len(values):
+            return f"{name}: {len(values)} values for {len(series)} steps"
+        if not np.isfinite(values).all():
+            return f"{name}: unknown in step {int(np.argmin(np.isfinite(values)))}"
+    if not all(0.0 <= each.soc_start <= 1.0 and each.energy_wh > 0.0 for each in groups):
+        return "battery: SOC or energy unknown"
+    return ""
+
+
+def _reachable(battery: Battery, series: Series) -> Battery:
+    """The battery with an end that can be reached from its start."""
+    if battery.soc_end_min is None:
+        return battery
+    gained_wh = len(series) * hours(series) * battery.charge_w * battery.charge_efficiency
+    most = min(max(battery.soc_max, battery.soc_start), battery.soc_start + gained_wh / battery.energy_wh)
+    return battery if battery.soc_end_min <= most else replace(battery, soc_end_min=most)
+
+
+def _clean(problem: Problem, store: Floats) -> tuple[Plan, float]:
+    """What inverters do that store what the programme's did, never both ways at once; and what it is all worth, CNY.
+
+    `store` is [group, segment, (charge, discharge, energy), step]. Infinitely dear where more would flow out than may.
+    """
+    series, step_h = problem.series, hours(problem.series)
+    into = np.array([each.charge_efficiency for each in problem.groups])[:, np.newaxis]
+    out_of = np.array([each.discharge_efficiency for each in problem.groups])[:, np.newaxis]
+    energy_wh = np.array([each.energy_wh for each in problem.groups])[:, np.newaxis]
+    start = np.array([each.soc_start for each in problem.groups])[:, np.newaxis]
+    charge_w, discharge_w = 1000.0 * store[:, :, 0].sum(axis=1), 1000.0 * store[:, :, 1].sum(axis=1)
+    stored_w = charge_w * into - discharge_w / out_of
+    stored_w[np.abs(stored_w) < 1e-6] = 0.0
+    group_w = np.where(stored_w > 0.0, -stored_w / into, -stored_w * out_of)
+    soc = start + np.cumsum(stored_w, axis=1) * step_h / energy_wh
+    plan = described(problem.groups, series, problem.prices, group_w, soc, "", problem.ends.peak_so_far_w, 0.0)
+    slices = np.array(problem.wear.cny_per_kwh) @ (store[:, :, 1] / out_of[:, np.newaxis]).sum(axis=(0, 2)) * step_h
+    dwelt_kwh = np.maximum(soc - problem.wear.dwell_soc, 0.0) * energy_wh / 1000.0
+    dwelling = problem.wear.dwell_cny_per_kwh_h * float(dwelt_kwh.sum()) * step_h
+    left_cny = problem.ends.value_cny_per_kwh * float((soc[:, -1:] * energy_wh).sum()) / 1000.0
+    plan = replace(plan, costs=replace(plan.costs, wear=plan.costs.wear + float(slices) + dwelling))
+    too_much = bool((-plan.grid_w > 1000.0 * problem.export_kw + 1e-3).any())
+    return plan, np.inf if too_much else plan.costs.bill + plan.costs.wear - left_cny

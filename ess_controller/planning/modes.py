@@ -1,0 +1,138 @@
+"""Which way power flows in each step, found by trying all states of charge: where a linear programme cannot tell.
+
+With prices below zero, or feed-in above the price of a kWh, cost is not convex in power: it pays to import or to
+export, to charge or to discharge, but a programme mixes both. Dynamic programming over stored energy does not care.
+Its energies lie on a grid, so its powers are rough; only the directions are taken from it, and the programme finds the
+powers. The month's peak is no state here: it is a ceiling on import, and several ceilings are tried.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
+
+from ess_controller.planning.groups import together
+from ess_controller.planning.layout import block_means, blocks_of, month_of_block
+from ess_controller.planning.problem import Battery, Prices, Series, hours
+from firmware_bridge.records import Bools, Floats
+
+LEVELS = (201, 1501)  # of stored energy, fewest and most
+MOVES = 24  # levels that a full step of power covers, if LEVELS allow
+CEILINGS = 9  # tried in a first look, as shares of the peak without a battery
+CLOSER = 8  # and then around the best
+KEPT = 3  # ceilings whose directions are handed on
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Modes:
+    """Directions that are settled, [step]; a step in neither of a pair is free."""
+
+    imports: Bools
+    exports: Bools
+    charges: Bools
+    discharges: Bools
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Search:
+    """Everything about a problem that does not depend on the ceiling."""
+
+    battery: Battery
+    stored_kwh: Floats  # [level]
+    moves: Floats  # [move] levels up
+    grid_kw: Floats  # [step, move]
+    cny: Floats  # [step, move] infinite where it may not be
+    end_cny: Floats  # [level]
+
+    def path(self, ceiling_kw: Floats) -> tuple[float, Floats]:
+        """Least cost without demand, and the move of each step, under a ceiling [step] on import."""
+        steps, levels, most_down = len(self.cny), len(self.stored_kwh), int(-self.moves[0])
+        most_up = int(self.moves[-1])
+        cny = np.where(self.grid_kw > ceiling_kw[:, np.newaxis] + 1e-9, np.inf, self.cny)
+        best = np.full(most_down + levels + most_up, np.inf)
+        inside = slice(most_down, most_down + levels)
+        best[inside] = self.end_cny
+        chosen = np.zeros((steps, levels), np.int16)
+        for step in range(steps - 1, -1, -1):
+            ways = sliding_window_view(best, len(self.moves)) + cny[step]
+            chosen[step] = np.argmin(ways, axis=1)
+            best = best.copy()
+            best[inside] = ways[np.arange(levels), chosen[step]]
+        start_kwh = self.battery.soc_start * self.battery.energy_wh / 1000.0
+        level = int(np.argmin(np.abs(self.stored_kwh - start_kwh)))
+        least, taken = float(best[most_down + level]), np.zeros(steps)
+        for step in range(steps):
+            taken[step] = chosen[step, level]
+            level = int(np.clip(level + self.moves[chosen[step, level]], 0, levels - 1))
+        return least, taken
+
+
+def best_modes(
+    groups: tuple[Battery, ...], series: Series, prices: Prices, end_cny_per_kwh: float = 0.0
+) -> Iterator[Modes]:
+    """Directions worth a programme, of the best ceilings: first of the doubtful steps alone, then of all."""
+    search = _search(together(groups), series, prices, end_cny_per_kwh)
+    for taken in _tried(search, series, prices)[:KEPT]:
+        choice = taken.astype(np.int64)
+        grid_kw, move = search.grid_kw[np.arange(len(series)), choice], search.moves[choice]
+        importing, charging = grid_kw >= 0.0, move >= 0.0
+        by_meter = prices.export_cny_per_kwh > prices.import_cny_per_kwh
+        by_loss = np.minimum(prices.import_cny_per_kwh, prices.export_cny_per_kwh) < 0.0
+        yield Modes(by_meter & importing, by_meter & ~importing, by_loss & charging, by_loss & (move < 0.0))
+        yield Modes(importing, ~importing, charging, ~charging)
+
+
+def _search(battery: Battery, series: Series, prices: Prices, end_cny_per_kwh: float) -> _Search:
+    step_h, net_kw = hours(series), series.net_w / 1000.0
+    least_kwh = min(battery.soc_min, battery.soc_start) * battery.energy_wh / 1000.0
+    most_kwh = max(battery.soc_max, battery.soc_start) * battery.energy_wh / 1000.0
+    up_kwh = battery.charge_w / 1000.0 * battery.charge_efficiency * step_h
+    down_kwh = battery.discharge_w / 1000.0 / battery.discharge_efficiency * step_h
+    finest = MOVES * (most_kwh - least_kwh) / max(min(up_kwh, down_kwh), 1e-9)
+    stored_kwh = np.linspace(least_kwh, most_kwh, int(np.clip(finest, *LEVELS)))
+    level_kwh = max(float(stored_kwh[1] - stored_kwh[0]), 1e-9)
+    levels = len(stored_kwh)
+    most_up, most_down = (min(int(each / level_kwh + 1e-9), levels) for each in (up_kwh, down_kwh))
+    moves = np.arange(-most_down, most_up + 1)
+    stored = moves * level_kwh / step_h
+    taken_kw = np.where(stored > 0.0, stored / battery.charge_efficiency, stored * battery.discharge_efficiency)
+    grid_kw = net_kw[:, np.newaxis] + taken_kw
+    surplus_kw = np.maximum(-net_kw, 0.0) + (battery.discharge_w / 1000.0 if battery.export == "any" else 0.0)
+    allowed = grid_kw >= -surplus_kw[:, np.newaxis] - 1e-9
+    earned = 0.0 if battery.export == "none" else prices.export_cny_per_kwh[:, np.newaxis]
+    price = np.where(grid_kw > 0.0, prices.import_cny_per_kwh[:, np.newaxis], earned)
+    wear = np.maximum(-taken_kw, 0.0) * battery.wear_cny_per_kwh
+    end_kwh = (battery.soc_end_min or 0.0) * battery.energy_wh / 1000.0
+    end_cny = np.where(stored_kwh >= end_kwh - level_kwh / 2.0, -end_cny_per_kwh * stored_kwh, np.inf)
+    cny = np.where(allowed, (price * grid_kw + wear) * step_h, np.inf)
+    return _Search(battery, stored_kwh, moves.astype(np.float64), grid_kw, cny, end_cny)
+
+
+def _tried(search: _Search, series: Series, prices: Prices) -> list[Floats]:
+    """The moves under the ceilings that were tried, cheapest first."""
+    if not prices.demand.from_w:
+        return [search.path(np.full(len(series), np.inf))[1]]
+    block = blocks_of(series, prices.block_s)
+    month = month_of_block(series, block)
+    bare_kw = block_means(np.maximum(series.net_w, 0.0), block) / 1000.0
+    peaks_kw = np.array([bare_kw[month == each].max() for each in np.unique(month)])
+    found: dict[float, tuple[float, Floats]] = {}
+
+    def cost(share: float) -> float:
+        if share not in found:
+            least, moves = search.path((share * peaks_kw)[month][block])
+            choice = moves.astype(np.int64)
+            import_w = 1000.0 * np.maximum(search.grid_kw[np.arange(len(series)), choice], 0.0)
+            means = block_means(import_w, block)
+            reached = np.array([means[month == each].max() for each in np.unique(month)])
+            found[share] = least + float(prices.demand.cny(reached).sum()), moves
+        return found[share][0]
+
+    most = 1.0 + search.battery.charge_w / 1000.0 / max(float(peaks_kw.max()), 1e-9)
+    shares = np.linspace(0.0, most, CEILINGS)
+    best, apart = min(shares, key=cost), float(shares[1])
+    for _ in range(CLOSER // 2):
+        apart /= 2.0
+        best = min((best - apart, best, best + apart), key=cost)
+    return [moves for least, moves in sorted(found.values(), key=lambda each: each[0]) if least < np.inf]

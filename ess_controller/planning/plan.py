@@ -1,0 +1,95 @@
+"""A plan as it is handed on: what battery and grid do in each step, what that costs, and why it is this one."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+import numpy as np
+
+from ess_controller.planning.layout import block_means, blocks_of, month_of_block
+from ess_controller.planning.problem import Battery, Prices, Series, hours
+from firmware_bridge.records import Floats
+
+
+@dataclass(frozen=True, slots=True)
+class Costs:
+    """What a series of grid power costs, CNY."""
+
+    energy: float  # of what flows in
+    demand: float  # of each month's peak, the whole monthly price
+    feed_in: float  # earned by what flows out
+    wear: float  # of the battery; on no bill
+
+    @property
+    def bill(self) -> float:
+        """What the supplier asks for."""
+        return self.energy + self.demand - self.feed_in
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Plan:
+    """What is to be done. Powers are means of a step; battery discharging +, sun +, grid importing +."""
+
+    begin: datetime
+    step_s: float
+    battery_w: Floats  # [step] all groups together
+    group_w: Floats  # [group, step]
+    group_soc: Floats  # [group, step] at the end of the step
+    soc: Floats  # [step] at its end, of all groups by their energy
+    grid_w: Floats  # [step]
+    pv_w: Floats  # [step] what of the sun is used
+    costs: Costs
+    peak_w: float  # highest mean import of a billing block
+    gap_cny: float  # at most so much dearer than the best plan; 0: it is the best; NaN: nobody knows
+    why: str  # empty: the solver's plan; else what else it is, and the reason
+
+
+def costs_of(grid_w: Floats, series: Series, prices: Prices, peak_so_far_w: float = 0.0) -> Costs:
+    """What grid power [step] costs, without wear.
+
+    A month's peak costs its whole month, however few days of it the series holds; `peak_so_far_w` was reached in the
+    first month before the series begins.
+    """
+    step_kwh = hours(series) / 1000.0
+    block = blocks_of(series, prices.block_s)
+    means_w, month = block_means(np.maximum(grid_w, 0.0), block), month_of_block(series, block)
+    peaks_w = np.array([means_w[month == each].max() for each in np.unique(month)])
+    peaks_w[0] = max(peaks_w[0], peak_so_far_w)
+    return Costs(
+        energy=float(np.maximum(grid_w, 0.0) @ prices.import_cny_per_kwh * step_kwh),
+        demand=float(prices.demand.cny(peaks_w).sum()),
+        feed_in=float(np.maximum(-grid_w, 0.0) @ prices.export_cny_per_kwh * step_kwh),
+        wear=0.0,
+    )
+
+
+def peak_of(grid_w: Floats, series: Series, block_s: float) -> float:
+    """Highest mean import of a billing block, W."""
+    return float(block_means(np.maximum(grid_w, 0.0), blocks_of(series, block_s)).max())
+
+
+def obeyed(battery: Battery, series: Series, wanted_w: Floats) -> tuple[Floats, Floats]:
+    """What a battery does that is asked for `wanted_w` [step], and its SOC at the end of each step.
+
+    Bounded by power, by what is stored and by the export rule; never more than asked.
+    """
+    step_h, stored_wh = hours(series), battery.soc_start * battery.energy_wh
+    least_wh, most_wh = battery.soc_min * battery.energy_wh, battery.soc_max * battery.energy_wh
+    done_w, soc = np.zeros(len(series)), np.zeros(len(series))
+    for at, (wanted, net_w) in enumerate(zip(wanted_w, series.net_w, strict=True)):
+        out_w = max(stored_wh - least_wh, 0.0) * battery.discharge_efficiency / step_h
+        in_w = max(most_wh - stored_wh, 0.0) / battery.charge_efficiency / step_h
+        export_w = battery.discharge_w if battery.export == "any" else max(float(net_w), 0.0)
+        power = float(np.clip(wanted, -min(in_w, battery.charge_w), min(out_w, battery.discharge_w, export_w)))
+        flow = power / battery.discharge_efficiency if power > 0.0 else power * battery.charge_efficiency
+        stored_wh -= flow * step_h
+        done_w[at], soc[at] = power, stored_wh / battery.energy_wh
+    return done_w, soc
+
+
+def grid_of(battery_w: Floats, series: Series, battery: Battery) -> tuple[Floats, Floats]:
+    """Grid power and used sun [step], with `battery_w` [step] given: where nothing may flow out, sun is curtailed."""
+    grid_w = series.net_w - battery_w
+    if battery.export != "none":
+        return grid_w, series.pv_w
+    lost_w = np.minimum(np.maximum(-grid_w, 0.0), series.pv_w)
+    return grid_w + lost_w, series.pv_w - lost_w

@@ -1,0 +1,94 @@
+"""The same problem in the plainest words for scipy: one matrix, dense, written without a look at ours."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.optimize import Bounds, LinearConstraint, linprog, milp
+
+from ess_controller.planning.problem import Battery, Prices, Series
+from firmware_bridge.records import Floats
+
+
+@dataclass(frozen=True)
+class Plain:
+    """min cost @ x, equal @ x = to, less @ x <= than, low <= x <= high.
+
+    x: import, export, charge, discharge, SOC, each [step], and the peak.
+    """
+
+    cost: Floats
+    equal: Floats
+    to: Floats
+    less: Floats
+    than: Floats
+    low: Floats
+    high: Floats
+    steps: int
+
+
+def plain(battery: Battery, series: Series, prices: Prices) -> Plain:
+    """In W and SOC, one month, one step a block, demand from 0 W on or none."""
+    n, hour = len(series), series.step_s / 3600.0
+    imports, exports, charge, discharge, soc = (slice(at * n, (at + 1) * n) for at in range(5))
+    eye, peak = np.eye(n), 5 * n
+    cost = np.zeros(5 * n + 1)
+    cost[imports] = prices.import_cny_per_kwh * hour / 1000.0
+    cost[exports] = 0.0 if battery.export == "none" else -prices.export_cny_per_kwh * hour / 1000.0
+    cost[discharge] = battery.wear_cny_per_kwh * hour / 1000.0
+    cost[peak] = sum(prices.demand.cny_per_kw) / 1000.0
+    equal, to = np.zeros((2 * n, 5 * n + 1)), np.zeros(2 * n)
+    equal[:n, imports], equal[:n, exports], equal[:n, charge], equal[:n, discharge] = eye, -eye, -eye, eye
+    to[:n] = series.load_w - series.pv_w
+    equal[n:, soc] = (eye - np.eye(n, k=-1)) * battery.energy_wh
+    equal[n:, charge] = -eye * battery.charge_efficiency * hour
+    equal[n:, discharge] = eye / battery.discharge_efficiency * hour
+    to[n] = battery.soc_start * battery.energy_wh
+    less = np.zeros((n, 5 * n + 1))
+    less[:, imports], less[:, peak] = eye, -1.0
+    low, high = np.zeros(5 * n + 1), np.full(5 * n + 1, np.inf)
+    surplus = np.maximum(series.pv_w - series.load_w, 0.0)
+    high[imports] = series.load_w + battery.charge_w
+    high[exports] = surplus + (battery.discharge_w if battery.export == "any" else 0.0)
+    high[charge], high[discharge] = battery.charge_w, battery.discharge_w
+    low[soc], high[soc] = battery.soc_min, battery.soc_max
+    if battery.soc_end_min is not None:
+        low[5 * n - 1] = max(battery.soc_end_min, battery.soc_min)
+    return Plain(cost, equal, to, less, np.zeros(n), low, high, n)
+
+
+def least_cny(problem: Plain) -> float:
+    """Of the linear programme."""
+    bounds = np.column_stack([problem.low, problem.high])
+    found = linprog(problem.cost, problem.less, problem.than, problem.equal, problem.to, bounds)
+    assert found.success, found.message
+    return float(found.fun)
+
+
+def least_cny_one_way(problem: Plain) -> float:
+    """With a binary for the meter and one for the battery in each step: never both ways at once."""
+    n = problem.steps
+    ways = np.zeros((4 * n, 2 * n + 5 * n + 1))
+    most = np.zeros(4 * n)
+    for kind in range(4):  # import, export, charge, discharge
+        rows, binary = (
+            slice(kind * n, (kind + 1) * n),
+            slice(5 * n + 1 + kind // 2 * n, 5 * n + 1 + (kind // 2 + 1) * n),
+        )
+        ways[rows, kind * n : (kind + 1) * n] = np.eye(n)
+        top = problem.high[kind * n : (kind + 1) * n]
+        ways[rows, binary] = np.diag(-top if kind % 2 == 0 else top)
+        most[rows] = 0.0 if kind % 2 == 0 else top
+    wider = np.zeros((len(problem.to), 2 * n))
+    found = milp(
+        np.concatenate([problem.cost, np.zeros(2 * n)]),
+        constraints=[
+            LinearConstraint(np.hstack([problem.equal, wider]), problem.to, problem.to),
+            LinearConstraint(np.hstack([problem.less, wider[:n]]), -np.inf, problem.than),
+            LinearConstraint(ways, -np.inf, most),
+        ],
+        bounds=Bounds(np.append(problem.low, np.zeros(2 * n)), np.append(problem.high, np.ones(2 * n))),
+        integrality=np.append(np.zeros(5 * n + 1), np.ones(2 * n)),
+        options={"mip_rel_gap": 1e-5, "time_limit": 60.0},
+    )
+    assert found.success, found.message
+    return float(found.fun)

@@ -1,0 +1,181 @@
+"""Backtests: past data only, energy conserved, shares of perfect foresight, whatever the prices."""
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime
+from math import isnan
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import numpy as np
+import pytest
+
+from ess_controller.planning.backtest import Backtest, run_backtest, value_share
+from ess_controller.planning.calendar_grid import by_weekday
+from ess_controller.planning.closed_loop import Run
+from ess_controller.planning.doubt import interval
+from ess_controller.planning.problem import Battery, DemandCost, Export, Prices, Series
+from ess_controller.planning.rule import price_shares, rule_power
+from tests.planning.sites_of_tests import BATTERY, SHANGHAI, shop, two_prices
+
+TARIFF = Path(__file__).parents[2] / "sites" / "tariffs" / "shanghai.toml"
+DAYS, HISTORY = 12, 96 * 8
+
+
+def run(series: Series, battery: Battery = BATTERY, prices: Prices | None = None) -> Backtest:
+    return run_backtest(series, prices or two_prices(series), battery, by_weekday, HISTORY)
+
+
+def test_what_comes_later_changes_no_decision_before() -> None:
+    series = shop(DAYS)
+    cut = HISTORY + 150
+    rng = np.random.default_rng(3)
+    other = Series(series.begin, 900.0, series.load_w.copy(), series.pv_w.copy())
+    other.load_w[cut:] = rng.permutation(other.load_w[cut:]) * 2.7
+    other.pv_w[cut:] = rng.permutation(other.pv_w[cut:]) * 0.3
+    one, two = run(series), run(other)
+    for way in ("controller", "rule"):
+        before, after = getattr(one, way), getattr(two, way)
+        np.testing.assert_array_equal(before.battery_w[:150], after.battery_w[:150])
+        assert (before.battery_w[150:] != after.battery_w[150:]).any()
+
+
+def check_conserved(done: Run, battery: Battery, series: Series) -> None:
+    power = done.battery_w
+    flow = np.where(power > 0.0, power / battery.discharge_efficiency, power * battery.charge_efficiency)
+    held = battery.soc_start * battery.energy_wh - np.cumsum(flow) * series.step_s / 3600.0
+    np.testing.assert_allclose(done.stored_wh, held, atol=1e-3)
+    assert (done.stored_wh >= battery.soc_min * battery.energy_wh - 1e-3).all()
+    assert (done.stored_wh <= battery.soc_max * battery.energy_wh + 1e-3).all()
+    assert (np.abs(power) <= battery.charge_w + 1e-3).all()
+
+
+@pytest.mark.parametrize("export", ["none", "pv_surplus", "any"])
+def test_energy_is_conserved_and_perfect_foresight_is_never_beaten(export: Export) -> None:
+    series = shop(DAYS)
+    battery = replace(BATTERY, export=export, wear_cny_per_kwh=0.05)
+    found = run(series, battery)
+    for done in (found.controller, found.rule, found.perfect):
+        check_conserved(done, battery, series)
+        if export != "any":
+            assert (done.battery_w <= np.maximum(found.series.net_w, 0.0) + 1e-3).all()
+    month = found.months[0]
+    assert month.perfect.cny <= min(month.controller.cny, month.rule.cny, month.no_battery.cny) + 1e-6
+    assert month.controller.wear_cny == pytest.approx(0.05 * np.maximum(found.controller.battery_w, 0.0).sum() / 4e3)
+
+
+def test_value_dispatch_saves_more_than_the_rule() -> None:
+    found = run_backtest(shop(40), two_prices(shop(40)), BATTERY, by_weekday, 96 * 30)
+    assert value_share(found.months) > value_share(found.months, "rule")
+    assert 0.5 < value_share(found.months) <= 1.0
+
+
+@pytest.mark.parametrize(
+    "price", [lambda p: p * 100.0, lambda p: p * 0.0, lambda p: p - 0.6, lambda p: np.full_like(p, 0.7)]
+)
+def test_odd_prices_give_odd_plans_but_no_nonsense(price: Callable[[np.ndarray], np.ndarray]) -> None:
+    series = shop(DAYS)
+    usual = two_prices(series)
+    found = run(series, prices=replace(usual, import_cny_per_kwh=price(usual.import_cny_per_kwh)))
+    check_conserved(found.controller, BATTERY, series)
+    assert all(np.isfinite(each.controller.cny) for each in found.months)
+
+
+def test_where_nothing_is_to_be_gained_there_is_no_share() -> None:
+    series = shop(DAYS)
+    still = Series(series.begin, 900.0, np.zeros(len(series)), np.zeros(len(series)))
+    free = Prices(np.full(len(series), 0.7), np.zeros(len(series)), DemandCost((), ()), 900.0)
+    assert isnan(value_share(run(still, prices=free).months))
+
+
+def test_a_transformer_s_price_moves_no_peak_and_a_month_s_end_starts_a_new_one() -> None:
+    series = shop(14, datetime(2026, 3, 22, tzinfo=SHANGHAI))
+    found = run(series)
+    assert [each.name for each in found.months] == ["2026-03", "2026-04"]
+    assert run(series, prices=two_prices(series, DemandCost((), ()))).months[0].controller.cny < 1e9
+
+
+def test_minutes_within_a_block_are_decided_one_by_one() -> None:
+    series = shop(10, step_s=300.0)
+    found = run_backtest(series, two_prices(series), BATTERY, by_weekday, 288 * 8)
+    check_conserved(found.controller, BATTERY, series)
+    assert len(found.replan_ms) == pytest.approx(2 * 48, abs=2)
+    assert found.months[0].controller.cny < found.months[0].no_battery.cny
+
+
+def test_a_demanded_end_is_reached() -> None:
+    series = shop(DAYS)
+    found = run(series, replace(BATTERY, soc_end_min=0.6))
+    assert found.controller.stored_wh[-1] >= 0.6 * BATTERY.energy_wh - 3e3
+    assert found.perfect.stored_wh[-1] >= 0.6 * BATTERY.energy_wh - 1.0
+
+
+def test_a_day_of_a_clock_change_is_run_like_any_other() -> None:
+    series = shop(DAYS, datetime(2026, 3, 19, tzinfo=ZoneInfo("Europe/Berlin")))
+    check_conserved(run(series).controller, BATTERY, series)
+
+
+def test_a_site_without_a_past_is_run_from_its_first_step() -> None:
+    found = run_backtest(shop(4), two_prices(shop(4)), BATTERY, by_weekday)
+    check_conserved(found.controller, BATTERY, shop(4))
+    assert found.forecast_not_used
+
+
+def test_an_interval_of_one_month_is_not_known_and_of_several_holds_the_share() -> None:
+    found = run(shop(20, datetime(2026, 3, 15, tzinfo=SHANGHAI)))
+    assert isnan(interval(found.months[:1])[0])
+    low, high = interval(found.months)
+    assert low <= value_share(found.months) <= high
+
+
+def test_the_rule_keeps_the_sun_and_never_raises_the_month_s_peak_to_charge() -> None:
+    assert rule_power(BATTERY, 0.25, -30e3, 80e3, 1.0, 50e3, 0.0) == -30e3
+    assert rule_power(BATTERY, 0.25, 40e3, 80e3, 0.5, 50e3, 0.0) == -10e3
+    assert rule_power(BATTERY, 0.25, 60e3, 80e3, 1.0, 50e3, 0.0) == 10e3
+    assert rule_power(BATTERY, 0.25, 60e3, 80e3, 1.5, 50e3, 0.0) == 60e3
+    assert rule_power(BATTERY, 0.25, 60e3, 16e3, 1.5, 50e3, 0.0) == 0.0
+    assert rule_power(BATTERY, 0.25, float("nan"), 80e3, 1.5, 50e3, 0.0) == 0.0
+    assert price_shares(np.array([0.0, 0.0]), 2).tolist() == [1.0, 1.0]
+
+
+def test_the_command_answers_with_stable_keys_and_draws(
+    ess: Callable[..., tuple[int, str, str]], tmp_path: Path
+) -> None:
+    pytest.importorskip("matplotlib", reason="matplotlib is not installed")
+    series = shop(DAYS)
+    (tmp_path / "s.csv").write_text(
+        "time,load_w,pv_w\n"
+        + "".join(
+            f"{series.at(at).isoformat()},{load:.1f},{sun:.1f}\n"
+            for at, (load, sun) in enumerate(zip(series.load_w, series.pv_w, strict=True))
+        )
+    )
+    battery = {
+        "energy_wh": 160000,
+        "charge_w": 100000,
+        "discharge_w": 100000,
+        "charge_efficiency": 0.95,
+        "discharge_efficiency": 0.95,
+        "soc_min": 0.1,
+        "soc_max": 0.9,
+        "soc_start": 0.5,
+        "wear_cny_per_kwh": 0.1,
+    }
+    lines = [f"{name} = {number}" for name, number in battery.items()]
+    (tmp_path / "b.toml").write_text("\n".join([*lines, 'export = "pv_surplus"']))
+    words = ["backtest", "--inputs", tmp_path / "s.csv", "--battery", tmp_path / "b.toml", "--tariff", TARIFF]
+    status, out, _ = ess(*words, "--start", "2026-03-10", "--days", 2, "--json", "--out", tmp_path / "pictures")
+    told = json.loads(out)
+    assert status == 0
+    wanted = {"no_battery_cny", "rule_cny", "controller_cny", "perfect_cny", "value_share"}
+    assert {*wanted, "schema_version", "replan_ms_p50", "months"} <= told.keys()
+    assert wanted <= told["months"][0].keys()
+    assert {path.name for path in (tmp_path / "pictures").iterdir()} == {"week.png", "savings.png", "peaks.png"}
+    status, out, _ = ess(*words, "--start", "2026-03-12")
+    assert status == 0
+    assert "controller" in out
+    for wrong in (["--start", "tomorrow"], ["--start", "2030-01-01"], ["--days", 99], ["--know", "moon"]):
+        status, _, talk = ess(*words, *wrong)
+        assert status == 2
+        assert "expected" in talk

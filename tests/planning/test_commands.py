@@ -1,0 +1,176 @@
+"""`ess plan` and `ess bill` on files: what they answer, draw, suspect and refuse."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from ess_controller.planning.problem import Series
+from tests.planning.plain import least_cny, plain
+from tests.planning.test_inputs import B_TOML
+from tests.planning.worlds import BATTERY, NO_DEMAND, day, tou
+from tests.site.site_files import SITES
+
+Ess = Callable[..., tuple[int, str, str]]
+SHANGHAI = SITES / "tariffs/shanghai.toml"
+SHENZHEN = SITES / "tariffs/shenzhen.toml"
+
+
+@pytest.fixture
+def battery(tmp_path: Path) -> Path:
+    path = tmp_path / "b.toml"
+    path.write_text(B_TOML)
+    return path
+
+
+def csv(folder: Path, series: Series, *, priced: bool = False, scale: float = 1.0) -> Path:
+    prices = tou(series)
+    lines = ["time,load_w,pv_w" + (",import_cny_per_kwh,export_cny_per_kwh" if priced else "")]
+    for at in range(len(series)):
+        line = f"{series.at(at).isoformat()},{series.load_w[at] * scale:.9g},{series.pv_w[at] * scale:.9g}"
+        more = f",{prices.import_cny_per_kwh[at]},{prices.export_cny_per_kwh[at]}" if priced else ""
+        lines.append(line + more)
+    path = folder / "series.csv"
+    path.write_text("\n".join(lines))
+    return path
+
+
+def told(ess: Ess, *words: object) -> dict[str, Any]:
+    status, out, _ = ess(*words, "--json")
+    assert status == 0
+    return dict(json.loads(out))
+
+
+def test_a_plan_as_json_balances_and_costs_the_least(ess: Ess, tmp_path: Path, battery: Path) -> None:
+    series = day(3)
+    found = told(ess, "plan", "--inputs", csv(tmp_path, series, priced=True), "--battery", battery)
+    assert {"schema_version", "cost_cny", "peak_w", "solve_ms", "steps"} <= found.keys()
+    assert found["cost_cny"] == pytest.approx(least_cny(plain(BATTERY, series, tou(series, NO_DEMAND))), rel=1e-5)
+    assert found["gap_cny"] == 0.0
+    assert found["cost_cny"] < found["no_battery_cny"]
+    assert found["solve_ms"] > 0.0
+    assert len(found["steps"]) == 96
+    for step in found["steps"]:
+        assert step["load_w"] == pytest.approx(step["grid_w"] + step["battery_w"] + step["pv_w"], abs=0.2)
+    assert found["steps"][0]["time"] == "2026-06-10T00:00:00+08:00"
+    assert found["steps"][-1]["soc"] >= 0.5 - 1e-6
+    assert found["peak_w"] == pytest.approx(max(step["grid_w"] for step in found["steps"]), abs=0.1)
+
+
+def test_a_plan_by_tariff_is_told_in_a_few_lines_and_drawn(ess: Ess, tmp_path: Path, battery: Path) -> None:
+    png = tmp_path / "plan.png"
+    words = ("--inputs", csv(tmp_path, day(3)), "--battery", battery, "--tariff", SHANGHAI)
+    status, out, talk = ess("plan", *words, "--plot", png)
+    assert (status, talk) == (0, "")
+    assert len(out.splitlines()) < 48
+    assert "2026-06-10 08:00" in out
+    assert png.read_bytes().startswith(b"\x89PNG")
+    found = told(ess, "plan", *words)
+    assert found["demand_cny"] == pytest.approx(found["peak_w"] / 1000.0 * 40.8, abs=0.01)
+    assert found["cost_cny"] == pytest.approx(
+        found["energy_cny"] + found["demand_cny"] - found["feed_in_cny"], abs=1e-3
+    )
+
+
+def test_a_long_plan_is_told_in_few_lines_too(ess: Ess, tmp_path: Path, battery: Path) -> None:
+    status, out, _ = ess("plan", "--inputs", csv(tmp_path, day(3, 672)), "--battery", battery, "--tariff", SHANGHAI)
+    assert status == 0
+    assert len(out.splitlines()) < 64
+
+
+def test_each_way_of_counting_demand_has_its_own_plan(ess: Ess, tmp_path: Path, battery: Path) -> None:
+    words = ("plan", "--inputs", csv(tmp_path, day(3)), "--battery", battery, "--tariff", SHANGHAI)
+    actual = told(ess, *words)
+    agreed = told(ess, *words, "--demand", "contract", "--contract-kw", 90, "--transformer-kva", 200)
+    capacity = told(ess, *words, "--demand", "capacity", "--transformer-kva", 200)
+    assert actual["fixed_demand_cny"] == 0.0
+    assert agreed["fixed_demand_cny"] == pytest.approx(90 * 40.8)
+    assert capacity["fixed_demand_cny"] == pytest.approx(200 * 25.5)
+    assert agreed["demand_cny"] == capacity["demand_cny"] == 0.0
+    assert actual["peak_w"] < agreed["peak_w"] <= 1.05 * 90e3 + 0.1
+    assert agreed["energy_cny"] <= actual["energy_cny"]
+
+
+def test_a_month_s_peak_so_far_is_not_shaved(ess: Ess, tmp_path: Path, battery: Path) -> None:
+    words = ("plan", "--inputs", csv(tmp_path, day(3)), "--battery", battery, "--tariff", SHANGHAI)
+    assert told(ess, *words, "--peak-so-far-kw", 80)["demand_cny"] == pytest.approx(80 * 40.8)
+
+
+def test_groups_are_told_apart(ess: Ess, tmp_path: Path, battery: Path) -> None:
+    small = tmp_path / "small.toml"
+    small.write_text(B_TOML.replace("215000", "40000").replace("100000", "20000"))
+    words = ("plan", "--inputs", csv(tmp_path, day(3)), "--tariff", SHANGHAI, "--battery", battery)
+    found = told(ess, *words, "--battery", small)
+    for step in found["steps"]:
+        assert sum(step["group_w"]) == pytest.approx(step["battery_w"], abs=0.2)
+        assert abs(step["group_w"][1]) <= 20e3 + 0.1
+    small.write_text(small.read_text().replace("pv_surplus", "none"))
+    status, _, talk = ess(*words, "--battery", small)
+    assert status == 2
+    assert f'{small}: export = "none": expected "pv_surplus"' in talk
+
+
+def test_what_is_strange_is_said_and_planned_for(ess: Ess, tmp_path: Path, battery: Path) -> None:
+    path = csv(tmp_path, day(3), priced=True, scale=0.001)
+    path.write_text(path.read_text().replace(",1.01,", ",101,"))
+    status, out, talk = ess("plan", "--inputs", path, "--battery", battery, "--json")
+    assert status == 0
+    assert json.loads(out)["cost_cny"] > 0.0
+    assert "are they in kW?" in talk
+    assert "import_cny_per_kwh reaches 101" in talk
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        ((), "expected a column import_cny_per_kwh, or --tariff TOML"),
+        (("--tariff", SHANGHAI, "--supply", "10kv"), "expected a tariff for 10kv; this one is for under_1kv"),
+        (("--tariff", SHANGHAI, "--customer", "me"), "expected a tariff for me"),
+        (("--tariff", SHANGHAI, "--demand", "peak"), "--demand peak: expected actual or contract or capacity"),
+        (("--tariff", SHANGHAI, "--demand", "contract"), "--contract-kw: expected the agreed demand"),
+        (("--tariff", SHANGHAI, "--demand", "capacity"), "--transformer-kva: expected the size"),
+        (("--tariff", "no.toml"), "no.toml: expected a file, but there is none"),
+    ],
+)
+def test_what_is_missing_is_asked_for(
+    ess: Ess, tmp_path: Path, battery: Path, words: tuple[object, ...], expected: str
+) -> None:
+    status, out, talk = ess("plan", "--inputs", csv(tmp_path, day(3)), "--battery", battery, *words)
+    assert (status, out) == (2, "")
+    assert expected in talk
+
+
+def test_a_bill_is_told_with_its_items_and_their_sum(ess: Ess, tmp_path: Path) -> None:
+    path = csv(tmp_path, day(3))
+    found = told(ess, "bill", path, "--tariff", SHANGHAI)
+    (only,) = found["months"]
+    assert only["total_cny"] == pytest.approx(sum(item["cny"] for item in only["items"]), abs=1e-3)
+    assert found["total_cny"] == pytest.approx(only["total_cny"])
+    for item in only["items"]:
+        assert item["cny"] == pytest.approx(item["quantity"] * item["price_cny"], abs=0.01)
+    status, out, talk = ess("bill", path, "--tariff", SHANGHAI)
+    assert status == 0
+    assert "highest mean import of a 15-min block" in out
+    assert "only assumed, in the tariff file: calendar" in out
+    assert "2026-06 is there for 1 of its 30 days" in talk
+
+
+def test_a_bill_of_a_meter_is_that_of_its_load_and_sun(ess: Ess, tmp_path: Path) -> None:
+    series = day(3)
+    both = told(ess, "bill", csv(tmp_path, series), "--tariff", SHANGHAI)
+    meter = tmp_path / "meter.csv"
+    grid = [f"{series.at(at).isoformat()},{float(series.net_w[at])!r}" for at in range(96)]
+    meter.write_text("\n".join(["time,grid_w", *grid]))
+    assert told(ess, "bill", meter, "--tariff", SHANGHAI) == both
+
+
+def test_a_monthly_step_asks_for_the_transformers_in_a_bill(ess: Ess, tmp_path: Path) -> None:
+    path = csv(tmp_path, day(3))
+    status, _, talk = ess("bill", path, "--tariff", SHENZHEN)
+    assert status == 2
+    assert "--transformer-kva: expected the size of the transformers" in talk
+    assert told(ess, "bill", path, "--tariff", SHENZHEN, "--transformer-kva", 400)["total_cny"] > 0.0
+    assert np.isfinite(told(ess, "bill", path, "--tariff", SHENZHEN, "--transformer-kva", 1)["total_cny"])

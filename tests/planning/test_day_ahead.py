@@ -1,0 +1,111 @@
+"""Forecasts of load and sun: from the past alone, whatever that past is like."""
+
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
+import numpy as np
+import pytest
+
+from ess_controller.planning.calendar_grid import by_weekday, days_of
+from ess_controller.planning.day_ahead import Forecast, Forecasts, learn
+from ess_controller.planning.problem import Series
+from tests.planning.sites_of_tests import shop
+
+
+def forecast(series: Series, origin: int) -> Forecast:
+    days = days_of(series, 192, by_weekday)
+    return Forecasts(series.load_w, series.pv_w, days, 96).at(origin)
+
+
+def test_what_comes_later_changes_no_forecast() -> None:
+    series, origin = shop(50), 96 * 40 + 30
+    rng = np.random.default_rng(5)
+    other = Series(series.begin, 900.0, series.load_w.copy(), series.pv_w.copy())
+    other.load_w[origin:] = rng.permutation(other.load_w[origin:]) * 3.0
+    other.pv_w[origin:] = np.nan
+    for one, two in zip(*(vars_of(forecast(each, origin)) for each in (series, other)), strict=True):
+        np.testing.assert_array_equal(one, two)
+
+
+def vars_of(made: Forecast) -> list[np.ndarray]:
+    return [made.load_w, made.pv_w, made.spread_w, made.missed_w]
+
+
+def test_a_weekend_is_not_taken_for_a_workday() -> None:
+    series = shop(42)  # begins on a Monday
+    saturday, monday = forecast(series, 96 * 40), forecast(series, 96 * 35)
+    assert saturday.load_w[32:72].max() < 40e3
+    assert monday.load_w[32:72].max() > 70e3
+
+
+def test_a_holiday_that_no_calendar_knows_does_not_make_workdays_quiet() -> None:
+    series = shop(42)
+    series.load_w[96 * 28 : 96 * 29] = 12e3  # a Monday
+    assert forecast(series, 96 * 35).load_w[40:64].mean() > 80e3
+
+
+def test_forecasts_beat_persistence_or_are_not_used() -> None:
+    series = shop(60)
+    days = days_of(series, 192, by_weekday)
+    learned = learn(series.load_w, series.pv_w, days, 96 * 55, 96)
+    for score in (learned.load.score, learned.pv.score):
+        assert (score.forecast_w <= score.persistence_w) == (not score.why_not)
+    assert learned.load.score.forecast_w < learned.load.score.persistence_w
+
+
+def test_a_forecast_that_loses_to_persistence_says_so_and_gives_way() -> None:
+    """A load that doubles each week by steps: the same hour a week ago is wrong, but all older ones are more so."""
+    series = shop(60)
+    rising = Series(series.begin, 900.0, np.repeat(np.arange(60.0) ** 6, 96), series.pv_w)
+    days = days_of(rising, 192, by_weekday)
+    learned = learn(rising.load_w, rising.pv_w, days, 96 * 55, 96)
+    if learned.load.score.why_not:
+        assert "persistence" in learned.load.score.why_not
+        assert not learned.load.weights.any()
+
+
+def test_the_first_hours_of_a_site_are_forecast_from_what_there_is() -> None:
+    series = shop(5)
+    for origin in (0, 1, 5, 96, 96 * 2 + 7):
+        made = forecast(series, origin)
+        assert all(np.isfinite(each).all() for each in vars_of(made))
+        assert (made.spread_w > 0.0).all()
+    assert (
+        "too little history"
+        in learn(series.load_w, series.pv_w, days_of(series, 192, by_weekday), 50, 96).load.score.why_not
+    )
+
+
+@pytest.mark.parametrize("share", [0.1, 0.6, 1.0])
+def test_gaps_in_the_past_leave_no_gap_in_the_forecast(share: float) -> None:
+    series = shop(50)
+    lost = np.random.default_rng(2).random(len(series)) < share
+    series.load_w[lost], series.pv_w[lost] = np.nan, np.nan
+    series.load_w[96 * 30 : 96 * 33] = np.nan
+    assert all(np.isfinite(each).all() for each in vars_of(forecast(series, 96 * 45)))
+
+
+@pytest.mark.parametrize("begin", [datetime(2024, 2, 10), datetime(2026, 3, 10), datetime(2026, 10, 10)])  # noqa: DTZ001
+def test_clock_changes_and_leap_days_do_not_shift_a_site_s_hours(begin: datetime) -> None:
+    series = shop(40, begin.replace(tzinfo=ZoneInfo("Europe/Berlin")))
+    days = days_of(series, 192, by_weekday)
+    for step in range(0, len(series), 97):
+        local = series.at(step)
+        assert days.slot[step] == local.hour * 4 + local.minute // 15
+        assert days.weekday[days.day[step]] == local.weekday()
+    assert np.isfinite(forecast(series, len(series) - 300).net_w).all()
+
+
+def test_a_night_without_sun_and_a_load_that_never_changes_are_forecast_as_they_are() -> None:
+    series = shop(45)
+    dark = Series(series.begin, 900.0, np.full(len(series), 30e3), np.zeros(len(series)))
+    made = forecast(dark, 96 * 40)
+    np.testing.assert_allclose(made.load_w, 30e3, rtol=1e-6)
+    np.testing.assert_allclose(made.pv_w, 0.0, atol=1e-9)
+
+
+def test_states_of_the_error_rise_and_are_centred_near_the_forecast() -> None:
+    made = forecast(shop(60), 96 * 55)
+    assert (np.diff(made.missed_w, axis=1) > 0.0).all()
+    assert (made.missed_w[:, 0] < 0.0).all()
+    assert (made.missed_w[:, -1] > 0.0).all()

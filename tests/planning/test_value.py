@@ -1,0 +1,132 @@
+"""The value function: what it must be whatever the site, and what the fast loop makes of it."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ess_controller.planning import value_numpy
+from ess_controller.planning.calendar_grid import by_weekday, days_of
+from ess_controller.planning.day_ahead import Forecasts
+from ess_controller.planning.problem import Battery, DemandCost, Export, Prices, Series
+from ess_controller.planning.replan import Replanner, Site
+from ess_controller.planning.value import Value, decide
+from ess_controller.planning.value_problem import Steps, chain, store_of, weights
+from firmware_bridge.records import Floats
+from tests.planning.sites_of_tests import ACTUAL, BATTERY, shop, two_prices
+
+
+def planned(series: Series, prices: Prices, battery: Battery, origin: int, peak_w: float = 50e3) -> Value:
+    days = days_of(series, 192, by_weekday)
+    site = Site(battery, prices, days, 0.25, series.load_w, series.pv_w, 0.35e-3)
+    return Replanner(site, Forecasts(series.load_w, series.pv_w, days, 96).at).plan(origin, peak_w)
+
+
+def random_steps(seed: int, states: int = 5) -> tuple[Steps, Floats, Floats]:
+    rng = np.random.default_rng(seed)
+    mean, doubt = rng.uniform(-80e3, 180e3, 40), rng.uniform(0.0, 30e3, 40)
+    net = mean[:, None] + doubt[:, None] * np.linspace(-2.0, 2.0, states)
+    buy, sell = rng.uniform(-0.2, 1.5, 40) / 1e3, rng.uniform(0.0, 0.5, 40) / 1e3
+    peak_w = np.linspace(rng.uniform(0.0, 80e3), 220e3, 12)
+    held = store_of(BATTERY).energy_wh
+    last = np.broadcast_to(ACTUAL.cny(peak_w) - 0.3e-3 * held[:, None], (states, len(held), len(peak_w)))
+    return Steps(0.25, net, buy, sell, chain(states, 0.9)), peak_w, np.ascontiguousarray(last)
+
+
+@pytest.mark.parametrize("export", ["none", "pv_surplus", "any"])
+@pytest.mark.parametrize("seed", range(3))
+def test_compiled_and_plain_numpy_give_the_same_numbers(export: Export, seed: int) -> None:
+    value_numba = pytest.importorskip("ess_controller.planning.value_numba", reason="numba is not installed")
+    steps, peak_w, last = random_steps(seed)
+    store = store_of(replace(BATTERY, export=export, wear_cny_per_kwh=0.1))
+    slow, fast = (each.backward(store, steps, peak_w, last) for each in (value_numpy, value_numba))
+    np.testing.assert_allclose(fast, slow, rtol=1e-12, atol=1e-9)
+
+
+@given(st.integers(0, 10_000))
+@settings(max_examples=10)
+def test_more_stored_energy_and_a_higher_running_peak_never_cost_more_later(seed: int) -> None:
+    """With a price that is never below zero. The peak itself, once paid, is not counted: V rises with it, but by no
+    more than it costs."""
+    steps, peak_w, last = random_steps(seed)
+    steps = replace(steps, buy_cny_per_wh=np.abs(steps.buy_cny_per_wh))
+    values = value_numpy.backward(store_of(BATTERY), steps, peak_w, last)
+    assert np.isfinite(values).all()
+    assert (np.diff(values, axis=2) <= 1e-7).all()
+    by_peak = np.diff(values, axis=3)
+    assert (by_peak >= -1e-7).all()
+    assert (by_peak <= 1.01 * np.diff(ACTUAL.cny(peak_w))).all()
+
+
+def test_a_sure_day_costs_what_the_linear_programme_says() -> None:
+    from ess_controller.planning.filling import Ends
+    from ess_controller.planning.lp import Planner
+
+    series = shop(1)
+    prices = two_prices(series)
+    plan = Planner().plan(BATTERY, series, prices, ends=Ends(value_cny_per_kwh=0.3))
+    best = plan.costs.bill - 0.3 * (plan.soc[-1] - 0.5) * BATTERY.energy_wh / 1e3
+    store = store_of(BATTERY, 129)
+    peak_w = np.linspace(0.0, 150e3, 121)
+    last = ACTUAL.cny(peak_w) - 0.3e-3 * (store.energy_wh - 0.5 * BATTERY.energy_wh)[:, None]
+    steps = Steps(
+        0.25, series.net_w[:, None], prices.import_cny_per_kwh / 1e3, prices.export_cny_per_kwh / 1e3, np.ones((1, 1))
+    )
+    least = value_numpy.backward(store, steps, peak_w, last[None])[0, 0, 64, 0]
+    assert best - 1e-6 <= least <= best * 1.02  # peaks are raised to the grid's levels only
+
+
+def test_the_chain_s_states_are_as_frequent_as_their_weights_say() -> None:
+    follow = chain(5, 0.9)
+    np.testing.assert_allclose(weights(5) @ follow, weights(5), atol=1e-12)
+    even = np.linspace(-2.0, 2.0, 5)
+    np.testing.assert_allclose(follow @ even, 0.9 * even, atol=1e-12)
+
+
+def test_the_month_s_peak_is_guarded_while_energy_lasts() -> None:
+    series = shop(40)
+    value = planned(series, two_prices(series), BATTERY, 96 * 38 + 44, peak_w=70e3)
+    assert decide(value, 0, 95e3, 120e3, 70e3) >= 24.9e3
+
+
+def test_within_a_block_the_import_so_far_counts() -> None:
+    """Half a block at 40 kW leaves room for 100 kW in the other half below a peak of 70 kW."""
+    series = shop(40)
+    value = planned(series, two_prices(series), BATTERY, 96 * 38 + 50, peak_w=70e3)
+    whole = decide(value, 0, 98e3, 30e3, 70e3)
+    half = decide(value, 0, 98e3, 30e3, 70e3, left=0.5, imported_w=40e3)
+    assert half <= whole - 20e3
+
+
+def test_agreed_demand_is_not_shaved_below_what_is_agreed() -> None:
+    """Up to 105 % of the contract a higher peak costs nothing: cheap energy is taken up to there."""
+    series = shop(40)
+    origin, agreed = 96 * 38 + 23, DemandCost((90e3,), (81.6,))
+    by_contract = planned(series, two_prices(series, agreed), BATTERY, origin, peak_w=10e3)
+    by_actual = planned(series, two_prices(series), BATTERY, origin, peak_w=10e3)
+    assert 10e3 - decide(by_contract, 0, 10e3, 20e3, 10e3) > 10e3 - decide(by_actual, 0, 10e3, 20e3, 10e3)
+    assert 10e3 - decide(by_contract, 0, 10e3, 20e3, 10e3) <= 90e3 + 1.0
+
+
+def test_what_is_not_known_gives_no_power() -> None:
+    series = shop(10)
+    value = planned(series, two_prices(series), BATTERY, 96 * 9)
+    assert decide(value, 0, float("nan"), 80e3, 50e3) == 0.0
+    assert decide(value, 0, 80e3, float("nan"), 50e3) == 0.0
+
+
+@given(st.integers(0, 95), st.floats(-90e3, 200e3), st.floats(0.0, 160e3), st.floats(0.0, 200e3), st.floats(0.01, 1.0))
+@settings(max_examples=200)
+def test_decisions_stay_within_the_battery_and_never_send_it_to_the_grid(
+    stage: int, net_w: float, held_wh: float, peak_w: float, left: float
+) -> None:
+    power = decide(VALUE, stage, net_w, held_wh, peak_w, left, 20e3)
+    assert -BATTERY.charge_w <= power <= min(BATTERY.discharge_w, max(net_w, 0.0))
+    flow = power / 0.95 if power > 0.0 else power * 0.95
+    after = held_wh - flow * 0.25 * left
+    assert min(held_wh, 16e3) - 1e-6 <= after <= max(held_wh, 144e3) + 1e-6
+
+
+VALUE = planned(shop(30), two_prices(shop(30)), BATTERY, 96 * 28)
