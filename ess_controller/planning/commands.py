@@ -37,6 +37,8 @@ Hottest = Annotated[
 ]
 Json = Annotated[bool, typer.Option("--json", help="Answer as JSON.")]
 
+SLOWEST_S = 120.0  # of a solver: a year in quarters of an hour takes ten seconds
+
 
 def register(app: typer.Typer) -> None:
     """Add the commands."""
@@ -92,7 +94,7 @@ def plan(
     prices, fixed_cny = _prices(inputs, metered, loaded, demand, contract_kw, transformer_kva, hottest)
     if suspicion := faint(metered.series, min(sum(each.charge_w for each in groups), groups[0].discharge_w)):
         print(f"{inputs}: {suspicion}", file=sys.stderr)
-    planner = Planner()
+    planner = Planner(slowest_s=SLOWEST_S)
     ends = Ends(peak_so_far_w=1000.0 * peak_so_far_kw)
     found = planner.plan(groups, metered.series, prices, ends=ends)
     taken_ms = solve_ms(planner, groups, metered.series, prices, ends)

@@ -12,6 +12,7 @@ from dataclasses import replace
 import highspy
 import numpy as np
 
+from ess_controller.planning import bound
 from ess_controller.planning.fallback import described, stand_in
 from ess_controller.planning.filling import Ends, Problem, column_bounds, constant, costs, row_bounds
 from ess_controller.planning.layout import Layout
@@ -84,6 +85,8 @@ class Planner:
                 if better_cny < cny:
                     plan, cny = better, better_cny
         self._bound(problem, None)
+        if len(problem.groups) == 1:
+            least_cny = max(least_cny, bound.least_cny(problem))
         return replace(plan, gap_cny=max(cny - least_cny, 0.0))
 
     def _fill(self, problem: Problem) -> None:

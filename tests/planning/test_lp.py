@@ -248,3 +248,17 @@ def test_costs_of_nothing_done_are_the_bare_bill() -> None:
     # 10 kWh x 1.0; 4 kWh x 0.25; 10 kW x 40
     assert (costs.energy, costs.feed_in, costs.demand) == (10.0, 1.0, 400.0)
     assert costs.bill == 10.0 + 400.0 - 1.0
+
+
+def test_groups_that_could_cheat_together_do_not() -> None:
+    series = day(1, 24, 3600.0)
+    groups = tuple(replace(battery(2 * seed, "any"), soc_end_min=None) for seed in range(3))
+    prices = Prices(by_hour(TOU, series), np.full(24, 0.4155), NO_DEMAND, 3600.0)
+    plan = Planner().plan(groups, series, prices)
+    assert plan.why == ""
+    assert plan.gap_cny > 0.0
+    alone = Planner().plan(groups[0], series, prices)
+    assert plan.costs.bill < alone.costs.bill
+    for power, soc, group in zip(plan.group_w, plan.group_soc, groups, strict=True):
+        rest_w = plan.battery_w - power
+        holds(replace(plan, battery_w=power, soc=soc), group, replace(series, load_w=series.load_w - rest_w))
