@@ -17,7 +17,7 @@ from tests.planning.worlds import BATTERY, CHINA, NO_DEMAND, TOU, actual, batter
 
 def holds(plan: Plan, store: Battery, series: Series) -> None:
     """Power balances, energy is conserved, and nothing leaves its bounds."""
-    assert plan.grid_w + plan.battery_w + plan.pv_w == pytest.approx(series.load_w)
+    assert plan.grid_w + plan.battery_w + plan.pv_w == pytest.approx(series.load_w, abs=1e-6)
     charge_w, discharge_w = np.maximum(-plan.battery_w, 0.0), np.maximum(plan.battery_w, 0.0)
     stored_w = charge_w * store.charge_efficiency - discharge_w / store.discharge_efficiency
     soc = store.soc_start + np.cumsum(stored_w) * series.step_s / 3600.0 / store.energy_wh
