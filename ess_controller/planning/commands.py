@@ -79,7 +79,7 @@ def plan(
         _check_installed("matplotlib")
     from ess_controller.planning.battery_file import load_battery
     from ess_controller.planning.filling import Ends
-    from ess_controller.planning.inputs import faint
+    from ess_controller.planning.inputs import faint, ill_fitting
     from ess_controller.planning.lp import Planner
     from ess_controller.planning.plan_answer import answer, solve_ms, table
 
@@ -92,8 +92,8 @@ def plan(
     loaded = _tariff(tariff, supply, customer)
     metered = _read(inputs, loaded)
     prices, fixed_cny = _prices(inputs, metered, loaded, demand, contract_kw, transformer_kva, hottest)
-    if suspicion := faint(metered.series, min(sum(each.charge_w for each in groups), groups[0].discharge_w)):
-        print(f"{inputs}: {suspicion}", file=sys.stderr)
+    power_w = sum(min(each.charge_w, each.discharge_w) for each in groups)
+    _say(inputs, faint(metered.series, power_w), ill_fitting(metered.series, prices.block_s) if loaded else "")
     planner = Planner(slowest_s=SLOWEST_S)
     ends = Ends(peak_so_far_w=1000.0 * peak_so_far_kw)
     found = planner.plan(groups, metered.series, prices, ends=ends)
@@ -125,11 +125,13 @@ def bill(
     """
     from ess_controller.planning.bill import bill as bill_of
     from ess_controller.planning.bill_answer import answer, table
+    from ess_controller.planning.inputs import ill_fitting
 
     loaded = _tariff(tariff, supply, customer)
     assert loaded is not None
     terms = _terms(loaded, demand, contract_kw, transformer_kva, bills=True)
     metered = _read(series, loaded, may_be_metered=True)
+    _say(series, ill_fitting(metered.series, loaded.demand_rules.block_s))
     told = answer(bill_of(loaded, terms, metered.series, _days(hottest)), loaded)
     for month in told["months"]:
         if not month["whole"]:
@@ -138,6 +140,11 @@ def bill(
                 file=sys.stderr,
             )
     print(json.dumps(told) if as_json else "\n".join(table(told)))
+
+
+def _say(path: Path, *notes: str) -> None:
+    for note in filter(None, notes):
+        print(f"{path}: {note}", file=sys.stderr)
 
 
 def _check_installed(library: str) -> None:
@@ -159,8 +166,7 @@ def _read(path: Path, tariff: "Tariff | None", *, may_be_metered: bool = False) 
     from ess_controller.planning.inputs import read_series
 
     metered = read_series(path, tariff.zone if tariff else None, may_be_metered=may_be_metered)
-    for note in metered.notes:
-        print(note, file=sys.stderr)
+    _say(path, *metered.notes)
     return metered
 
 
@@ -212,7 +218,7 @@ def _prices(
     series, imports, exports = metered.series, metered.import_cny_per_kwh, metered.export_cny_per_kwh
     if tariff is not None:
         if imports is not None or exports is not None:
-            print(f"{path}: its prices are not used: --tariff has them", file=sys.stderr)
+            _say(path, "its prices are not used: --tariff has them")
         terms = _terms(tariff, demand, contract_kw, kva, bills=False)
         if tariff.monthly_step is not None:
             print(
@@ -224,6 +230,6 @@ def _prices(
     if imports is None:
         raise BadInputError(f"{path}:1: expected a column import_cny_per_kwh, or --tariff TOML")
     if exports is None:
-        print(f"{path}: no export_cny_per_kwh: what flows out earns nothing", file=sys.stderr)
+        _say(path, "no export_cny_per_kwh: what flows out earns nothing")
         exports = np.zeros(len(series))
     return Prices(imports, exports, DemandCost((), ()), 900.0), 0.0

@@ -11,7 +11,7 @@ from ess_controller.planning.lp import Planner
 from ess_controller.planning.plan import Plan, costs_of, grid_of
 from ess_controller.planning.problem import Battery, DemandCost, Export, Prices, Series
 from ess_controller.planning.wear import Wear, by_depth
-from tests.planning.plain import least_cny, least_cny_one_way, plain
+from tests.planning.plain import least_cny, least_cny_jointly, least_cny_one_way, plain
 from tests.planning.worlds import BATTERY, CHINA, NO_DEMAND, TOU, actual, battery, by_hour, day, tou
 
 
@@ -228,6 +228,18 @@ def test_a_solver_without_time_is_named_and_the_next_one_is_well() -> None:
     plan = hurried.plan(BATTERY, series, prices)
     assert "the solver failed" in plan.why
     holds(plan, replace(BATTERY, soc_end_min=None), series)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_eight_groups_cost_what_a_plain_joint_programme_s_do(seed: int) -> None:
+    series = day(seed)
+    groups = tuple(replace(battery(10 * seed + at), export="pv_surplus") for at in range(8))
+    series = replace(series, load_w=8.0 * series.load_w, pv_w=8.0 * series.pv_w)
+    prices = tou(series, actual(40.8))
+    plan = Planner().plan(groups, series, prices)
+    assert plan.gap_cny == 0.0
+    best = least_cny_jointly(groups, series, prices)
+    assert plan.costs.bill + plan.costs.wear == pytest.approx(best, rel=1e-5)
 
 
 def test_groups_in_one_plan_each_obey_their_own_limits() -> None:
