@@ -242,6 +242,14 @@ def test_eight_groups_cost_what_a_plain_joint_programme_s_do(seed: int) -> None:
     assert plan.costs.bill + plan.costs.wear == pytest.approx(best, rel=1e-5)
 
 
+def test_a_planner_that_has_planned_for_long_still_has_time() -> None:
+    series = day(1, 192 + 250)
+    planner = Planner(slowest_s=0.5)
+    for first in range(250):  # a solver's time adds up beyond that
+        part = series.cut(first, first + 192)
+        assert planner.plan(BATTERY, part, tou(part, actual(40.8))).gap_cny >= 0.0
+
+
 def test_groups_in_one_plan_each_obey_their_own_limits() -> None:
     series = day(2)
     groups = tuple(replace(battery(2 * seed), export="pv_surplus") for seed in range(3))
