@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ess_controller.errors import BadInputError
+from ess_controller.errors import BadInputError, TroubleError
 
 if TYPE_CHECKING:
     from ess_controller.planning.inputs import Metered
@@ -26,10 +26,10 @@ DemandOption = Annotated[
     str | None,
     typer.Option(metavar="MODE", help="Counted by: actual, contract or capacity; else actual, if the file has that."),
 ]
-ContractKw = Annotated[float | None, typer.Option(min=0.0, metavar="KW", help="Agreed demand, with --demand contract.")]
+ContractKw = Annotated[float | None, typer.Option(metavar="KW", help="Agreed demand, with --demand contract.")]
 Kva = Annotated[
     float | None,
-    typer.Option(min=0.0, metavar="KVA", help="Of the transformers, with --demand capacity or a monthly step."),
+    typer.Option(metavar="KVA", help="Of the transformers, with --demand capacity or a monthly step."),
 ]
 Hottest = Annotated[
     Path | None,
@@ -37,6 +37,7 @@ Hottest = Annotated[
 ]
 Json = Annotated[bool, typer.Option("--json", help="Answer as JSON.")]
 
+LARGEST_KW = 1e6  # more than any site has
 SLOWEST_S = 120.0  # of a solver: a year in quarters of an hour takes ten seconds
 
 
@@ -62,21 +63,23 @@ def plan(
     transformer_kva: Kva = None,
     hottest: Hottest = None,
     peak_so_far_kw: Annotated[
-        float, typer.Option(min=0.0, metavar="KW", help="Highest billing block of the month before the series begins.")
+        float, typer.Option(metavar="KW", help="Highest billing block of the month before the series begins.")
     ] = 0.0,
     plot: Annotated[Path | None, typer.Option(metavar="PNG", help="Draw the plan.")] = None,
     as_json: Json = False,
 ) -> None:
     """The cheapest use of a battery over a series of load and sun that is taken as sure.
 
-    cost_cny is energy + demand - feed-in. Demand is each month's peak at the price of a whole month; what is paid
-    whatever the peak is stands beside it (fixed_demand_cny). Wear is weighed, but is on no bill: wear_cny. battery_w
-    is positive when discharging; load_w = grid_w + battery_w + pv_w. Sun that may not flow out is curtailed, and only
-    that. solve_ms is the median of 20 warm re-solves, filling the programme included, each with the series turned by
-    one step more. gap_cny: a better plan would be at most so much cheaper.
+    A row's time is when its step begins; its values are means of the step. cost_cny is energy + demand - feed-in.
+    Demand is each month's peak at the price of a whole month; what is paid whatever the peak is stands beside it
+    (fixed_demand_cny). Wear is weighed, but is on no bill: wear_cny. battery_w is positive when discharging; load_w =
+    grid_w + battery_w + pv_w. Sun that may not flow out is curtailed, and only that. solve_ms is the median of 20 warm
+    re-solves, filling the programme included, each with the series turned by one step more. gap_cny: a better plan
+    would be at most so much cheaper. Exit status 1: the solver failed, and a rule stands in (why).
     """
     if plot is not None:
         _check_installed("matplotlib")
+    _check_numbers(contract_kw=contract_kw, transformer_kva=transformer_kva, peak_so_far_kw=peak_so_far_kw)
     from ess_controller.planning.battery_file import load_battery
     from ess_controller.planning.filling import Ends
     from ess_controller.planning.inputs import faint, ill_fitting
@@ -104,6 +107,8 @@ def plan(
         save_plot(plot, found, metered.series, prices)
     told = answer(found, groups, metered.series, prices, ends, taken_ms, fixed_cny)
     print(json.dumps(told) if as_json else "\n".join(table(told, metered.series)))
+    if told["gap_cny"] is None:
+        raise TroubleError(found.why)
 
 
 def bill(
@@ -123,6 +128,7 @@ def bill(
 
     Of a month that the series holds in part, energy is that of the part, and the demand charge that of a whole month.
     """
+    _check_numbers(contract_kw=contract_kw, transformer_kva=transformer_kva)
     from ess_controller.planning.bill import bill as bill_of
     from ess_controller.planning.bill_answer import answer, table
     from ess_controller.planning.inputs import ill_fitting
@@ -145,6 +151,13 @@ def bill(
 def _say(path: Path, *notes: str) -> None:
     for note in filter(None, notes):
         print(f"{path}: {note}", file=sys.stderr)
+
+
+def _check_numbers(**values: float | None) -> None:
+    for name, value in values.items():
+        if value is not None and not 0.0 <= value <= LARGEST_KW:
+            option = f"--{name.replace('_', '-')}"
+            raise BadInputError(f"{option} {value:g}: expected a number from 0 to {LARGEST_KW:.0f}")
 
 
 def _check_installed(library: str) -> None:
