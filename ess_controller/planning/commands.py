@@ -92,9 +92,9 @@ def plan(
             raise BadInputError(
                 f'{path}: export = "{group.export}": expected "{groups[0].export}", as {battery[0]} has'
             )
-    loaded = _tariff(tariff, supply, customer)
-    metered = _read(inputs, loaded)
-    prices, fixed_cny = _prices(inputs, metered, loaded, demand, contract_kw, transformer_kva, hottest)
+    loaded = tariff_of_file(tariff, supply, customer)
+    metered = read_metered(inputs, loaded)
+    prices, fixed_cny = prices_of(inputs, metered, loaded, demand, contract_kw, transformer_kva, hottest)
     power_w = sum(min(each.charge_w, each.discharge_w) for each in groups)
     _say(inputs, faint(metered.series, power_w), ill_fitting(metered.series, prices.block_s) if loaded else "")
     planner = Planner(slowest_s=SLOWEST_S)
@@ -133,10 +133,10 @@ def bill(
     from ess_controller.planning.bill_answer import answer, table
     from ess_controller.planning.inputs import ill_fitting
 
-    loaded = _tariff(tariff, supply, customer)
+    loaded = tariff_of_file(tariff, supply, customer)
     assert loaded is not None
     terms = _terms(loaded, demand, contract_kw, transformer_kva, bills=True)
-    metered = _read(series, loaded, may_be_metered=True)
+    metered = read_metered(series, loaded, may_be_metered=True)
     _say(series, ill_fitting(metered.series, loaded.demand_rules.block_s))
     told = answer(bill_of(loaded, terms, metered.series, _days(hottest)), loaded)
     for month in told["months"]:
@@ -167,14 +167,15 @@ def _check_installed(library: str) -> None:
         raise BadInputError(f"ess plan --plot: expected {library} to be installed: it comes with the extra `sim`")
 
 
-def _tariff(path: Path | None, supply: str | None, customer: str | None) -> "Tariff | None":
+def tariff_of_file(path: Path | None, supply: str | None, customer: str | None) -> "Tariff | None":
+    """The tariff that is asked for, if one is; raises SiteError."""
     from ess_controller.site.tariff import load_tariff
 
     known: Any = {"supply": supply, "customer": customer}  # words: checked against those that the file has
     return None if path is None else load_tariff(path, **known)
 
 
-def _read(path: Path, tariff: "Tariff | None", *, may_be_metered: bool = False) -> "Metered":
+def read_metered(path: Path, tariff: "Tariff | None", *, may_be_metered: bool = False) -> "Metered":
     """The series, in the tariff's time zone; what is strange in it is told."""
     from ess_controller.planning.inputs import read_series
 
@@ -213,7 +214,7 @@ def _terms(
     return Terms(mode, nan if contract_kw is None else contract_kw, nan if kva is None else kva)
 
 
-def _prices(
+def prices_of(
     path: Path,
     metered: "Metered",
     tariff: "Tariff | None",
