@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ess_controller.errors import BadInputError
+from ess_controller.errors import BadInputError, TroubleError
 
 if TYPE_CHECKING:
     from ess_controller.planning.inputs import Metered
@@ -26,16 +26,19 @@ DemandOption = Annotated[
     str | None,
     typer.Option(metavar="MODE", help="Counted by: actual, contract or capacity; else actual, if the file has that."),
 ]
-ContractKw = Annotated[float | None, typer.Option(min=0.0, metavar="KW", help="Agreed demand, with --demand contract.")]
+ContractKw = Annotated[float | None, typer.Option(metavar="KW", help="Agreed demand, with --demand contract.")]
 Kva = Annotated[
     float | None,
-    typer.Option(min=0.0, metavar="KVA", help="Of the transformers, with --demand capacity or a monthly step."),
+    typer.Option(metavar="KVA", help="Of the transformers, with --demand capacity or a monthly step."),
 ]
 Hottest = Annotated[
     Path | None,
     typer.Option(metavar="CSV", help="date,hottest_c: days on which the tariff's critical peak may come by weather."),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Answer as JSON.")]
+
+LARGEST_KW = 1e6  # more than any site has
+SLOWEST_S = 120.0  # of a solver: a year in quarters of an hour takes ten seconds
 
 
 def register(app: typer.Typer) -> None:
@@ -60,24 +63,26 @@ def plan(
     transformer_kva: Kva = None,
     hottest: Hottest = None,
     peak_so_far_kw: Annotated[
-        float, typer.Option(min=0.0, metavar="KW", help="Highest billing block of the month before the series begins.")
+        float, typer.Option(metavar="KW", help="Highest billing block of the month before the series begins.")
     ] = 0.0,
     plot: Annotated[Path | None, typer.Option(metavar="PNG", help="Draw the plan.")] = None,
     as_json: Json = False,
 ) -> None:
     """The cheapest use of a battery over a series of load and sun that is taken as sure.
 
-    cost_cny is energy + demand - feed-in. Demand is each month's peak at the price of a whole month; what is paid
-    whatever the peak is stands beside it (fixed_demand_cny). Wear is weighed, but is on no bill: wear_cny. battery_w
-    is positive when discharging; load_w = grid_w + battery_w + pv_w. Sun that may not flow out is curtailed, and only
-    that. solve_ms is the median of 20 warm re-solves, filling the programme included, each with the series turned by
-    one step more. gap_cny: a better plan would be at most so much cheaper.
+    A row's time is when its step begins; its values are means of the step. cost_cny is energy + demand - feed-in.
+    Demand is each month's peak at the price of a whole month; what is paid whatever the peak is stands beside it
+    (fixed_demand_cny). Wear is weighed, but is on no bill: wear_cny. battery_w is positive when discharging; load_w =
+    grid_w + battery_w + pv_w. Sun that may not flow out is curtailed, and only that. solve_ms is the median of 20 warm
+    re-solves, filling the programme included, each with the series turned by one step more. gap_cny: a better plan
+    would be at most so much cheaper. Exit status 1: the solver failed, and a rule stands in (why).
     """
     if plot is not None:
         _check_installed("matplotlib")
+    _check_numbers(contract_kw=contract_kw, transformer_kva=transformer_kva, peak_so_far_kw=peak_so_far_kw)
     from ess_controller.planning.battery_file import load_battery
     from ess_controller.planning.filling import Ends
-    from ess_controller.planning.inputs import faint
+    from ess_controller.planning.inputs import faint, ill_fitting
     from ess_controller.planning.lp import Planner
     from ess_controller.planning.plan_answer import answer, solve_ms, table
 
@@ -90,9 +95,9 @@ def plan(
     loaded = tariff_of_file(tariff, supply, customer)
     metered = read_metered(inputs, loaded)
     prices, fixed_cny = prices_of(inputs, metered, loaded, demand, contract_kw, transformer_kva, hottest)
-    if suspicion := faint(metered.series, min(sum(each.charge_w for each in groups), groups[0].discharge_w)):
-        print(f"{inputs}: {suspicion}", file=sys.stderr)
-    planner = Planner()
+    power_w = sum(min(each.charge_w, each.discharge_w) for each in groups)
+    _say(inputs, faint(metered.series, power_w), ill_fitting(metered.series, prices.block_s) if loaded else "")
+    planner = Planner(slowest_s=SLOWEST_S)
     ends = Ends(peak_so_far_w=1000.0 * peak_so_far_kw)
     found = planner.plan(groups, metered.series, prices, ends=ends)
     taken_ms = solve_ms(planner, groups, metered.series, prices, ends)
@@ -102,6 +107,8 @@ def plan(
         save_plot(plot, found, metered.series, prices)
     told = answer(found, groups, metered.series, prices, ends, taken_ms, fixed_cny)
     print(json.dumps(told) if as_json else "\n".join(table(told, metered.series)))
+    if told["gap_cny"] is None:
+        raise TroubleError(found.why)
 
 
 def bill(
@@ -121,13 +128,16 @@ def bill(
 
     Of a month that the series holds in part, energy is that of the part, and the demand charge that of a whole month.
     """
+    _check_numbers(contract_kw=contract_kw, transformer_kva=transformer_kva)
     from ess_controller.planning.bill import bill as bill_of
     from ess_controller.planning.bill_answer import answer, table
+    from ess_controller.planning.inputs import ill_fitting
 
     loaded = tariff_of_file(tariff, supply, customer)
     assert loaded is not None
     terms = _terms(loaded, demand, contract_kw, transformer_kva, bills=True)
     metered = read_metered(series, loaded, may_be_metered=True)
+    _say(series, ill_fitting(metered.series, loaded.demand_rules.block_s))
     told = answer(bill_of(loaded, terms, metered.series, _days(hottest)), loaded)
     for month in told["months"]:
         if not month["whole"]:
@@ -136,6 +146,18 @@ def bill(
                 file=sys.stderr,
             )
     print(json.dumps(told) if as_json else "\n".join(table(told)))
+
+
+def _say(path: Path, *notes: str) -> None:
+    for note in filter(None, notes):
+        print(f"{path}: {note}", file=sys.stderr)
+
+
+def _check_numbers(**values: float | None) -> None:
+    for name, value in values.items():
+        if value is not None and not 0.0 <= value <= LARGEST_KW:
+            option = f"--{name.replace('_', '-')}"
+            raise BadInputError(f"{option} {value:g}: expected a number from 0 to {LARGEST_KW:.0f}")
 
 
 def _check_installed(library: str) -> None:
@@ -158,8 +180,7 @@ def read_metered(path: Path, tariff: "Tariff | None", *, may_be_metered: bool = 
     from ess_controller.planning.inputs import read_series
 
     metered = read_series(path, tariff.zone if tariff else None, may_be_metered=may_be_metered)
-    for note in metered.notes:
-        print(note, file=sys.stderr)
+    _say(path, *metered.notes)
     return metered
 
 
@@ -211,7 +232,7 @@ def prices_of(
     series, imports, exports = metered.series, metered.import_cny_per_kwh, metered.export_cny_per_kwh
     if tariff is not None:
         if imports is not None or exports is not None:
-            print(f"{path}: its prices are not used: --tariff has them", file=sys.stderr)
+            _say(path, "its prices are not used: --tariff has them")
         terms = _terms(tariff, demand, contract_kw, kva, bills=False)
         if tariff.monthly_step is not None:
             print(
@@ -223,6 +244,6 @@ def prices_of(
     if imports is None:
         raise BadInputError(f"{path}:1: expected a column import_cny_per_kwh, or --tariff TOML")
     if exports is None:
-        print(f"{path}: no export_cny_per_kwh: what flows out earns nothing", file=sys.stderr)
+        _say(path, "no export_cny_per_kwh: what flows out earns nothing")
         exports = np.zeros(len(series))
     return Prices(imports, exports, DemandCost((), ()), 900.0), 0.0

@@ -50,12 +50,13 @@ class Problem:
         return surplus + (sum(each.discharge_w for each in self.groups) / 1000.0 if any_out else 0.0)
 
 
-def _floor_kwh(battery: Battery) -> float:
+def floor_kwh(battery: Battery) -> float:
     """Stored energy that is not given: below the window, or below where it is now."""
     return min(battery.soc_min, battery.soc_start) * battery.energy_wh / 1000.0
 
 
-def _ceiling_kwh(battery: Battery) -> float:
+def ceiling_kwh(battery: Battery) -> float:
+    """Most that is stored: the window's top, or what there is now."""
     return max(battery.soc_max, battery.soc_start) * battery.energy_wh / 1000.0
 
 
@@ -79,7 +80,7 @@ def costs(layout: Layout, problem: Problem) -> Floats:
 
 def constant(problem: Problem) -> float:
     """What the programme leaves out of its costs: the value of the energy below the floor."""
-    return -problem.ends.value_cny_per_kwh * sum(map(_floor_kwh, problem.groups))
+    return -problem.ends.value_cny_per_kwh * sum(map(floor_kwh, problem.groups))
 
 
 def column_bounds(layout: Layout, problem: Problem) -> tuple[Floats, Floats]:
@@ -95,12 +96,12 @@ def column_bounds(layout: Layout, problem: Problem) -> tuple[Floats, Floats]:
         layout.peak(lower)[0] = np.clip(so_far_kw - edges[:-1], 0.0, np.diff(edges))
     store_lower, store_upper = layout.store(lower), layout.store(upper)
     for group, battery in enumerate(problem.groups):
-        floor_kwh = _floor_kwh(battery)
+        floor = floor_kwh(battery)
         store_upper[group, :, 0] = battery.charge_w / 1000.0
         store_upper[group, :, 1] = battery.discharge_w / 1000.0
-        store_upper[group, :, 2] = (_ceiling_kwh(battery) - floor_kwh) / layout.segments
+        store_upper[group, :, 2] = (ceiling_kwh(battery) - floor) / layout.segments
         if battery.soc_end_min is not None and layout.segments == 1:
-            store_lower[group, 0, 2, -1] = max(battery.soc_end_min * battery.energy_wh / 1000.0 - floor_kwh, 0.0)
+            store_lower[group, 0, 2, -1] = max(battery.soc_end_min * battery.energy_wh / 1000.0 - floor, 0.0)
     return lower, upper
 
 
@@ -112,19 +113,19 @@ def row_bounds(layout: Layout, problem: Problem) -> tuple[Floats, Floats]:
     lower[n : layout.store_rows_at] = -INFINITY
     slices = np.arange(layout.segments)
     for group, battery in enumerate(problem.groups):
-        floor_kwh, start_kwh = _floor_kwh(battery), battery.soc_start * battery.energy_wh / 1000.0
-        slice_kwh = (_ceiling_kwh(battery) - floor_kwh) / layout.segments
+        floor, start_kwh = floor_kwh(battery), battery.soc_start * battery.energy_wh / 1000.0
+        slice_kwh = (ceiling_kwh(battery) - floor) / layout.segments
         # shallow slices are full: at rest, the next discharge begins at depth 0
         rows = layout.store_rows_at + (group * layout.segments + slices) * n
-        lower[rows] = upper[rows] = np.clip(start_kwh - floor_kwh - slices * slice_kwh, 0.0, slice_kwh)
+        lower[rows] = upper[rows] = np.clip(start_kwh - floor - slices * slice_kwh, 0.0, slice_kwh)
         if layout.segments > 1:
             both = layout.sum_rows_at + group * (2 * n + 1)
             upper[both : both + n], upper[both + n : both + 2 * n] = battery.charge_w / 1e3, battery.discharge_w / 1e3
             wanted = battery.soc_end_min
-            lower[both + 2 * n] = max(wanted * battery.energy_wh / 1e3 - floor_kwh, 0.0) if wanted is not None else 0.0
+            lower[both + 2 * n] = max(wanted * battery.energy_wh / 1e3 - floor, 0.0) if wanted is not None else 0.0
             upper[both + 2 * n] = INFINITY
         if layout.dwells:
             rows = layout.dwell_rows_at + group * n + np.arange(n)
             lower[rows] = -INFINITY
-            upper[rows] = problem.wear.dwell_soc * battery.energy_wh / 1e3 - floor_kwh
+            upper[rows] = problem.wear.dwell_soc * battery.energy_wh / 1e3 - floor
     return lower, upper

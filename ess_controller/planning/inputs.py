@@ -15,9 +15,8 @@ from pathlib import Path
 
 import numpy as np
 
-from ess_controller.errors import BadInputError
 from ess_controller.intake.rows import Row, check_once, check_widths, header_of, number, read_rows, wrong
-from ess_controller.planning.problem import Series
+from ess_controller.planning.problem import Series, block_steps
 from ess_controller.site.errors import plain, shown
 from firmware_bridge.records import Floats
 
@@ -73,7 +72,7 @@ def read_series(path: Path, zone: tzinfo | None = None, *, may_be_metered: bool 
         columns |= {"load_w": np.maximum(columns[GRID], 0.0), "pv_w": np.maximum(-columns[GRID], 0.0)}
     series = Series(begin, step_s, columns["load_w"], columns["pv_w"])
     imports, exports = (columns.get(name) for name in PRICES)
-    return Metered(series, imports, exports, tuple(_strange(path, imports, exports)))
+    return Metered(series, imports, exports, tuple(_strange(imports, exports)))
 
 
 def faint(series: Series, power_w: float) -> str:
@@ -85,6 +84,17 @@ def faint(series: Series, power_w: float) -> str:
         f"load_w and pv_w never exceed {plain(round(most_w, 3))} W beside a battery of {plain(power_w)} W: "
         "are they in kW? They are taken as W"
     )
+
+
+def ill_fitting(series: Series, block_s: float) -> str:
+    """The warning that steps do not show a billing block's mean; empty where they do."""
+    step, block = f"{plain(series.step_s / 60.0)}-min steps", f"{plain(block_s / 60.0)}-min billing blocks"
+    if series.step_s > block_s:
+        return f"{step} are longer than {block}: peaks within a step are not seen"
+    if block_s % series.step_s:
+        taken = plain(block_steps(series, block_s) * series.step_s / 60.0)
+        return f"{step} do not fill {block}: peaks are means of {taken} min"
+    return ""
 
 
 def _times(path: Path, rows: Sequence[Row], at: int) -> tuple[datetime, float]:
@@ -138,14 +148,14 @@ def _column(path: Path, name: str, rows: Sequence[Row], at: int) -> Floats:
     return values
 
 
-def _strange(path: Path, imports: Floats | None, exports: Floats | None) -> list[str]:
+def _strange(imports: Floats | None, exports: Floats | None) -> list[str]:
     """Prices that are likely a slip of the decimal point."""
     told = []
     for name, values in zip(PRICES, (imports, exports), strict=True):
         if values is not None and (np.abs(values) > DEAREST).any():
             at = int(np.argmax(np.abs(values)))
             told.append(
-                f"{path}: {name} reaches {plain(values[at])} CNY per kWh (step {at + 1}): is it in fen, or per MWh? "
+                f"{name} reaches {plain(values[at])} CNY per kWh (step {at + 1}): is it in fen, or per MWh? "
                 "It is taken as it stands"
             )
     return told
@@ -169,10 +179,3 @@ def read_hottest(path: Path) -> dict[str, float]:
         if not -60.0 <= days[day] <= 60.0:
             raise wrong(path, row.line, "hottest_c", cell, "degrees Celsius from -60 to 60")
     return days
-
-
-def need(option: str, value: float | None, why: str) -> float:
-    """The value of an option that `why` asks for; raises BadInputError where it is not given."""
-    if value is None:
-        raise BadInputError(f"{option}: expected a number: {why}")
-    return value

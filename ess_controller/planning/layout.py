@@ -46,6 +46,21 @@ def month_of_block(series: Series, block: Ints) -> Ints:
     return np.searchsorted(ends, first, side="right")
 
 
+def programme(entries: list[Entry], columns: int, rows: int) -> highspy.HighsLp:
+    """A linear programme with that matrix; costs and bounds are all zero."""
+    row, column, value = (np.concatenate(part) for part in zip(*entries, strict=True))
+    order = np.lexsort((row, column))
+    lp = highspy.HighsLp()
+    lp.num_col_, lp.num_row_ = columns, rows
+    lp.col_cost_ = lp.col_lower_ = lp.col_upper_ = np.zeros(columns)
+    lp.row_lower_ = lp.row_upper_ = np.zeros(rows)
+    lp.a_matrix_.format_ = highspy.MatrixFormat.kColwise
+    lp.a_matrix_.start_ = np.searchsorted(column[order], np.arange(columns + 1))
+    lp.a_matrix_.index_ = row[order]
+    lp.a_matrix_.value_ = value[order]
+    return lp
+
+
 @dataclass(frozen=True)
 class Layout:
     """Which columns and rows a problem has; two problems with equal layouts share a matrix."""
@@ -133,17 +148,7 @@ class Layout:
 
     def model(self) -> highspy.HighsLp:
         """The programme with its matrix; costs and bounds are all zero."""
-        rows, columns, values = (np.concatenate(part) for part in zip(*self._entries(), strict=True))
-        order = np.lexsort((rows, columns))
-        lp = highspy.HighsLp()
-        lp.num_col_, lp.num_row_ = self.columns, self.rows
-        lp.col_cost_ = lp.col_lower_ = lp.col_upper_ = np.zeros(self.columns)
-        lp.row_lower_ = lp.row_upper_ = np.zeros(self.rows)
-        lp.a_matrix_.format_ = highspy.MatrixFormat.kColwise
-        lp.a_matrix_.start_ = np.searchsorted(columns[order], np.arange(self.columns + 1))
-        lp.a_matrix_.index_ = rows[order]
-        lp.a_matrix_.value_ = values[order]
-        return lp
+        return programme(self._entries(), self.columns, self.rows)
 
     def _entries(self) -> list[Entry]:
         n, step = self.steps, np.arange(self.steps)

@@ -12,6 +12,7 @@ from dataclasses import replace
 import highspy
 import numpy as np
 
+from ess_controller.planning import bound
 from ess_controller.planning.fallback import described, stand_in
 from ess_controller.planning.filling import Ends, Problem, column_bounds, constant, costs, row_bounds
 from ess_controller.planning.layout import Layout
@@ -32,7 +33,8 @@ class Planner:
         self._layout: Layout | None = None
         self._last: Plan | None = None
         self._solver = highspy.Highs()  # type: ignore[no-untyped-call]
-        for option, value in (("output_flag", False), ("presolve", "off"), ("time_limit", slowest_s)):
+        self._slowest_s = slowest_s
+        for option, value in (("output_flag", False), ("presolve", "off")):
             self._solver.setOptionValue(option, value)
 
     def plan(
@@ -56,7 +58,12 @@ class Planner:
         problem = Problem(reachable, series, prices, wear, ends)
         self._fill(problem)
         values, why = self._solve()
+        if values is None:  # perhaps where it started from was bad
+            self._layout = None
+            self._fill(problem)
+            values, why = self._solve()
         if values is None:
+            self._layout = None
             return stand_in(groups, series, prices, self._last, why)
         least_cny = float(self._solver.getInfo().objective_function_value) + constant(problem)
         plan, cny = _clean(problem, self._layout_now.store(values))
@@ -84,6 +91,8 @@ class Planner:
                 if better_cny < cny:
                     plan, cny = better, better_cny
         self._bound(problem, None)
+        if len(problem.groups) == 1:
+            least_cny = max(least_cny, bound.least_cny(problem))
         return replace(plan, gap_cny=max(cny - least_cny, 0.0))
 
     def _fill(self, problem: Problem) -> None:
@@ -119,10 +128,11 @@ class Planner:
 
     def _solve(self) -> tuple[Floats | None, str]:
         """The columns' values, or why there are none."""
+        # the solver's limit counts all its runs together
+        self._solver.setOptionValue("time_limit", self._solver.getRunTime() + self._slowest_s)
         done = self._solver.run()
         status = self._solver.getModelStatus()
         if done == highspy.HighsStatus.kError or status != highspy.HighsModelStatus.kOptimal:
-            self._layout = None  # whatever is wrong with it, the next plan begins anew
             return None, f"the solver failed: {self._solver.modelStatusToString(status)}"
         return np.array(self._solver.getSolution().col_value), ""
 

@@ -72,13 +72,14 @@ def best_modes(
     groups: tuple[Battery, ...], series: Series, prices: Prices, end_cny_per_kwh: float = 0.0
 ) -> Iterator[Modes]:
     """Directions worth a programme, of the best ceilings: first of the doubtful steps alone, then of all."""
+    earned = np.zeros(len(series)) if groups[0].export == "none" else prices.export_cny_per_kwh
     search = _search(together(groups), series, prices, end_cny_per_kwh)
     for taken in _tried(search, series, prices)[:KEPT]:
         choice = taken.astype(np.int64)
         grid_kw, move = search.grid_kw[np.arange(len(series)), choice], search.moves[choice]
         importing, charging = grid_kw >= 0.0, move >= 0.0
-        by_meter = prices.export_cny_per_kwh > prices.import_cny_per_kwh
-        by_loss = np.minimum(prices.import_cny_per_kwh, prices.export_cny_per_kwh) < 0.0
+        by_meter = earned > prices.import_cny_per_kwh
+        by_loss = np.minimum(prices.import_cny_per_kwh, earned) < 0.0
         yield Modes(by_meter & importing, by_meter & ~importing, by_loss & charging, by_loss & (move < 0.0))
         yield Modes(importing, ~importing, charging, ~charging)
 

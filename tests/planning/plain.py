@@ -56,6 +56,31 @@ def plain(battery: Battery, series: Series, prices: Prices) -> Plain:
     return Plain(cost, equal, to, less, np.zeros(n), low, high, n)
 
 
+def least_cny_jointly(groups: tuple[Battery, ...], series: Series, prices: Prices) -> float:
+    """Of the linear programme of several stores behind one meter: each one's matrix, one below the other."""
+    parts = [plain(group, series, prices) for group in groups]
+    n, first = len(series), parts[0]
+    meter = np.r_[0 : 2 * n, 5 * n]  # import, export, peak: once for all
+    own = np.arange(2 * n, 5 * n)
+    width = len(meter) + len(own) * len(parts)
+    equal, to = (
+        np.zeros((n * (1 + len(parts)), width)),
+        np.concatenate([first.to[:n], *(part.to[n:] for part in parts)]),
+    )
+    less = np.zeros((n, width))
+    equal[:n, : len(meter)], less[:, : len(meter)] = first.equal[:n, meter], first.less[:, meter]
+    for at, part in enumerate(parts):
+        columns = slice(len(meter) + at * len(own), len(meter) + (at + 1) * len(own))
+        equal[:n, columns] = part.equal[:n, own]
+        equal[(at + 1) * n : (at + 2) * n, columns] = part.equal[n:, own]
+    cost, low, high = (
+        np.concatenate([getattr(first, name)[meter], *(getattr(part, name)[own] for part in parts)])
+        for name in ("cost", "low", "high")
+    )
+    high[:n] = np.inf
+    return least_cny(Plain(cost, equal, to, less, first.than, low, high, n))
+
+
 def least_cny(problem: Plain) -> float:
     """Of the linear programme."""
     bounds = np.column_stack([problem.low, problem.high])

@@ -132,6 +132,8 @@ def test_what_is_strange_is_said_and_planned_for(ess: Ess, tmp_path: Path, batte
         (("--tariff", SHANGHAI, "--demand", "peak"), "--demand peak: expected actual or contract or capacity"),
         (("--tariff", SHANGHAI, "--demand", "contract"), "--contract-kw: expected the agreed demand"),
         (("--tariff", SHANGHAI, "--demand", "capacity"), "--transformer-kva: expected the size"),
+        (("--tariff", SHANGHAI, "--contract-kw", "nan"), "--contract-kw nan: expected a number from 0 to 1000000"),
+        (("--tariff", SHANGHAI, "--peak-so-far-kw", "-1"), "--peak-so-far-kw -1: expected a number from 0"),
         (("--tariff", "no.toml"), "no.toml: expected a file, but there is none"),
     ],
 )

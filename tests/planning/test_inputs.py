@@ -8,7 +8,7 @@ import pytest
 
 from ess_controller.errors import BadInputError
 from ess_controller.planning.battery_file import load_battery
-from ess_controller.planning.inputs import faint, read_hottest, read_series
+from ess_controller.planning.inputs import faint, ill_fitting, read_hottest, read_series
 from ess_controller.planning.problem import Battery, months
 
 HEADER = "time,load_w,pv_w"
@@ -143,6 +143,16 @@ def test_a_load_in_kilowatts_is_suspected(tmp_path: Path) -> None:
     assert "in kW" in faint(series, 50e3)
     assert faint(series, 1e3) == ""
     assert faint(series.cut(0, 1), 0.0) == ""
+
+
+def test_steps_that_do_not_show_a_billing_block_are_told(tmp_path: Path) -> None:
+    told = {}
+    for minutes in (1, 10, 15, 30):
+        lines = rows("2026-06-01T00:00:00+08:00", 4, minutes)
+        told[minutes] = ill_fitting(read_series(written(tmp_path, HEADER, *lines)).series, 900.0)
+    assert told[1] == told[15] == ""
+    assert "peaks are means of 20 min" in told[10]
+    assert "peaks within a step are not seen" in told[30]
 
 
 def test_hot_days_are_read_or_refused(tmp_path: Path) -> None:

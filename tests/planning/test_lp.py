@@ -11,13 +11,13 @@ from ess_controller.planning.lp import Planner
 from ess_controller.planning.plan import Plan, costs_of, grid_of
 from ess_controller.planning.problem import Battery, DemandCost, Export, Prices, Series
 from ess_controller.planning.wear import Wear, by_depth
-from tests.planning.plain import least_cny, least_cny_one_way, plain
+from tests.planning.plain import least_cny, least_cny_jointly, least_cny_one_way, plain
 from tests.planning.worlds import BATTERY, CHINA, NO_DEMAND, TOU, actual, battery, by_hour, day, tou
 
 
 def holds(plan: Plan, store: Battery, series: Series) -> None:
     """Power balances, energy is conserved, and nothing leaves its bounds."""
-    assert plan.grid_w + plan.battery_w + plan.pv_w == pytest.approx(series.load_w)
+    assert plan.grid_w + plan.battery_w + plan.pv_w == pytest.approx(series.load_w, abs=1e-6)
     charge_w, discharge_w = np.maximum(-plan.battery_w, 0.0), np.maximum(plan.battery_w, 0.0)
     stored_w = charge_w * store.charge_efficiency - discharge_w / store.discharge_efficiency
     soc = store.soc_start + np.cumsum(stored_w) * series.step_s / 3600.0 / store.energy_wh
@@ -230,6 +230,26 @@ def test_a_solver_without_time_is_named_and_the_next_one_is_well() -> None:
     holds(plan, replace(BATTERY, soc_end_min=None), series)
 
 
+@pytest.mark.parametrize("seed", range(3))
+def test_eight_groups_cost_what_a_plain_joint_programme_s_do(seed: int) -> None:
+    series = day(seed)
+    groups = tuple(replace(battery(10 * seed + at), export="pv_surplus") for at in range(8))
+    series = replace(series, load_w=8.0 * series.load_w, pv_w=8.0 * series.pv_w)
+    prices = tou(series, actual(40.8))
+    plan = Planner().plan(groups, series, prices)
+    assert plan.gap_cny == 0.0
+    best = least_cny_jointly(groups, series, prices)
+    assert plan.costs.bill + plan.costs.wear == pytest.approx(best, rel=1e-5)
+
+
+def test_a_planner_that_has_planned_for_long_still_has_time() -> None:
+    series = day(1, 192 + 250)
+    planner = Planner(slowest_s=0.5)
+    for first in range(250):  # a solver's time adds up beyond that
+        part = series.cut(first, first + 192)
+        assert planner.plan(BATTERY, part, tou(part, actual(40.8))).gap_cny >= 0.0
+
+
 def test_groups_in_one_plan_each_obey_their_own_limits() -> None:
     series = day(2)
     groups = tuple(replace(battery(2 * seed), export="pv_surplus") for seed in range(3))
@@ -248,3 +268,17 @@ def test_costs_of_nothing_done_are_the_bare_bill() -> None:
     # 10 kWh x 1.0; 4 kWh x 0.25; 10 kW x 40
     assert (costs.energy, costs.feed_in, costs.demand) == (10.0, 1.0, 400.0)
     assert costs.bill == 10.0 + 400.0 - 1.0
+
+
+def test_groups_that_could_cheat_together_do_not() -> None:
+    series = day(1, 24, 3600.0)
+    groups = tuple(replace(battery(2 * seed, "any"), soc_end_min=None) for seed in range(3))
+    prices = Prices(by_hour(TOU, series), np.full(24, 0.4155), NO_DEMAND, 3600.0)
+    plan = Planner().plan(groups, series, prices)
+    assert plan.why == ""
+    assert plan.gap_cny > 0.0
+    alone = Planner().plan(groups[0], series, prices)
+    assert plan.costs.bill < alone.costs.bill
+    for power, soc, group in zip(plan.group_w, plan.group_soc, groups, strict=True):
+        rest_w = plan.battery_w - power
+        holds(replace(plan, battery_w=power, soc=soc), group, replace(series, load_w=series.load_w - rest_w))

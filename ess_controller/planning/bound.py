@@ -1,0 +1,90 @@
+"""How cheap a plan can be at the very least, where cost is not convex: what a found plan is measured by.
+
+In each step cost is a broken line over what is stored: it bends where the battery turns and where the meter does. The
+programme over the lines' convex hulls can be no dearer than any plan, and is much nearer to the best one than the
+programme that lets power flow both ways at once.
+"""
+
+import highspy
+import numpy as np
+
+from ess_controller.planning.filling import INFINITY, Problem, ceiling_kwh, floor_kwh
+from ess_controller.planning.layout import Entry, Ints, blocks_of, month_of_block, programme
+from ess_controller.planning.problem import hours
+from firmware_bridge.records import Floats
+
+BENDS = 4  # discharging all it can, resting, at a meter of zero, charging all it can; in the order of power
+
+
+def least_cny(problem: Problem) -> float:
+    """No plan of a single store costs less, what is left at the end weighed in; minus infinity if that is not known.
+
+    Of wear by depth only the shallowest slice is counted, of dwelling nothing.
+    """
+    n = len(problem.series)
+    cost, stored_kwh, import_kw = _lines(problem)
+    block, month, edges_kw = _peaks(problem)
+    months, pieces = (int(month[-1]) + 1, len(edges_kw) - 1) if len(month) else (0, 0)
+    step, weights = np.arange(n), np.arange(BENDS * n).reshape(BENDS, n)
+    energy, peaks = BENDS * n + step, (BENDS + 1) * n + np.arange(months * pieces)
+    entries: list[Entry] = [(n + step, energy, np.ones(n)), (n + step[1:], energy[:-1], -np.ones(n - 1))]
+    for bend in range(BENDS):
+        entries += [(step, weights[bend], np.ones(n)), (n + step, weights[bend], -stored_kwh[bend])]
+        if pieces:
+            entries.append((2 * n + block, weights[bend], import_kw[bend] / np.bincount(block)[block]))
+    if pieces:
+        columns = (month[:, np.newaxis] * pieces + np.arange(pieces)).ravel()
+        rows = 2 * n + np.repeat(np.arange(len(month)), pieces)
+        entries.append((rows, peaks[columns], -np.ones(len(columns))))
+    lp = programme(entries, (BENDS + 1) * n + months * pieces, 2 * n + len(month))
+    (battery,) = problem.groups
+    floor, end = floor_kwh(battery), (battery.soc_end_min or 0.0) * battery.energy_wh / 1000.0
+    left_cny = np.append(np.zeros(n - 1), -problem.ends.value_cny_per_kwh)
+    piece_cny = np.tile((0.0, *problem.prices.demand.cny_per_kw), months)
+    lp.col_cost_ = np.concatenate([cost.ravel(), left_cny, piece_cny])
+    lower, upper = np.zeros(lp.num_col_), np.ones(lp.num_col_)
+    lower[energy], upper[energy] = floor, ceiling_kwh(battery)
+    lower[energy[-1]] = max(floor, end)
+    if pieces:
+        upper[peaks] = np.tile(np.diff(edges_kw), months)
+        so_far_kw = max(problem.ends.peak_so_far_w, 0.0) / 1000.0
+        lower[peaks[:pieces]] = np.clip(so_far_kw - edges_kw[:-1], 0.0, np.diff(edges_kw))
+    lp.col_lower_, lp.col_upper_ = lower, upper
+    start = np.append(battery.soc_start * battery.energy_wh / 1000.0, np.zeros(n - 1))
+    lp.row_lower_ = np.concatenate([np.ones(n), start, np.full(len(month), -INFINITY)])
+    lp.row_upper_ = np.concatenate([np.ones(n), start, np.zeros(len(month))])
+    return _solved(lp)
+
+
+def _solved(lp: highspy.HighsLp) -> float:
+    solver = highspy.Highs()  # type: ignore[no-untyped-call]
+    solver.setOptionValue("output_flag", False)
+    solver.passModel(lp)
+    solver.run()
+    known = solver.getModelStatus() == highspy.HighsModelStatus.kOptimal
+    return float(solver.getInfo().objective_function_value) if known else -INFINITY
+
+
+def _lines(problem: Problem) -> tuple[Floats, Floats, Floats]:
+    """[bend, step] cost, energy stored, and import where each step's line bends."""
+    (battery,), step_h = problem.groups, hours(problem.series)
+    net_kw = problem.series.net_w / 1000.0
+    most_kw = np.full(len(net_kw), battery.charge_w / 1000.0)
+    least_kw = np.maximum(-battery.discharge_w / 1000.0, -problem.export_kw - net_kw)
+    bends = np.stack([least_kw, np.zeros(len(net_kw)), -net_kw, most_kw])
+    taken_kw = np.sort(np.clip(bends, least_kw, most_kw), axis=0)
+    grid_kw = net_kw + taken_kw
+    price = np.where(grid_kw > 0.0, problem.prices.import_cny_per_kwh, problem.export_cny_per_kwh)
+    wear = battery.wear_cny_per_kwh + problem.wear.cny_per_kwh[0] / battery.discharge_efficiency
+    stored_kw = np.where(taken_kw > 0.0, taken_kw * battery.charge_efficiency, taken_kw / battery.discharge_efficiency)
+    cost = (price * grid_kw + wear * np.maximum(-taken_kw, 0.0)) * step_h
+    return cost, stored_kw * step_h, np.maximum(grid_kw, 0.0)
+
+
+def _peaks(problem: Problem) -> tuple[Ints, Ints, Floats]:
+    """[step] block, [block] month, and the edges of the pieces of a month's peak, kW; empty where it costs nothing."""
+    from_w = problem.prices.demand.from_w
+    if not from_w:
+        return np.array([], np.int64), np.array([], np.int64), np.array([])
+    block = blocks_of(problem.series, problem.prices.block_s)
+    return block, month_of_block(problem.series, block), np.array((0.0, *(each / 1000.0 for each in from_w), INFINITY))
