@@ -33,7 +33,7 @@ def save_plot(path: Path, plan: Plan, series: Series, prices: Prices) -> None:
         axes.set_ylabel(words)
         axes.grid(alpha=0.25)
         if axes.get_legend_handles_labels()[0]:
-            axes.legend(loc="best", fontsize=8)
+            axes.legend(loc="lower right", bbox_to_anchor=(1.0, 1.0), ncols=5, fontsize=8, frameon=False)
     soc.set_ylim(0.0, 100.0)
     locator = AutoDateLocator()  # type: ignore[no-untyped-call]
     price.xaxis.set_major_locator(locator)
