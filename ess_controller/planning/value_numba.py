@@ -46,7 +46,8 @@ def _backward(
         for u in range(states):
             expected[:] = 0.0
             for after in range(states):
-                expected += follow[u, after] * values[t + 1, after].T
+                if follow[u, after] > 0.0:
+                    expected += follow[u, after] * values[t + 1, after].T
             _targets(targets, expected, energy_wh, cell, buy[t], sell[t])
             for e in range(levels):
                 _least(
@@ -121,10 +122,12 @@ def _least(
     forced_w = net - top  # least import that there can be
     # what raises the peak to between two of its levels: all that can be given, nothing, or to a level of the store
     least[:] = np.inf
-    for way in range(-2, len(energy_wh)):
+    lowest_level = max(int(held_steps - top * down), 0)
+    highest_level = min(int(held_steps - bottom * up) + 1, last + 1)
+    for way in range(-2, highest_level + 1 - lowest_level):
         power = top if way == -2 else 0.0
         if way >= 0:
-            drawn = held - energy_wh[way]
+            drawn = held - energy_wh[lowest_level + way]
             power = drawn * per_given if drawn > 0.0 else drawn * per_taken
         raised = net - power
         if power < bottom or power > top or raised < peak_w[0]:
