@@ -67,9 +67,8 @@ class Replanner:
         early = backward()(self._store, _cut(steps, 0, change), running, np.ascontiguousarray(edge))
         after = np.concatenate((early[1:], late[1:]))
         peaks = np.concatenate((np.tile(running, (change, 1)), np.tile(fresh, (count - change, 1))))
-        return Value(
-            origin, self._store, site.hours, buy, sell, steps.net_w, peaks, np.einsum("un,tnez->tuez", follow, after)
-        )
+        expected = (follow @ after.reshape(*after.shape[:2], -1)).reshape(after.shape)
+        return Value(origin, self._store, site.hours, buy, sell, steps.net_w, peaks, expected)
 
     def _priced(self, first: int, end: int) -> tuple[Floats, Floats]:
         prices, pays = self._site.prices, self._site.battery.export != "none"

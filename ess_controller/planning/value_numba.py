@@ -46,7 +46,8 @@ def _backward(
         for u in range(states):
             expected[:] = 0.0
             for after in range(states):
-                expected += follow[u, after] * values[t + 1, after].T
+                if follow[u, after] > 0.0:
+                    expected += follow[u, after] * values[t + 1, after].T
             _targets(targets, expected, energy_wh, cell, buy[t], sell[t])
             for e in range(levels):
                 _least(
@@ -118,27 +119,40 @@ def _least(
     most = discharge_w if may_export else min(discharge_w, max(net, 0.0))
     top = min(most, (held - energy_wh[0]) * per_given)
     bottom = -min(charge_w, (energy_wh[-1] - held) * per_taken)
-    forced, forced_w = np.inf, net - top  # least import that there can be
-    if forced_w > peak_w[0]:
-        place = (forced_w - peak_w[0]) / (peak_w[1] - peak_w[0])
-        under = min(int(place), peaks - 2)
-        a = _total(top, under, expected, held_steps, up, down, wear, net, buy, sell, last)
-        b = _total(top, under + 1, expected, held_steps, up, down, wear, net, buy, sell, last)
-        forced = a + (place - under) * (b - a)
+    forced_w = net - top  # least import that there can be
+    # what raises the peak to between two of its levels: all that can be given, nothing, or to a level of the store
+    least[:] = np.inf
+    lowest_level = max(int(held_steps - top * down), 0)
+    highest_level = min(int(held_steps - bottom * up) + 1, last + 1)
+    for way in range(-2, highest_level + 1 - lowest_level):
+        power = top if way == -2 else 0.0
+        if way >= 0:
+            drawn = held - energy_wh[lowest_level + way]
+            power = drawn * per_given if drawn > 0.0 else drawn * per_taken
+        raised = net - power
+        if power < bottom or power > top or raised < peak_w[0]:
+            continue
+        place = (raised - peak_w[0]) / (peak_w[1] - peak_w[0])
+        level = min(int(place), peaks - 1)
+        under = min(level, peaks - 2)
+        a = _total(power, under, expected, held_steps, up, down, wear, net, buy, sell, last)
+        b = _total(power, under + 1, expected, held_steps, up, down, wear, net, buy, sell, last)
+        a += (place - under) * (b - a)
+        least[level] = a if a < least[level] else least[level]
     buys_most = net if net < top else top
     sells_least = net if net > bottom else bottom
     best = np.inf
     for z in range(peaks - 1, -1, -1):
-        total = forced
+        total = least[z]
         if peak_w[z] >= forced_w:
             lowest = net - peak_w[z]
-            total = np.inf
             if net >= bottom:  # all of what is bought
                 power = _toward(held, targets[0, z], targets[1, z], per_given, per_taken)
                 power = power if power < buys_most else buys_most
                 power = power if power > lowest else lowest
                 power = power if power > bottom else bottom
-                total = _total(power, z, expected, held_steps, up, down, wear, net, buy, sell, last)
+                bought = _total(power, z, expected, held_steps, up, down, wear, net, buy, sell, last)
+                total = bought if bought < total else total
             if net <= top:  # what flows out
                 power = _toward(held, targets[2, z], targets[3, z], per_given, per_taken)
                 power = power if power > sells_least else sells_least

@@ -3,7 +3,7 @@
 import numpy as np
 
 from ess_controller.planning.value_problem import Steps, Store
-from firmware_bridge.records import Floats
+from firmware_bridge.records import Floats, Ints
 
 
 def backward(store: Store, steps: Steps, peak_w: Floats, last: Floats) -> Floats:
@@ -45,23 +45,46 @@ def _step(store: Store, steps: Steps, at: int, peak_w: Floats, expected: Floats)
     top = np.minimum(most, (held - held[0]) * store.discharge_efficiency / hours)
     bottom = -np.minimum(store.charge_w, (held[-1] - held) / store.charge_efficiency / hours)
     lowest = np.maximum(bottom, net - peak_w)
-    forced_w = net - top  # least import that there can be
-    can = peak_w >= forced_w
+    can = peak_w >= net - top  # the least import that there can be
 
-    def total(power: Floats, z: np.ndarray) -> Floats:
-        return _total(store, steps, at, net, power, expected, z)
+    state, every = np.arange(len(net))[:, None, None], np.arange(len(peak_w))
+
+    def total(power: Floats, z: Ints) -> Floats:
+        return _total(store, steps, at, net, held, power, expected, (state, z))
 
     by_buying, for_use, by_sun, for_sale = (target[:, None, :] for target in _targets(store, expected, buy, sell))
-    every = np.arange(len(peak_w))
     bought = np.maximum(np.minimum(_toward(store, hours, held, by_buying, for_use), np.minimum(top, net)), lowest)
     sold = np.minimum(np.maximum(_toward(store, hours, held, by_sun, for_sale), np.maximum(lowest, net)), top)
     least = np.where(can & (net >= bottom), total(bought, every), np.inf)
     least = np.minimum(least, np.where(can & (net <= top), total(sold, every), np.inf))
-    place = np.maximum((forced_w - peak_w[0]) / (peak_w[1] - peak_w[0]), 0.0)
-    under = np.minimum(place.astype(np.int64), len(peak_w) - 2)
-    a, b = total(top, under), total(top, under + 1)
-    least = np.where(can, least, a + (place - under) * (b - a))
+    least = np.minimum(least, _raised(store, steps, at, peak_w, expected, top[..., 0], bottom[..., 0]))
     return np.asarray(np.minimum.accumulate(least[..., ::-1], axis=2)[..., ::-1])
+
+
+def _raised(
+    store: Store, steps: Steps, at: int, peak_w: Floats, expected: Floats, top: Floats, bottom: Floats
+) -> Floats:
+    """[state, energy, peak] least value of what raises the peak to somewhere between this level and the next.
+
+    Looked at: all that can be given (the import that cannot be helped), nothing, and going to a level of the store.
+    Anything from a lower running peak may do the same. `top` and `bottom` [state, energy] bound the power.
+    """
+    hours, held, states = steps.hours, store.energy_wh, np.arange(len(top))
+    drawn = (held[:, None] - held) / hours  # [energy, to level]
+    to_level = np.where(drawn > 0.0, drawn * store.discharge_efficiency, drawn / store.charge_efficiency)
+    power = np.concatenate((top[..., None], np.zeros((*top.shape, 1)), np.tile(to_level, (len(top), 1, 1))), axis=2)
+    import_w = steps.net_w[at][:, None, None] - power
+    can = (power >= bottom[..., None]) & (power <= top[..., None]) & (import_w >= peak_w[0])
+    u, e, way = np.nonzero(can)
+    power, import_w = power[u, e, way], import_w[u, e, way]
+    place = (import_w - peak_w[0]) / (peak_w[1] - peak_w[0])
+    from_level = np.minimum(place.astype(np.int64), len(peak_w) - 1)
+    under = np.minimum(from_level, len(peak_w) - 2)
+    net = steps.net_w[at][u]
+    a, b = (_total(store, steps, at, net, held[e], power, expected, (states[u], z)) for z in (under, under + 1))
+    least = np.full((*top.shape, len(peak_w)), np.inf)
+    np.minimum.at(least, (u, e, from_level), a + (place - under) * (b - a))
+    return least
 
 
 def _toward(store: Store, hours: float, held: Floats, charge_to: Floats, discharge_to: Floats) -> Floats:
@@ -69,14 +92,22 @@ def _toward(store: Store, hours: float, held: Floats, charge_to: Floats, dischar
     return np.where(given > 0.0, given, np.minimum(held - charge_to, 0.0) / store.charge_efficiency / hours)
 
 
-def _total(store: Store, steps: Steps, at: int, net: Floats, power: Floats, expected: Floats, z: np.ndarray) -> Floats:
-    """Cost of a step at these powers and of what follows with a peak of the grid."""
-    grid, hours, held = net - power, steps.hours, store.energy_wh
+def _total(
+    store: Store,
+    steps: Steps,
+    at: int,
+    net: Floats,
+    held: Floats,
+    power: Floats,
+    expected: Floats,
+    where: tuple[Ints, Ints],
+) -> Floats:
+    """Cost of a step at these powers and of what follows in these states with these peaks of the grid."""
+    grid, hours, levels = net - power, steps.hours, store.energy_wh
     cost = np.where(grid > 0.0, steps.buy_cny_per_wh[at], steps.sell_cny_per_wh[at]) * grid
     cost = cost + store.wear_cny_per_wh * np.maximum(power, 0.0)
     drawn = np.where(power > 0.0, power / store.discharge_efficiency, power * store.charge_efficiency) * hours
-    place = np.clip((held[:, None] - drawn - held[0]) / (held[1] - held[0]), 0.0, len(held) - 1.0)
-    left = np.minimum(place.astype(np.int64), len(held) - 2)
+    place = np.clip((held - drawn - levels[0]) / (levels[1] - levels[0]), 0.0, len(levels) - 1.0)
+    left = np.minimum(place.astype(np.int64), len(levels) - 2)
     share = place - left
-    state = np.arange(len(net))[:, None, None]
-    return np.asarray(cost * hours + (1.0 - share) * expected[state, z, left] + share * expected[state, z, left + 1])
+    return np.asarray(cost * hours + (1.0 - share) * expected[*where, left] + share * expected[*where, left + 1])

@@ -1,6 +1,11 @@
 """How much of perfect foresight value dispatch reaches over measured loads and suns, month by month.
 
-python -m tests.planning.value_campaign --set A --months 1,4,7,10 [--know load] [--wear 0.1] [--every-min 30]
+python -m tests.planning.value_campaign --set ABCD --months 1,4,7,10 [--know load] [--wear 0.1] [--every-min 30]
+    [--out lines.jsonl]
+
+With `--out`, what was run is kept there line by line, and not run again: a long campaign may be run in parts, and the
+whole table told by one command in the end. A line holds for what was asked and for the code that made it; after the
+code has changed, begin a new file.
 
 SimBench profiles of 2016 under the two-part tariff of Shanghai. Each month is run on its own, with the 91 days before
 it as history; for a month at the year's begin those are from its end, weekdays aligned.
@@ -9,16 +14,17 @@ it as history; for a month at the year's begin those are from its end, weekdays 
 import argparse
 import csv
 import gzip
-from dataclasses import replace
+import json
+from dataclasses import asdict, replace
 from datetime import datetime, timedelta
 from functools import cache
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 from zoneinfo import ZoneInfo
 
 import numpy as np
 
-from ess_controller.planning.backtest import Backtest, Known, Month, run_backtest, value_share
+from ess_controller.planning.backtest import Backtest, Cost, Known, Month, run_backtest, value_share
 from ess_controller.planning.calendar_grid import kind_by_tariff
 from ess_controller.planning.doubt import interval
 from ess_controller.planning.problem import Battery, Series
@@ -77,6 +83,10 @@ def run_month(
     return run_backtest(series, prices, battery, kind_by_tariff(tariff), first, 60.0 * every_min, known)
 
 
+Key = tuple[str, int, str, float, float]  # set, month, what is known, wear, minutes between re-plans
+Kept = dict[Key, tuple[Month, float]]  # and the median re-plan, ms
+
+
 def main() -> None:
     """Run what is asked for and print a line a month."""
     parser = argparse.ArgumentParser()
@@ -85,20 +95,47 @@ def main() -> None:
     parser.add_argument("--know", default="", help="load, pv or load,pv: what the forecasts foresee")
     parser.add_argument("--wear", type=float, default=0.0)
     parser.add_argument("--every-min", type=float, default=30.0)
+    parser.add_argument("--out", type=Path, help="lines of JSON: what is in it is not run again, what is run is added")
     asked = parser.parse_args()
-    battery = replace(BATTERY, wear_cny_per_kwh=asked.wear)
-    known = frozenset(cast("list[Known]", [each for each in asked.know.split(",") if each]))
+    kept = _kept(asked.out) if asked.out else {}
     everything: list[Month] = []
     for name in asked.set:
         of_set: list[Month] = []
-        for month in asked.months.split(","):
-            found = run_month(name, int(month), battery, asked.every_min, known)
-            of_set += found.months
-            _tell(f"{name} {month:>2}", list(found.months), f"{np.median(found.replan_ms):.1f} ms")
+        for month in map(int, asked.months.split(",")):
+            key = (name, month, asked.know, asked.wear, asked.every_min)
+            if key not in kept:
+                kept[key] = _run(key)
+                if asked.out:
+                    _keep(asked.out, key, kept[key])
+            found, ms = kept[key]
+            of_set.append(found)
+            _tell(f"{name} {month:>2}", [found], f"{ms:.1f} ms")
         _tell(f"{name} all", of_set, "")
         everything += of_set
     low, high = interval(everything)
     _tell("pooled", everything, f"90 % interval {low:.3f} to {high:.3f}")
+
+
+def _run(key: Key) -> tuple[Month, float]:
+    name, month, know, wear, every_min = key
+    known = frozenset(cast("list[Known]", [each for each in know.split(",") if each]))
+    found = run_month(name, month, replace(BATTERY, wear_cny_per_kwh=wear), every_min, known)
+    return found.months[0], float(np.median(found.replan_ms))
+
+
+def _kept(path: Path) -> Kept:
+    lines = [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+    return {cast("Key", tuple(line["key"])): (_month(line["month"]), line["ms"]) for line in lines}
+
+
+def _month(told: dict[str, Any]) -> Month:
+    ways = {way: Cost(**told[way]) for way in ("no_battery", "rule", "controller", "perfect")}
+    return Month(name=told["name"], bound_gap_cny=told["bound_gap_cny"], **ways)
+
+
+def _keep(path: Path, key: Key, found: tuple[Month, float]) -> None:
+    with path.open("a") as out:
+        out.write(json.dumps({"key": key, "month": asdict(found[0]), "ms": found[1]}) + "\n")
 
 
 def _tell(what: str, months: list[Month], more: str) -> None:
