@@ -1,0 +1,212 @@
+"""What value dispatch saves on a recorded series, beside no battery, a time-of-use rule and perfect foresight."""
+
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import numpy as np
+
+from ess_controller.clock import wall_s
+from ess_controller.planning.calendar_grid import KindOfDay, days_of
+from ess_controller.planning.closed_loop import Run, blocks, run_rule, run_value
+from ess_controller.planning.day_ahead import Forecast, Forecasts
+from ess_controller.planning.filling import Ends
+from ess_controller.planning.layout import block_means, blocks_of
+from ess_controller.planning.lp import Planner
+from ess_controller.planning.plan import costs_of, grid_of, peak_of
+from ess_controller.planning.problem import Battery, Prices, Series, hours, months
+from ess_controller.planning.replan import HORIZON_H, Replanner, Site
+from ess_controller.planning.value import Value
+from firmware_bridge.records import Floats
+
+Known = Literal["load", "pv"]
+SLOWEST_S = 120.0  # for a month of perfect foresight
+LEAST_CNY = 1.0  # a month: with less to gain there is no share of it
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """Of one way of running a battery over a calendar month, CNY. What is left in it is weighed in."""
+
+    cny: float  # the bill, wear, and less what more is stored at the end than at the begin
+    wear_cny: float
+    peak_w: float
+
+
+@dataclass(frozen=True, slots=True)
+class Month:
+    """One calendar month, or what of it was run."""
+
+    name: str  # 2026-07
+    no_battery: Cost
+    rule: Cost
+    controller: Cost
+    perfect: Cost
+    bound_gap_cny: float  # perfect foresight may at best be so much cheaper; NaN: its programme was not solved
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Backtest:
+    """All that a backtest found. Runs begin at the step `first` of the series."""
+
+    series: Series  # from the first step run
+    months: tuple[Month, ...]
+    controller: Run
+    rule: Run
+    perfect: Run
+    replan_ms: Floats  # [re-plan]
+    forecast_not_used: tuple[tuple[str, str], ...]  # what of the last forecast, and why
+
+
+def value_share(months_: "tuple[Month, ...] | list[Month]", way: Literal["rule", "controller"] = "controller") -> float:
+    """How much of what perfect foresight saves a way saves; NaN where that is under a CNY a month."""
+    saved = sum(each.no_battery.cny - getattr(each, way).cny for each in months_)
+    best = sum(each.no_battery.cny - each.perfect.cny for each in months_)
+    return saved / best if months_ and best >= LEAST_CNY * len(months_) else float("nan")
+
+
+def run_backtest(
+    series: Series,
+    prices: Prices,
+    battery: Battery,
+    kind_of_day: KindOfDay,
+    first: int = 0,
+    every_s: float = 1800.0,
+    known: frozenset[Known] = frozenset(),
+) -> Backtest:
+    """Run from the step `first` to the end; what lies before is history. `known`: what the forecasts foresee, to ask
+    what not knowing it costs.
+    """
+    block_h = max(prices.block_s / 3600.0, hours(series))
+    grid_series = _in_blocks(series, prices)
+    leads = round(HORIZON_H / block_h)
+    days = days_of(grid_series, 2 * leads, kind_of_day)
+    grid = blocks(series, prices, days)
+    by_block = replace(
+        prices,
+        import_cny_per_kwh=grid.mean(prices.import_cny_per_kwh),
+        export_cny_per_kwh=grid.mean(prices.export_cny_per_kwh),
+    )
+    refill = refill_cny_per_wh(prices, battery, series)
+    site = Site(battery, by_block, days, block_h, grid_series.load_w, grid_series.pv_w, refill)
+    forecasts = Forecasts(site.load_w, site.pv_w, days, leads)
+    timed = _Timed(site, _Foresight(forecasts, site, known) if known else forecasts)
+    controller = run_value(series, battery, grid, first, timed, max(round(every_s / 3600.0 / block_h), 1))
+    rule = run_rule(series, battery, prices, grid, first)
+    run = series.cut(first, len(series))
+    paid = cut(prices, first, len(series))
+    perfect, gaps = _perfect(run, paid, battery, refill)
+    settled = []
+    for (begin, end), gap in zip(months(run), gaps, strict=True):
+        costs = [
+            _cost(done, run, paid, battery, refill, begin, end)
+            for done in (_idle(len(run), battery), rule, controller, perfect)
+        ]
+        settled.append(Month(run.at(begin).strftime("%Y-%m"), costs[0], costs[1], costs[2], costs[3], gap))
+    return Backtest(run, tuple(settled), controller, rule, perfect, np.array(timed.ms), _not_used(forecasts))
+
+
+def refill_cny_per_wh(prices: Prices, battery: Battery, series: Series) -> float:
+    """What a Wh in the store is worth at the end: what it costs in the cheapest hour of a middling day."""
+    slots = max(round(24.0 / hours(series)), 1)
+    price = prices.import_cny_per_kwh
+    cheapest = [price[begin : begin + slots].min() for begin in range(0, len(price), slots)]
+    return max(float(np.median(cheapest)), 0.0) / battery.charge_efficiency / 1000.0
+
+
+def _not_used(forecasts: Forecasts) -> tuple[tuple[str, str], ...]:
+    learned = forecasts.learned
+    parts = () if learned is None else (("load", learned.load.score.why_not), ("sun", learned.pv.score.why_not))
+    return tuple(part for part in parts if part[1])
+
+
+class _Timed(Replanner):
+    """Keeps how long each re-plan took."""
+
+    def __init__(self, site: Site, forecasts: "Forecasts | _Foresight") -> None:
+        super().__init__(site, forecasts.at)
+        self.ms: list[float] = []
+
+    def plan(self, origin: int, peak_w: float) -> Value:
+        began_s = wall_s()
+        value = super().plan(origin, peak_w)
+        self.ms.append(1000.0 * (wall_s() - began_s))
+        return value
+
+
+class _Foresight:
+    """Forecasts that know some of what comes, to ask what not knowing it costs."""
+
+    def __init__(self, forecasts: Forecasts, site: Site, known: frozenset[Known]) -> None:
+        self._forecasts, self._site, self._known = forecasts, site, known
+
+    def at(self, origin: int) -> Forecast:
+        """With the true values in place of what is known; with both, nothing is in doubt."""
+        made = self._forecasts.at(origin)
+        load_w, pv_w = made.load_w.copy(), made.pv_w.copy()
+        for name, ahead, true in (("load", load_w, self._site.load_w), ("pv", pv_w, self._site.pv_w)):
+            if name in self._known:
+                coming = true[origin : origin + len(ahead)]
+                ahead[: len(coming)] = coming
+        doubt = 1e-3 if len(self._known) == 2 else 1.0
+        return replace(made, load_w=load_w, pv_w=pv_w, missed_w=made.missed_w * doubt)
+
+
+def _in_blocks(series: Series, prices: Prices) -> Series:
+
+    block = blocks_of(series, prices.block_s)
+    if block[-1] + 1 == len(series):
+        return series
+    length_s = prices.block_s
+    begin = series.begin.timestamp() // length_s * length_s
+    return Series(
+        series.begin.fromtimestamp(begin, series.begin.tzinfo),
+        length_s,
+        block_means(series.load_w, block),
+        block_means(series.pv_w, block),
+    )
+
+
+def cut(prices: Prices, first: int, end: int) -> Prices:
+    """Those of the steps first..end-1."""
+    part = slice(first, end)
+    return replace(
+        prices, import_cny_per_kwh=prices.import_cny_per_kwh[part], export_cny_per_kwh=prices.export_cny_per_kwh[part]
+    )
+
+
+def _idle(steps: int, battery: Battery) -> Run:
+    return Run(np.zeros(steps), np.full(steps, battery.soc_start * battery.energy_wh))
+
+
+def _perfect(series: Series, prices: Prices, battery: Battery, refill: float) -> tuple[Run, list[float]]:
+    """Each month on its own, from what the month before left; and how much cheaper each could at best be."""
+    power, stored, gaps = [], [], []
+    soc = battery.soc_start
+    planner = Planner(SLOWEST_S)
+    for begin, end in months(series):
+        least = battery.soc_end_min if end == len(series) else None
+        own = replace(battery, soc_start=soc, soc_end_min=least)
+        plan = planner.plan(
+            own, series.cut(begin, end), cut(prices, begin, end), ends=Ends(value_cny_per_kwh=1000.0 * refill)
+        )
+        gaps.append(plan.gap_cny)
+        power.append(plan.battery_w)
+        stored.append(plan.soc * battery.energy_wh)
+        soc = float(plan.soc[-1])
+    return Run(np.concatenate(power), np.concatenate(stored)), gaps
+
+
+def _cost(run: Run, series: Series, prices: Prices, battery: Battery, refill: float, begin: int, end: int) -> Cost:
+    part = series.cut(begin, end)
+    power_w = run.battery_w[begin:end]
+    grid_w, _ = grid_of(power_w, part, battery)
+    wear = battery.wear_cny_per_kwh * float(np.maximum(power_w, 0.0).sum()) * hours(series) / 1000.0
+    before = run.stored_wh[begin - 1] if begin else battery.soc_start * battery.energy_wh
+    gained_wh = float(run.stored_wh[end - 1] - before)
+    bill = costs_of(grid_w, part, cut(prices, begin, end)).bill
+    short_wh = 0.0
+    if battery.soc_end_min is not None and end == len(series):
+        short_wh = max(battery.soc_end_min * battery.energy_wh - float(run.stored_wh[end - 1]), 0.0)
+    dearest = float(prices.import_cny_per_kwh.max()) / battery.charge_efficiency / 1000.0
+    cny = bill + wear - refill * gained_wh + max(dearest - refill, 0.0) * short_wh
+    return Cost(cny, wear, peak_of(grid_w, part, prices.block_s))

@@ -1,0 +1,86 @@
+"""What `ess backtest` says: as keys for scripts, as a table for people."""
+
+from collections.abc import Iterator, Sequence
+from math import isnan
+from typing import Any
+
+import numpy as np
+
+from ess_controller.planning.backtest import Backtest, Cost, Month, value_share
+from ess_controller.planning.doubt import interval
+
+SCHEMA_VERSION = 1
+WAYS = ("no_battery", "rule", "controller", "perfect")
+
+
+def answer(found: Backtest) -> dict[str, Any]:
+    """For scripts. What is not known is null; costs are bills plus wear less what more is stored at the end."""
+    low, high = interval(found.months)
+    return {
+        "schema_version": SCHEMA_VERSION,
+        **_costs(found.months),
+        "value_share": _known(value_share(found.months), 4),
+        "value_share_interval90": [_known(low, 4), _known(high, 4)],
+        "rule_share": _known(value_share(found.months, "rule"), 4),
+        "replan_ms_p50": _known(float(np.median(found.replan_ms)), 2) if len(found.replan_ms) else None,
+        "months": [_month(each) for each in found.months],
+        "notes": list(_notes(found)),
+    }
+
+
+def table(told: dict[str, Any]) -> Iterator[str]:
+    """For people, from the answer."""
+    yield f"{'':8}{'no battery':>12}{'rule':>12}{'controller':>12}{'perfect':>12}{'share':>8}{'rule':>7}{'peak kW':>9}"
+    for month in told["months"]:
+        yield _line(month["month"], month) + f"{month['controller_peak_w'] / 1000.0:9.1f}"
+    yield _line("all", told)
+    low, high = told["value_share_interval90"]
+    if low is not None:
+        yield f"value share {told['value_share']:.3f}, 90 % interval {low:.3f} to {high:.3f} by drawing months"
+    if told["replan_ms_p50"] is not None:
+        yield f"a re-plan took {told['replan_ms_p50']:.1f} ms (median)"
+    yield from told["notes"]
+
+
+def _line(name: str, told: dict[str, Any]) -> str:
+    costs = "".join(f"{told[f'{way}_cny']:12.2f}" for way in WAYS)
+    return f"{name:8}{costs}{_shown(told['value_share']):>8}{_shown(told['rule_share']):>7}"
+
+
+def _shown(share: float | None) -> str:
+    return "-" if share is None else f"{share:.3f}"
+
+
+def _month(month: Month) -> dict[str, Any]:
+    return {
+        "month": month.name,
+        **_costs([month]),
+        "value_share": _known(value_share([month]), 4),
+        "rule_share": _known(value_share([month], "rule"), 4),
+        **{f"{way}_peak_w": round(_cost(month, way).peak_w, 1) for way in WAYS},
+    }
+
+
+def _costs(months: Sequence[Month]) -> dict[str, float]:
+    cny = {f"{way}_cny": round(sum(_cost(each, way).cny for each in months), 4) for way in WAYS}
+    wear = {f"{way}_wear_cny": round(sum(_cost(each, way).wear_cny for each in months), 4) for way in WAYS[1:]}
+    return {**cny, **wear}
+
+
+def _cost(month: Month, way: str) -> Cost:
+    cost: Cost = getattr(month, way)
+    return cost
+
+
+def _notes(found: Backtest) -> Iterator[str]:
+    for month in found.months:
+        if not month.bound_gap_cny == month.bound_gap_cny:
+            yield f"{month.name}: perfect foresight was not found, a plain rule stands in its place"
+        elif month.bound_gap_cny > 1.0:
+            yield f"{month.name}: perfect foresight may be up to {month.bound_gap_cny:.2f} CNY cheaper"
+    for name, why in found.forecast_not_used:
+        yield f"{name} forecast at the end: {why}"
+
+
+def _known(number: float, digits: int) -> float | None:
+    return None if isnan(number) else round(number, digits)

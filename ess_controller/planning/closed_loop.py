@@ -1,0 +1,103 @@
+"""The fast loop on a recorded series: what the battery does in each step, from what was measured by then."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from ess_controller.planning.calendar_grid import Days
+from ess_controller.planning.layout import block_means, blocks_of
+from ess_controller.planning.problem import Battery, Prices, Series, block_steps, hours
+from ess_controller.planning.replan import Replanner
+from ess_controller.planning.rule import price_shares, rule_power
+from ess_controller.planning.value import Value, decide
+from firmware_bridge.records import Floats, Ints
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Run:
+    """What was done. All [step] from the first that was run."""
+
+    battery_w: Floats  # discharging +
+    stored_wh: Floats  # at the end of each step
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Blocks:
+    """A series in billing blocks."""
+
+    of_step: Ints  # [step]
+    begin: Ints  # [block] its first step
+    steps: int  # of a whole block
+    month: Ints  # [block] number of its month
+
+    def mean(self, values: Floats) -> Floats:
+        """[block] of [step]."""
+        return block_means(values, self.of_step)
+
+
+def blocks(series: Series, prices: Prices, days: Days) -> Blocks:
+    """`days` is the calendar of the blocks."""
+    of_step = blocks_of(series, prices.block_s)
+    begin = np.searchsorted(of_step, np.arange(of_step[-1] + 1))
+    return Blocks(of_step, begin, block_steps(series, prices.block_s), days.month[days.day[: len(begin)]])
+
+
+def run_value(
+    series: Series, battery: Battery, grid: Blocks, first: int, replanner: Replanner, every_blocks: int
+) -> Run:
+    """Plan anew every so many blocks from the step `first` on, and decide in each step."""
+    value: Value | None = None
+
+    def power(step: int, net_w: float, held_wh: float, peak_w: float, left: float, imported_w: float) -> float:
+        nonlocal value
+        block = int(grid.of_step[step])
+        if value is None or (block - value.origin >= every_blocks and step == grid.begin[block]):
+            value = replanner.plan(block, peak_w)
+        return decide(value, block - value.origin, net_w, held_wh, peak_w, left, imported_w)
+
+    return _run(series, battery, grid, first, power)
+
+
+def run_rule(series: Series, battery: Battery, prices: Prices, grid: Blocks, first: int) -> Run:
+    """The time-of-use rule from the step `first` on."""
+    step_h = hours(series)
+    shares = price_shares(prices.import_cny_per_kwh, max(round(24.0 / step_h), 1))
+    net_w, month = series.net_w, grid.month[grid.of_step]
+    past = max(round(30 * 24.0 / step_h), 1)
+    expected: dict[int, float] = {}
+
+    def power(step: int, net: float, held_wh: float, peak_w: float, left: float, imported_w: float) -> float:
+        if month[step] not in expected:
+            before = net_w[max(step - past, 0) : step]
+            expected[month[step]] = float(before[np.isfinite(before)].max(initial=0.0))
+        return rule_power(battery, step_h, net, held_wh, float(shares[step]), peak_w, expected[month[step]])
+
+    return _run(series, battery, grid, first, power)
+
+
+Power = Callable[[int, float, float, float, float, float], float]  # step, net, stored, peak, left, imported -> W
+
+
+def _run(series: Series, battery: Battery, grid: Blocks, first: int, power: Power) -> Run:
+    step_h, net_w = hours(series), series.net_w
+    low, high = battery.soc_min * battery.energy_wh, battery.soc_max * battery.energy_wh
+    held, peak, gone_w, done = battery.soc_start * battery.energy_wh, 0.0, 0.0, 0
+    battery_w, stored_wh = np.zeros(len(series) - first), np.zeros(len(series) - first)
+    for step in range(first, len(series)):
+        block = grid.of_step[step]
+        if step == first or block != grid.of_step[step - 1]:
+            gone_w, done = 0.0, 0
+            if step == first or grid.month[block] != grid.month[block - 1]:
+                peak = 0.0
+        asked = power(step, float(net_w[step]), held, peak, 1.0 - done / grid.steps, gone_w / max(done, 1))
+        most = battery.discharge_w if battery.export == "any" else max(net_w[step], 0.0)
+        out_w = min(battery.discharge_w, most, max(held - low, 0.0) * battery.discharge_efficiency / step_h)
+        in_w = min(battery.charge_w, max(high - held, 0.0) / battery.charge_efficiency / step_h)
+        given = min(max(asked, -in_w), out_w)
+        held -= (given / battery.discharge_efficiency if given > 0.0 else given * battery.charge_efficiency) * step_h
+        gone_w, done = gone_w + max(net_w[step] - given, 0.0), done + 1
+        if done == grid.steps or step + 1 == len(series) or grid.of_step[step + 1] != block:
+            peak = max(peak, gone_w / done)
+        battery_w[step - first], stored_wh[step - first] = given, held
+    return Run(battery_w, stored_wh)

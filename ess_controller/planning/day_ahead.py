@@ -1,0 +1,130 @@
+"""Load and sun of the day ahead with their doubt, from what was measured before."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ess_controller.planning.calendar_grid import Days
+from ess_controller.planning.corrected import Corrected, Profile, corrected
+from ess_controller.planning.load_forecast import closed_days, similar_days
+from ess_controller.planning.pv_forecast import clear_sky, usual
+from ess_controller.planning.spread import Spread, spread_of
+from firmware_bridge.records import Floats, Ints
+
+LEARN_DAYS = 35  # of errors
+LOAD_MEMORIES_H = (0.25, 1.0, 4.0, 24.0)
+PV_MEMORIES_H = (0.5, 2.0, 24.0)
+YOUNG_DAYS = 3  # so long everything is learnt anew each hour, later each day
+WEEK = 7
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Forecast:
+    """From an origin on. All [lead]."""
+
+    load_w: Floats
+    pv_w: Floats
+    spread_w: Floats  # standard deviation of the net load's error
+    missed_w: Floats  # [lead, state] errors that it is reckoned with, as often as the chain's states are; rising
+    memory: float  # share of the error that a step passes on to the next
+
+    @property
+    def net_w(self) -> Floats:
+        """Load minus sun."""
+        return self.load_w - self.pv_w
+
+    @property
+    def states_w(self) -> Floats:
+        """[lead, state] net load that is reckoned with, from least to most."""
+        return self.net_w[:, None] + self.missed_w
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Learned:
+    """What a site's past has taught; good for the forecasts of the day to come."""
+
+    load: Corrected
+    pv: Corrected
+    spread: Spread
+
+    def ahead(self, load_w: Floats, pv_w: Floats, days: Days, origin: int) -> Forecast:
+        """The forecast of the steps from `origin` on; nothing from there on is looked at."""
+        load, pv = self.load.ahead(load_w, origin), self.pv.ahead(pv_w, origin)
+        leads = min(len(load), len(pv))
+        spread_w, missed_w = self.spread.ahead(days, origin, leads)
+        return Forecast(load[:leads], pv[:leads], spread_w, missed_w, self.spread.memory)
+
+
+def learn(load_w: Floats, pv_w: Floats, days: Days, now: int, leads: int) -> Learned:
+    """From what was measured before the step `now`; nothing from there on is looked at. Unknown is NaN."""
+    first = max(now - LEARN_DAYS * days.slots, 0)
+    end = min(now + days.slots + leads, len(days.day))
+    load, load_missed = _load(load_w[:now], days, first, end, leads)
+    pv, pv_missed = _pv(pv_w[:now], days, first, end, leads)
+    return Learned(load, pv, spread_of(load_missed - pv_missed, load_w[:now] - pv_w[:now], days, first))
+
+
+class Forecasts:
+    """Learns once a day, and forecasts whenever asked. What is measured may be written into its arrays meanwhile."""
+
+    def __init__(self, load_w: Floats, pv_w: Floats, days: Days, leads: int) -> None:
+        self._load_w, self._pv_w, self._days, self._leads = load_w, pv_w, days, leads
+        self._learned: Learned | None = None
+        self._at = 0
+
+    def at(self, origin: int) -> Forecast:
+        """Of the steps from `origin` on."""
+        learned = self._learned
+        days = self._days
+        young = origin < YOUNG_DAYS * days.slots
+        every = max(days.slots // 24, 1) if young else days.slots
+        if learned is None or origin - self._at >= every or (not young and days.day[origin] != days.day[self._at]):
+            learned = self._learned = learn(self._load_w, self._pv_w, days, origin, self._leads)
+            self._at = origin
+        return learned.ahead(self._load_w, self._pv_w, days, origin)
+
+    @property
+    def learned(self) -> Learned | None:
+        """What the last forecast stands on."""
+        return self._learned
+
+
+def _load(load_w: Floats, days: Days, first: int, end: int, leads: int) -> tuple[Corrected, Floats]:
+    history, targets, at = _span(load_w, days, first, end)
+    closed = closed_days(history, days)
+    expected = similar_days(history, days, closed, targets)[at]
+    week_ago = _rows(history, np.minimum(targets, len(history) - 1 + WEEK) - WEEK)[at]
+    scale = np.sqrt(np.maximum(np.nan_to_num(expected), 0.0) / max(_mean(expected), 1.0))
+    taught = np.where(closed[days.day[: len(load_w)]], np.nan, load_w)
+    profile = Profile(expected, scale if scale.any() else np.ones(len(scale)), week_ago)
+    return corrected(load_w, taught, profile, first, _steps(LOAD_MEMORIES_H, days), leads)
+
+
+def _pv(pv_w: Floats, days: Days, first: int, end: int, leads: int) -> tuple[Corrected, Floats]:
+    history, targets, at = _span(pv_w, days, first, end)
+    yesterday = _rows(history, np.minimum(targets, len(history)) - 1)[at]
+    profile = Profile(usual(history, targets)[at], clear_sky(history, targets)[at], yesterday)
+    return corrected(pv_w, pv_w, profile, first, _steps(PV_MEMORIES_H, days), leads)
+
+
+def _span(measured_w: Floats, days: Days, first: int, end: int) -> tuple[Floats, Ints, tuple[Ints, Ints]]:
+    """[day, slot] of the past, the days of the steps first..end-1, and where each step lies in [those days, slot]."""
+    now = len(measured_w)
+    history = days.grid(measured_w)[: days.day[now - 1] + 1 if now else 0]
+    targets = np.arange(days.day[first], days.day[end - 1] + 1)
+    return history, targets, (days.day[first:end] - targets[0], days.slot[first:end])
+
+
+def _rows(history: Floats, rows: Ints) -> Floats:
+    """[row, slot]; NaN for days that are not in it."""
+    padded = np.vstack((history, np.full((1, history.shape[1]), np.nan)))
+    return np.asarray(padded[np.where((rows >= 0) & (rows < len(history)), rows, len(history))])
+
+
+def _mean(values: Floats) -> float:
+    known = values[np.isfinite(values)]
+    return float(known.mean()) if len(known) else 0.0
+
+
+def _steps(memories_h: tuple[float, ...], days: Days) -> tuple[int, ...]:
+    return tuple(max(round(memory_h * days.slots / 24.0), 1) for memory_h in memories_h)

@@ -1,0 +1,82 @@
+"""The backward pass of the value function on plain numpy, for the small box in the cabinet."""
+
+import numpy as np
+
+from ess_controller.planning.value_problem import Steps, Store
+from firmware_bridge.records import Floats
+
+
+def backward(store: Store, steps: Steps, peak_w: Floats, last: Floats) -> Floats:
+    """[step + 1, state, energy, peak] least expected cost from the begin of each step on, CNY.
+
+    `last` [state, energy, peak] is the value after the last step; `peak_w` [peak] is even. The state of a step is known
+    when its power is chosen.
+    """
+    values = np.empty((len(steps.net_w) + 1, *last.shape))
+    values[-1] = last
+    for at in range(len(steps.net_w) - 1, -1, -1):
+        expected = np.einsum("un,nez->uze", steps.follow, values[at + 1])
+        values[at] = _step(store, steps, at, peak_w, expected)
+    return values
+
+
+def _targets(store: Store, expected: Floats, buy: float, sell: float) -> tuple[Floats, Floats, Floats, Floats]:
+    """Stored energy worth going to, each [state, peak]: by buying, for own use, by keeping sun, for selling.
+
+    Cost after the step is convex in stored energy, so all powers short of the target are better the nearer to it.
+    """
+    held = store.energy_wh
+    slopes = (
+        buy / store.charge_efficiency,
+        (buy - store.wear_cny_per_wh) * store.discharge_efficiency,
+        sell / store.charge_efficiency,
+        (sell - store.wear_cny_per_wh) * store.discharge_efficiency,
+    )
+    by_buying, for_use, by_sun, for_sale = (held[(expected + slope * held).argmin(axis=2)] for slope in slopes)
+    return by_buying, for_use, by_sun, for_sale
+
+
+def _step(store: Store, steps: Steps, at: int, peak_w: Floats, expected: Floats) -> Floats:
+    """[state, energy, peak] value of a step from `expected` [state, peak, energy] after it."""
+    hours, held = steps.hours, store.energy_wh[:, None]
+    buy, sell = steps.buy_cny_per_wh[at], steps.sell_cny_per_wh[at]
+    net = steps.net_w[at][:, None, None]  # [state, energy, peak]
+    most = np.full_like(net, store.discharge_w) if store.may_export else np.clip(net, 0.0, store.discharge_w)
+    top = np.minimum(most, (held - held[0]) * store.discharge_efficiency / hours)
+    bottom = -np.minimum(store.charge_w, (held[-1] - held) / store.charge_efficiency / hours)
+    lowest = np.maximum(bottom, net - peak_w)
+    forced_w = net - top  # least import that there can be
+    can = peak_w >= forced_w
+
+    def total(power: Floats, z: np.ndarray) -> Floats:
+        return _total(store, steps, at, net, power, expected, z)
+
+    by_buying, for_use, by_sun, for_sale = (target[:, None, :] for target in _targets(store, expected, buy, sell))
+    every = np.arange(len(peak_w))
+    bought = np.maximum(np.minimum(_toward(store, hours, held, by_buying, for_use), np.minimum(top, net)), lowest)
+    sold = np.minimum(np.maximum(_toward(store, hours, held, by_sun, for_sale), np.maximum(lowest, net)), top)
+    least = np.where(can & (net >= bottom), total(bought, every), np.inf)
+    least = np.minimum(least, np.where(can & (net <= top), total(sold, every), np.inf))
+    place = np.maximum((forced_w - peak_w[0]) / (peak_w[1] - peak_w[0]), 0.0)
+    under = np.minimum(place.astype(np.int64), len(peak_w) - 2)
+    a, b = total(top, under), total(top, under + 1)
+    least = np.where(can, least, a + (place - under) * (b - a))
+    return np.asarray(np.minimum.accumulate(least[..., ::-1], axis=2)[..., ::-1])
+
+
+def _toward(store: Store, hours: float, held: Floats, charge_to: Floats, discharge_to: Floats) -> Floats:
+    given = np.maximum(held - discharge_to, 0.0) * store.discharge_efficiency / hours
+    return np.where(given > 0.0, given, np.minimum(held - charge_to, 0.0) / store.charge_efficiency / hours)
+
+
+def _total(store: Store, steps: Steps, at: int, net: Floats, power: Floats, expected: Floats, z: np.ndarray) -> Floats:
+    """Cost of a step at these powers and of what follows with a peak of the grid."""
+    grid, hours, held = net - power, steps.hours, store.energy_wh
+    cost = np.where(grid > 0.0, steps.buy_cny_per_wh[at], steps.sell_cny_per_wh[at]) * grid
+    cost = cost + store.wear_cny_per_wh * np.maximum(power, 0.0)
+    drawn = np.where(power > 0.0, power / store.discharge_efficiency, power * store.charge_efficiency) * hours
+    place = np.clip((held[:, None] - drawn - held[0]) / (held[1] - held[0]), 0.0, len(held) - 1.0)
+    left = np.minimum(place.astype(np.int64), len(held) - 2)
+    share = place - left
+    state = np.arange(len(net))[:, None, None]
+    return np.asarray(cost * hours + (1.0 - share) * expected[state, z, left] + share * expected[state, z, left + 1])

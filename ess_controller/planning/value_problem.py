@@ -1,0 +1,75 @@
+"""What the value function is made from: grids of stored energy, peak and residual, and the steps to decide in."""
+
+from dataclasses import dataclass
+from math import comb
+
+import numpy as np
+
+from ess_controller.planning.problem import Battery
+from firmware_bridge.records import Floats
+
+ENERGY_LEVELS = 33
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Store:
+    """The battery as the backward pass sees it."""
+
+    energy_wh: Floats  # [level] even, from empty to full as allowed
+    charge_w: float
+    discharge_w: float
+    charge_efficiency: float
+    discharge_efficiency: float
+    wear_cny_per_wh: float  # of what is given
+    may_export: bool  # what comes from the battery may flow out
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Steps:
+    """Steps to decide in, one after the other, and how the residual of the net load moves between them."""
+
+    hours: float  # length of a step
+    net_w: Floats  # [step, state] load minus sun in each state of the residual
+    buy_cny_per_wh: Floats  # [step]
+    sell_cny_per_wh: Floats  # [step] 0 where nothing may flow out
+    follow: Floats  # [state, next state] probability
+
+
+def store_of(battery: Battery, levels: int = ENERGY_LEVELS) -> Store:
+    """A battery on a grid of stored energy."""
+    energy_wh = np.linspace(battery.soc_min, battery.soc_max, levels) * battery.energy_wh
+    return Store(
+        energy_wh=energy_wh,
+        charge_w=battery.charge_w,
+        discharge_w=battery.discharge_w,
+        charge_efficiency=battery.charge_efficiency,
+        discharge_efficiency=battery.discharge_efficiency,
+        wear_cny_per_wh=battery.wear_cny_per_kwh / 1000.0,
+        may_export=battery.export == "any",
+    )
+
+
+def chain(states: int, memory: float) -> Floats:
+    """[state, next] probabilities of Rouwenhorst's chain: an AR(1) whose stationary states are binomial.
+
+    Kopecky and Suen, Finite state Markov-chain approximations to highly persistent
+    processes, Rev. Econ. Dyn. 13 (2010).
+    """
+    if states == 1:
+        return np.ones((1, 1))
+    stay = (1.0 + memory) / 2.0
+    follow = np.array([[stay, 1.0 - stay], [1.0 - stay, stay]])
+    for size in range(3, states + 1):
+        grown = np.zeros((size, size))
+        grown[:-1, :-1] += stay * follow
+        grown[:-1, 1:] += (1.0 - stay) * follow
+        grown[1:, :-1] += (1.0 - stay) * follow
+        grown[1:, 1:] += stay * follow
+        grown[1:-1] /= 2.0
+        follow = grown
+    return follow
+
+
+def weights(states: int) -> Floats:
+    """[state] how often the chain is in each of its states."""
+    return np.array([comb(states - 1, state) for state in range(states)]) / 2.0 ** (states - 1)

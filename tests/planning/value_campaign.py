@@ -1,0 +1,116 @@
+"""How much of perfect foresight value dispatch reaches over measured loads and suns, month by month.
+
+python -m tests.planning.value_campaign --set A --months 1,4,7,10 [--know load] [--wear 0.1] [--every-min 30]
+
+SimBench profiles of 2016 under the two-part tariff of Shanghai. Each month is run on its own, with the 91 days before
+it as history; for a month at the year's begin those are from its end, weekdays aligned.
+"""
+
+import argparse
+import csv
+import gzip
+from dataclasses import replace
+from datetime import datetime, timedelta
+from functools import cache
+from pathlib import Path
+from typing import cast
+from zoneinfo import ZoneInfo
+
+import numpy as np
+
+from ess_controller.planning.backtest import Backtest, Known, Month, run_backtest, value_share
+from ess_controller.planning.calendar_grid import kind_by_tariff
+from ess_controller.planning.doubt import interval
+from ess_controller.planning.problem import Battery, Series
+from ess_controller.planning.tariff_prices import Terms, prices_over
+from ess_controller.site.tariff import load_tariff
+from firmware_bridge.records import Floats
+
+SIMBENCH = Path(__file__).parents[3] / "shared/data/site/simbench_2016_15min_load_pv.csv.gz"
+TARIFF = Path(__file__).parents[2] / "sites" / "tariffs" / "shanghai.toml"
+SETS = {  # load, kW; sun, kWp. Nothing was chosen on E..N
+    "A": ("G4-A", 250.0, "PV1", 200.0),
+    "B": ("G1-A", 300.0, "PV1", 200.0),
+    "C": ("G3-A", 190.0, "PV1", 200.0),
+    "D": ("G4-A", 250.0, "PV3", 200.0),
+    "E": ("G0-M", 220.0, "PV5", 150.0),
+    "F": ("G2-A", 220.0, "PV8", 150.0),
+    "G": ("G5-A", 250.0, "PV5", 200.0),
+    "H": ("G6-A", 250.0, "PV8", 200.0),
+    "I": ("G4-M", 250.0, "PV5", 100.0),
+    "J": ("G3-M", 200.0, "PV8", 250.0),
+}
+BATTERY = Battery(161e3, 100e3, 100e3, 0.95, 0.95, 0.1, 0.9, 0.5, None, "pv_surplus", 0.0)
+HISTORY_DAYS, DAY, ALIGNED_DAYS = 91, 96, 364
+
+
+@cache
+def simbench() -> dict[str, Floats]:
+    """Each profile, per unit, 15 min, from 2016-01-01 on."""
+    with gzip.open(SIMBENCH, "rt") as text:
+        rows = list(csv.DictReader(text))
+    return {
+        name.removesuffix("_pload"): np.array([float(row[name]) for row in rows]) for name in rows[0] if name != "time"
+    }
+
+
+def month_series(name: str, month: int) -> tuple[Series, int]:
+    """The month with its history, and the step in which it begins."""
+    load, load_kw, sun, sun_kw = SETS[name]
+    year = datetime(2016, 1, 1)  # noqa: DTZ001  the profiles' own time
+    first = (year.replace(month=month) - year).days * DAY
+    following = year.replace(year=2016 + month // 12, month=month % 12 + 1)
+    steps = np.arange(first - HISTORY_DAYS * DAY, (following - year).days * DAY)
+    steps = np.where(steps < 0, steps + ALIGNED_DAYS * DAY, steps)
+    begin = datetime(2016, month, 1, tzinfo=ZoneInfo("Asia/Shanghai")) - timedelta(days=HISTORY_DAYS)
+    series = Series(begin, 900.0, simbench()[load][steps] * load_kw * 1000.0, simbench()[sun][steps] * sun_kw * 1000.0)
+    return series, HISTORY_DAYS * DAY
+
+
+def run_month(
+    name: str, month: int, battery: Battery, every_min: float = 30.0, known: frozenset[Known] = frozenset()
+) -> Backtest:
+    """One month of one set."""
+    tariff = load_tariff(TARIFF, "under_1kv", "commercial")
+    series, first = month_series(name, month)
+    prices = prices_over(tariff, Terms("actual"), series, {})
+    return run_backtest(series, prices, battery, kind_by_tariff(tariff), first, 60.0 * every_min, known)
+
+
+def main() -> None:
+    """Run what is asked for and print a line a month."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--set", default="ABCD")
+    parser.add_argument("--months", default="1,4,7,10")
+    parser.add_argument("--know", default="", help="load, pv or load,pv: what the forecasts foresee")
+    parser.add_argument("--wear", type=float, default=0.0)
+    parser.add_argument("--every-min", type=float, default=30.0)
+    asked = parser.parse_args()
+    battery = replace(BATTERY, wear_cny_per_kwh=asked.wear)
+    known = frozenset(cast("list[Known]", [each for each in asked.know.split(",") if each]))
+    everything: list[Month] = []
+    for name in asked.set:
+        of_set: list[Month] = []
+        for month in asked.months.split(","):
+            found = run_month(name, int(month), battery, asked.every_min, known)
+            of_set += found.months
+            _tell(f"{name} {month:>2}", list(found.months), f"{np.median(found.replan_ms):.1f} ms")
+        _tell(f"{name} all", of_set, "")
+        everything += of_set
+    low, high = interval(everything)
+    _tell("pooled", everything, f"90 % interval {low:.3f} to {high:.3f}")
+
+
+def _tell(what: str, months: list[Month], more: str) -> None:
+    saved = sum(each.no_battery.cny - each.perfect.cny for each in months)
+    wear = sum(each.controller.wear_cny for each in months)
+    peak = sum(each.controller.peak_w - each.perfect.peak_w for each in months) / len(months) / 1000.0
+    print(  # noqa: T201
+        f"{what:8} value_share {value_share(months):.3f}  rule {value_share(months, 'rule'):.3f}"
+        f"  bound {saved:7.0f} CNY  peak above the best {peak:5.1f} kW  wear {wear:.0f} CNY  {more}",
+        flush=True,
+    )
+
+
+if __name__ == "__main__":
+    main()
