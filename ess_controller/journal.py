@@ -40,7 +40,8 @@ _BLOCK = struct.Struct("<II")
 _LENGTH = struct.Struct("<I")
 _BEATS_A_BLOCK, _BLOCK_S = 50, 1.0  # at most so many beats, and so much wall time, are lost when the process is killed
 _LONGEST_HEAD = 64_000_000
-_NO_ORDER, _ORDER_FIELDS = Order(), {one.name for one in fields(Order)}
+_NO_ORDER = Order()
+_ORDER_FIELDS = tuple(one.name for one in fields(Order) if one.name != "value")  # a plan is too long for every beat
 RETRY_S = 30.0  # between two tries to write where it could not be written
 
 
@@ -77,7 +78,7 @@ def pack(beat: Beat) -> bytes:
         "told": signals_of(beat),
     }
     if order != _NO_ORDER:
-        head["order"] = asdict(order)
+        head["order"] = {name: getattr(order, name) for name in _ORDER_FIELDS}
     text = json.dumps(head).encode()
     return _LENGTH.pack(len(text)) + text + _LENGTH.pack(rows.nbytes) + rows.tobytes()
 
