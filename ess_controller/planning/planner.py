@@ -57,10 +57,17 @@ class Planning:
         self._site, self._home, self._alone = site, home, alone
         self._planner = SitePlanner(site)
         self._trouble = ""
-        self.made = 0
+        self._busy = False
+        self._made = 0
+
+    @property
+    def waits(self) -> bool:
+        """Whether there is no plan yet, and none is being made."""
+        return not self._made and not self._busy
 
     def __call__(self) -> None:
         """Plan anew, if it can be done."""
+        self._busy = True
         try:
             picture = self._picture()
             if picture is None and not self._alone:
@@ -70,7 +77,9 @@ class Planning:
             self._tell(" ".join(str(trouble).split())[:200] or repr(trouble))
         else:
             self._tell("")
-            self.made += 1
+            self._made += 1
+        finally:
+            self._busy = False
 
     def _picture(self) -> dict[str, Any] | None:
         """What the daemon shows; None when there is none, or before its first beat."""
@@ -110,6 +119,7 @@ def peak_of_month(site: Site, home: Path, utc: datetime) -> float:
 
 def work(planning: Planning, every_s: float, ending: Event) -> None:
     """Plan every `every_s` of wall time, at once first, until `ending`. Plans that come late or overlap are told."""
+    logging.getLogger("apscheduler").setLevel(logging.CRITICAL)  # what it would say is told below
     scheduler = BackgroundScheduler(timezone="UTC")
     missed = Event()
 
@@ -129,7 +139,6 @@ def work(planning: Planning, every_s: float, ending: Event) -> None:
         coalesce=True,
         misfire_grace_time=round(LATE_S),
     )
-    logging.getLogger("apscheduler").setLevel(logging.CRITICAL)  # what it would say is told above
     scheduler.start()
     offset_s = utc_now().timestamp() - wall_s()
     while not ending.wait(LOOK_S):
@@ -137,7 +146,7 @@ def work(planning: Planning, every_s: float, ending: Event) -> None:
         offset_s += leapt_s
         if abs(leapt_s) > LEAPT_S:
             log.warning("the clock leapt by %+.0f s: planning anew", leapt_s)
-        if abs(leapt_s) > LEAPT_S or planning.made == 0 or missed.is_set():
+        if abs(leapt_s) > LEAPT_S or planning.waits or missed.is_set():
             missed.clear()
             job.modify(next_run_time=utc_now())
     scheduler.shutdown(wait=False)

@@ -1,11 +1,13 @@
 """What `ess plan SITE` plans with: the site's cabinets, tariff and contract, and the load and sun that are expected."""
 
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from sqlite3 import Error as SqliteError
 from typing import Any
+
+import numpy as np
 
 from ess_controller import home as homes
 from ess_controller.clock import utc_now
@@ -53,6 +55,7 @@ def for_site(path: Path, at: str | None, home: Path | None) -> Sources:
         peak_w = peak_of_month(site, folder, utc)
     except (SqliteError, MeterBookError) as trouble:
         raise BadInputError(f"{folder / FILE}: {trouble}") from None
+    series = series if days > 0.0 or picture is None else _as_now(series, picture)
     _say(path, folder, picture is not None, days)
     value = 1000.0 * refill_cny_per_wh(prices, together(groups), series)
     tariff, terms = terms_of(site)
@@ -66,6 +69,11 @@ def _picture(folder: Path) -> dict[str, Any] | None:
     except NoDaemonError:
         return None
     return None if "error" in told else told
+
+
+def _as_now(series: Series, picture: dict[str, Any]) -> Series:
+    """While nothing else is known: the load stays as it is, and the sun gives nothing."""
+    return replace(series, load_w=np.full(len(series), max(picture["load_w"] or 0.0, 0.0)))
 
 
 def _utc(picture: dict[str, Any]) -> datetime:
@@ -86,6 +94,6 @@ def _say(path: Path, folder: Path, running: bool, days: float) -> None:
     if not running:
         told.append("no daemon tells what is stored: cabinets count as half full")
     if days < LEAST_HISTORY_DAYS:
-        told.append(f"{folder / FILE} holds {days:.2f} days: load and sun are hardly known yet")
+        told.append(f"{folder / FILE} holds {days:.2f} days: load and sun ahead are hardly known yet")
     for words in told:
         print(f"{path}: {words}", file=sys.stderr)  # noqa: T201  what a command says
