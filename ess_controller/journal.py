@@ -14,7 +14,7 @@ import logging
 import struct
 import zlib
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from datetime import datetime
 from io import BufferedReader, FileIO
 from pathlib import Path
@@ -71,7 +71,7 @@ class Head:
 def pack(beat: Beat) -> bytes:
     """One beat as bytes."""
     rows = rows_of(beat.heard.frames)
-    tick, order = beat.tick, beat.decision.order
+    tick, order = beat.tick, replace(beat.decision.order, value=None, valued_w=beat.decision.valued_w)
     head: dict[str, Any] = {
         "tick": (tick.t_s, tick.dt_s, tick.wire_s, tick.utc.isoformat()),
         "answers": [[answer_out(one) for one in device] for device in beat.heard.answers],

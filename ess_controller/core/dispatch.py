@@ -65,6 +65,8 @@ def by_value(
     `block` as `billing_block` found it: what was imported in it so far counts for its mean.
     """
     value, (number, imported_ws, _) = order.value, block
+    if order.valued_w is not None:
+        return order.valued_w
     if tuning.dispatch.rule != "value" or value is None or value.origin != number:
         return None
     block_s = tuning.dispatch.block_s

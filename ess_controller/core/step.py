@@ -109,4 +109,6 @@ def step(tuning: Tuning, state: State, seen: Measurements, order: Order, tick: T
         pv_beyond_s=pv_beyond_s,
         wire_s=tick.wire_s,
     )
-    return after, Decision(order, commands, now, wanted_w, wanted_by, rules, string_bound, cabinet_bound, active)
+    return after, Decision(
+        order, commands, now, wanted_w, wanted_by, rules, string_bound, cabinet_bound, active, valued_w
+    )

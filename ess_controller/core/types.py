@@ -233,6 +233,7 @@ class Order:
     value: Value | None = None  # for the rule "value": the plan's one stage that is this billing block
     unplanned: str = ""  # why there is none
     month_peak_w: float = 0.0  # highest mean import of a billing block of this month so far
+    valued_w: float | None = None  # of a journal, which has no room for plans: what the value function said then
 
 
 # --- why ------------------------------------------------------------------------------------------------------------
@@ -374,3 +375,4 @@ class Decision:
     string_bound: Bound  # joined, A
     cabinet_bound: Bound  # joined, W
     active: Bools  # [diagnosis, string]
+    valued_w: float | None = None  # what the plan's value function said; None: nothing

@@ -77,6 +77,7 @@ def test_a_kw_of_peak_that_costs_more_than_energy_is_worth_is_held_down() -> Non
 def test_the_plan_speaks_only_of_its_own_block_and_only_where_the_rule_asks_for_it() -> None:
     assert beat(Order(value=value(BLOCK + 1)), 5e3) is None
     assert beat(Order(), 5e3) is None
+    assert beat(Order(valued_w=-7e3), 5e3) == -7e3  # a journal's word: replayed without the plan
     estimate = replace(seen_net(5e3), soc=np.full(94, 0.5), capacity_ah=tuning().cell_ah)
     asked = Order(value=value())
     assert dispatch.by_value(site(), asked, estimate, np.array([3]), (BLOCK, 0.0, INF), at(5)) is None
