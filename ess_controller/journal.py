@@ -14,7 +14,7 @@ import logging
 import struct
 import zlib
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from datetime import datetime
 from io import BufferedReader, FileIO
 from pathlib import Path
@@ -40,7 +40,8 @@ _BLOCK = struct.Struct("<II")
 _LENGTH = struct.Struct("<I")
 _BEATS_A_BLOCK, _BLOCK_S = 50, 1.0  # at most so many beats, and so much wall time, are lost when the process is killed
 _LONGEST_HEAD = 64_000_000
-_NO_ORDER, _ORDER_FIELDS = Order(), {one.name for one in fields(Order)}
+_NO_ORDER = Order()
+_ORDER_FIELDS = tuple(one.name for one in fields(Order) if one.name != "value")  # a plan is too long for every beat
 RETRY_S = 30.0  # between two tries to write where it could not be written
 
 
@@ -70,14 +71,14 @@ class Head:
 def pack(beat: Beat) -> bytes:
     """One beat as bytes."""
     rows = rows_of(beat.heard.frames)
-    tick, order = beat.tick, beat.decision.order
+    tick, order = beat.tick, replace(beat.decision.order, value=None, valued_w=beat.decision.valued_w)
     head: dict[str, Any] = {
         "tick": (tick.t_s, tick.dt_s, tick.wire_s, tick.utc.isoformat()),
         "answers": [[answer_out(one) for one in device] for device in beat.heard.answers],
         "told": signals_of(beat),
     }
     if order != _NO_ORDER:
-        head["order"] = asdict(order)
+        head["order"] = {name: getattr(order, name) for name in _ORDER_FIELDS}
     text = json.dumps(head).encode()
     return _LENGTH.pack(len(text)) + text + _LENGTH.pack(rows.nbytes) + rows.tobytes()
 

@@ -13,6 +13,7 @@ from ess_controller.core.balance import Outstanding
 from ess_controller.core.health import DIAGNOSES, STOPS
 from ess_controller.core.limits import STRING_RULES
 from ess_controller.core.sop import Sop, told
+from ess_controller.core.stock import stock
 from ess_controller.core.types import Bound, Decision, Mode, Rule, Tuning
 from ess_controller.core.worst import highest, lowest
 from ess_controller.daemon import Beat
@@ -67,6 +68,7 @@ def picture(
     journal, outbox, price. Unknown numbers are null. Keys may be added, none renamed."""
     layout, seen, decision = tuning.layout, beat.seen, beat.decision
     powers, left = told(tuning, beat.state, seen, decision), balancing.todo(tuning, beat)
+    stored = stock(tuning, decision.estimate, beat.state.mode)
     return {
         "schema_version": SCHEMA_VERSION,
         "site": site,
@@ -79,7 +81,7 @@ def picture(
         "load_w": _number(decision.estimate.net_load_w + seen.pv_w.sum()),
         "wanted_w": _number(decision.wanted_w),
         "wanted_by": decision.wanted_by,
-        "cabinets": [_cabinet(tuning, beat, number, powers) for number in range(layout.cabinets)],
+        "cabinets": [_cabinet(tuning, beat, number, powers, stored) for number in range(layout.cabinets)],
         "strings": [_string(tuning, beat, number, powers, left) for number in range(layout.strings)],
         "pvs": [_pv(beat, number, layout) for number in range(layout.pvs)],
         "wires": {name: _wire(health) for name, health in wires.items()},
@@ -96,8 +98,10 @@ def _pv(beat: Beat, number: int, layout: Layout) -> dict[str, Any]:
     }
 
 
-def _cabinet(tuning: Tuning, beat: Beat, number: int, powers: tuple[Sop, ...]) -> dict[str, Any]:
-    seen, layout = beat.seen, tuning.layout
+def _cabinet(
+    tuning: Tuning, beat: Beat, number: int, powers: tuple[Sop, ...], stored: tuple[Floats, Floats]
+) -> dict[str, Any]:
+    (given_wh, taken_wh), seen, layout = stored, beat.seen, tuning.layout
     return {
         "name": layout.cabinet_names[number],
         "set_w": _number(beat.commands.pcs_w[number]),
@@ -105,6 +109,8 @@ def _cabinet(tuning: Tuning, beat: Beat, number: int, powers: tuple[Sop, ...]) -
         "pcs_state": PcsState(int(seen.pcs_state[number])).name.lower(),
         "pcs_armed": bool(seen.pcs_armed[number]),
         "pcs_local": bool(seen.pcs_local[number]),
+        "given_wh": _number(given_wh[number]),
+        "taken_wh": _number(taken_wh[number]),
         "limits": limits(beat.decision, number, layout) | _why(tuning, beat, number),
         "sop": [_sop(power.horizon_s, power.cabinets, number) for power in powers],
         "guard": in_words(int(beat.trips[number])),

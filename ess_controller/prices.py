@@ -1,4 +1,4 @@
-"""What a kWh costs in this hour, put beside every order: what the rule "time_of_use" goes by."""
+"""What a kWh costs in this hour, put beside every order: for the rule "time_of_use", and "value" without a plan."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -13,7 +13,7 @@ class Priced:
     """Handed to the loop in place of `orders`. The price is looked up once a minute of plant time."""
 
     def __init__(self, site: Site, orders: Callable[[Tick], Order]) -> None:
-        self._tariff = site.tariff if site.tuning.dispatch.rule == "time_of_use" else None
+        self._tariff = site.tariff if site.tuning.dispatch.rule in ("time_of_use", "value") else None
         self._orders = orders
         self._minute = -1
         self._price: Price = ""

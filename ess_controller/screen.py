@@ -89,7 +89,17 @@ def _site(picture: dict[str, Any]) -> Text:
         line.append("held back to ", "dim").append(f"{_kw(sum(pv['limit_w'] for pv in held))}   ", "yellow")
     if price := picture.get("price"):
         line.append("price ", "dim").append(f"{price['cny_per_kwh']:.3f} CNY/kWh, {price['period']}")
-    return line.append("\nwanted ", "dim").append(f"{_kw(picture['wanted_w'])}, {picture['wanted_by']}")
+    line.append("\nwanted ", "dim").append(f"{_kw(picture['wanted_w'])}, {picture['wanted_by']}")
+    if plan := picture.get("plan"):
+        line.append("   plan ", "dim").append(*_plan(plan))
+    return line
+
+
+def _plan(plan: dict[str, Any]) -> tuple[str, str]:
+    """How old the plan is, or what is wrong with it, and the style."""
+    if plan["trouble"]:
+        return plan["trouble"], "yellow"
+    return f"{plan['age_s'] / 60.0:.0f} min old, from {plan['history_days']:.0f} days", "dim"
 
 
 def _table(*columns: str) -> Table:

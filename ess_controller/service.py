@@ -2,7 +2,7 @@
 
 import logging
 import signal
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -18,19 +18,23 @@ from ess_controller.cell_record import FILE as CELLS
 from ess_controller.cell_record import CellRecord
 from ess_controller.clock import WallClock, wall_s
 from ess_controller.core.step import first_state
-from ess_controller.core.types import Mode
+from ess_controller.core.types import Mode, Order
 from ess_controller.daemon import Beat, Tee, run, stand_down
 from ess_controller.live import Window
 from ess_controller.memory import FILE as MEMORY
 from ess_controller.memory import Memory, recall
 from ess_controller.orders import Orders
 from ess_controller.picture import picture
+from ess_controller.planned import Planned, Slot, nobody_plans
+from ess_controller.planning.companion import command
+from ess_controller.planning.slot import FILE as PLAN
 from ess_controller.prices import Priced
 from ess_controller.served import Served
 from ess_controller.site import Site
 from ess_controller.site.tariff import price_at
 from ess_controller.stores import Stores
 from ess_controller.tees import ChangeLog, Totals, Watchdog
+from ess_controller.telemetry.keeper import Keeper
 from firmware_bridge.plant import Freshness, Plant, ids_on
 from firmware_bridge.records import Tick
 from firmware_bridge.wires import RegisterWire, WireClock
@@ -113,7 +117,7 @@ def serve(site: Site, options: Options) -> dict[str, Any]:
         record = CellRecord(home / CELLS, site.tuning, clock.start)
         recalled = record.added_to(recall(home / MEMORY, clock.start))
         first = first_state(site.tuning, recalled)
-        stores = Stores(site, home, clock, options.journal_mb, first)
+        stores = Stores(site, home, clock, options.journal_mb, first, clock.start)
         open_things.callback(stores.close)
         memory = Memory(home / MEMORY, layout, recalled, record.keep)
         open_things.callback(memory.close)
@@ -123,12 +127,14 @@ def serve(site: Site, options: Options) -> dict[str, Any]:
             open_things.callback(served.close)
             tees.append(served)
 
+        planned = held_plan(site, home, Priced(site, orders), stores, options.speed, open_things)
+
         def show() -> dict[str, Any] | None:
             health = {name: wire.health for name, wire in plant.wires().items()}
             beat = latest.beat
             if beat is None:
                 return None
-            more = stores.told() | around(site, beat.tick.utc)
+            more = stores.told() | around(site, beat.tick.utc) | planned.told(beat.tick.utc)
             return picture(site.name, site.tuning, beat, health, clock.monotonic_s(), more)
 
         open_things.callback(Window(home / "live.sock", show, orders).close)
@@ -136,7 +142,7 @@ def serve(site: Site, options: Options) -> dict[str, Any]:
         log.info("%s: %d cells in %d strings, beat %g s", site.name, layout.cells, layout.strings, site.period_s)
         essential = (latest, Leaving(orders, clock))
         try:
-            run(site.tuning, plant, clock, Priced(site, orders), tees, essential=essential, first=first)
+            run(site.tuning, plant, clock, planned, tees, essential=essential, first=first)
         except Exception:
             log.exception("a mistake of our own: 0 W, then the end")
             raise
@@ -144,6 +150,19 @@ def serve(site: Site, options: Options) -> dict[str, Any]:
             say_last_word(plant, lines, clock, latest.beat)
         open_things.close()  # what was kept last is counted below
         return totals.save(home / "summary.json", **stores.counts(), wall_s=wall_s() - began_s)
+
+
+def held_plan(
+    site: Site, home: Path, orders: Callable[[Tick], Order], stores: Stores, speed: float, held: ExitStack
+) -> Planned:
+    """Where orders come from, with the plan beside them; with the planner's process where the site's rule asks for
+    one."""
+    if site.tuning.dispatch.rule != "value":
+        return Planned(site, orders, nobody_plans, stores.meter_book.peak.of)
+    held.callback(Keeper(command(site, home, speed), "planner").close)
+    slot = Slot(home / PLAN, site.name)
+    held.callback(slot.close)
+    return Planned(site, orders, slot, stores.meter_book.peak.of)
 
 
 def around(site: Site, utc: datetime) -> dict[str, dict[str, Any]]:

@@ -1,7 +1,8 @@
-"""What is kept of a run: the history of each module, the journal of beats, the outbox of reports and its sender."""
+"""What is kept of a run: each module's history, the meter book, the journal of beats, the outbox and its sender."""
 
 from collections.abc import Mapping
 from contextlib import ExitStack
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,8 @@ from ess_controller.ageing.store import FILE as HISTORY
 from ess_controller.core.types import State
 from ess_controller.daemon import Tee
 from ess_controller.journal import Journal
+from ess_controller.planning.meter_recorder import MeterRecorder
+from ess_controller.planning.meter_store import FILE as METER_BOOK
 from ess_controller.site import Site
 from ess_controller.telemetry.keeper import Keeper, command
 from ess_controller.telemetry.outbox import FILE, Outbox
@@ -17,10 +20,13 @@ from firmware_bridge.wires import WireClock
 
 
 class Stores:
-    """A site's history, journal and outbox in its home, the last two where asked for; `close` keeps what is waiting."""
+    """A site's books, journal and outbox in its home, the last two where asked for; `close` keeps what is waiting."""
 
-    def __init__(self, site: Site, home: Path, clock: WireClock, journal_mb: int, first: State) -> None:
-        """`first` is the state that the daemon starts with: who replays the journal starts with it too."""
+    def __init__(
+        self, site: Site, home: Path, clock: WireClock, journal_mb: int, first: State, start: datetime
+    ) -> None:
+        """`first` is the state that the daemon starts with: who replays the journal starts with it too. `start`: plant
+        time of day of the first beat."""
         self._open = ExitStack()
         self.tees: list[Tee] = []
         self._journal: Journal | None = None
@@ -28,7 +34,9 @@ class Stores:
         self._before = 0  # lines in the outbox from earlier runs
         self._history = HealthRecorder(site, home / HISTORY)
         self._open.callback(self._history.close)
-        self.tees.append(self._history)
+        self.meter_book = MeterRecorder(site, home / METER_BOOK, start)
+        self._open.callback(self.meter_book.close)
+        self.tees += [self._history, self.meter_book]
         if journal_mb:
             self._journal = Journal(home / "journal", site.plant, journal_mb * 1_000_000, first=first)
             self._open.callback(self._journal.close)

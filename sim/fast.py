@@ -16,6 +16,8 @@ import numpy as np
 from ess_controller.core.types import Order
 from ess_controller.daemon import Beat, Tee, run
 from ess_controller.errors import BadInputError
+from ess_controller.planned import Planned
+from ess_controller.planning.inline import InlinePlanner
 from ess_controller.prices import Priced
 from ess_controller.site import Site
 from ess_controller.tees import Totals
@@ -137,6 +139,11 @@ def simulate(
     bench = Bench(site, scenario, span.start, beats, span.beat_s, span.seed)
     totals, digest = Totals(site.plant.layout), Digest()
     faults = schedule or Schedule()
+    orders: Callable[[Tick], Order] = Priced(site, order)
+    planner: InlinePlanner | None = None
+    if site.tuning.dispatch.rule == "value":
+        planner = InlinePlanner(site)
+        orders = Planned(site, orders, planner.slot, planner.month_peak_w)
 
     def break_things(beat: Beat) -> None:
         for _ in faults.due(bench.world, beat.tick.t_s):
@@ -149,8 +156,8 @@ def simulate(
         site.tuning,
         bench.plant,
         bench,
-        Priced(site, order),
-        (totals, digest, break_things, *tees),
+        orders,
+        (totals, digest, break_things, *((planner,) if planner else ()), *tees),
         essential=(compare,),
     )
     harm = verdict(bench.world, site.tuning.envelope)

@@ -1,4 +1,4 @@
-"""What a simulated site keeps of itself: its modules' history and the record of its cells, as the daemon keeps them."""
+"""What a simulated site keeps of itself, as the daemon does: its modules' history, cells' record and meter book."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,20 +12,24 @@ from ess_controller.cell_record import CellRecord
 from ess_controller.daemon import Beat, Tee
 from ess_controller.errors import BadInputError
 from ess_controller.memory import FILE as MEMORY
+from ess_controller.planning.meter_recorder import MeterRecorder
+from ess_controller.planning.meter_store import FILE as METER_BOOK
 from ess_controller.site import Site
 from sim.fast import told
 
 
 @contextmanager
 def kept(site: Site, folder: Path, start: datetime) -> Iterator[tuple[Tee, ...]]:
-    """The daemon's own recorders of health and cells in `folder`, from nothing on: `ess health --home` and `ess match
-    --home` read there. A daemon's home is refused: what it has learnt in months is not for a simulation to replace."""
+    """The daemon's own recorders of health, cells and load in `folder`, from nothing on: `ess health --home`, and match
+    and plan, read there. A daemon's home is refused: what it has learnt in months is not for a simulation to replace.
+    """
     if (folder / MEMORY).exists():
         raise BadInputError(f"--out {folder}: expected another folder: a daemon lives in this one")
     with told(folder):
-        for name in (HISTORY, CELLS):
+        for name in (HISTORY, CELLS, METER_BOOK):
             (folder / name).unlink(missing_ok=True)
     history, cells = HealthRecorder(site, folder / HISTORY), CellRecord(folder / CELLS, site.tuning, start)
+    meter_book = MeterRecorder(site, folder / METER_BOOK, start)
     latest: list[Beat] = []
 
     def record(beat: Beat) -> None:
@@ -33,8 +37,9 @@ def kept(site: Site, folder: Path, start: datetime) -> Iterator[tuple[Tee, ...]]
         cells.keep(beat, last=False)
 
     try:
-        yield history, record
+        yield history, record, meter_book
     finally:
         history.close()
+        meter_book.close()
         for beat in latest:
             cells.keep(beat, last=True)

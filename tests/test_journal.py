@@ -24,6 +24,7 @@ from ess_controller.replay.signals import signals_of
 from ess_controller.replay.snapshot import Snapshot, state_out
 from firmware_bridge.frames import Answer, Request
 from firmware_bridge.plant import Heard
+from tests.core.test_value_dispatch import value
 from tests.loop.story import Story, site
 
 PLENTY = 100_000_000
@@ -119,6 +120,13 @@ def test_what_the_operator_asked_for_comes_back(tmp_path: Path) -> None:
     for order in (Order(), Order(run=False), Order(set_w=-12_345.6), Order(clear_latched=True)):
         (entry,) = unpack(pack(replace(beat, decision=replace(beat.decision, order=order))))
         assert entry.order == order
+
+
+def test_a_plan_stays_out_of_the_journal_and_what_it_said_comes_back() -> None:
+    beat = beats()[0]
+    decision = replace(beat.decision, order=Order(price="dear", month_peak_w=9e3, value=value()), valued_w=-4e3)
+    (entry,) = unpack(pack(replace(beat, decision=decision)))
+    assert entry.order == Order(price="dear", month_peak_w=9e3, valued_w=-4e3)
 
 
 def test_every_file_but_the_first_knows_the_moment_before_it(tmp_path: Path) -> None:

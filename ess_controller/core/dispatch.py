@@ -4,20 +4,25 @@ from math import isnan
 
 import numpy as np
 
+from ess_controller.core.stock import stock
 from ess_controller.core.types import Bound, Estimate, Order, State, Tuning
-from firmware_bridge.records import Bools, Floats, Measurements, PcsState, Tick
+from ess_controller.core.value import decide
+from firmware_bridge.records import Bools, Floats, Ints, Measurements, PcsState, Tick
 
-SELF_CONSUMPTION, CHEAP_HOURS = "self-consumption", "cheap hours"
+SELF_CONSUMPTION, CHEAP_HOURS, BY_VALUE = "self-consumption", "cheap hours", "value of the plan"
 STAYS_BY_SOC = 0.05  # so much fuller or emptier must another cabinet be, or two would take turns all day
 EASE_SHARE = 0.8  # an inverter is let go when the others carry so much less than would start it again
 _PCS_RUNNING, _PCS_FAULT = int(PcsState.RUNNING), int(PcsState.FAULT)
 LEAST_REST_OF_BLOCK_S = 30.0  # a block's last seconds cannot repair its mean: no more power than over this time
 
 
-def wanted(tuning: Tuning, order: Order, now: Estimate, peak_room_w: float) -> tuple[float, str]:
+def wanted(
+    tuning: Tuning, order: Order, now: Estimate, peak_room_w: float, valued_w: float | None = None
+) -> tuple[float, str]:
     """What the site should get from its batteries, before any bound, W, and the rule that says so.
 
-    The peak guard outranks an order and the site's rule: import must stay below what the block still allows.
+    `valued_w`: what the plan's value function says; None where there is none, and the rule of the hour stands in. The
+    peak guard outranks all of them: import must stay below what the block still allows.
     """
     net_w = now.net_load_w
     if not order.run:
@@ -26,11 +31,14 @@ def wanted(tuning: Tuning, order: Order, now: Estimate, peak_room_w: float) -> t
         power_w, by = order.set_w, "operator set-point"
     elif tuning.dispatch.rule == "setpoint":
         power_w, by = tuning.dispatch.set_w, "set-point"
+    elif np.isnan(net_w):
+        return 0.0, "meter silent"
+    elif valued_w is not None:
+        power_w, by = valued_w, BY_VALUE
     else:
         power_w, by = _by_the_hour(tuning, order, net_w)
-    if np.isnan(net_w):
-        return (0.0, "meter silent") if by in (SELF_CONSUMPTION, CHEAP_HOURS) else (power_w, by)
-    if net_w - power_w > peak_room_w:
+        by += f" ({order.unplanned})" if tuning.dispatch.rule == "value" and order.unplanned else ""
+    if net_w - power_w > peak_room_w:  # never, where it is not known
         return net_w - peak_room_w, "peak guard"
     return power_w, by
 
@@ -41,11 +49,40 @@ def _by_the_hour(tuning: Tuning, order: Order, net_w: float) -> tuple[float, str
     Cheap hours fill the battery, dear ones empty it into the load, those between only take what the sun has left over.
     While nobody knows the price, load and sun are all that counts.
     """
-    if tuning.dispatch.rule == "time_of_use" and order.price == "cheap":
+    by_price = tuning.dispatch.rule in ("time_of_use", "value")
+    if by_price and order.price == "cheap":
         return min(net_w, -tuning.dispatch.store_w), CHEAP_HOURS
-    if tuning.dispatch.rule == "time_of_use" and order.price == "middling":
+    if by_price and order.price == "middling":
         return min(net_w, 0.0), SELF_CONSUMPTION
     return net_w, SELF_CONSUMPTION
+
+
+def by_value(
+    tuning: Tuning, order: Order, now: Estimate, modes: Ints, block: tuple[int, float, float], tick: Tick
+) -> float | None:
+    """What the plan's value function says, W; None where the site has no such rule, or no plan reaches this block.
+
+    `block` as `billing_block` found it: what was imported in it so far counts for its mean.
+    """
+    value, (number, imported_ws, _) = order.value, block
+    if order.valued_w is not None:
+        return order.valued_w
+    if tuning.dispatch.rule != "value" or value is None or value.origin != number:
+        return None
+    block_s = tuning.dispatch.block_s
+    left_s = max((number + 1) * block_s - tick.utc.timestamp(), LEAST_REST_OF_BLOCK_S)
+    left = left_s / block_s
+    gone_w = imported_ws / (block_s - left_s) if left < 1.0 else 0.0
+    given_wh, _ = stock(tuning, now, modes)
+    held_wh = min(value.store.energy_wh[0] + float(given_wh.sum()), value.store.energy_wh[-1])
+    return decide(value, 0, now.net_load_w, held_wh, order.month_peak_w, left, gone_w)
+
+
+def stores_sun(wanted_w: float, wanted_by: str, now: Estimate) -> bool:
+    """Whether what is wanted takes all that the sun has to spare."""
+    if wanted_by == BY_VALUE:
+        return wanted_w <= min(now.net_load_w, 0.0)
+    return wanted_by.startswith(SELF_CONSUMPTION)
 
 
 def billing_block(tuning: Tuning, state: State, seen: Measurements, tick: Tick) -> tuple[int, float, float]:
@@ -54,17 +91,16 @@ def billing_block(tuning: Tuning, state: State, seen: Measurements, tick: Tick) 
     Returns (block number, imported in it so far in Ws, the mean import in W that its rest still allows). Blocks are
     counted from the epoch, so they start at the full hour in every time zone of whole blocks. Import is what the meter
     bills: what is exported within a block does not make room. What was not seen counts as import at the peak: a silent
-    meter, and the part of a block before the daemon started or before a clock that was put right leapt into it. A leap
-    that stays within its block is not noticed.
+    meter, and the part of a block before the daemon started or before a clock that was put right leapt into it; where
+    no peak is guarded, the latter at what is imported now. A leap that stays within its block is not noticed.
     """
     knobs = tuning.dispatch
     epoch_s = tick.utc.timestamp()
     block = int(epoch_s // knobs.block_s)
-    if np.isinf(knobs.peak_w):
-        return block, 0.0, np.inf
-    imported_w = max(seen.grid_w, 0.0) if np.isfinite(seen.grid_w) else knobs.peak_w
+    heard, guarded = bool(np.isfinite(seen.grid_w)), bool(np.isfinite(knobs.peak_w))
+    imported_w = max(seen.grid_w, 0.0) if heard else knobs.peak_w if guarded else 0.0
     unseen_s = max(epoch_s - block * knobs.block_s - tick.dt_s, 0.0)
-    before_ws = state.block_ws if block == state.block else knobs.peak_w * unseen_s
+    before_ws = state.block_ws if block == state.block else (knobs.peak_w if guarded else imported_w) * unseen_s
     imported_ws = before_ws + imported_w * tick.dt_s
     left_s = max((block + 1) * knobs.block_s - epoch_s, LEAST_REST_OF_BLOCK_S)
     return block, imported_ws, max(knobs.peak_w * knobs.block_s - imported_ws, 0.0) / left_s

@@ -61,15 +61,16 @@ def step(tuning: Tuning, state: State, seen: Measurements, order: Order, tick: T
     behind = limits.from_strings(tuning, modes, seen, string_bound, now)
     cabinet_bound = behind & limits.cabinet_rules(tuning, seen, order, now)
 
-    block, block_ws, peak_room_w = dispatch.billing_block(tuning, state, seen, tick)
-    wanted_w, wanted_by = dispatch.wanted(tuning, order, now, peak_room_w)
+    block = dispatch.billing_block(tuning, state, seen, tick)
+    valued_w = dispatch.by_value(tuning, order, now, modes, block, tick)
+    wanted_w, wanted_by = dispatch.wanted(tuning, order, now, block[2], valued_w)
     charge_w, discharge_w = limits.grid_room(tuning, now)
     among = dispatch.in_use(tuning, state, seen, now, wanted_w, behind)
     site_w = min(max(wanted_w, -charge_w), discharge_w)
     power_w = dispatch.told(tuning, state, seen, site_w, cabinet_bound, among, tick)
     idle_s = dispatch.idle(tuning, state, wanted_w, behind, among, tick)
     may_flow = behind.charge + behind.discharge > 0.0
-    stores = wanted_by == dispatch.SELF_CONSUMPTION
+    stores = dispatch.stores_sun(wanted_w, wanted_by, now)
     pv_limit_w, pv_beyond_s = curtail(tuning, state, seen, cabinet_bound, power_w, stores, tick)
     switched = climate(tuning, state, seen, order, active)
     looked = (rest_s >= tuning.estimate.rest_s) & (gauge.moved_s == 0.0)
@@ -101,11 +102,13 @@ def step(tuning: Tuning, state: State, seen: Measurements, order: Order, tick: T
         closed_t_s=closed_t_s,
         power_w=power_w,
         idle_s=idle_s,
-        block=block,
-        block_ws=block_ws,
+        block=block[0],
+        block_ws=block[1],
         climate=switched,
         pv_limit_w=pv_limit_w,
         pv_beyond_s=pv_beyond_s,
         wire_s=tick.wire_s,
     )
-    return after, Decision(order, commands, now, wanted_w, wanted_by, rules, string_bound, cabinet_bound, active)
+    return after, Decision(
+        order, commands, now, wanted_w, wanted_by, rules, string_bound, cabinet_bound, active, valued_w
+    )

@@ -13,6 +13,7 @@ from ess_controller.core.gauge.outlook import Outlook, Window
 from ess_controller.core.gauge.setup import Setup
 from ess_controller.core.gauge.state import Gauge, GaugeTuning
 from ess_controller.core.ledger import Ledger
+from ess_controller.core.value import Value
 from firmware_bridge.records import Bools, Commands, Envelope, Floats, Ints, Layout
 
 # A command and its answer cross the wires within three beats, however long a beat is. They take more through a gateway,
@@ -80,9 +81,9 @@ class EstimateTuning:
 class DispatchTuning:
     """What the battery is for, when nobody asks for anything else."""
 
-    rule: Literal["self_consumption", "time_of_use", "setpoint"]
+    rule: Literal["self_consumption", "time_of_use", "setpoint", "value"]
     set_w: float  # for the rule "setpoint", + discharging
-    store_w: float  # for the rule "time_of_use": what is stored in cheap hours, whole site
+    store_w: float  # for the rule "time_of_use", and "value" without a plan: stored in cheap hours, whole site
     peak_w: float  # mean import in a billing block to stay below; inf = no peak guard
     block_s: float  # billing block, counted from the full hour
     ramp_w_per_s: float  # each cabinet
@@ -181,6 +182,13 @@ class Tuning:
         return float(curve.x[curve.y <= 0.0].min(initial=1.0))
 
     @cached_property
+    def string_usable_v(self) -> Floats:
+        """[string] mean voltage at rest between empty and full."""
+        cell_v = float(self.cell.ocv(np.linspace(self.empty_soc, self.full_soc, 101)).mean())
+        ends = np.append(self.layout.first_cell_of_string[1:], self.layout.cells)
+        return np.asarray(cell_v * (ends - self.layout.first_cell_of_string))
+
+    @cached_property
     def string_ohm(self) -> Floats:
         """[string] resistance of its cells at 25 C and the prediction's horizon: the least it will have in service."""
         return self._string_ohm(self.limits.horizon_s)
@@ -222,6 +230,10 @@ class Order:
     set_w: float | None = None  # whole site, + discharging
     clear_latched: bool = False  # an operator has looked: latched faults may go
     price: Price = ""  # of a bought kWh in this hour against the others of its day; "" = unknown
+    value: Value | None = None  # for the rule "value": the plan's one stage that is this billing block
+    unplanned: str = ""  # why there is none
+    month_peak_w: float = 0.0  # highest mean import of a billing block of this month so far
+    valued_w: float | None = None  # of a journal, which has no room for plans: what the value function said then
 
 
 # --- why ------------------------------------------------------------------------------------------------------------
@@ -363,3 +375,4 @@ class Decision:
     string_bound: Bound  # joined, A
     cabinet_bound: Bound  # joined, W
     active: Bools  # [diagnosis, string]
+    valued_w: float | None = None  # what the plan's value function said; None: nothing

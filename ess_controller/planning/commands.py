@@ -1,4 +1,4 @@
-"""The commands of the planner for foreign files: `ess plan` and `ess bill`."""
+"""The commands of the planner: `ess plan` for a site or for foreign files, and `ess bill`."""
 
 import json
 import sys
@@ -12,6 +12,7 @@ from ess_controller.errors import BadInputError, TroubleError
 if TYPE_CHECKING:
     from ess_controller.planning.inputs import Metered
     from ess_controller.planning.problem import Prices
+    from ess_controller.planning.site_plan import Sources
     from ess_controller.planning.tariff_prices import Terms
     from ess_controller.site.tariff import Tariff
 
@@ -48,13 +49,19 @@ def register(app: typer.Typer) -> None:
 
 
 def plan(
+    site: Annotated[
+        Path | None,
+        typer.Argument(metavar="SITE", help="A site: its cabinets, its tariff, what its daemon has measured."),
+    ] = None,
+    at: Annotated[str | None, typer.Option(metavar="TIME", help="From when on, with SITE; else from now on.")] = None,
+    home: Annotated[Path | None, typer.Option(help="The daemon's folder, with SITE.")] = None,
     inputs: Annotated[
-        Path,
+        Path | None,
         typer.Option(metavar="CSV", help="time,load_w,pv_w[,import_cny_per_kwh,export_cny_per_kwh], a sure forecast."),
-    ],
+    ] = None,
     battery: Annotated[
         list[Path], typer.Option(metavar="TOML", help="The battery; several: groups, each with an inverter of its own.")
-    ],
+    ] = [],  # noqa: B006
     tariff: TariffPath = None,
     supply: SupplyOption = None,
     customer: CustomerOption = None,
@@ -68,7 +75,7 @@ def plan(
     plot: Annotated[Path | None, typer.Option(metavar="PNG", help="Draw the plan.")] = None,
     as_json: Json = False,
 ) -> None:
-    """The cheapest use of a battery over a series of load and sun that is taken as sure.
+    """The cheapest use of a battery over load and sun that are taken as sure: a site's next day, or --inputs.
 
     A row's time is when its step begins; its values are means of the step. cost_cny is energy + demand - feed-in.
     Demand is each month's peak at the price of a whole month; what is paid whatever the peak is stands beside it
@@ -79,12 +86,51 @@ def plan(
     """
     if plot is not None:
         _check_installed("matplotlib")
-    _check_numbers(contract_kw=contract_kw, transformer_kva=transformer_kva, peak_so_far_kw=peak_so_far_kw)
+    from ess_controller.planning.lp import Planner
+    from ess_controller.planning.plan_answer import answer, solve_ms, table
+
+    if site is not None:
+        if inputs is not None or battery:
+            raise BadInputError(f"{site}: expected either SITE, or --inputs with --battery")
+        from ess_controller.planning.site_plan import for_site
+
+        given = for_site(site, at, home)
+    elif inputs is None or not battery:
+        raise BadInputError("ess plan: expected SITE, or --inputs with --battery")
+    else:
+        _check_numbers(contract_kw=contract_kw, transformer_kva=transformer_kva, peak_so_far_kw=peak_so_far_kw)
+        loaded = tariff_of_file(tariff, supply, customer)
+        metered = read_metered(inputs, loaded)
+        prices, fixed_cny = prices_of(inputs, metered, loaded, demand, contract_kw, transformer_kva, hottest)
+        given = _of_files(inputs, battery, metered, prices, fixed_cny, peak_so_far_kw, tariff is not None)
+    groups, series, prices, ends = given.groups, given.series, given.prices, given.ends
+    planner = Planner(slowest_s=SLOWEST_S)
+    found = planner.plan(groups, series, prices, ends=ends)
+    taken_ms = solve_ms(planner, groups, series, prices, ends)
+    if plot is not None:
+        from ess_controller.planning.plan_plot import save_plot
+
+        save_plot(plot, found, series, prices)
+    told = answer(found, groups, series, prices, ends, taken_ms, given.fixed_cny)
+    print(json.dumps(told) if as_json else "\n".join(table(told, series)))
+    if told["gap_cny"] is None:
+        raise TroubleError(found.why)
+
+
+def _of_files(
+    inputs: Path,
+    battery: list[Path],
+    metered: "Metered",
+    prices: "Prices",
+    fixed_cny: float,
+    peak_so_far_kw: float,
+    has_tariff: bool,
+) -> "Sources":
+    """What foreign files plan with."""
     from ess_controller.planning.battery_file import load_battery
     from ess_controller.planning.filling import Ends
     from ess_controller.planning.inputs import faint, ill_fitting
-    from ess_controller.planning.lp import Planner
-    from ess_controller.planning.plan_answer import answer, solve_ms, table
+    from ess_controller.planning.site_plan import Sources
 
     groups = tuple(load_battery(path) for path in battery)
     for path, group in zip(battery, groups, strict=True):
@@ -92,23 +138,9 @@ def plan(
             raise BadInputError(
                 f'{path}: export = "{group.export}": expected "{groups[0].export}", as {battery[0]} has'
             )
-    loaded = tariff_of_file(tariff, supply, customer)
-    metered = read_metered(inputs, loaded)
-    prices, fixed_cny = prices_of(inputs, metered, loaded, demand, contract_kw, transformer_kva, hottest)
     power_w = sum(min(each.charge_w, each.discharge_w) for each in groups)
-    _say(inputs, faint(metered.series, power_w), ill_fitting(metered.series, prices.block_s) if loaded else "")
-    planner = Planner(slowest_s=SLOWEST_S)
-    ends = Ends(peak_so_far_w=1000.0 * peak_so_far_kw)
-    found = planner.plan(groups, metered.series, prices, ends=ends)
-    taken_ms = solve_ms(planner, groups, metered.series, prices, ends)
-    if plot is not None:
-        from ess_controller.planning.plan_plot import save_plot
-
-        save_plot(plot, found, metered.series, prices)
-    told = answer(found, groups, metered.series, prices, ends, taken_ms, fixed_cny)
-    print(json.dumps(told) if as_json else "\n".join(table(told, metered.series)))
-    if told["gap_cny"] is None:
-        raise TroubleError(found.why)
+    _say(inputs, faint(metered.series, power_w), ill_fitting(metered.series, prices.block_s) if has_tariff else "")
+    return Sources(groups, metered.series, prices, Ends(peak_so_far_w=1000.0 * peak_so_far_kw), fixed_cny)
 
 
 def bill(

@@ -5,23 +5,13 @@ from math import comb
 
 import numpy as np
 
+from ess_controller.core.value import Store
 from ess_controller.planning.problem import Battery
 from firmware_bridge.records import Floats
 
+__all__ = ["ENERGY_LEVELS", "Steps", "Store", "chain", "store_of", "weights"]
+
 ENERGY_LEVELS = 33
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Store:
-    """The battery as the backward pass sees it."""
-
-    energy_wh: Floats  # [level] even, from empty to full as allowed
-    charge_w: float
-    discharge_w: float
-    charge_efficiency: float
-    discharge_efficiency: float
-    wear_cny_per_wh: float  # of what is given
-    may_export: bool  # what comes from the battery may flow out
 
 
 @dataclass(frozen=True, slots=True, eq=False)

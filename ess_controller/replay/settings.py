@@ -39,7 +39,7 @@ def load_with(path: Path, settings: Sequence[str], overrides: Mapping[str, str] 
             site = load(elsewhere, overrides or {})
         except SiteError as trouble:
             raise SiteError([_told(problem, elsewhere, file) for problem in trouble.problems]) from None
-    return replace(site, folder=file.parent)
+    return replace(site, file=file)
 
 
 def changed(text: str, setting: str) -> str:

@@ -73,7 +73,7 @@ class Site:
     period_s: float  # one beat
     can_stale_s: float  # an older value is not heard
     register_stale_s: float
-    folder: Path  # of the site file
+    file: Path  # the site file
     location: Location | None  # None: the file has no such table; so below
     pv_arrays: tuple[tuple[PvArray, ...], ...]  # [pv] of each solar inverter
     contract: Contract | None
@@ -83,6 +83,11 @@ class Site:
     health: HealthSettings | None  # lines of the verdicts on modules
     isolated: tuple[str, ...]  # strings that are not in service: no part of `plant`
     origins: Mapping[str, str]  # module code -> where it comes from
+
+    @property
+    def folder(self) -> Path:
+        """Of the site file."""
+        return self.file.parent
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -120,10 +125,10 @@ def load(path: Path, overrides: Mapping[str, str], serve_at: str | None = None) 
     problems += told(sheet, _rules(sheet.table, names, wrong, cell, tariff), place)
     if problems or site is None or cell.content is None:
         raise SiteError(sorted(problems, key=lambda problem: (_turn(problem, str(file)), problem.line)))
-    return _site(site, cell.content, tariff.content, file.parent)
+    return _site(site, cell.content, tariff.content, file)
 
 
-def _site(site: SiteFile, cell: CellFile, tariff: TariffFile | None, folder: Path) -> Site:
+def _site(site: SiteFile, cell: CellFile, tariff: TariffFile | None, file: Path) -> Site:
     """The records of files in which nothing is wrong."""
     plant, contract = plant_of(site), contract_of(site)
     return Site(
@@ -134,7 +139,7 @@ def _site(site: SiteFile, cell: CellFile, tariff: TariffFile | None, folder: Pat
         period_s=float(site.beat.period_s),
         can_stale_s=float(site.beat.can_stale_s),
         register_stale_s=float(site.beat.register_stale_s),
-        folder=folder,
+        file=file,
         location=location_of(site),
         pv_arrays=arrays_of(site),
         contract=contract,

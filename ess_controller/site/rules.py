@@ -163,7 +163,7 @@ def _dispatch_findings(site: Table) -> Iterator[Finding]:
     peak_w, contract_w = number(site, "dispatch.peak_w"), number(site, "dispatch.contract_w")
     if contract_w < peak_w < np.inf:
         yield Finding(("dispatch", "peak_w"), f"at most dispatch.contract_w = {plain(contract_w)}, or inf")
-    if site.get("dispatch", {}).get("rule") == "time_of_use" and "contract" not in site:
+    if site.get("dispatch", {}).get("rule") in ("time_of_use", "value") and "contract" not in site:
         yield Finding(
             ("dispatch", "rule"), "another rule where no [contract] with its tariff_file tells the hours' prices"
         )

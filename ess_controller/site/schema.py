@@ -153,9 +153,9 @@ class HealthTable(Table):
 class DispatchTable(Table):
     """What the battery is for, when no operator asks for anything else."""
 
-    rule: Literal["self_consumption", "time_of_use", "setpoint"]
+    rule: Literal["self_consumption", "time_of_use", "setpoint", "value"]
     set_w: float = Field(ge=-1e8, le=1e8, description="for the rule setpoint, discharging positive, W")
-    store_w: float = Field(ge=0.0, le=1e8, description="for the rule time_of_use: stored in cheap hours, whole site, W")
+    store_w: float = Field(ge=0.0, le=1e8, description="for the rules time_of_use and value: stored in cheap hours, W")
     peak_w: float = Field(
         gt=0.0,
         allow_inf_nan=True,

@@ -1,4 +1,4 @@
-"""Keeps the uploader alive: the daemon's child, started again with back-off when it dies, ended with the daemon."""
+"""Keeps a child of the daemon alive: started again with back-off when it dies, ended with the daemon."""
 
 import json
 import logging
@@ -31,12 +31,12 @@ class Keeper:
     """Runs the child in a thread's care. It has its own session, and ends with the pipe that it reads from: a killed
     daemon leaves none behind."""
 
-    def __init__(self, arguments: Sequence[str]) -> None:
-        self._arguments = list(arguments)
+    def __init__(self, arguments: Sequence[str], name: str = "uploader") -> None:
+        self._arguments, self._name = list(arguments), name
         self._ending = Event()
         self._child: subprocess.Popen[bytes] | None = None
         self.starts = 0
-        self._thread = Thread(target=self._work, name="uploader", daemon=True)
+        self._thread = Thread(target=self._work, name=name, daemon=True)
         self._thread.start()
 
     @property
@@ -72,7 +72,7 @@ class Keeper:
             lived_s = wall_s() - began_s
             if lived_s > LIVED_WELL_S:
                 wait_s = FIRST_RETRY_S
-            log.warning("influx: the uploader ended (%s) after %.0f s: again in %.0f s", ended, lived_s, wait_s)
+            log.warning("the %s ended (%s) after %.0f s: again in %.0f s", self._name, ended, lived_s, wait_s)
             self._ending.wait(wait_s)
             wait_s = min(wait_s * 2.0, LONGEST_RETRY_S)
 

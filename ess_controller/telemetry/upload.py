@@ -18,6 +18,7 @@ from random import Random
 from threading import Event, Thread
 
 from ess_controller import home as homes
+from ess_controller.child import ends_with_the_daemon
 from ess_controller.clock import utc_now
 from ess_controller.errors import BadInputError
 from ess_controller.talk import talk
@@ -183,7 +184,7 @@ def main(given: str) -> int:
     ending = Event()
     signal.signal(signal.SIGTERM, lambda *_: ending.set())
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the daemon's, which ends us in its turn
-    Thread(target=_ends_with_the_daemon, args=(ending,), daemon=True).start()
+    Thread(target=ends_with_the_daemon, args=(ending,), daemon=True).start()
     os.nice(NICE)
     try:
         with homes.lock(home, "uploader"):
@@ -195,13 +196,6 @@ def main(given: str) -> int:
         log.error("influx: %s", trouble)
         return 2
     return 0
-
-
-def _ends_with_the_daemon(ending: Event) -> None:
-    """Not through `sys.stdin`: a thread that sleeps in there holds a lock that the interpreter needs to end."""
-    while os.read(0, 4096):
-        pass
-    ending.set()
 
 
 if __name__ == "__main__":

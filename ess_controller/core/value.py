@@ -1,0 +1,120 @@
+"""The power that a plan's value function says is best right now, from what is measured: pure, every beat."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from firmware_bridge.records import Floats, Ints
+
+BEYOND = 1.0  # states further out than all that were reckoned with
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Store:
+    """The battery as the backward pass sees it."""
+
+    energy_wh: Floats  # [level] even, from empty to full as allowed
+    charge_w: float
+    discharge_w: float
+    charge_efficiency: float
+    discharge_efficiency: float
+    wear_cny_per_wh: float  # of what is given
+    may_export: bool  # what comes from the battery may flow out
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Value:
+    """A plan for the fast loop: what each stage's end costs from there on. A stage is a billing block."""
+
+    origin: int  # block of the series that stage 0 is
+    store: Store
+    hours: float
+    buy_cny_per_wh: Floats  # [stage]
+    sell_cny_per_wh: Floats  # [stage]
+    states_w: Floats  # [stage, state] net load that was reckoned with, rising
+    peak_w: Floats  # [stage, peak] grid of running peaks after each stage, even
+    after_cny: Floats  # [stage, state, energy, peak] expected cost after each stage, given the state in it
+
+    @property
+    def stages(self) -> int:
+        """How many blocks it covers."""
+        return len(self.buy_cny_per_wh)
+
+    def of_block(self, block: int) -> "Value | None":
+        """The one stage of a block; None where the plan does not reach."""
+        at = block - self.origin
+        if not 0 <= at < self.stages:
+            return None
+        own = slice(at, at + 1)
+        return replace(
+            self,
+            origin=block,
+            buy_cny_per_wh=self.buy_cny_per_wh[own],
+            sell_cny_per_wh=self.sell_cny_per_wh[own],
+            states_w=self.states_w[own],
+            peak_w=self.peak_w[own],
+            after_cny=self.after_cny[own],
+        )
+
+
+def decide(
+    value: Value, stage: int, net_w: float, energy_wh: float, peak_w: float, left: float = 1.0, imported_w: float = 0.0
+) -> float:
+    """Power of least cost now, discharging positive, W.
+
+    `net_w` is measured, `energy_wh` stored, `peak_w` the month's highest block so far. `left` is the share of the
+    block that is still to come, `imported_w` the mean import over the part that is gone. What is not known (NaN)
+    gives 0, and so does a battery outside its window in the direction that leads further out.
+    """
+    if not np.isfinite(net_w + energy_wh + peak_w + imported_w):
+        return 0.0
+    store, hours = value.store, value.hours * left
+    low, high = store.energy_wh[0], store.energy_wh[-1]
+    most = store.discharge_w if store.may_export else min(store.discharge_w, max(net_w, 0.0))
+    top = max(min(most, (energy_wh - low) * store.discharge_efficiency / hours), 0.0)
+    bottom = -max(min(store.charge_w, (high - energy_wh) / store.charge_efficiency / hours), 0.0)
+    drawn_w = (energy_wh - store.energy_wh) / hours
+    to_level = np.where(drawn_w > 0.0, drawn_w * store.discharge_efficiency, drawn_w / store.charge_efficiency)
+    gone_w = imported_w * (1.0 - left)
+    to_peak = net_w - (np.append(value.peak_w[stage], peak_w) - gone_w) / left
+    power = np.concatenate(([0.0, net_w, bottom, top], to_level, to_peak))
+    power = power[(power >= bottom) & (power <= top)]
+    grid_w = net_w - power
+    price = np.where(grid_w > 0.0, value.buy_cny_per_wh[stage], value.sell_cny_per_wh[stage])
+    cost = (price * grid_w + store.wear_cny_per_wh * np.maximum(power, 0.0)) * hours
+    flow_w = np.where(power > 0.0, power / store.discharge_efficiency, power * store.charge_efficiency)
+    block_w = gone_w + left * np.maximum(grid_w, 0.0)
+    cost += _after(value, stage, net_w, energy_wh - flow_w * hours, np.maximum(peak_w, block_w))
+    good = power[cost <= cost.min() + 1e-9]
+    return float(good[np.argmin(np.abs(good))])
+
+
+def _after(value: Value, stage: int, net_w: float, energy_wh: Floats, peak_w: Floats) -> Floats:
+    """Expected cost from the end of the stage on, between the grid's points."""
+    table = value.after_cny[stage]
+    lower, share = _state(value.states_w[stage], net_w)
+    table = table[lower] + share * (table[min(lower + 1, len(table) - 1)] - table[lower])
+    e, left = _place(energy_wh, value.store.energy_wh)
+    z, under = _place(peak_w, value.peak_w[stage])
+    low = table[left, under] + e * (table[left + 1, under] - table[left, under])
+    high = table[left, under + 1] + e * (table[left + 1, under + 1] - table[left, under + 1])
+    return np.asarray(low + z * (high - low))
+
+
+def _state(states_w: Floats, net_w: float) -> tuple[int, float]:
+    """The state below, and the share of the way to the next; further out than all the line goes on for one state more.
+
+    A net load above all that was reckoned with says that what comes will be high too.
+    """
+    if len(states_w) == 1:
+        return 0, 0.0
+    lower = min(max(int(np.searchsorted(states_w, net_w, side="right")) - 1, 0), len(states_w) - 2)
+    width = float(states_w[lower + 1] - states_w[lower])
+    return lower, min(max((net_w - float(states_w[lower])) / width, -BEYOND), 1.0 + BEYOND) if width > 0.0 else 0.0
+
+
+def _place(at: Floats, grid: Floats) -> tuple[Floats, Ints]:
+    """Share of the way to the next level, and the level below; beyond the last level the line goes on."""
+    place = np.maximum((at - grid[0]) / (grid[1] - grid[0]), 0.0)
+    left = np.minimum(place.astype(np.int64), len(grid) - 2)
+    return place - left, left

@@ -1,0 +1,116 @@
+"""The plan's value function put beside every order: what the rule "value" goes by, or why it cannot."""
+
+import logging
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime
+from pathlib import Path
+from threading import Event, Thread
+from typing import Any
+
+from ess_controller.core.types import Order
+from ess_controller.core.value import Value
+from ess_controller.planning.slot import SitePlan, read
+from ess_controller.site import Site
+from firmware_bridge.records import Tick
+
+log = logging.getLogger("ess")
+
+LOOK_EVERY_S = 2.0  # of wall time
+CLOSE_WITHIN_S = 5.0
+NO_PLAN = "no plan yet"
+
+
+class Slot:
+    """Holds the newest plan that the planner has left at `path`; looked for by a thread of its own."""
+
+    def __init__(self, path: Path, site_name: str) -> None:
+        self._path, self._name = path, site_name
+        self._held: tuple[SitePlan | None, str] = (None, NO_PLAN)  # replaced whole
+        self._seen: tuple[int, int] | None = None
+        self._ending = Event()
+        self.look()
+        self._thread = Thread(target=self._work, name="plan", daemon=True)
+        self._thread.start()
+
+    def __call__(self) -> tuple[SitePlan | None, str]:
+        """The plan, and what is wrong where there is none."""
+        return self._held
+
+    def close(self) -> None:
+        """Look no more."""
+        self._ending.set()
+        self._thread.join(CLOSE_WITHIN_S)
+
+    def look(self) -> None:
+        """Take a plan that is new. One that cannot be believed is told of once and the one before stands."""
+        try:
+            found = self._path.stat()
+            if (found.st_mtime_ns, found.st_ino) == self._seen:
+                return
+            self._seen = found.st_mtime_ns, found.st_ino
+            self._held = read(self._path, self._name), ""
+        except FileNotFoundError:
+            return
+        except (OSError, ValueError, KeyError, TypeError, RecursionError) as trouble:
+            why = " ".join(str(trouble).split())[:100]
+            log.warning("%s cannot be believed: %s", self._path, why)
+            before, _ = self._held
+            self._held = before, "" if before is not None else f"the plan cannot be believed: {why}"
+
+    def _work(self) -> None:
+        while not self._ending.wait(LOOK_EVERY_S):
+            self.look()
+
+
+def nobody_plans() -> tuple[SitePlan | None, str]:
+    """The slot of a site whose rule needs no plan."""
+    return None, ""
+
+
+class Planned:
+    """Handed to the loop in place of `orders`. The stage of the plan is looked up once a billing block and plan."""
+
+    def __init__(
+        self,
+        site: Site,
+        orders: Callable[[Tick], Order],
+        slot: Callable[[], tuple[SitePlan | None, str]],
+        month_peak_w: Callable[[datetime], float],
+    ) -> None:
+        self._has_plans = site.tuning.dispatch.rule == "value"
+        self._block_s = site.tuning.dispatch.block_s
+        self._orders, self._slot, self._month_peak_w = orders, slot, month_peak_w
+        self._looked: tuple[int, int, SitePlan | None] | None = None  # block, minute, plan
+        self._value: Value | None = None
+        self._why = NO_PLAN
+
+    def __call__(self, tick: Tick) -> Order:
+        """The order of this beat, with the plan's word on its billing block."""
+        if not self._has_plans:
+            return self._orders(tick)
+        plan, trouble = self._slot()
+        epoch_s = tick.utc.timestamp()
+        block = int(epoch_s // self._block_s)
+        if self._looked != (now := (block, int(epoch_s // 60.0), plan)):
+            self._looked = now
+            self._why = trouble if plan is None else plan.why_not(tick.utc)
+            self._value = plan.value.of_block(block) if plan is not None and not self._why else None
+        return replace(
+            self._orders(tick), value=self._value, unplanned=self._why, month_peak_w=self._month_peak_w(tick.utc)
+        )
+
+    def told(self, utc: datetime) -> dict[str, dict[str, Any]]:
+        """The plan for status, where the site has one: how old, how far, what is wrong with it."""
+        if not self._has_plans:
+            return {}
+        plan, trouble = self._slot()
+        if plan is None:
+            return {"plan": {"age_s": None, "until_utc": None, "history_days": None, "trouble": trouble}}
+        told = {
+            "age_s": round((utc - plan.made).total_seconds(), 1),
+            "until_utc": plan.until.isoformat(timespec="seconds"),
+            "history_days": round(plan.history_days, 2),
+            "trouble": plan.why_not(utc),
+        }
+        return {"plan": told}

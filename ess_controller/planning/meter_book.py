@@ -1,0 +1,112 @@
+"""What load and sun were in each billing block, and how much of it was heard: what forecasts learn from. Pure sums."""
+
+from dataclasses import astuple, dataclass
+from datetime import datetime, tzinfo
+from math import isfinite, isnan, nan
+
+from ess_controller.daemon import Beat
+
+KNOWN_SHARE = 0.5  # of a block must have been heard, or its mean stands for nothing
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """Means over the heard part of a billing block; NaN where nothing was heard."""
+
+    number: int  # seconds since the epoch over the block's length
+    load_w: float  # grid + battery + sun
+    load_heard: float  # share of the block, 0..1; so below
+    pv_w: float
+    pv_heard: float
+    import_w: float  # what the meter bills: exports within the block make no room
+    export_w: float
+    grid_heard: float
+
+    @property
+    def row(self) -> tuple[int | float, ...]:
+        """In the order of the fields."""
+        return astuple(self)
+
+    def knows_more_than(self, other: "Block") -> bool:
+        """Whether it may stand in place of another word on the same block."""
+        return self.load_heard + self.grid_heard >= other.load_heard + other.grid_heard
+
+    @property
+    def peak_w(self) -> float:
+        """What the month's demand is counted by; 0 where too little was heard."""
+        return self.import_w if self.grid_heard >= KNOWN_SHARE else 0.0
+
+
+def empty(number: int) -> Block:
+    """Of a block in which nothing was heard yet."""
+    return Block(number, nan, 0.0, nan, 0.0, nan, nan, 0.0)
+
+
+class BlockSums:
+    """Adds up beats. A beat counts for the block in which the middle of its interval lies."""
+
+    def __init__(self, block_s: float, kept: Block | None = None) -> None:
+        """`kept`: the last block before a restart, gone on with if it is not over."""
+        self._block_s, self._now = block_s, kept
+
+    @property
+    def present(self) -> Block | None:
+        """The block that is not over, as far as it has come."""
+        return self._now
+
+    def add(self, beat: Beat) -> Block | None:
+        """Add a beat; the block before, when a new one has begun, or when the clock was put to another."""
+        seen, dt_s = beat.seen, beat.tick.dt_s
+        number = int((beat.tick.utc.timestamp() - dt_s / 2.0) // self._block_s)
+        before = self._now
+        block = before if before is not None and before.number == number else empty(number)
+        share = min(dt_s, self._block_s) / self._block_s
+        grid_w, pv_w = seen.grid_w, float(seen.pv_w.sum())
+        load_w = grid_w + float(seen.pcs_w.sum()) + pv_w
+        load_w, load_heard = _mean(block.load_w, block.load_heard, load_w, share)
+        pv_w, pv_heard = _mean(block.pv_w, block.pv_heard, pv_w, share)
+        import_w, grid_heard = _mean(block.import_w, block.grid_heard, _above_zero(grid_w), share)
+        export_w, _ = _mean(block.export_w, block.grid_heard, _above_zero(-grid_w), share)
+        self._now = Block(number, load_w, load_heard, pv_w, pv_heard, import_w, export_w, grid_heard)
+        return before if before is not None and before.number != number else None
+
+
+def _above_zero(value: float) -> float:
+    return value if isnan(value) else max(value, 0.0)
+
+
+def _mean(mean: float, heard: float, value: float, share: float) -> tuple[float, float]:
+    """Mean and share that were heard, with one value more."""
+    if not isfinite(value):
+        return mean, heard
+    if heard <= 0.0:
+        return value, share
+    return (mean * heard + value * share) / (heard + share), min(heard + share, 1.0)
+
+
+class MonthPeak:
+    """Follows the highest billing block of the month, by the site's calendar."""
+
+    def __init__(self, block_s: float, zone: tzinfo) -> None:
+        self._block_s, self._zone = block_s, zone
+        self._peaks_w: dict[tuple[int, int], float] = {}
+
+    def add(self, block: Block) -> None:
+        """A block that is over."""
+        month = self._month(block.number)
+        self._peaks_w[month] = max(self._peaks_w.get(month, 0.0), block.peak_w)
+
+    def of(self, utc: datetime) -> float:
+        """Highest mean import of the month so far, W."""
+        local = utc.astimezone(self._zone)
+        return self._peaks_w.get((local.year, local.month), 0.0)
+
+    def _month(self, number: int) -> tuple[int, int]:
+        local = datetime.fromtimestamp(number * self._block_s, self._zone)
+        return local.year, local.month
+
+
+def first_of_month(utc: datetime, zone: tzinfo, block_s: float) -> int:
+    """Number of the first billing block of the month."""
+    local = utc.astimezone(zone)
+    return int(local.replace(day=1, hour=0, minute=0, second=0, microsecond=0).timestamp() // block_s)

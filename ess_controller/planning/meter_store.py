@@ -1,0 +1,95 @@
+"""The meter book on disk: meter.sqlite in the daemon's home, one row a billing block, for four hundred days.
+
+A row is written whole or not at all, and is on the disk when `put` returns. Another process may read meanwhile. The
+file is bounded by rows, so that a clock gone astray costs a row and not the book.
+"""
+
+import sqlite3
+from collections.abc import Iterable
+from dataclasses import fields
+from math import isfinite, nan
+from pathlib import Path
+
+from ess_controller.planning.meter_book import Block
+
+FILE = "meter.sqlite"
+SCHEMA_VERSION = 1
+KEEP_DAYS = 400
+WAIT_S = 5.0  # for another process
+_NAMES = tuple(field.name for field in fields(Block))
+_TABLES = f"""
+CREATE TABLE IF NOT EXISTS about (key TEXT PRIMARY KEY, value REAL NOT NULL);
+CREATE TABLE IF NOT EXISTS block (number INTEGER PRIMARY KEY, {", ".join(f"{name} REAL" for name in _NAMES[1:])});
+"""
+
+
+class MeterBookError(Exception):
+    """The file is not one of ours, or of another billing block."""
+
+
+class MeterStore:
+    """An open meter.sqlite. Raises sqlite3.Error and MeterBookError."""
+
+    def __init__(self, path: Path, block_s: float, *, make: bool) -> None:
+        """`make` it where it is not there."""
+        mode = "rwc" if make else "ro"
+        self._block_s = block_s
+        self._db = sqlite3.connect(
+            f"{path.absolute().as_uri()}?mode={mode}", uri=True, timeout=WAIT_S, check_same_thread=False
+        )
+        try:
+            self._open(make)
+        except BaseException:
+            self._db.close()
+            raise
+
+    def _open(self, make: bool) -> None:
+        about = {"schema_version": float(SCHEMA_VERSION), "block_s": self._block_s}
+        if make:
+            self._db.execute("PRAGMA synchronous = FULL")
+            self._db.executescript(_TABLES)
+            with self._db:
+                self._db.executemany("INSERT OR IGNORE INTO about VALUES (?, ?)", about.items())
+        found = dict(self._db.execute("SELECT key, value FROM about"))
+        if found != about:
+            raise MeterBookError(f"expected {about}, found {found}")
+
+    def put(self, blocks: Iterable[Block]) -> None:
+        """Keep these; of two words on one block the one that heard more stands."""
+        rows = [[None if isinstance(x, float) and not isfinite(x) else x for x in each.row] for each in blocks]
+        names, marks = ", ".join(_NAMES), ", ".join("?" * len(_NAMES))
+        taken = ", ".join(f"{name} = excluded.{name}" for name in _NAMES[1:])
+        more = "excluded.load_heard + excluded.grid_heard >= block.load_heard + block.grid_heard"
+        with self._db:
+            self._db.executemany(
+                f"INSERT INTO block ({names}) VALUES ({marks}) ON CONFLICT (number) DO UPDATE SET {taken} WHERE {more}",
+                rows,
+            )
+            keep = round(KEEP_DAYS * 86400.0 / self._block_s)
+            oldest = "(SELECT number FROM block ORDER BY number DESC LIMIT 1 OFFSET ?)"
+            self._db.execute(f"DELETE FROM block WHERE number <= {oldest}", (keep,))
+
+    def blocks(self, first: int, end: int) -> list[Block]:
+        """Those kept of first..end-1, in order."""
+        query = f"SELECT {', '.join(_NAMES)} FROM block WHERE number >= ? AND number < ? ORDER BY number"
+        return [_block(row) for row in self._db.execute(query, (first, end))]
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._db.close()
+
+
+def _block(row: tuple[int | float | None, ...]) -> Block:
+    number, *means = (nan if value is None else value for value in row)
+    return Block(int(number), *map(float, means))
+
+
+def read_blocks(path: Path, block_s: float, first: int, end: int) -> list[Block]:
+    """What another process keeps there; empty where there is no book. Raises sqlite3.Error and MeterBookError."""
+    if not path.exists():
+        return []
+    store = MeterStore(path, block_s, make=False)
+    try:
+        return store.blocks(first, end)
+    finally:
+        store.close()

@@ -1,0 +1,86 @@
+"""A site's cabinets as batteries for the planner: from its file, and from what the running daemon says is stored."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from ess_controller.core.stock import usable
+from ess_controller.core.types import Tuning
+from ess_controller.errors import BadInputError
+from ess_controller.planning.problem import Battery, Export
+from ess_controller.site import Site
+
+MIDDLE = 0.5  # between empty and full, where nobody knows
+Stock = Sequence[tuple[float, float]]  # [cabinet] Wh that can be given, and taken
+
+
+def groups_of(site: Site, stock: Stock | None = None) -> tuple[Battery, ...]:
+    """A battery a cabinet. `stock` None: modules as large as their SOH says, and half full.
+
+    Energy is that at the strings between the SOCs at which nothing may be given or taken any more; losses are those of
+    the inverter at its worst; power is the inverter's, or what SOH leaves of the strings'.
+    """
+    tuning = site.tuning
+    stock = stock_of_file(tuning) if stock is None else stock
+    least, most = tuning.empty_soc, tuning.full_soc
+    found = []
+    for cabinet, (given_wh, taken_wh) in enumerate(stock):
+        usable_wh = given_wh + taken_wh
+        if usable_wh <= 0.0:
+            continue
+        efficiency = tuning.limits.inverter_efficiency
+        charge_w, discharge_w = _powers_w(tuning, cabinet)
+        found.append(
+            Battery(
+                energy_wh=usable_wh / (most - least),
+                charge_w=charge_w,
+                discharge_w=discharge_w,
+                charge_efficiency=efficiency,
+                discharge_efficiency=efficiency,
+                soc_min=least,
+                soc_max=most,
+                soc_start=least + (most - least) * given_wh / usable_wh,
+                soc_end_min=None,
+                export=export_of(site),
+                wear_cny_per_kwh=0.0,
+            )
+        )
+    if not found:
+        raise BadInputError(f"{site.name}: no cabinet has anything to give or to take: expected one that is in service")
+    return tuple(found)
+
+
+def stock_of_file(tuning: Tuning) -> list[tuple[float, float]]:
+    """[cabinet] Wh of cells as large as their modules' SOH says, half full between the limits."""
+    middle = tuning.empty_soc + MIDDLE * (tuning.full_soc - tuning.empty_soc)
+    given, taken = usable(tuning, np.full(tuning.layout.cells, middle), tuning.cell_ah)
+    rows = (np.add.reduceat(each, tuning.layout.first_string).tolist() for each in (given, taken))
+    return list(zip(*rows, strict=True))
+
+
+def stock_of_picture(picture: dict[str, Any]) -> list[tuple[float, float]]:
+    """[cabinet] Wh as the running daemon shows them."""
+    return [(float(each["given_wh"] or 0.0), float(each["taken_wh"] or 0.0)) for each in picture["cabinets"]]
+
+
+def export_of(site: Site) -> Export:
+    """What may flow out, by the site's rule."""
+    if site.tuning.dispatch.export_w > 0.0:
+        return "any"
+    return "none" if site.tuning.dispatch.feed_in_w <= 0.0 else "pv_surplus"
+
+
+def _powers_w(tuning: Tuning, cabinet: int) -> tuple[float, float]:
+    """Charge and discharge of a cabinet: its inverter's, or what its weakest string bears by SOH, times its strings."""
+    layout = tuning.layout
+    strings = [int(each) for each in layout.strings_of_cabinet[cabinet]]
+    shares = tuning.limits.charge_by_soh(tuning.module_soh)
+    string_of_module = layout.module_string
+    charge_w = min(
+        float(shares[string_of_module == each].min()) * tuning.limits.rated_a * float(tuning.string_usable_v[each])
+        for each in strings
+    ) * len(strings)
+    discharge_w = min(tuning.limits.rated_a * float(tuning.string_usable_v[each]) for each in strings) * len(strings)
+    most_w = tuning.envelope.pcs_w_max
+    return min(charge_w, most_w), min(discharge_w * tuning.limits.inverter_efficiency, most_w)

@@ -1,0 +1,99 @@
+"""What `ess plan SITE` plans with: the site's cabinets, tariff and contract, and the load and sun that are expected."""
+
+import sys
+from dataclasses import dataclass, replace
+from datetime import datetime
+from pathlib import Path
+from sqlite3 import Error as SqliteError
+from typing import Any
+
+import numpy as np
+
+from ess_controller import home as homes
+from ess_controller.clock import utc_now
+from ess_controller.errors import BadInputError
+from ess_controller.live import NoDaemonError, ask
+from ess_controller.planning.backtest import refill_cny_per_wh
+from ess_controller.planning.filling import Ends
+from ess_controller.planning.groups import together
+from ess_controller.planning.meter_store import FILE, MeterBookError, read_blocks
+from ess_controller.planning.planner import peak_of_month
+from ess_controller.planning.problem import Battery, Prices, Series
+from ess_controller.planning.site_battery import groups_of, stock_of_picture
+from ess_controller.planning.site_planner import SitePlanner, terms_of
+from ess_controller.planning.slot import LEAST_HISTORY_DAYS
+from ess_controller.planning.tariff_prices import fixed_cny
+from ess_controller.site import Site, load
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Sources:
+    """All that a sure plan is made from."""
+
+    groups: tuple[Battery, ...]
+    series: Series
+    prices: Prices
+    ends: Ends
+    fixed_cny: float  # a month's demand costs, whatever its peak
+
+
+def for_site(path: Path, at: str | None, home: Path | None) -> Sources:
+    """A site's day ahead, from `at` (ISO 8601) or from now on. BadInputError.
+
+    What is stored comes from the running daemon, else cabinets count as half full; so do they at another time than now.
+    """
+    site = load(path, {})
+    folder = homes.find(path, home)
+    picture = None if at is not None else _picture(folder)
+    utc = _time(site, at) if at is not None else utc_now() if picture is None else _utc(picture)
+    groups = groups_of(site, None if picture is None else stock_of_picture(picture))
+    block_s = site.tuning.dispatch.block_s
+    try:
+        series, prices, days = SitePlanner(site).expected(
+            utc, lambda first, end: read_blocks(folder / FILE, block_s, first, end), groups
+        )
+        peak_w = peak_of_month(site, folder, utc)
+    except (SqliteError, MeterBookError) as trouble:
+        raise BadInputError(f"{folder / FILE}: {trouble}") from None
+    series = series if days > 0.0 or picture is None else _as_now(series, picture)
+    _say(path, folder, picture is not None, days)
+    value = 1000.0 * refill_cny_per_wh(prices, together(groups), series)
+    tariff, terms = terms_of(site)
+    fixed = fixed_cny(tariff, terms, series.at(0).date())
+    return Sources(groups, series, prices, Ends(peak_so_far_w=peak_w, value_cny_per_kwh=value), fixed)
+
+
+def _picture(folder: Path) -> dict[str, Any] | None:
+    try:
+        told = ask(folder / "live.sock", {"get": "picture"})
+    except NoDaemonError:
+        return None
+    return None if "error" in told else told
+
+
+def _as_now(series: Series, picture: dict[str, Any]) -> Series:
+    """While nothing else is known: the load stays as it is, and the sun gives nothing."""
+    return replace(series, load_w=np.full(len(series), max(picture["load_w"] or 0.0, 0.0)))
+
+
+def _utc(picture: dict[str, Any]) -> datetime:
+    return datetime.fromisoformat(picture["utc"])
+
+
+def _time(site: Site, at: str) -> datetime:
+    try:
+        time = datetime.fromisoformat(at)
+    except ValueError:
+        raise BadInputError(f"--at {at}: expected a time, like 2026-06-01T08:00") from None
+    return time if time.tzinfo else time.replace(tzinfo=site.time_zone)
+
+
+def _say(path: Path, folder: Path, running: bool, days: float) -> None:
+    """On what little it stands, on stderr."""
+    told = []
+    if not running:
+        told.append("no daemon tells what is stored: cabinets count as half full")
+    if days < LEAST_HISTORY_DAYS:
+        told.append(f"{folder / FILE} holds {days:.2f} days: load and sun ahead are hardly known yet")
+    for words in told:
+        print(f"{path}: {words}", file=sys.stderr)  # noqa: T201  what a command says

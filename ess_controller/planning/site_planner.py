@@ -1,0 +1,140 @@
+"""Plans for a site: from its meter book to the value function of the day ahead, and to the inputs of a sure plan."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime
+
+import numpy as np
+
+from ess_controller.errors import BadInputError
+from ess_controller.planning.backtest import refill_cny_per_wh
+from ess_controller.planning.calendar_grid import days_of, kind_by_tariff
+from ess_controller.planning.day_ahead import Forecasts
+from ess_controller.planning.groups import together
+from ess_controller.planning.meter_book import KNOWN_SHARE, Block
+from ess_controller.planning.problem import Battery, Prices, Series
+from ess_controller.planning.replan import HORIZON_H, Replanner
+from ess_controller.planning.replan import Site as Planned
+from ess_controller.planning.slot import SitePlan
+from ess_controller.planning.tariff_prices import Terms, prices_over
+from ess_controller.site import Site
+from ess_controller.site.tariff import Tariff
+from firmware_bridge.records import Floats
+
+HISTORY_DAYS = 84  # looked back
+MONTH_DAYS = 32  # looked ahead in the calendar, for the rest of a month
+CHANGED = 0.02  # of the usable energy: more is another battery
+
+Book = Callable[[int, int], list[Block]]  # the blocks first..end-1 that are kept
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Day:
+    """What is made anew each local day. What is measured is written into its arrays."""
+
+    day: date
+    first: int  # block of the arrays' first step
+    battery: Battery
+    load_w: Floats
+    pv_w: Floats
+    forecasts: Forecasts
+    replanner: Replanner
+
+
+def terms_of(site: Site) -> tuple[Tariff, Terms]:
+    """Tariff and contract. BadInputError where the site has none."""
+    if site.tariff is None or site.contract is None:
+        raise BadInputError(f"{site.name}: contract: is not there: expected a table with tariff_file and demand")
+    agreed = site.contract
+    return site.tariff, Terms(agreed.demand, agreed.contract_kw, agreed.transformer_kva)
+
+
+class SitePlanner:
+    """Keeps what a day's re-plans have in common; a new day, or another battery, begins anew."""
+
+    def __init__(self, site: Site) -> None:
+        """BadInputError for a site without a tariff."""
+        self._site = site
+        self._tariff, self._terms = terms_of(site)
+        self._block_s = site.tuning.dispatch.block_s
+        self._leads = round(HORIZON_H * 3600.0 / self._block_s)
+        self._slots = round(86400.0 / self._block_s)
+        self._day: _Day | None = None
+
+    def plan(self, utc: datetime, book: Book, groups: tuple[Battery, ...], month_peak_w: float) -> SitePlan:
+        """The value function from the present block on."""
+        now, battery = self._number(utc), together(groups)
+        day = self._of_day(utc, now, book, battery)
+        value = day.replanner.plan(now - day.first, month_peak_w)
+        heard = int(np.isfinite(day.load_w[: now - day.first]).sum())
+        return SitePlan(self._site.name, utc, replace(value, origin=now), heard / self._slots)
+
+    def expected(self, utc: datetime, book: Book, groups: tuple[Battery, ...]) -> tuple[Series, Prices, float]:
+        """Expected load and sun from the present block on, their prices, and days of history behind them."""
+        now = self._number(utc)
+        day = self._of_day(utc, now, book, together(groups))
+        made = day.forecasts.at(now - day.first)
+        count = min(self._leads, len(made.load_w))
+        series = replace(
+            self._series(now, count), load_w=np.maximum(made.load_w[:count], 0.0), pv_w=np.maximum(made.pv_w[:count], 0)
+        )
+        heard = int(np.isfinite(day.load_w[: now - day.first]).sum())
+        return series, prices_over(self._tariff, self._terms, series, {}), heard / self._slots
+
+    def _number(self, utc: datetime) -> int:
+        return int(utc.timestamp() // self._block_s)
+
+    def _of_day(self, utc: datetime, now: int, book: Book, battery: Battery) -> _Day:
+        """The day's common things, with all that has been measured by now."""
+        day, today = self._day, utc.astimezone(self._site.time_zone).date()
+        if day is None or day.day != today or now < day.first or _other(battery, day.battery):
+            blocks = book(now - HISTORY_DAYS * self._slots, now)
+            first = blocks[0].number if blocks else now
+            day = self._begun(today, first, now, battery)
+        else:
+            blocks = book(now - self._slots, now)
+        measured(blocks, day.first, now, day.load_w, day.pv_w)
+        self._day = day
+        return day
+
+    def _begun(self, today: date, first: int, now: int, battery: Battery) -> _Day:
+        length = now - first + self._slots + self._leads
+        calendar = self._series(first, length)
+        days = days_of(calendar, MONTH_DAYS * self._slots, kind_by_tariff(self._tariff))
+        prices = self._prices(calendar, now - first)
+        refill = refill_cny_per_wh(
+            replace(prices, import_cny_per_kwh=prices.import_cny_per_kwh[now - first :]), battery, calendar
+        )
+        forecasts = Forecasts(calendar.load_w, calendar.pv_w, days, self._leads)
+        hours = self._block_s / 3600.0
+        planned = Planned(battery, prices, days, hours, calendar.load_w, calendar.pv_w, refill)
+        replanner = Replanner(planned, forecasts.at)
+        return _Day(today, first, battery, calendar.load_w, calendar.pv_w, forecasts, replanner)
+
+    def _series(self, first: int, count: int) -> Series:
+        begin = datetime.fromtimestamp(first * self._block_s, UTC).astimezone(self._site.time_zone)
+        return Series(begin, self._block_s, np.full(count, np.nan), np.full(count, np.nan))
+
+    def _prices(self, calendar: Series, origin: int) -> Prices:
+        """Prices of all blocks; of those before `origin`, which nobody looks at, none."""
+        ahead = prices_over(self._tariff, self._terms, calendar.cut(origin, len(calendar)), {})
+        past = np.zeros(origin)
+        return replace(
+            ahead,
+            import_cny_per_kwh=np.concatenate((past, ahead.import_cny_per_kwh)),
+            export_cny_per_kwh=np.concatenate((past, ahead.export_cny_per_kwh)),
+        )
+
+
+def measured(blocks: list[Block], first: int, end: int, load_w: Floats, pv_w: Floats) -> None:
+    """Write what was heard well enough of the blocks first..end-1 into [block] arrays; the rest stays NaN."""
+    for block in blocks:
+        if first <= block.number < end:
+            at = block.number - first
+            load_w[at] = max(block.load_w, 0.0) if block.load_heard >= KNOWN_SHARE else np.nan
+            pv_w[at] = max(block.pv_w, 0.0) if block.pv_heard >= KNOWN_SHARE else np.nan
+
+
+def _other(one: Battery, before: Battery) -> bool:
+    """Whether it is no longer the same battery but for how full it is."""
+    return abs(one.energy_wh - before.energy_wh) > CHANGED * before.energy_wh or one.charge_w != before.charge_w

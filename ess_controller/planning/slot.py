@@ -1,0 +1,115 @@
+"""The plan as bytes: how the planner hands its value function to the daemon, whole or not at all.
+
+plan.bin in the daemon's home: the line MAGIC, the SHA-256 of the rest in hex and a newline, one JSON line (what stands
+in `SitePlan`, and name and shape of each array), then the arrays, little-endian float64, one after the other.
+"""
+
+import hashlib
+import json
+import os
+from dataclasses import dataclass, fields
+from datetime import datetime, timedelta
+from math import prod
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ess_controller.core.value import Store, Value
+from firmware_bridge.records import Floats
+
+FILE = "plan.bin"
+MAGIC = b"ESS plan 1\n"
+OLDEST = timedelta(hours=2)
+LEAST_HISTORY_DAYS = 1.0  # a plan that has seen less of the site knows it worse than a rule
+LARGEST = 64_000_000  # bytes
+_STORE = tuple(field.name for field in fields(Store) if field.name != "energy_wh")
+_ARRAYS = ("buy_cny_per_wh", "sell_cny_per_wh", "states_w", "peak_w", "after_cny")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SitePlan:
+    """What the planner found."""
+
+    site: str
+    made: datetime  # plant time of day
+    value: Value  # its stages are billing blocks, numbered from the epoch
+    history_days: float  # of load and sun that it has learnt from
+
+    @property
+    def until(self) -> datetime:
+        """End of what it covers."""
+        block_s = self.value.hours * 3600.0
+        return datetime.fromtimestamp((self.value.origin + self.value.stages) * block_s, self.made.tzinfo)
+
+    def why_not(self, utc: datetime) -> str:
+        """Why it is not to be followed now; empty: it is."""
+        age = utc - self.made
+        if self.history_days < LEAST_HISTORY_DAYS:
+            return f"the plan has seen {self.history_days:.1f} days of the site"
+        if age > OLDEST:
+            return f"the plan is {age.total_seconds() / 3600.0:.1f} h old"
+        block = int(utc.timestamp() // (self.value.hours * 3600.0))
+        return "" if self.value.of_block(block) is not None else "the plan does not cover this hour"
+
+
+def packed(plan: SitePlan) -> bytes:
+    """The file's content."""
+    value = plan.value
+    arrays = {"energy_wh": value.store.energy_wh} | {name: getattr(value, name) for name in _ARRAYS}
+    head = {
+        "site": plan.site,
+        "made": plan.made.isoformat(),
+        "history_days": plan.history_days,
+        "origin": value.origin,
+        "hours": value.hours,
+        "store": {name: getattr(value.store, name) for name in _STORE},
+        "arrays": [[name, list(array.shape)] for name, array in arrays.items()],
+    }
+    body = json.dumps(head).encode() + b"\n" + b"".join(array.astype("<f8").tobytes() for array in arrays.values())
+    return MAGIC + hashlib.sha256(body).hexdigest().encode() + b"\n" + body
+
+
+def opened(data: bytes, site: str) -> SitePlan:
+    """The plan of a file's content. ValueError for anything that `packed` has not made, or made for another site."""
+    if not data.startswith(MAGIC):
+        raise ValueError("it is no plan, or one of another version")
+    told, _, body = data[len(MAGIC) :].partition(b"\n")
+    if told != hashlib.sha256(body).hexdigest().encode():
+        raise ValueError("the checksum does not fit")
+    line, _, numbers = body.partition(b"\n")
+    head: dict[str, Any] = json.loads(line)
+    if head["site"] != site:
+        raise ValueError(f"it is a plan of {head['site']}")
+    arrays, at = {}, 0
+    for name, shape in head["arrays"]:
+        count = prod(shape)
+        arrays[name] = np.frombuffer(numbers, "<f8", count, at).reshape(shape)
+        at += 8 * count
+    store = Store(energy_wh=arrays.pop("energy_wh"), **head["store"])
+    value = Value(origin=head["origin"], store=store, hours=head["hours"], **arrays)
+    _check(value)
+    return SitePlan(site, datetime.fromisoformat(head["made"]), value, head["history_days"])
+
+
+def _check(value: Value) -> None:
+    """A plan in which something is not a number steers nobody."""
+    every: tuple[Floats, ...] = (value.store.energy_wh, *(getattr(value, name) for name in _ARRAYS))
+    if not all(np.isfinite(array).all() for array in every):
+        raise ValueError("some of its numbers are none")
+
+
+def write(path: Path, plan: SitePlan) -> None:
+    """Put it in its place in one piece. Raises OSError."""
+    draft = path.with_name(path.name + ".part")
+    with draft.open("wb") as file:
+        file.write(packed(plan))
+        file.flush()
+        os.fsync(file.fileno())
+    draft.replace(path)
+
+
+def read(path: Path, site: str) -> SitePlan:
+    """Raises OSError and ValueError."""
+    with path.open("rb") as file:
+        return opened(file.read(LARGEST), site)

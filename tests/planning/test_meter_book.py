@@ -1,0 +1,145 @@
+"""The meter book: means of what was heard, nothing made up, and a file that outlives what happens to daemons."""
+
+import logging
+import subprocess
+import sys
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from functools import cache
+from math import isnan, nan
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import numpy as np
+import pytest
+
+from ess_controller.daemon import Beat
+from ess_controller.planning.meter_book import Block, BlockSums, MonthPeak
+from ess_controller.planning.meter_recorder import MeterRecorder
+from ess_controller.planning.meter_store import FILE, KEEP_DAYS, MeterBookError, MeterStore, read_blocks
+from firmware_bridge.records import Tick
+from tests.loop.story import Story, site
+
+START = datetime(2026, 6, 1, 4, tzinfo=UTC)
+FIRST = int(START.timestamp() // 900)
+BEAT_S = 30.0
+
+
+@cache
+def some_beat() -> Beat:
+    return Story(1.0).beats[-1]
+
+
+def beat(at_s: float, grid_w: float = 40e3, pcs_w: float = -10e3, pv_w: float = 20e3) -> Beat:
+    real = some_beat()
+    seen = replace(real.seen, grid_w=grid_w, pcs_w=np.array([pcs_w]), pv_w=np.array([pv_w]))
+    return replace(real, seen=seen, tick=Tick(at_s, BEAT_S, at_s, START + timedelta(seconds=at_s)))
+
+
+def live(path: Path, begin_s: float, end_s: float, grid_w: float = 40e3) -> MeterRecorder:
+    """A daemon from one second after START to another, ended in order."""
+    recorder = MeterRecorder(site(), path, START + timedelta(seconds=begin_s))
+    for at_s in np.arange(begin_s + BEAT_S, end_s + 1e-6, BEAT_S).tolist():
+        recorder(beat(at_s, grid_w))
+    recorder.close()
+    return recorder
+
+
+def kept(path: Path) -> list[Block]:
+    return read_blocks(path, 900.0, 0, FIRST + 10**6)
+
+
+def test_load_is_grid_and_battery_and_sun_and_exports_make_no_room_in_what_is_imported() -> None:
+    sums = BlockSums(900.0)
+    for number in range(1, 31):
+        assert sums.add(beat(number * BEAT_S, grid_w=40e3 if number % 2 else -20e3)) is None
+    over = sums.add(beat(31 * BEAT_S))
+    assert over is not None
+    assert over.row == pytest.approx((FIRST, 20e3, 1.0, 20e3, 1.0, 20e3, 10e3, 1.0))
+
+
+def test_what_is_silent_is_unknown_and_never_nothing() -> None:
+    sums = BlockSums(900.0)
+    for number in range(1, 31):
+        silent = number > 15
+        sums.add(beat(number * BEAT_S, grid_w=nan if silent else 40e3, pv_w=nan))
+    block = sums.present
+    assert block is not None
+    assert (isnan(block.load_w), block.load_heard) == (True, 0.0)
+    assert (isnan(block.pv_w), block.pv_heard) == (True, 0.0)
+    assert [block.import_w, block.grid_heard] == pytest.approx([40e3, 0.5])
+
+
+def test_a_restart_within_a_block_goes_on_with_it(tmp_path: Path) -> None:
+    live(tmp_path / FILE, 0.0, 300.0, grid_w=10e3)
+    live(tmp_path / FILE, 300.0, 1200.0, grid_w=40e3)
+    first, second = kept(tmp_path / FILE)
+    assert (first.number, second.number) == (FIRST, FIRST + 1)
+    assert [first.import_w, first.grid_heard] == pytest.approx([30e3, 1.0])
+    assert second.grid_heard == pytest.approx(1 / 3)
+
+
+def test_a_clock_put_back_spoils_no_block_and_one_put_ahead_leaves_a_gap(tmp_path: Path) -> None:
+    live(tmp_path / FILE, 0.0, 2700.0)
+    whole = kept(tmp_path / FILE)
+    recorder = MeterRecorder(site(), tmp_path / FILE, START + timedelta(seconds=2700.0))
+    for at_s in (2730.0, 600.0, 630.0, 90_030.0, 2760.0):
+        recorder(beat(at_s, grid_w=99e3))
+    recorder.close()
+    now = {block.number: block for block in kept(tmp_path / FILE)}
+    assert [now[block.number] for block in whole] == whole
+    assert set(now) == {FIRST, FIRST + 1, FIRST + 2, FIRST + 3, FIRST + 100}
+
+
+def test_the_file_is_bounded_whatever_the_clock_says(tmp_path: Path) -> None:
+    store = MeterStore(tmp_path / FILE, 900.0, make=True)
+    count = KEEP_DAYS * 96
+    store.put(Block(number, 1.0, 1.0, 0.0, 1.0, 1.0, 0.0, 1.0) for number in range(1000, 1000 + count + 50))
+    store.put([Block(10**9, 1.0, 1.0, 0.0, 1.0, 1.0, 0.0, 1.0)])
+    rows = store.blocks(0, 10**10)
+    assert (len(rows), rows[0].number, rows[-1].number) == (count, 1051, 10**9)
+    store.close()
+
+
+def test_a_killed_daemon_leaves_a_book_that_another_process_can_read(tmp_path: Path) -> None:
+    script = (
+        "import os; from pathlib import Path; from ess_controller.planning.meter_store import MeterStore\n"
+        "from ess_controller.planning.meter_book import Block\n"
+        f"store = MeterStore(Path({str(tmp_path / FILE)!r}), 900.0, make=True)\n"
+        "store.put([Block(7, 1.0, 1.0, float('nan'), 0.0, 1.0, 0.0, 1.0)])\n"
+        "os.kill(os.getpid(), 9)"
+    )
+    assert subprocess.run([sys.executable, "-c", script], check=False).returncode == -9
+    (block,) = kept(tmp_path / FILE)
+    assert (block.number, block.load_w, isnan(block.pv_w)) == (7, 1.0, True)
+
+
+def test_a_full_disk_is_told_once_and_nothing_reaches_the_beat(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "there").write_text("a file where a folder should be")
+    with caplog.at_level(logging.WARNING):
+        live(tmp_path / "there" / FILE, 0.0, 1800.0)
+    assert [record.getMessage().count("cannot be") for record in caplog.records] == [1, 1]
+
+
+def test_a_broken_book_is_kept_aside_and_begun_anew(tmp_path: Path) -> None:
+    (tmp_path / FILE).write_bytes(b"no database at all" * 100)
+    live(tmp_path / FILE, 0.0, 900.0)
+    assert [block.number for block in kept(tmp_path / FILE)] == [FIRST]
+    assert (tmp_path / f"{FILE}.broken").exists()
+    with pytest.raises(MeterBookError, match="block_s"):
+        MeterStore(tmp_path / FILE, 1800.0, make=True)
+
+
+def test_the_month_s_peak_is_by_the_site_s_calendar_and_survives_a_restart(tmp_path: Path) -> None:
+    peak = MonthPeak(900.0, ZoneInfo("Asia/Shanghai"))
+    new_year = datetime(2025, 12, 31, 16, tzinfo=UTC)  # midnight there
+    number = int(new_year.timestamp() // 900)
+    heard = Block(number - 1, nan, 0.0, nan, 0.0, 70e3, 0.0, 1.0)
+    peak.add(heard)
+    peak.add(replace(heard, number=number, import_w=30e3))
+    peak.add(replace(heard, number=number + 1, import_w=90e3, grid_heard=0.1))
+    assert (peak.of(new_year - timedelta(hours=1)), peak.of(new_year)) == (70e3, 30e3)
+    live(tmp_path / FILE, 0.0, 930.0, grid_w=55e3)
+    assert live(tmp_path / FILE, 930.0, 960.0).peak.of(START) == pytest.approx(55e3)

@@ -1,0 +1,139 @@
+"""The plan on its way to the beat: as bytes, in the slot, put beside orders; and what stands in where it cannot be."""
+
+import logging
+from dataclasses import replace
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from ess_controller.core.types import Order
+from ess_controller.planned import Planned, Slot
+from ess_controller.planning.slot import FILE, SitePlan, opened, packed, write
+from firmware_bridge.records import Tick
+from tests.core.test_value_dispatch import BLOCK, NOON, value
+from tests.loop.story import Story, site
+
+MADE = NOON
+
+
+def plan(site_name: str = "bench", made: datetime = MADE, history_days: float = 9.0, stages: int = 40) -> SitePlan:
+    return SitePlan(site_name, made, value(BLOCK, stages), history_days)
+
+
+def order_at(held: SitePlan | None, utc: datetime, trouble: str = "") -> Order:
+    planned = Planned(site(rule="value"), lambda _: Order(price="cheap"), lambda: (held, trouble), lambda _: 12e3)
+    return planned(Tick(1.0, 0.1, 1.0, utc))
+
+
+def test_a_plan_comes_back_from_its_bytes_as_it_was() -> None:
+    again = opened(packed(plan()), "bench")
+    assert (again.site, again.made, again.history_days) == ("bench", MADE, 9.0)
+    for name in ("buy_cny_per_wh", "sell_cny_per_wh", "states_w", "peak_w", "after_cny"):
+        assert np.array_equal(getattr(again.value, name), getattr(plan().value, name))
+    assert again.value.store.charge_w == plan().value.store.charge_w
+    assert again.until == MADE + timedelta(hours=10)
+
+
+def test_no_byte_of_a_plan_can_be_wrong_and_be_believed() -> None:
+    whole = packed(plan(stages=1))
+    rng = np.random.default_rng(0)
+    for at in (*range(140), *rng.integers(0, len(whole), 60).tolist()):
+        broken = bytearray(whole)
+        broken[at] ^= 0x10
+        with pytest.raises(ValueError, match=r"\w"):
+            opened(bytes(broken), "bench")
+    for length in (0, 5, 60, len(whole) // 2, len(whole) - 1):
+        with pytest.raises(ValueError, match=r"\w"):
+            opened(whole[:length], "bench")
+
+
+def test_a_plan_of_another_site_or_with_a_number_that_is_none_is_not_believed() -> None:
+    with pytest.raises(ValueError, match="it is a plan of elsewhere"):
+        opened(packed(plan("elsewhere")), "bench")
+    odd = replace(value(), sell_cny_per_wh=np.full(4, np.nan))
+    with pytest.raises(ValueError, match="some of its numbers are none"):
+        opened(packed(replace(plan(), value=odd)), "bench")
+
+
+def test_the_slot_takes_new_plans_and_keeps_the_last_good_one(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    slot = Slot(tmp_path / FILE, "bench")
+    assert slot() == (None, "no plan yet")
+    (tmp_path / FILE).write_bytes(b"rubbish")
+    with caplog.at_level(logging.WARNING):
+        slot.look()
+        slot.look()
+    assert slot()[1].startswith("the plan cannot be believed: it is no plan")
+    assert len(caplog.records) == 1
+    write(tmp_path / FILE, plan())
+    slot.look()
+    (held, trouble) = slot()
+    assert held is not None
+    assert trouble == ""
+    write(tmp_path / FILE, plan("elsewhere"))
+    slot.look()
+    assert slot() == (held, "")
+    slot.close()
+
+
+def test_orders_carry_the_block_s_own_stage_and_the_month_s_peak() -> None:
+    order = order_at(plan(), MADE + timedelta(minutes=50))
+    assert order.value is not None
+    assert (order.value.origin, order.value.stages) == (BLOCK + 3, 1)
+    assert (order.unplanned, order.month_peak_w, order.price) == ("", 12e3, "cheap")
+
+
+@pytest.mark.parametrize(
+    ("held", "after", "why"),
+    [
+        (None, timedelta(0), "no plan yet"),
+        (plan(), timedelta(hours=2, minutes=6), "the plan is 2.1 h old"),
+        (plan(stages=2), timedelta(minutes=31), "the plan does not cover this hour"),
+        (plan(), timedelta(hours=-1), "the plan does not cover this hour"),
+        (plan(history_days=0.3), timedelta(0), "the plan has seen 0.3 days of the site"),
+    ],
+)
+def test_a_plan_that_is_not_to_be_followed_is_left_with_its_reason(
+    held: SitePlan | None, after: timedelta, why: str
+) -> None:
+    order = order_at(held, MADE + after, "" if held else "no plan yet")
+    assert order.value is None
+    assert order.unplanned == why
+
+
+def test_a_site_with_another_rule_gets_no_plan() -> None:
+    planned = Planned(site(), lambda _: Order(), lambda: (plan(), ""), lambda _: 12e3)
+    assert planned(Tick(1.0, 0.1, 1.0, MADE)) == Order()
+    assert planned.told(MADE) == {}
+
+
+def test_whatever_becomes_of_the_planner_every_beat_has_a_set_point() -> None:
+    """No plan, a plan, a late one, and a clock that leaps: the rule stands in and says why, and the plan comes back."""
+    held: list[SitePlan | None] = [None]
+    planned = Planned(
+        site(rule="value"),
+        lambda _: Order(price="cheap"),
+        lambda: (held[0], "" if held[0] else "no plan yet"),
+        lambda _: 0.0,
+    )
+    leap = timedelta(0)
+
+    def orders(tick: Tick) -> Order:
+        nonlocal leap
+        if tick.t_s > 90.0:
+            held[0] = plan()
+        leap = timedelta(hours=4.95 if 150.0 < tick.t_s <= 210.0 else -5 if 210.0 < tick.t_s <= 270.0 else 0)
+        return planned(replace(tick, utc=tick.utc + leap))
+
+    story = Story(330.0, beat_s=1.0, site=site(rule="value", peak_w=np.inf), order=orders)
+    by = [beat.decision.wanted_by for beat in story.beats]
+    assert all(np.isfinite(beat.commands.pcs_w).all() for beat in story.beats)
+    assert {each for each in by if each != "meter silent"} == {
+        "cheap hours (no plan yet)",
+        "value of the plan",
+        "cheap hours (the plan is 5.0 h old)",
+        "cheap hours (the plan does not cover this hour)",
+    }
+    assert by[-1] == "value of the plan"
+    assert not story.trips.any()

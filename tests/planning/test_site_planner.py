@@ -1,0 +1,153 @@
+"""Plans for a site: from its file and its meter book, from the past alone, and what is told when something is wrong."""
+
+import json
+import logging
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from ess_controller.errors import BadInputError
+from ess_controller.planning.meter_book import Block
+from ess_controller.planning.meter_store import FILE as BOOK
+from ess_controller.planning.meter_store import MeterStore
+from ess_controller.planning.planner import Planning, peak_of_month
+from ess_controller.planning.site_battery import groups_of
+from ess_controller.planning.site_planner import Book, SitePlanner
+from ess_controller.planning.slot import FILE, read
+from ess_controller.site import Site, load
+from tests.site.site_files import SITES
+
+NOW = datetime(2026, 6, 19, 3, 10, tzinfo=UTC)
+NUMBER = int(NOW.timestamp() // 900)
+DEALER = SITES / "shanghai-dealer"
+
+
+@cache
+def dealer() -> Site:
+    return load(DEALER, {})
+
+
+def block(number: int, seed: int = 0) -> Block:
+    """A dealership's quarter of an hour."""
+    rng, hour = np.random.default_rng((seed, number)), (number / 4.0 + 8.0) % 24.0
+    load_w = 20e3 + 60e3 * (8.0 < hour < 19.0) * rng.uniform(0.7, 1.3)
+    pv_w = 90e3 * max(np.sin((hour - 6.0) / 12.0 * np.pi), 0.0) * rng.uniform(0.3, 1.0)
+    return Block(number, load_w, 1.0, pv_w, 1.0, max(load_w - pv_w, 0.0), max(pv_w - load_w, 0.0), 1.0)
+
+
+def book(days: float, future_seed: int = 0) -> Book:
+    first = NUMBER - round(96 * days)
+    return lambda begin, end: [
+        block(number, future_seed if number >= NUMBER else 0) for number in range(max(begin, first), end)
+    ]
+
+
+def write_book(home: Path, days: float) -> None:
+    store = MeterStore(home / BOOK, 900.0, make=True)
+    store.put(book(days)(0, NUMBER))
+    store.close()
+
+
+def test_cabinets_are_as_large_as_their_modules_and_as_strong_as_inverter_and_soh_let_them() -> None:
+    young, old = groups_of(dealer())
+    assert (young.soc_min, young.soc_max, young.export) == (0.08, 0.95, "pv_surplus")
+    assert 105e3 < old.energy_wh < young.energy_wh < 125e3
+    assert (young.charge_w, young.discharge_w, old.discharge_w) == (50e3, 50e3, 50e3)
+    assert 40e3 < old.charge_w < 50e3
+    (alone,) = groups_of(dealer(), [(30e3, 70e3), (0.0, 0.0)])
+    assert alone.soc_start == pytest.approx(0.08 + 0.3 * 0.87)
+    with pytest.raises(BadInputError, match="no cabinet has anything"):
+        groups_of(dealer(), [(0.0, 0.0), (0.0, 0.0)])
+
+
+def test_a_plan_covers_the_day_from_this_block_on_and_knows_what_it_has_learnt_from() -> None:
+    plan = SitePlanner(dealer()).plan(NOW, book(20.0), groups_of(dealer()), 60e3)
+    assert (plan.value.origin, plan.value.stages, plan.history_days) == (NUMBER, 96, 20.0)
+    assert np.isfinite(plan.value.after_cny).all()
+    assert plan.until == datetime(2026, 6, 20, 3, tzinfo=UTC)
+    assert plan.why_not(NOW) == ""
+
+
+def test_the_future_of_the_book_changes_no_plan() -> None:
+    one, other = (
+        SitePlanner(dealer()).plan(NOW, book(10.0, future_seed=seed), groups_of(dealer()), 60e3) for seed in (1, 2)
+    )
+    assert np.array_equal(one.value.after_cny, other.value.after_cny)
+
+
+def test_re_plans_of_a_day_go_by_what_has_been_measured_since() -> None:
+    """What is kept over a day is no other plan than one made from nothing, but for what is learnt once a day."""
+    kept = SitePlanner(dealer())
+    for minutes in (0, 30):
+        again = kept.plan(NOW + timedelta(minutes=minutes), book(2.0), groups_of(dealer()), 60e3)
+    fresh = SitePlanner(dealer()).plan(NOW + timedelta(minutes=30), book(2.0), groups_of(dealer()), 60e3)
+    assert again.value.origin == fresh.value.origin == NUMBER + 2
+    assert again.history_days == fresh.history_days
+    other = SitePlanner(dealer()).plan(NOW + timedelta(minutes=30), book(2.0, future_seed=5), groups_of(dealer()), 60e3)
+    assert not np.array_equal(other.value.states_w, fresh.value.states_w)
+
+
+@pytest.mark.parametrize("days", [0.0, 0.02, 1.5])
+def test_a_site_that_is_hardly_known_gets_a_plan_that_says_so(days: float) -> None:
+    plan = SitePlanner(dealer()).plan(NOW, book(days), groups_of(dealer()), 0.0)
+    assert np.isfinite(plan.value.after_cny).all()
+    assert ("days of the site" in plan.why_not(NOW)) == (days < 1.0)
+
+
+def test_a_site_without_a_tariff_is_not_planned_for() -> None:
+    with pytest.raises(BadInputError, match="contract: is not there"):
+        SitePlanner(replace(dealer(), tariff=None))
+
+
+def test_the_planner_leaves_a_plan_in_the_home_and_tells_of_trouble_once(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    planning = Planning(dealer(), tmp_path, alone=True)
+    assert planning.waits
+    (tmp_path / BOOK).write_bytes(b"no database" * 500)
+    with caplog.at_level(logging.INFO):
+        planning()
+        planning()
+        (tmp_path / BOOK).unlink()
+        planning()
+    told = [record.getMessage() for record in caplog.records]
+    assert len(told) == 2
+    assert told[0].startswith("no new plan: file is not a database")
+    assert told[1] == "plans are made again"
+    assert read(tmp_path / FILE, "shanghai-dealer").history_days == 0.0
+    waiting = Planning(dealer(), tmp_path, alone=False)
+    waiting()  # no daemon answers: it waits for its first beat
+    assert waiting.waits
+
+
+def test_the_month_s_peak_is_read_from_the_book(tmp_path: Path) -> None:
+    write_book(tmp_path, 30.0)
+    first = int(datetime(2026, 5, 31, 16, tzinfo=UTC).timestamp() // 900)
+    expected = max(each.import_w for each in book(30.0)(first, NUMBER))
+    assert peak_of_month(dealer(), tmp_path, NOW) == pytest.approx(expected)
+    assert peak_of_month(dealer(), tmp_path / "nowhere", NOW) == 0.0
+
+
+def test_ess_plan_of_a_site_answers_as_it_does_for_files(
+    tmp_path: Path, ess: Callable[..., tuple[int, str, str]]
+) -> None:
+    write_book(tmp_path, 30.0)
+    status, out, talk = ess("plan", str(DEALER), "--at", NOW.isoformat(), "--home", str(tmp_path), "--json")
+    told: dict[str, Any] = json.loads(out)
+    assert status == 0
+    assert "cabinets count as half full" in talk
+    assert "hardly known" not in talk
+    assert (len(told["steps"]), told["gap_cny"]) == (96, 0.0)
+    assert told["steps"][0]["time"] == "2026-06-19T11:00:00+08:00"
+    assert told["cost_cny"] < told["no_battery_cny"]
+    status, _, talk = ess("plan", str(DEALER), "--at", NOW.isoformat(), "--home", str(tmp_path / "empty"))
+    assert status == 0
+    assert "holds 0.00 days" in talk
+    assert ess("plan", str(DEALER), "--at", "noon")[0] == 2
+    assert ess("plan")[0] == 2
