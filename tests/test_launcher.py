@@ -227,15 +227,24 @@ def steps(checkout: Checkout) -> list[str]:
 
 def test_the_test_command_runs_every_step_in_the_checkout(checkout: Checkout) -> None:
     assert checkout.call("test", "-k", "a b").returncode == 0
-    assert steps(checkout) == ["ruff check", "ruff format --check", "mypy", "pytest -ra -k a b"]
+    assert steps(checkout) == [
+        "ruff check",
+        "ruff format --check",
+        "mypy",
+        "pytest -ra -n auto --dist worksteal -m not hil and not rig -k a b",
+        "pytest -ra -m hil or rig -k a b",
+    ]
 
 
-@pytest.mark.parametrize(("failing", "told"), [("ruff", "ruff check, ruff format"), ("mypy pytest", "mypy, pytest")])
+@pytest.mark.parametrize(
+    ("failing", "told"),
+    [("ruff", "ruff check, ruff format"), ("mypy pytest", "mypy, pytest side by side, pytest one by one")],
+)
 def test_one_failed_step_fails_the_test_command_but_the_others_run(checkout: Checkout, failing: str, told: str) -> None:
     answer = checkout.call("test", STEPS_THAT_FAIL=failing)
     assert answer.returncode == 1
     assert answer.stderr.splitlines()[-1] == f"ess: failed: {told}"
-    assert len(steps(checkout)) == 4
+    assert len(steps(checkout)) == 5
 
 
 def test_the_test_command_has_help(checkout: Checkout) -> None:

@@ -26,7 +26,7 @@ def reason(way: str, seen: Measurements, order: Order | None = None) -> Reason:
 @pytest.mark.parametrize(
     ("way", "changes", "at", "rests_on", "lifted_by"),
     [
-        ("charge", {"cell_v": one(V, 37, 4.145)}, "A1/M04/C08", "4.145 V, at 10 s with 4 A 4.15 V", "is emptier"),
+        ("charge", {"cell_v": one(V, 37, 4.145)}, "A1/M04/C08", "4.145 V, at 10 s with 3 A 4.15 V", "is emptier"),
         ("discharge", {"cell_v": one(V, 37, 2.95)}, "A1/M04/C08", "2.950 V, nothing beyond 2.90 V", "rises above"),
         ("discharge", {"module_c": one(C, 12, 49.0)}, "A1/M04 BMW-IX3-02152", "hottest sensor 49.0 C", "cools below"),
         ("charge", {"module_c": one(C, 12, 4.0)}, "A1/M04 BMW-IX3-02152", "coldest sensor 4.0 C", "warms above 15 C"),

@@ -8,11 +8,11 @@ STEP_S = 600.0
 def test_a_cell_that_comes_to_stand_too_full_is_bled_and_nobody_else() -> None:
     found = campaign("full", 3, days=24.0, step_s=STEP_S)
     assert found.owed_without > 0.017
-    assert found.owed < 0.012
-    assert found.odd_bled > 0.006
+    assert found.owed < 0.015
+    assert found.odd_bled > 0.004
     assert found.others_bled < 0.001
     assert found.in_vain < 0.001
-    assert found.usable > found.usable_without + 0.007
+    assert found.usable > found.usable_without + 0.004
     assert found.commissioned_h == 0.0
 
 
