@@ -6,8 +6,6 @@ import numpy as np
 
 from firmware_bridge.records import Floats, Ints
 
-BEYOND = 1.0  # states further out than all that were reckoned with
-
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Store:
@@ -92,25 +90,16 @@ def decide(
 def _after(value: Value, stage: int, net_w: float, energy_wh: Floats, peak_w: Floats) -> Floats:
     """Expected cost from the end of the stage on, between the grid's points."""
     table = value.after_cny[stage]
-    lower, share = _state(value.states_w[stage], net_w)
-    table = table[lower] + share * (table[min(lower + 1, len(table) - 1)] - table[lower])
+    count = len(table)
+    state = float(np.interp(net_w, value.states_w[stage], np.arange(count)))
+    lower = min(int(state), max(count - 2, 0))
+    upper = min(lower + 1, count - 1)
+    table = table[lower] + (state - lower) * (table[upper] - table[lower])
     e, left = _place(energy_wh, value.store.energy_wh)
     z, under = _place(peak_w, value.peak_w[stage])
     low = table[left, under] + e * (table[left + 1, under] - table[left, under])
     high = table[left, under + 1] + e * (table[left + 1, under + 1] - table[left, under + 1])
     return np.asarray(low + z * (high - low))
-
-
-def _state(states_w: Floats, net_w: float) -> tuple[int, float]:
-    """The state below, and the share of the way to the next; further out than all the line goes on for one state more.
-
-    A net load above all that was reckoned with says that what comes will be high too.
-    """
-    if len(states_w) == 1:
-        return 0, 0.0
-    lower = min(max(int(np.searchsorted(states_w, net_w, side="right")) - 1, 0), len(states_w) - 2)
-    width = float(states_w[lower + 1] - states_w[lower])
-    return lower, min(max((net_w - float(states_w[lower])) / width, -BEYOND), 1.0 + BEYOND) if width > 0.0 else 0.0
 
 
 def _place(at: Floats, grid: Floats) -> tuple[Floats, Ints]:

@@ -95,6 +95,31 @@ def _total(power, z, expected, held_steps, up, down, wear, net, buy, sell, last)
 
 
 @njit(cache=True, error_model="numpy")
+def _raised(least, expected, energy_wh, peak_w, per, top, bottom, held, net, buy, sell, wear):
+    """See `value_numpy._raised`; levels of the store out of reach are passed over."""
+    held_steps, up, down, per_given, per_taken = per
+    peaks, last = len(peak_w), len(energy_wh) - 2
+    lowest_level = max(int(held_steps - top * down), 0)
+    highest_level = min(int(held_steps - bottom * up) + 1, last + 1)
+    least[:] = np.inf
+    for way in range(-2, highest_level + 1 - lowest_level):
+        power = top if way == -2 else 0.0
+        if way >= 0:
+            drawn = held - energy_wh[lowest_level + way]
+            power = drawn * per_given if drawn > 0.0 else drawn * per_taken
+        raised = net - power
+        if power < bottom or power > top or raised < peak_w[0]:
+            continue
+        place = (raised - peak_w[0]) / (peak_w[1] - peak_w[0])
+        level = min(int(place), peaks - 1)
+        under = min(level, peaks - 2)
+        a = _total(power, under, expected, held_steps, up, down, wear, net, buy, sell, last)
+        b = _total(power, under + 1, expected, held_steps, up, down, wear, net, buy, sell, last)
+        a += (place - under) * (b - a)
+        least[level] = a if a < least[level] else least[level]
+
+
+@njit(cache=True, error_model="numpy")
 def _least(
     least,
     targets,
@@ -120,25 +145,8 @@ def _least(
     top = min(most, (held - energy_wh[0]) * per_given)
     bottom = -min(charge_w, (energy_wh[-1] - held) * per_taken)
     forced_w = net - top  # least import that there can be
-    # what raises the peak to between two of its levels: all that can be given, nothing, or to a level of the store
-    least[:] = np.inf
-    lowest_level = max(int(held_steps - top * down), 0)
-    highest_level = min(int(held_steps - bottom * up) + 1, last + 1)
-    for way in range(-2, highest_level + 1 - lowest_level):
-        power = top if way == -2 else 0.0
-        if way >= 0:
-            drawn = held - energy_wh[lowest_level + way]
-            power = drawn * per_given if drawn > 0.0 else drawn * per_taken
-        raised = net - power
-        if power < bottom or power > top or raised < peak_w[0]:
-            continue
-        place = (raised - peak_w[0]) / (peak_w[1] - peak_w[0])
-        level = min(int(place), peaks - 1)
-        under = min(level, peaks - 2)
-        a = _total(power, under, expected, held_steps, up, down, wear, net, buy, sell, last)
-        b = _total(power, under + 1, expected, held_steps, up, down, wear, net, buy, sell, last)
-        a += (place - under) * (b - a)
-        least[level] = a if a < least[level] else least[level]
+    per = (held_steps, up, down, per_given, per_taken)
+    _raised(least, expected, energy_wh, peak_w, per, top, bottom, held, net, buy, sell, wear)
     buys_most = net if net < top else top
     sells_least = net if net > bottom else bottom
     best = np.inf

@@ -112,21 +112,6 @@ def test_agreed_demand_is_not_shaved_below_what_is_agreed() -> None:
     assert 10e3 - decide(by_contract, 0, 10e3, 20e3, 10e3) <= 90e3 + 1.0
 
 
-def test_a_net_load_above_all_that_was_reckoned_with_makes_energy_scarcer_not_less_scarce() -> None:
-    """Power is kept for what comes, as much or more: nothing is worth less because a day runs higher than thought."""
-    states = np.array([[40e3, 60e3, 80e3]])
-    held = store_of(BATTERY).energy_wh
-    worth = np.array([0.4e-3, 0.5e-3, 0.7e-3])[:, None, None]
-    after = np.broadcast_to(-worth * held[:, None], (3, len(held), 2))[None]
-    prices = np.array([0.8e-3]), np.zeros(1)
-    value = Value(0, store_of(BATTERY), 0.25, *prices, states, np.array([[0.0, 300e3]]), after)
-    powers = [decide(value, 0, net_w, 80e3, 300e3) for net_w in (40e3, 80e3, 95e3, 200e3)]
-    assert powers[0] == pytest.approx(40e3)  # 0.8 x 0.95 is more than 0.4
-    assert powers[1] > 0.0
-    assert powers[2] <= 0.0  # kept, or even more taken
-    assert powers[3] <= 0.0
-
-
 def test_what_is_not_known_gives_no_power() -> None:
     series = shop(10)
     value = planned(series, two_prices(series), BATTERY, 96 * 9)
