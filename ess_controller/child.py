@@ -1,7 +1,30 @@
-"""What every child process of the daemon does: it ends when the daemon does, however that ends."""
+"""What each child process of the daemon does: it yields to control, and ends when the daemon does, however it ends."""
 
+import logging
 import os
-from threading import Event
+import signal
+import sys
+from threading import Event, Thread
+from typing import NoReturn
+
+NICE = 10  # reports and plans yield to control
+
+
+def began() -> Event:
+    """The event that says it is time to end: the daemon has asked, or is gone."""
+    ending = Event()
+    signal.signal(signal.SIGTERM, lambda *_: ending.set())
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the daemon's, which ends us in its turn
+    Thread(target=ends_with_the_daemon, args=(ending,), daemon=True).start()
+    os.nice(NICE)
+    return ending
+
+
+def leave(status: int) -> NoReturn:
+    """End with all said."""
+    for handler in logging.getLogger().handlers:
+        handler.flush()
+    sys.exit(status)
 
 
 def ends_with_the_daemon(ending: Event) -> None:

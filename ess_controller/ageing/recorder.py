@@ -10,7 +10,6 @@ from contextlib import suppress
 from datetime import date
 from itertools import groupby
 from pathlib import Path
-from threading import Condition, Thread
 
 import numpy as np
 
@@ -19,17 +18,14 @@ from ess_controller.ageing.history import ModuleDay
 from ess_controller.ageing.leak import WINDOW_DAYS, leaks
 from ess_controller.ageing.settings import HealthSettings
 from ess_controller.ageing.store import HistoryError, Store
+from ess_controller.backlog import Backlog
 from ess_controller.daemon import Beat
 from ess_controller.site import Site
 
 log = logging.getLogger("ess")
 
 EVERY_S = 600.0  # of plant time
-RETRY_S = 10.0  # of wall time, when the disk does not take it
-CLOSE_WITHIN_S = 10.0
 WAITING_DAYS = 60
-
-_Waiting = dict[date, list[ModuleDay]]
 
 
 class HealthRecorder:
@@ -42,12 +38,10 @@ class HealthRecorder:
         self._daybook = Daybook(site.tuning, site.time_zone, kept)
         self._latest: Beat | None = None
         self._written_s = -np.inf
-        self._turn = Condition()
-        self._waiting: _Waiting = {}  # this and the next are shared with the thread
-        self._ending = False
-        self._failing = False
-        self._thread = Thread(target=self._work, args=(store,), name="history", daemon=True)
-        self._thread.start()
+        self._store, self._looked = store, date.min  # from here on the thread's
+        self._backlog = Backlog[list[ModuleDay]](
+            path, "history", self._write, (sqlite3.Error, HistoryError), WAITING_DAYS, self._done
+        )
 
     def __call__(self, beat: Beat) -> None:
         """Add a beat; hand over what is due."""
@@ -63,19 +57,10 @@ class HealthRecorder:
         """Write the day as far as it has come, and end."""
         if self._latest is not None:
             self._hand_over(self._daybook.days(self._latest))
-        with self._turn:
-            self._ending = True
-            self._turn.notify()
-        self._thread.join(CLOSE_WITHIN_S)
+        self._backlog.close()
 
     def _hand_over(self, days: list[ModuleDay]) -> None:
-        if not days:
-            return
-        with self._turn:  # the thread never writes while it holds this
-            self._waiting |= {day: list(group) for day, group in groupby(days, lambda each: each.day)}
-            while len(self._waiting) > WAITING_DAYS:
-                del self._waiting[min(self._waiting)]
-            self._turn.notify()
+        self._backlog.hand_over({day: list(group) for day, group in groupby(days, lambda each: each.day)})
 
     def _opened(self) -> tuple[Store | None, dict[str, ModuleDay]]:
         """The file and what is kept in it. A broken one stays for whoever wants to look."""
@@ -100,38 +85,17 @@ class HealthRecorder:
 
     # --- the thread ---------------------------------------------------------------------------------------------------
 
-    def _work(self, store: Store | None) -> None:
-        looked: date | None = None
-        while True:
-            with self._turn:
-                self._turn.wait_for(lambda: self._waiting or self._ending)
-                due, self._waiting = self._waiting, {}
-                ending = self._ending
-            try:
-                store = store or Store(self._path, make=True)
-                for days in due.values():
-                    store.put(days)
-                if due and max(due) != looked and not ending and self._settings is not None:
-                    looked = max(due)
-                    self._look(store, self._settings)
-            except (sqlite3.Error, HistoryError) as trouble:
-                self._put_off(due, str(trouble))
-            else:
-                if self._failing:
-                    log.info("%s is written again", self._path)
-                self._failing = False
-            if ending:
-                break
-        if store is not None:
-            store.close()
+    def _write(self, due: dict[date, list[ModuleDay]], ending: bool) -> None:
+        store = self._store = self._store or Store(self._path, make=True)
+        for days in due.values():
+            store.put(days)
+        if due and max(due) != self._looked and not ending and self._settings is not None:
+            self._looked = max(due)
+            self._look(store, self._settings)
 
-    def _put_off(self, due: _Waiting, why: str) -> None:
-        if not self._failing:
-            log.warning("%s cannot be written: %s: the history waits in memory", self._path, why)
-        self._failing = True
-        with self._turn:
-            self._waiting = due | self._waiting
-            self._turn.wait_for(lambda: self._ending, RETRY_S)
+    def _done(self) -> None:
+        if self._store is not None:
+            self._store.close()
 
     def _look(self, store: Store, settings: HealthSettings) -> None:
         """Soft shorts by what the last months' rests say; new ones are told."""

@@ -6,7 +6,6 @@ nothing is lost by it.
 """
 
 import json
-import sqlite3
 from collections.abc import Iterable
 from dataclasses import asdict, fields
 from datetime import date
@@ -15,11 +14,11 @@ from typing import Any
 
 from ess_controller.ageing.history import History, ModuleDay
 from ess_controller.ageing.settings import HealthSettings
+from ess_controller.sqlite_file import connected
 
 FILE = "history.sqlite"
 SCHEMA_VERSION = 1
 KEEP_ALL_DAYS, KEEP_DAYS = 400, 15 * 365
-WAIT_S = 5.0  # for another process that reads
 _TABLES = """
 CREATE TABLE IF NOT EXISTS about (key TEXT PRIMARY KEY, value TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS module_day
@@ -36,10 +35,7 @@ class Store:
 
     def __init__(self, path: Path, *, make: bool) -> None:
         """`make` it where it is not there."""
-        mode = "rwc" if make else "rw"
-        self._db = sqlite3.connect(
-            f"{path.absolute().as_uri()}?mode={mode}", uri=True, timeout=WAIT_S, check_same_thread=False
-        )
+        self._db = connected(path, "rwc" if make else "rw")
         try:
             self._open(make)
         except BaseException:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ess_controller.errors import BadInputError, TroubleError
+from ess_controller.extras import check_installed
 
 if TYPE_CHECKING:
     from ess_controller.intake.fitting import FittedCell
@@ -52,7 +53,7 @@ def fit(
     of a Bitrode tester. Without --slow, OCV comes from the rests of the pulse test, and hysteresis stays unknown.
     """
     for needed in ("scipy", *(["matplotlib"] if plot else [])):
-        _check_installed(needed)
+        check_installed(needed, "ess fit")
     from ess_controller.intake.cell_file import cell_toml
     from ess_controller.intake.fitting import fit_cell
 
@@ -69,13 +70,6 @@ def fit(
         print(note, file=sys.stderr)
     answer = _answer(cell, nameplate_ah)
     print(json.dumps(answer) if as_json else "\n".join(_report(answer, str(out))))
-
-
-def _check_installed(library: str) -> None:
-    from importlib.util import find_spec
-
-    if find_spec(library) is None:
-        raise BadInputError(f"ess fit: expected {library} to be installed: it comes with the extra `sim`")
 
 
 def _check_day(tested: str) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, cast
 import typer
 
 from ess_controller.errors import BadInputError
+from ess_controller.extras import check_installed
 from ess_controller.planning.commands import (
     ContractKw,
     CustomerOption,
@@ -71,7 +72,7 @@ def backtest(
     from ess_controller.planning.inputs import faint
 
     if out is not None:
-        _check_installed()
+        check_installed("matplotlib", "ess backtest --out")
     store, loaded = load_battery(battery), tariff_of_file(tariff, supply, customer)
     metered = read_metered(inputs, loaded)
     first, end = _span(metered.series, start, days)
@@ -88,13 +89,6 @@ def backtest(
         save_plots(out, found, cut(prices, first, end))
     told = answer(found)
     print(json.dumps(told) if as_json else "\n".join(table(told)))
-
-
-def _check_installed() -> None:
-    from importlib.util import find_spec
-
-    if find_spec("matplotlib") is None:
-        raise BadInputError("ess backtest --out: expected matplotlib to be installed: it comes with the extra `sim`")
 
 
 def _span(series: "Series", start: str | None, days: float | None) -> tuple[int, int]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ess_controller.errors import BadInputError, TroubleError
+from ess_controller.extras import check_installed
 
 if TYPE_CHECKING:
     from ess_controller.planning.inputs import Metered
@@ -85,7 +86,7 @@ def plan(
     would be at most so much cheaper. Exit status 1: the solver failed, and a rule stands in (why).
     """
     if plot is not None:
-        _check_installed("matplotlib")
+        check_installed("matplotlib", "ess plan --plot")
     from ess_controller.planning.lp import Planner
     from ess_controller.planning.plan_answer import answer, solve_ms, table
 
@@ -190,13 +191,6 @@ def _check_numbers(**values: float | None) -> None:
         if value is not None and not 0.0 <= value <= LARGEST_KW:
             option = f"--{name.replace('_', '-')}"
             raise BadInputError(f"{option} {value:g}: expected a number from 0 to {LARGEST_KW:.0f}")
-
-
-def _check_installed(library: str) -> None:
-    from importlib.util import find_spec
-
-    if find_spec(library) is None:
-        raise BadInputError(f"ess plan --plot: expected {library} to be installed: it comes with the extra `sim`")
 
 
 def tariff_of_file(path: Path | None, supply: str | None, customer: str | None) -> "Tariff | None":

@@ -9,8 +9,8 @@ import sqlite3
 from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
-from threading import Condition, Thread
 
+from ess_controller.backlog import Backlog
 from ess_controller.daemon import Beat
 from ess_controller.planning.meter_book import Block, BlockSums, MonthPeak, first_of_month
 from ess_controller.planning.meter_store import MeterBookError, MeterStore
@@ -19,8 +19,6 @@ from ess_controller.site import Site
 log = logging.getLogger("ess")
 
 EVERY_S = 60.0  # of plant time
-RETRY_S = 10.0  # of wall time, when the disk does not take it
-CLOSE_WITHIN_S = 10.0
 WAITING = 6000  # blocks: two months of quarters of an hour
 
 
@@ -39,12 +37,16 @@ class MeterRecorder:
         last = kept[-1] if kept and kept[-1].number == number else None
         self._sums = BlockSums(self._block_s, last)
         self._written_s = 0.0
-        self._turn = Condition()
-        self._waiting: dict[int, Block] = {}  # this and the next are shared with the thread
-        self._ending = False
-        self._failing = False
-        self._thread = Thread(target=self._work, args=(store,), name="meter book", daemon=True)
-        self._thread.start()
+        self._store = store  # from here on the thread's
+        self._backlog = Backlog[Block](
+            path,
+            "meter book",
+            self._write,
+            (sqlite3.Error, MeterBookError),
+            WAITING,
+            self._done,
+            replaces=lambda before, block: block.knows_more_than(before),
+        )
 
     def __call__(self, beat: Beat) -> None:
         """Add a beat; hand over what is due."""
@@ -56,27 +58,13 @@ class MeterRecorder:
         if present is not None and not beat.tick.t_s - self._written_s < EVERY_S:
             self._written_s = beat.tick.t_s
             due.append(present)
-        if due:
-            self._hand_over(due)
+        self._backlog.hand_over({block.number: block for block in due})
 
     def close(self) -> None:
         """Write the block as far as it has come, and end."""
         present = self._sums.present
-        self._hand_over([] if present is None else [present])
-        with self._turn:
-            self._ending = True
-            self._turn.notify()
-        self._thread.join(CLOSE_WITHIN_S)
-
-    def _hand_over(self, due: list[Block]) -> None:
-        with self._turn:  # the thread never writes while it holds this
-            for block in due:
-                before = self._waiting.get(block.number)
-                if before is None or block.knows_more_than(before):
-                    self._waiting[block.number] = block
-            while len(self._waiting) > WAITING:
-                del self._waiting[min(self._waiting)]
-            self._turn.notify()
+        self._backlog.hand_over({} if present is None else {present.number: present})
+        self._backlog.close()
 
     def _opened(self, first: int, end: int) -> tuple[MeterStore | None, list[Block]]:
         """The file and what it keeps of these blocks. A broken one stays for whoever wants to look."""
@@ -105,30 +93,11 @@ class MeterRecorder:
 
     # --- the thread ---------------------------------------------------------------------------------------------------
 
-    def _work(self, store: MeterStore | None) -> None:
-        while True:
-            with self._turn:
-                self._turn.wait_for(lambda: self._waiting or self._ending)
-                due, self._waiting = self._waiting, {}
-                ending = self._ending
-            try:
-                store = store or MeterStore(self._path, self._block_s, make=True)
-                store.put(due.values())
-            except (sqlite3.Error, MeterBookError) as trouble:
-                self._put_off(due, str(trouble))
-            else:
-                if self._failing:
-                    log.info("%s is written again", self._path)
-                self._failing = False
-            if ending:
-                break
-        if store is not None:
-            store.close()
+    def _write(self, due: dict[int, Block], _ending: bool) -> None:
+        if self._store is None:
+            self._store = MeterStore(self._path, self._block_s, make=True)
+        self._store.put(due.values())
 
-    def _put_off(self, due: dict[int, Block], why: str) -> None:
-        if not self._failing:
-            log.warning("%s cannot be written: %s: the meter book waits in memory", self._path, why)
-        self._failing = True
-        with self._turn:
-            self._waiting = due | self._waiting
-            self._turn.wait_for(lambda: self._ending, RETRY_S)
+    def _done(self) -> None:
+        if self._store is not None:
+            self._store.close()

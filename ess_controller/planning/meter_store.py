@@ -4,18 +4,17 @@ A row is written whole or not at all, and is on the disk when `put` returns. Ano
 file is bounded by rows, so that a clock gone astray costs a row and not the book.
 """
 
-import sqlite3
 from collections.abc import Iterable
 from dataclasses import fields
 from math import isfinite, nan
 from pathlib import Path
 
 from ess_controller.planning.meter_book import Block
+from ess_controller.sqlite_file import connected
 
 FILE = "meter.sqlite"
 SCHEMA_VERSION = 1
 KEEP_DAYS = 400
-WAIT_S = 5.0  # for another process
 _NAMES = tuple(field.name for field in fields(Block))
 _TABLES = f"""
 CREATE TABLE IF NOT EXISTS about (key TEXT PRIMARY KEY, value REAL NOT NULL);
@@ -32,11 +31,8 @@ class MeterStore:
 
     def __init__(self, path: Path, block_s: float, *, make: bool) -> None:
         """`make` it where it is not there."""
-        mode = "rwc" if make else "ro"
         self._block_s = block_s
-        self._db = sqlite3.connect(
-            f"{path.absolute().as_uri()}?mode={mode}", uri=True, timeout=WAIT_S, check_same_thread=False
-        )
+        self._db = connected(path, "rwc" if make else "ro")
         try:
             self._open(make)
         except BaseException:

@@ -6,20 +6,18 @@ standard input does. `ess planner SITE` runs the same by hand. Whatever happens 
 
 import json
 import logging
-import os
-import signal
 import sqlite3
 import sys
 from datetime import datetime
 from pathlib import Path
-from threading import Event, Thread
+from threading import Event
 from typing import Any
 
 from apscheduler.events import EVENT_JOB_ERROR, EVENT_JOB_MAX_INSTANCES, EVENT_JOB_MISSED, JobEvent
 from apscheduler.schedulers.background import BackgroundScheduler
 
 from ess_controller import home as homes
-from ess_controller.child import ends_with_the_daemon
+from ess_controller.child import began, leave
 from ess_controller.clock import utc_now, wall_s
 from ess_controller.errors import BadInputError
 from ess_controller.live import NoDaemonError, ask
@@ -39,7 +37,6 @@ SOONEST_S = 5.0  # of wall time, however fast the plant runs
 LOOK_S = 2.0  # of wall time: whether the clock was put right, or a plan still waits for the daemon's first beat
 LEAPT_S = 30.0  # the time of day against time that never jumps
 LATE_S = 60.0  # of wall time: a plan that would begin so much too late is told of, and made at once
-NICE = 10  # plans yield to control
 _WORDS = {
     EVENT_JOB_MISSED: "a plan comes late: it is made now",
     EVENT_JOB_MAX_INSTANCES: "a plan takes longer than the time between two: one is left out",
@@ -156,11 +153,7 @@ def main(given: str) -> int:
     """The daemon's child: `given` is JSON of site, home and speed. Exit 2: no use in trying again."""
     told = json.loads(given)
     talk(0, quiet=False)
-    ending, home = Event(), Path(told["home"])
-    signal.signal(signal.SIGTERM, lambda *_: ending.set())
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the daemon's, which ends us in its turn
-    Thread(target=ends_with_the_daemon, args=(ending,), daemon=True).start()
-    os.nice(NICE)
+    ending, home = began(), Path(told["home"])
     try:
         with homes.lock(home, "planner"):
             work(Planning(load(Path(told["site"]), {}), home, alone=False), EVERY_S / told["speed"], ending)
@@ -174,7 +167,4 @@ def main(given: str) -> int:
 
 
 if __name__ == "__main__":
-    status = main(sys.argv[1])
-    for handler in logging.getLogger().handlers:
-        handler.flush()
-    sys.exit(status)
+    leave(main(sys.argv[1]))

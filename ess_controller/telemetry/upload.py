@@ -8,17 +8,16 @@ Runs as a process of its own, the daemon's child, so that no network can hold up
 import json
 import logging
 import os
-import signal
 import sqlite3
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
-from threading import Event, Thread
+from threading import Event
 
 from ess_controller import home as homes
-from ess_controller.child import ends_with_the_daemon
+from ess_controller.child import began, leave
 from ess_controller.clock import utc_now
 from ess_controller.errors import BadInputError
 from ess_controller.talk import talk
@@ -34,7 +33,6 @@ FIRST_RETRY_S, LONGEST_RETRY_S = 1.0, 60.0  # doubling in between, each shortene
 SLOW_RETRY_S = 60.0  # for what only people can put right
 TELL_AFTER = 2  # failures in a row: a server that closes an idle line is no news
 LONGEST_ASKED_S = 3600.0  # of a server's Retry-After
-NICE = 10  # reports yield to control
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,11 +179,7 @@ def main(given: str) -> int:
     told = json.loads(given)
     talk(told["verbose"], quiet=told["quiet"])
     settings, home = InfluxSettings(**told["settings"]), Path(told["home"])
-    ending = Event()
-    signal.signal(signal.SIGTERM, lambda *_: ending.set())
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the daemon's, which ends us in its turn
-    Thread(target=ends_with_the_daemon, args=(ending,), daemon=True).start()
-    os.nice(NICE)
+    ending = began()
     try:
         with homes.lock(home, "uploader"):
             work(home / told["file"], Influx(settings, token_of(settings)), settings.where, ending)
@@ -199,7 +193,4 @@ def main(given: str) -> int:
 
 
 if __name__ == "__main__":
-    status = main(sys.argv[1])
-    for handler in logging.getLogger().handlers:
-        handler.flush()
-    sys.exit(status)
+    leave(main(sys.argv[1]))

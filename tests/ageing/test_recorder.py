@@ -190,7 +190,7 @@ def test_a_disk_that_is_gone_is_told_and_no_beat_is_harmed(tmp_path: Path, caplo
     recorder = HealthRecorder(site(), tmp_path / "gone" / FILE)
     recorder(beat(0.0))
     recorder.close()
-    assert not recorder._thread.is_alive()
+    assert not recorder._backlog._thread.is_alive()
     assert "today's history waits in memory" in caplog.text
 
 

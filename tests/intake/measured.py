@@ -1,11 +1,9 @@
 """Real cells, from the folder beside the checkout (or ESS_DATA): what needs them skips where it is absent."""
 
-import os
-from pathlib import Path
-
 import pytest
 
-DATA = Path(os.environ.get("ESS_DATA", Path(__file__).parents[3] / "shared/data"))
+from tests.measured import DATA
+
 CELLS = DATA / "cells"
 DMEGC = CELLS / "dmegc18650"
 LEAF = CELLS / "nissan_leaf"

@@ -31,8 +31,9 @@ from ess_controller.planning.problem import Battery, Series
 from ess_controller.planning.tariff_prices import Terms, prices_over
 from ess_controller.site.tariff import load_tariff
 from firmware_bridge.records import Floats
+from tests.measured import DATA
 
-SIMBENCH = Path(__file__).parents[3] / "shared/data/site/simbench_2016_15min_load_pv.csv.gz"
+SIMBENCH = DATA / "site" / "simbench_2016_15min_load_pv.csv.gz"
 TARIFF = Path(__file__).parents[2] / "sites" / "tariffs" / "shanghai.toml"
 SETS = {  # load, kW; sun, kWp. Nothing was chosen on E..N
     "A": ("G4-A", 250.0, "PV1", 200.0),
