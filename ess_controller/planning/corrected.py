@@ -5,10 +5,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
-from ess_controller.planning.load_forecast import recent_errors, ridge
-from firmware_bridge.records import Floats
+from ess_controller.planning.ridge import recent_errors, ridge
+from firmware_bridge.records import Floats, Ints
 
-DOUBT = 10.0  # ridge, in origins
+DOUBT, OWN_DOUBT = 10.0, 200.0  # ridge, in origins: of what is common to all, and of a group's own way beside it
+BLOCKS = 5  # that errors are told apart in: each by what the others taught
 FADE_H = 4.0  # with too little history to learn from, an error of the last hour fades so
 
 
@@ -38,18 +39,20 @@ class Corrected:
     expected_w: Floats  # [step]
     scale_w: Floats  # [step] what errors are a share of
     windows: tuple[int, ...]  # steps that recent errors are averaged over
-    weights: Floats  # [window, lead]
+    weights: Floats  # [group, window, lead]
+    group: Ints  # [step] what kind of origin it is
     score: Score
 
     def ahead(self, measured_w: Floats, origin: int) -> Floats:
         """[lead] from what was measured before the origin, W >= 0."""
-        leads = self.weights.shape[1]
+        leads = self.weights.shape[2]
         begin = max(origin - max(self.windows), self.first)
         past = slice(begin - self.first, origin - self.first)
         errors = measured_w[begin:origin] - self.expected_w[past]
         recent = recent_errors(errors, self.scale_w[past], np.array([len(errors)]), self.windows)
         to_come = slice(origin - self.first, origin - self.first + leads)
-        ahead: Floats = np.maximum(self.expected_w[to_come] + self.scale_w[to_come] * (recent @ self.weights)[0], 0.0)
+        weights = self.weights[self.group[origin - self.first]]
+        ahead: Floats = np.maximum(self.expected_w[to_come] + self.scale_w[to_come] * (recent @ weights)[0], 0.0)
         return ahead
 
 
@@ -60,6 +63,7 @@ class Profile:
     expected_w: Floats
     scale_w: Floats
     persistence_w: Floats
+    group: Ints  # what kind of origin a step is, from 0 on: errors of each are carried on in a way of their own
 
 
 def corrected(
@@ -76,14 +80,17 @@ def corrected(
     known = slice(0, now - first)
     errors, taught = (each[first:now] - profile.expected_w[known] for each in (measured_w, taught_w))
     if len(errors) < leads + 2 * max(windows) or not np.isfinite(taught).any():
-        weights = np.zeros((len(windows), leads))
-        weights[min(1, len(windows) - 1)] = np.exp(-np.arange(leads) / (FADE_H * windows[min(1, len(windows) - 1)]))
-        return Corrected(first, expected, scale, windows, weights, Score(np.nan, np.nan, np.nan)), _none(leads)
+        weights = np.zeros((int(profile.group.max()) + 1, len(windows), leads))
+        weights[:, min(1, len(windows) - 1)] = np.exp(-np.arange(leads) / (FADE_H * windows[min(1, len(windows) - 1)]))
+        unknown = Score(np.nan, np.nan, np.nan)
+        return Corrected(first, expected, scale, windows, weights, profile.group, unknown), _none(leads)
     origins = np.arange(len(errors) - leads + 1)
     recent = recent_errors(errors, scale[known], origins, windows)
     to_come, scales = sliding_window_view(taught, leads), sliding_window_view(scale[known], leads)
-    weights = ridge(recent, to_come, scales, DOUBT)
-    missed = to_come - scales * (recent @ weights)
+    block = origins * BLOCKS // len(origins)
+    group, groups = profile.group[: len(origins)], int(profile.group.max()) + 1
+    weights, of_others = ridge(recent, to_come, scales, group, groups, block, (DOUBT, OWN_DOUBT))
+    missed = to_come - scales * np.einsum("ow,owl->ol", recent, of_others[block, group])
     persistence = taught_w[first:now] - profile.persistence_w[known]
     later = sliding_window_view(persistence, leads)
     both = np.isfinite(later)  # compared over the same steps
@@ -92,7 +99,7 @@ def corrected(
         weights = np.zeros_like(weights)
         expected = _filled(profile.persistence_w, measured_w)
         missed = later
-    return Corrected(first, expected, scale, windows, weights, score), missed
+    return Corrected(first, expected, scale, windows, weights, profile.group, score), missed
 
 
 def _filled(expected_w: Floats, measured_w: Floats) -> Floats:

@@ -8,7 +8,7 @@ from ess_controller.planning.calendar_grid import Days
 from ess_controller.planning.corrected import Corrected, Profile, corrected
 from ess_controller.planning.load_forecast import closed_days, similar_days
 from ess_controller.planning.pv_forecast import clear_sky, usual
-from ess_controller.planning.spread import Spread, spread_of
+from ess_controller.planning.spread import PARTS, Spread, spread_of
 from firmware_bridge.records import Floats, Ints
 
 LEARN_DAYS = 35  # of errors
@@ -96,15 +96,23 @@ def _load(load_w: Floats, days: Days, first: int, end: int, leads: int) -> tuple
     week_ago = _rows(history, np.minimum(targets, len(history) - 1 + WEEK) - WEEK)[at]
     scale = np.sqrt(np.maximum(np.nan_to_num(expected), 0.0) / max(_mean(expected), 1.0))
     taught = np.where(closed[days.day[: len(load_w)]], np.nan, load_w)
-    profile = Profile(expected, scale if scale.any() else np.ones(len(scale)), week_ago)
+    profile = Profile(expected, scale if scale.any() else np.ones(len(scale)), week_ago, _groups(days, first, end))
     return corrected(load_w, taught, profile, first, _steps(LOAD_MEMORIES_H, days), leads)
 
 
 def _pv(pv_w: Floats, days: Days, first: int, end: int, leads: int) -> tuple[Corrected, Floats]:
     history, targets, at = _span(pv_w, days, first, end)
     yesterday = _rows(history, np.minimum(targets, len(history)) - 1)[at]
-    profile = Profile(usual(history, targets)[at], clear_sky(history, targets)[at], yesterday)
+    profile = Profile(
+        usual(history, targets)[at], clear_sky(history, targets)[at], yesterday, _groups(days, first, end)
+    )
     return corrected(pv_w, pv_w, profile, first, _steps(PV_MEMORIES_H, days), leads)
+
+
+def _groups(days: Days, first: int, end: int) -> Ints:
+    """[step] of the steps first..end-1: by part of the day, workdays apart from others."""
+    steps = np.arange(first, end)
+    return days.at_work()[days.day[steps]] * PARTS + days.slot[steps] * PARTS // days.slots
 
 
 def _span(measured_w: Floats, days: Days, first: int, end: int) -> tuple[Floats, Ints, tuple[Ints, Ints]]:

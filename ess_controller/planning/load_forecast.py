@@ -54,35 +54,3 @@ def _likeness(days: Days, targets: Ints, past: Ints) -> Floats:
     alike[(kind == past_kind) & (weekday == past_weekday)] = 1.0
     alike[(kind == HOLIDAY) & ((past_kind == HOLIDAY) | (past_weekday == SUNDAY))] = 1.0
     return alike
-
-
-def recent_errors(errors: Floats, scale: Floats, origins: Ints, windows: tuple[int, ...]) -> Floats:
-    """[origin, window] error of the steps before each origin as a share of `scale`; 0 where nothing is known.
-
-    `errors` and `scale` [step]; an error that is not known is NaN.
-    """
-    known = np.isfinite(errors)
-    total = np.concatenate(([0.0], np.cumsum(np.where(known, errors, 0.0))))
-    whole = np.concatenate(([0.0], np.cumsum(np.where(known, scale, 0.0))))
-    shares = np.zeros((len(origins), len(windows)))
-    for at, window in enumerate(windows):
-        begin = np.maximum(origins - window, 0)
-        parts = whole[origins] - whole[begin]
-        np.divide(total[origins] - total[begin], parts, out=shares[:, at], where=parts > 0.0)
-    return shares
-
-
-def ridge(recent: Floats, ahead: Floats, scale: Floats, doubt: float) -> Floats:
-    """[window, lead] weights that carry recent errors on: `ahead = scale x (recent @ weights)`, least squares.
-
-    `recent` [origin, window], `ahead` and `scale` [origin, lead]; `doubt` is the ridge, in origins.
-    """
-    known = np.isfinite(ahead)
-    squares = np.where(known, scale * scale, 0.0)
-    windows = recent.shape[1]
-    outer = (recent[:, :, None] * recent[:, None, :]).reshape(len(recent), -1)
-    normal = (squares.T @ outer).reshape(-1, windows, windows)  # [lead, window, window]
-    right = (np.where(known, ahead * scale, 0.0).T @ recent)[:, :, None]
-    size = np.trace(normal, axis1=1, axis2=2)[:, None, None] / windows / max(len(recent), 1)
-    normal = normal + (doubt * size + 1e-9) * np.eye(windows)
-    return np.asarray(np.linalg.solve(normal, right)[:, :, 0].T)
