@@ -10,7 +10,7 @@ import typer
 
 from ess_controller.errors import BadInputError
 from ess_controller.extras import check_installed
-from ess_controller.planning.commands import (
+from ess_controller.planning.shared_commands import (
     ContractKw,
     CustomerOption,
     DemandOption,
