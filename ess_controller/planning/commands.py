@@ -63,6 +63,10 @@ def plan(
     peak_so_far_kw: Annotated[
         float, typer.Option(metavar="KW", help="Highest billing block of the month before the series begins.")
     ] = 0.0,
+    explain: Annotated[
+        str | None,
+        typer.Option(metavar="TIME", help="Why the battery does what it does then, and what would change it."),
+    ] = None,
     plot: Annotated[Path | None, typer.Option(metavar="PNG", help="Draw the plan.")] = None,
     as_json: Json = False,
 ) -> None:
@@ -103,6 +107,11 @@ def plan(
 
         save_plot(plot, found, series, prices)
     told = answer(found, groups, series, prices, ends, taken_ms, given.fixed_cny)
+    if explain is not None:
+        from ess_controller.planning.explain import explained, step_at
+
+        step = step_at(series, explain)
+        told["explain"] = explained(groups, series, prices, ends, found, step, taken_ms)
     print(json.dumps(told) if as_json else "\n".join(table(told, series)))
     if told["gap_cny"] is None:
         raise TroubleError(found.why)

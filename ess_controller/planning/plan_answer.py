@@ -106,6 +106,9 @@ def table(told: dict[str, Any], series: Series) -> Iterator[str]:
         yield f"{'note':20}{told['why']}"
     yield ""
     yield from _summary(told["steps"], series)
+    if "explain" in told:
+        yield ""
+        yield from told["explain"]["words"]
 
 
 def _shown(value: float | None, unit: float = 1.0) -> str:

@@ -1,0 +1,195 @@
+"""What the plan's linear programme says of its steps: what a kWh is worth in each, and which limits hold it back.
+
+The programme is solved once more and its shadow prices (duals) are read: how the least cost changes with a kWh more of
+load in a step, with a kWh more in a store, with a kW more of a limit. Where it would let power flow both ways at once
+(prices below zero, feed-in above the price of a kWh), it is solved within the directions that the plan has settled.
+Shadow prices are those of one more and of one less where these differ; `one_less` and `one_more` tell them apart.
+"""
+
+from dataclasses import dataclass
+
+import highspy
+import numpy as np
+
+from ess_controller.planning.filling import INFINITY, Problem, column_bounds, constant, costs, row_bounds
+from ess_controller.planning.layout import Layout
+from ess_controller.planning.plan import Plan
+from firmware_bridge.records import Floats
+
+SAME_SHARE, SAME_CNY = 1e-6, 1e-6  # costs that differ by less are the same
+NUDGE_KWH = 0.1  # more or less stored, or drawn by the load, to see what that changes
+NOTHING_KW = 1e-5
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Shadows:
+    """All powers kW on the grid's side, energies kWh above the store's floor, prices CNY a kWh."""
+
+    load: Floats  # [step] what a kWh more of power costs: price, and what it adds to the month's peak
+    peak: Floats  # [step] what of that is the month's peak
+    peak_cny_per_kw: Floats  # [step] what a kW more in the step's whole billing block costs by that peak
+    stored: Floats  # [group, step] what a kWh more in the store at the step's end is worth
+    wear: Floats  # [group, step] of a kWh given
+    charge: Floats  # [group, step] kW
+    discharge: Floats  # [group, step] kW
+    charge_limit: Floats  # [group, step] what a kWh more of charging power would save
+    discharge_limit: Floats  # [group, step] the same of discharging power
+    full: Floats  # [group, step] what a kWh more of room at the step's end would save
+    empty: Floats  # [group, step] what a kWh less of floor at the step's end would save
+    outflow_limit: Floats  # [step] what a kWh more that may flow out would save
+
+
+class ShadowProgramme:
+    """The solved programme of a plan, kept to ask what a nudge would change."""
+
+    def __init__(self, problem: Problem, plan: Plan) -> None:
+        self._problem = problem
+        self._layout = Layout.of(
+            problem.groups,
+            problem.series,
+            problem.prices,
+            len(problem.wear.cny_per_kwh),
+            dwells=problem.wear.dwell_cny_per_kwh_h > 0.0,
+        )
+        self._lower, self._upper = column_bounds(self._layout, problem)
+        self._upper[: self._layout.steps] = INFINITY  # the inverters' limits bound it too, and must be what binds
+        self._row_lower, self._row_upper = row_bounds(self._layout, problem)
+        self._costs = costs(self._layout, problem)
+        self._solver = highspy.Highs()  # type: ignore[no-untyped-call]
+        self._solver.setOptionValue("output_flag", False)
+        lp = self._layout.model()
+        lp.col_cost_, lp.col_lower_, lp.col_upper_ = self._costs, self._lower, self._upper
+        lp.row_lower_, lp.row_upper_ = self._row_lower, self._row_upper
+        self._solver.passModel(lp)
+        left_cny = problem.ends.value_cny_per_kwh * sum(
+            float(soc[-1]) * each.energy_wh / 1000.0 for soc, each in zip(plan.group_soc, problem.groups, strict=True)
+        )
+        self._plan_cny = plan.costs.bill + plan.costs.wear - left_cny
+        self.least_cny = self._solve()
+        self.one_way = self.least_cny < self._plan_cny - SAME_CNY - SAME_SHARE * abs(self._plan_cny)
+        if self.one_way:
+            self._settle(plan)
+            self.least_cny = self._solve()
+        self.shadows = self._read()
+
+    @property
+    def off_cny(self) -> float:
+        """How much dearer the plan is than what the shadow prices belong to; near 0, or they do not fit it."""
+        return self._plan_cny - self.least_cny
+
+    def _read(self) -> Shadows:
+        layout, n, step_h = self._layout, self._layout.steps, self._layout.step_h
+        solution = self._solver.getSolution()
+        values, reduced = np.array(solution.col_value), np.array(solution.col_dual)
+        row = np.array(solution.row_dual)
+        groups, segments = layout.groups, layout.segments
+        store, prices = layout.store(values), layout.store(self._costs)
+        shadow = -row[layout.store_rows_at : layout.sum_rows_at].reshape(groups, segments, n)
+        flow = store[:, :, 0] + store[:, :, 1]
+        active = np.argmax(flow + 1e-9 * np.arange(segments, 0, -1)[np.newaxis, :, np.newaxis], axis=1)[:, np.newaxis]
+        by_bound = layout.store(reduced)
+
+        def of_active(each: Floats) -> Floats:
+            return np.take_along_axis(each, active, axis=1)[:, 0]
+
+        if segments > 1:
+            both = row[layout.sum_rows_at : layout.dwell_rows_at].reshape(groups, 2 * n + 1)
+            charge_limit, discharge_limit = -both[:, :n], -both[:, n : 2 * n]
+        else:
+            charge_limit, discharge_limit = -by_bound[:, 0, 0], -by_bound[:, 0, 1]
+        per_kw = np.zeros(n)
+        share = np.zeros(n)
+        if layout.blocks:
+            block = np.array(layout.blocks)
+            per_kw = -row[layout.steps : layout.store_rows_at][block]
+            share = per_kw / np.bincount(block)[block] / step_h
+        energy = by_bound[:, :, 2].sum(axis=1)
+        return Shadows(
+            load=row[:n] / step_h,
+            peak=share,
+            peak_cny_per_kw=per_kw,
+            stored=of_active(shadow),
+            wear=of_active(prices[:, :, 1]) / step_h,
+            charge=store[:, :, 0].sum(axis=1),
+            discharge=store[:, :, 1].sum(axis=1),
+            charge_limit=np.maximum(charge_limit, 0.0) / step_h,
+            discharge_limit=np.maximum(discharge_limit, 0.0) / step_h,
+            full=np.maximum(-energy, 0.0),
+            empty=np.maximum(energy, 0.0),
+            outflow_limit=np.maximum(-reduced[n : 2 * n], 0.0) / step_h,
+        )
+
+    def worth_stored(self, group: int, step: int) -> tuple[float, float]:
+        """What a kWh less in the store at the step's end would cost, and what one more is worth; NaN: cannot be."""
+        row = self._layout.store_rows_at + group * self._layout.segments * self._layout.steps + step
+        less, more = (self._nudged(row, sign * NUDGE_KWH) for sign in (-1.0, 1.0))
+        return (less - self.least_cny) / NUDGE_KWH, (self.least_cny - more) / NUDGE_KWH
+
+    def cost_of_load(self, step: int) -> tuple[float, float]:
+        """What a kWh less of load in the step would save, and what one more costs; NaN: cannot be."""
+        column, nudge_kw = self._layout.steps + step, NUDGE_KWH / self._layout.step_h
+        spare = self._spare(step)
+        costs_cny = []
+        for by in (-nudge_kw, nudge_kw):
+            self._solver.changeColBounds(column, 0.0, max(self._upper[column] - by * spare, 0.0))
+            costs_cny.append(self._nudged(step, by))
+        self._solver.changeColBounds(column, 0.0, self._upper[column])
+        less, more = costs_cny
+        return (self.least_cny - less) / NUDGE_KWH, (more - self.least_cny) / NUDGE_KWH
+
+    def load_cny_per_kwh(self, step: int) -> float:
+        """The shadow price of load: that of power, and of the sun that may flow out, which load makes less."""
+        return float(self.shadows.load[step] + self._spare(step) * self.shadows.outflow_limit[step])
+
+    def _spare(self, step: int) -> float:
+        """1 where the sun gives more than the load takes."""
+        return float(self._problem.series.net_w[step] < 0.0 < self._upper[self._layout.steps + step])
+
+    def power_without_limit_w(self, step: int) -> float:
+        """What all groups would do in the step if their inverters had no limit there; NaN where nobody knows."""
+        columns = self._layout.store(np.arange(self._layout.columns, dtype=np.float64))
+        wide = columns[:, :, :2, step].astype(np.int64).ravel().tolist()
+        sums = [
+            self._layout.sum_rows_at + group * (2 * self._layout.steps + 1) + part * self._layout.steps + step
+            for group in range(self._layout.groups)
+            for part in (0, 1)
+            if self._layout.segments > 1
+        ]
+        free = [column for column in wide if self._upper[column] > 0.0]
+        for column in free:
+            self._solver.changeColBounds(column, self._lower[column], INFINITY)
+        for row in sums:
+            self._solver.changeRowBounds(row, self._row_lower[row], INFINITY)
+        found = self._solve()
+        store = self._layout.store(np.array(self._solver.getSolution().col_value))
+        for column in free:
+            self._solver.changeColBounds(column, self._lower[column], self._upper[column])
+        for row in sums:
+            self._solver.changeRowBounds(row, self._row_lower[row], self._row_upper[row])
+        return float(1000.0 * (store[:, :, 1, step] - store[:, :, 0, step]).sum()) if np.isfinite(found) else np.nan
+
+    def _nudged(self, row: int, by: float) -> float:
+        self._solver.changeRowBounds(row, self._row_lower[row] + by, self._row_upper[row] + by)
+        found = self._solve()
+        self._solver.changeRowBounds(row, self._row_lower[row], self._row_upper[row])
+        return found
+
+    def _settle(self, plan: Plan) -> None:
+        """Let power flow only the way it does in the plan."""
+        n = self._layout.steps
+        wastes = plan.pv_w < self._problem.series.pv_w - 1.0
+        imports = (plan.grid_w >= 0.0) & ~wastes
+        self._upper[:n][~imports] = 0.0
+        self._upper[n : 2 * n][imports] = 0.0
+        store = self._layout.store(self._upper)
+        for group, power_w in enumerate(plan.group_w):
+            store[group, :, 0, power_w >= 0.0] = 0.0
+            store[group, :, 1, power_w < 0.0] = 0.0
+        everything = np.arange(self._layout.columns, dtype=np.int32)
+        self._solver.changeColsBounds(len(everything), everything, self._lower, self._upper)
+
+    def _solve(self) -> float:
+        self._solver.run()
+        known = self._solver.getModelStatus() == highspy.HighsModelStatus.kOptimal
+        cny = float(self._solver.getInfo().objective_function_value) + constant(self._problem)
+        return cny if known else np.nan

@@ -1,0 +1,128 @@
+"""Of one store in one step of a plan: what a kWh in it is worth, which hours set that, what holds it back, and where
+its energy comes from and goes to.
+"""
+
+from typing import Any
+
+import numpy as np
+
+from ess_controller.planning.explain_lp import NOTHING_KW, ShadowProgramme, Shadows
+from ess_controller.planning.filling import Problem, ceiling_kwh, floor_kwh
+from ess_controller.planning.plan import Plan
+from ess_controller.planning.problem import hours
+from firmware_bridge.records import Bools, Floats
+
+RESTS_W = 1.0
+WORTH_NOTHING = 1e-6  # CNY per kWh
+
+
+def both_ways(shadow: float, less: float, more: float) -> dict[str, float]:
+    """A shadow price, and those of one kWh less and one more, which differ where plans tie."""
+    return {"shadow": shadow, "one_less": less, "one_more": more}
+
+
+def of_group(problem: Problem, programme: ShadowProgramme, plan: Plan, group: int, step: int) -> dict[str, Any]:
+    """What one store does, what a kWh in it is worth, what holds it back, and where its energy comes from or goes."""
+    shadows, battery = programme.shadows, problem.groups[group]
+    power_w = float(plan.group_w[group, step])
+    power_w = 0.0 if abs(power_w) < RESTS_W else power_w
+    worth = float(shadows.stored[group, step])
+    at_power = max(shadows.charge_limit[group, step], shadows.discharge_limit[group, step])
+    limits = {
+        "power": float(at_power),
+        "full": float(shadows.full[group, step]),
+        "empty": float(shadows.empty[group, step]),
+        "outflow": float(shadows.outflow_limit[step]),
+    }
+    limit = max(limits, key=lambda name: limits[name])
+    return {
+        "battery_w": power_w,
+        "soc_after": float(plan.group_soc[group, step]),
+        "stored_cny_per_kwh": both_ways(worth, *programme.worth_stored(group, step)),
+        "wear_cny_per_kwh": float(shadows.wear[group, step]),
+        "charge_efficiency": battery.charge_efficiency,
+        "discharge_efficiency": battery.discharge_efficiency,
+        "limit": limit if limits[limit] > WORTH_NOTHING else None,
+        "limit_cny_per_kwh": limits[limit] if limits[limit] > WORTH_NOTHING else None,
+        "set_by": _setters(problem, shadows, group, step),
+        "charged_at": _flows(problem, plan, shadows, group, _since_empty(problem, plan, group, step), step + 1, -1.0),
+        "given_at": _flows(problem, plan, shadows, group, step, _until_empty(problem, plan, group, step), 1.0),
+        "had_at_begin": _since_empty(problem, plan, group, step) == 0,
+    }
+
+
+def _setters(problem: Problem, shadows: Shadows, group: int, step: int) -> list[dict[str, Any]]:
+    """Hours whose price sets what a stored kWh is worth: where the store could as well do a little more or less,
+    between the last and the next time that it is full or empty. Hours at which the meter stands still set no price.
+    """
+    worth, n, battery = shadows.stored[group], len(problem.series), problem.groups[group]
+    other = np.flatnonzero(np.abs(worth - worth[step]) > 1e-6)
+    before, after = other[other < step], other[other > step]
+    first, end = (int(before[-1]) + 1 if len(before) else 0), (int(after[0]) if len(after) else n)
+    inside = (np.arange(n) >= first) & (np.arange(n) < end)
+    grid_kw = problem.series.net_w / 1000.0 + (shadows.charge - shadows.discharge).sum(axis=0)
+    moves = inside & (np.abs(grid_kw) > NOTHING_KW)
+    found = []
+    to_charge = shadows.load / battery.charge_efficiency
+    to_give = (shadows.load - shadows.wear[group]) * battery.discharge_efficiency
+    for kind, flow, most_w, even in (
+        ("charged", shadows.charge[group], battery.charge_w, to_charge),
+        ("given", shadows.discharge[group], battery.discharge_w, to_give),
+    ):
+        free = (flow > NOTHING_KW) & (flow < most_w / 1000.0 - NOTHING_KW)
+        found += _spans(problem, shadows, moves & (free | (np.abs(even - worth[step]) < 1e-6)), kind)
+    if end == n and abs(worth[-1] - problem.ends.value_cny_per_kwh) < 1e-6:
+        found.append({"kind": "end", "cny_per_kwh": problem.ends.value_cny_per_kwh})
+    elif end == n and shadows.empty[group, -1] > WORTH_NOTHING:
+        found.append({"kind": "end demanded", "cny_per_kwh": float(worth[-1])})
+    return found
+
+
+def _spans(problem: Problem, shadows: Shadows, chosen: Bools, kind: str) -> list[dict[str, Any]]:
+    """Runs of chosen steps with the same worth of a kWh."""
+    found: list[dict[str, Any]] = []
+    for at in np.flatnonzero(chosen).tolist():
+        cny = float(shadows.load[at])
+        if found and found[-1]["steps"][1] == at and abs(found[-1]["cny_per_kwh"] - cny) < 1e-6:
+            found[-1]["steps"][1] = at + 1
+        else:
+            peak = float(shadows.peak[at])
+            found.append({"kind": kind, "steps": [at, at + 1], "cny_per_kwh": cny, "peak_cny_per_kwh": peak})
+    for each in found:
+        first, end = each["steps"]
+        each |= {"from": problem.series.at(first).isoformat(), "to": problem.series.at(end).isoformat()}
+    return found
+
+
+def _flows(
+    problem: Problem, plan: Plan, shadows: Shadows, group: int, first: int, end: int, sign: float
+) -> list[dict[str, Any]]:
+    """Runs of steps first..end-1 in which the plan's store charges (sign -1) or gives (+1), with their energy."""
+    chosen = np.zeros(len(problem.series), np.bool_)
+    chosen[first:end] = sign * plan.group_w[group, first:end] > RESTS_W
+    spans = _spans(problem, shadows, chosen, "charged" if sign < 0.0 else "given")
+    for each in spans:
+        part = slice(*each["steps"])
+        each["kwh"] = float(np.abs(plan.group_w[group, part]).sum()) * hours(problem.series) / 1000.0
+    return spans
+
+
+def _since_empty(problem: Problem, plan: Plan, group: int, step: int) -> int:
+    """First step after the store was last empty before the end of `step`; 0: it was not."""
+    level = _level(problem, plan, group)
+    empty = np.flatnonzero(level[:step] < 1e-3)
+    return int(empty[-1]) + 1 if len(empty) else 0
+
+
+def _until_empty(problem: Problem, plan: Plan, group: int, step: int) -> int:
+    """The step after the one in which the store is next empty; the end, if it is not."""
+    level = _level(problem, plan, group)
+    empty = np.flatnonzero(level[step:] < 1e-3)
+    return step + int(empty[0]) + 1 if len(empty) else len(level)
+
+
+def _level(problem: Problem, plan: Plan, group: int) -> Floats:
+    """[step] how full of its window the store is at each end."""
+    battery = problem.groups[group]
+    window_kwh = max(ceiling_kwh(battery) - floor_kwh(battery), 1e-9)
+    return np.asarray((plan.group_soc[group] * battery.energy_wh / 1000.0 - floor_kwh(battery)) / window_kwh)
