@@ -77,14 +77,30 @@ def decide(
     to_peak = net_w - (np.append(value.peak_w[stage], peak_w) - gone_w) / left
     power = np.concatenate(([0.0, net_w, bottom, top], to_level, to_peak))
     power = power[(power >= bottom) & (power <= top)]
-    grid_w = net_w - power
-    price = np.where(grid_w > 0.0, value.buy_cny_per_wh[stage], value.sell_cny_per_wh[stage])
-    cost = (price * grid_w + store.wear_cny_per_wh * np.maximum(power, 0.0)) * hours
-    flow_w = np.where(power > 0.0, power / store.discharge_efficiency, power * store.charge_efficiency)
-    block_w = gone_w + left * np.maximum(grid_w, 0.0)
-    cost += _after(value, stage, net_w, energy_wh - flow_w * hours, np.maximum(peak_w, block_w))
+    now, after = weighed(value, stage, power, net_w, energy_wh, peak_w, left, imported_w)
+    cost = now + after
     good = power[cost <= cost.min() + 1e-9]
     return float(good[np.argmin(np.abs(good))])
+
+
+def weighed(
+    value: Value,
+    stage: int,
+    power_w: Floats,
+    net_w: float,
+    energy_wh: float,
+    peak_w: float,
+    left: float = 1.0,
+    imported_w: float = 0.0,
+) -> tuple[Floats, Floats]:
+    """What `decide` weighs of powers [power], CNY: the cost of the rest of the block, and what is expected after it."""
+    store, hours = value.store, value.hours * left
+    grid_w = net_w - power_w
+    price = np.where(grid_w > 0.0, value.buy_cny_per_wh[stage], value.sell_cny_per_wh[stage])
+    cost = (price * grid_w + store.wear_cny_per_wh * np.maximum(power_w, 0.0)) * hours
+    flow_w = np.where(power_w > 0.0, power_w / store.discharge_efficiency, power_w * store.charge_efficiency)
+    block_w = imported_w * (1.0 - left) + left * np.maximum(grid_w, 0.0)
+    return cost, _after(value, stage, net_w, energy_wh - flow_w * hours, np.maximum(peak_w, block_w))
 
 
 def _after(value: Value, stage: int, net_w: float, energy_wh: Floats, peak_w: Floats) -> Floats:

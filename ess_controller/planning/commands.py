@@ -2,7 +2,7 @@
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -27,7 +27,9 @@ from ess_controller.planning.shared_commands import (
 
 if TYPE_CHECKING:
     from ess_controller.planning.inputs import Metered
-    from ess_controller.planning.problem import Prices
+    from ess_controller.planning.plan import Plan
+    from ess_controller.planning.problem import Prices, Series
+    from ess_controller.planning.reopened import Reopened
     from ess_controller.planning.site_plan import Sources
 
 SLOWEST_S = 120.0  # of a solver: a year in quarters of an hour takes ten seconds
@@ -77,18 +79,25 @@ def plan(
     (fixed_demand_cny). Wear is weighed, but is on no bill: wear_cny. battery_w is positive when discharging; load_w =
     grid_w + battery_w + pv_w. Sun that may not flow out is curtailed, and only that. solve_ms is the median of 20 warm
     re-solves, filling the programme included, each with the series turned by one step more. gap_cny: a better plan
-    would be at most so much cheaper. Exit status 1: the solver failed, and a rule stands in (why).
+    would be at most so much cheaper. With --at the plan that the site's planner made then is made again from its own
+    inputs, where it is kept (kept: when it was made, whether every number is that of then), else a plan is made from
+    the meter book; --explain says why. Exit status 1: the solver failed, and a rule stands in (why).
     """
     if plot is not None:
         check_installed("matplotlib", "ess plan --plot")
     from ess_controller.planning.lp import Planner
-    from ess_controller.planning.plan_answer import answer, solve_ms, table
+    from ess_controller.planning.plan_answer import answer, solve_ms
 
     if site is not None:
         if inputs is not None or battery:
             raise BadInputError(f"{site}: expected either SITE, or --inputs with --battery")
-        from ess_controller.planning.site_plan import for_site
+        from ess_controller.planning.site_plan import for_site, kept_plan
 
+        kept = None if at is None else kept_plan(site, at, home)
+        if kept is not None:
+            told, found, series, prices = _of_kept(kept, site, home, explain)
+            _give(told, found, series, prices, plot, as_json)
+            return
         given = for_site(site, at, home)
     elif inputs is None or not battery:
         raise BadInputError("ess plan: expected SITE, or --inputs with --battery")
@@ -102,19 +111,50 @@ def plan(
     planner = Planner(slowest_s=SLOWEST_S)
     found = planner.plan(groups, series, prices, ends=ends)
     taken_ms = solve_ms(planner, groups, series, prices, ends)
-    if plot is not None:
-        from ess_controller.planning.plan_plot import save_plot
-
-        save_plot(plot, found, series, prices)
     told = answer(found, groups, series, prices, ends, taken_ms, given.fixed_cny)
     if explain is not None:
         from ess_controller.planning.explain import explained, step_at
 
         step = step_at(series, explain)
         told["explain"] = explained(groups, series, prices, ends, found, step, taken_ms)
-    print(json.dumps(told) if as_json else "\n".join(table(told, series)))
+    told["kept"] = None
+    _give(told, found, series, prices, plot, as_json)
     if told["gap_cny"] is None:
         raise TroubleError(found.why)
+
+
+def _give(
+    told: dict[str, Any], found: "Plan", series: "Series", prices: "Prices", plot: Path | None, as_json: bool
+) -> None:
+    """Draw and print it."""
+    from ess_controller.planning.plan_answer import table
+
+    if plot is not None:
+        from ess_controller.planning.plan_plot import save_plot
+
+        save_plot(plot, found, series, prices)
+    print(json.dumps(told) if as_json else "\n".join(table(told, series)))
+
+
+def _of_kept(
+    kept: "Reopened", site: Path, home: Path | None, explain: str | None
+) -> "tuple[dict[str, Any], Plan, Series, Prices]":
+    """A plan that the daemon went by, as it was."""
+    from ess_controller.planning.explain import step_at
+    from ess_controller.planning.explain_value import explained
+    from ess_controller.planning.filling import Ends
+    from ess_controller.planning.plan_answer import answer, of_kept
+    from ess_controller.planning.reopened import path_of
+    from ess_controller.planning.site_plan import book_of
+
+    found = path_of(kept)
+    series, prices = kept.series.cut(0, len(found.battery_w)), kept.prices
+    ends = Ends(peak_so_far_w=kept.kept.month_peak_w)
+    told = answer(found, (kept.battery,), series, prices, ends, float("nan"), kept.fixed_cny) | {"kept": of_kept(kept)}
+    if explain is not None:
+        told["explain"] = explained(kept, series.at(step_at(series, explain)), book_of(site, home))
+    say(site, *kept.doubts)
+    return told, found, series, prices
 
 
 def _of_files(

@@ -11,6 +11,7 @@ from ess_controller.planning.filling import Ends
 from ess_controller.planning.lp import Planner
 from ess_controller.planning.plan import Plan, costs_of, grid_of
 from ess_controller.planning.problem import Battery, Prices, Series, hours
+from ess_controller.planning.reopened import Reopened
 from firmware_bridge.records import Floats
 
 SCHEMA_VERSION = 1
@@ -82,6 +83,19 @@ def answer(
     }
 
 
+def of_kept(found: Reopened) -> dict[str, Any]:
+    """What stands about a plan that was kept."""
+    kept = found.kept
+    return {
+        "made": kept.made.isoformat(),
+        "identical": found.identical,
+        "version": kept.version,
+        "history_days": kept.history_days,
+        "month_peak_w": _number(kept.month_peak_w, 1),
+        "doubts": list(found.doubts),
+    }
+
+
 def _number(value: float, digits: int) -> float | None:
     return round(float(value), digits) + 0.0 if np.isfinite(value) else None
 
@@ -102,6 +116,9 @@ def table(told: dict[str, Any], series: Series) -> Iterator[str]:
     yield f"{'solved in':20}{_shown(told['solve_ms']):>12} ms"
     if told["gap_cny"]:
         yield f"{'best plan':20}not proven: at most {told['gap_cny']:.2f} CNY cheaper"
+    if told.get("kept"):
+        same = "with every number of then" if told["kept"]["identical"] else "; " + "; ".join(told["kept"]["doubts"])
+        yield f"{'kept':20}made at {told['kept']['made']}, {same}"
     if told["why"]:
         yield f"{'note':20}{told['why']}"
     yield ""

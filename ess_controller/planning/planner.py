@@ -8,6 +8,7 @@ import json
 import logging
 import sqlite3
 import sys
+from contextlib import closing
 from datetime import datetime
 from pathlib import Path
 from threading import Event
@@ -21,6 +22,8 @@ from ess_controller.child import began, leave
 from ess_controller.clock import utc_now, wall_s
 from ess_controller.errors import BadInputError
 from ess_controller.live import NoDaemonError, ask
+from ess_controller.planning.kept_plans import FILE as PLANS
+from ess_controller.planning.kept_plans import Heard, Kept, KeptPlans, kept_of
 from ess_controller.planning.meter_book import Block, MonthPeak, first_of_month
 from ess_controller.planning.meter_store import FILE as BOOK
 from ess_controller.planning.meter_store import MeterBookError, read_blocks
@@ -89,9 +92,19 @@ class Planning:
     def _plan(self, utc: datetime, picture: dict[str, Any] | None) -> None:
         site, began_s = self._site, wall_s()
         groups = groups_of(site, None if picture is None else stock_of_picture(picture))
-        plan = self._planner.plan(utc, self._book, groups, peak_of_month(site, self._home, utc))
+        book, peak_w = Heard(self._book), peak_of_month(site, self._home, utc)
+        plan = self._planner.plan(utc, book, groups, peak_w)
         write(self._home / FILE, plan)
+        self._keep(kept_of(site, plan, book, groups, peak_w, begins=self._planner.begun))
         log.debug("plan made in %.0f ms from %.1f days", 1000.0 * (wall_s() - began_s), plan.history_days)
+
+    def _keep(self, kept: Kept) -> None:
+        """For whoever asks later why; a disk that does not take it costs no plan."""
+        try:
+            with closing(KeptPlans(self._home / PLANS, make=True)) as plans:
+                plans.put(kept)
+        except (OSError, sqlite3.Error) as trouble:
+            log.warning("%s: this plan is not kept: %s", self._home / PLANS, trouble)
 
     def _book(self, first: int, end: int) -> list[Block]:
         return read_blocks(self._home / BOOK, self._site.tuning.dispatch.block_s, first, end)

@@ -1,6 +1,7 @@
 """What `ess plan SITE` plans with: the site's cabinets, tariff and contract, and the load and sun that are expected."""
 
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -16,9 +17,12 @@ from ess_controller.live import NoDaemonError, ask
 from ess_controller.planning.backtest import refill_cny_per_wh
 from ess_controller.planning.filling import Ends
 from ess_controller.planning.groups import together
+from ess_controller.planning.kept_plans import FILE as PLANS
+from ess_controller.planning.meter_book import Block
 from ess_controller.planning.meter_store import FILE, MeterBookError, read_blocks
 from ess_controller.planning.planner import peak_of_month
 from ess_controller.planning.problem import Battery, Prices, Series
+from ess_controller.planning.reopened import Reopened, reopened
 from ess_controller.planning.site_battery import groups_of, stock_of_picture
 from ess_controller.planning.site_planner import SitePlanner, terms_of
 from ess_controller.planning.slot import LEAST_HISTORY_DAYS
@@ -45,7 +49,7 @@ def for_site(path: Path, at: str | None, home: Path | None) -> Sources:
     site = load(path, {})
     folder = homes.find(path, home)
     picture = None if at is not None else _picture(folder)
-    utc = _time(site, at) if at is not None else utc_now() if picture is None else _utc(picture)
+    utc = time_of(site, at) if at is not None else utc_now() if picture is None else _utc(picture)
     groups = groups_of(site, None if picture is None else stock_of_picture(picture))
     block_s = site.tuning.dispatch.block_s
     try:
@@ -61,6 +65,27 @@ def for_site(path: Path, at: str | None, home: Path | None) -> Sources:
     tariff, terms = terms_of(site)
     fixed = fixed_cny(tariff, terms, series.at(0).date())
     return Sources(groups, series, prices, Ends(peak_so_far_w=peak_w, value_cny_per_kwh=value), fixed)
+
+
+def kept_plan(path: Path, at: str, home: Path | None) -> Reopened | None:
+    """The plan that was in force at `at`, as it was; None, and said, where none is kept. BadInputError."""
+    site = load(path, {})
+    file, utc = homes.find(path, home) / PLANS, time_of(site, at)
+    try:
+        found = reopened(site, file, utc)
+    except (SqliteError, ValueError, TypeError, KeyError) as trouble:
+        raise BadInputError(f"{file}: {trouble}") from None
+    if found is None:
+        print(f"{path}: no plan is kept of then: one is made from the meter book", file=sys.stderr)  # noqa: T201
+    else:
+        print(f"{path}: the plan made at {found.kept.made.isoformat()}, as it was", file=sys.stderr)  # noqa: T201
+    return found
+
+
+def book_of(path: Path, home: Path | None) -> Callable[[int, int], list[Block]]:
+    """The site's meter book."""
+    site, folder = load(path, {}), homes.find(path, home)
+    return lambda first, end: read_blocks(folder / FILE, site.tuning.dispatch.block_s, first, end)
 
 
 def _picture(folder: Path) -> dict[str, Any] | None:
@@ -80,7 +105,8 @@ def _utc(picture: dict[str, Any]) -> datetime:
     return datetime.fromisoformat(picture["utc"])
 
 
-def _time(site: Site, at: str) -> datetime:
+def time_of(site: Site, at: str) -> datetime:
+    """ISO 8601, the site's time where it names no other. BadInputError."""
     try:
         time = datetime.fromisoformat(at)
     except ValueError:

@@ -60,6 +60,7 @@ class SitePlanner:
         self._leads = round(HORIZON_H * 3600.0 / self._block_s)
         self._slots = round(86400.0 / self._block_s)
         self._day: _Day | None = None
+        self.begun = False  # whether the last plan began a day anew, from nothing but what it was given
 
     def plan(self, utc: datetime, book: Book, groups: tuple[Battery, ...], month_peak_w: float) -> SitePlan:
         """The value function from the present block on."""
@@ -87,7 +88,8 @@ class SitePlanner:
     def _of_day(self, utc: datetime, now: int, book: Book, battery: Battery) -> _Day:
         """The day's common things, with all that has been measured by now."""
         day, today = self._day, utc.astimezone(self._site.time_zone).date()
-        if day is None or day.day != today or now < day.first or _other(battery, day.battery):
+        self.begun = day is None or day.day != today or now < day.first or _other(battery, day.battery)
+        if self.begun or day is None:
             blocks = book(now - HISTORY_DAYS * self._slots, now)
             first = blocks[0].number if blocks else now
             day = self._begun(today, first, now, battery)

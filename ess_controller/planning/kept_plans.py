@@ -1,0 +1,180 @@
+"""Plans kept with all that they were made from: plans.sqlite in the daemon's home, so that each can be made again.
+
+A row is a plan: when it was made, what was read from the meter book for it, the batteries, the month's peak, digests of
+the tariff and of the program, and the digest of the plan's bytes. The first plan of a day has read the site's history
+(some 8 000 blocks, a few hundred kB); those after it, the last day. Kept are KEEP_DAYS, and no more than LARGEST_MB of
+them; the oldest days go first. Bytes of plans themselves (2 MB each) are not kept: they follow from the rest.
+"""
+
+import hashlib
+import json
+import zlib
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import asdict, dataclass, fields, is_dataclass
+from datetime import UTC, datetime
+from functools import cache
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ess_controller.planning.meter_book import Block
+from ess_controller.planning.problem import Battery
+from ess_controller.planning.slot import SitePlan, packed
+from ess_controller.planning.value import backward
+from ess_controller.site import Site
+from ess_controller.sqlite_file import connected
+
+FILE = "plans.sqlite"
+KEEP_DAYS, LARGEST_MB = 100, 64.0
+_TABLE = """
+CREATE TABLE IF NOT EXISTS plan (made TEXT PRIMARY KEY, begins INTEGER NOT NULL, read_first INTEGER NOT NULL,
+    given TEXT NOT NULL, blocks BLOB NOT NULL);
+"""
+_FIELDS = tuple(field.name for field in fields(Block))
+
+
+class Heard:
+    """A meter book that remembers what was read from it."""
+
+    def __init__(self, book: Callable[[int, int], list[Block]]) -> None:
+        self._book = book
+        self.first = 0
+        self.blocks: list[Block] = []
+
+    def __call__(self, first: int, end: int) -> list[Block]:
+        """The blocks first..end-1 that are kept."""
+        self.first, self.blocks = first, self._book(first, end)
+        return self.blocks
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A plan's inputs, and the digest of what was made from them."""
+
+    made: datetime
+    begins: bool  # the planner knew nothing from a plan before it
+    blocks: tuple[Block, ...]
+    groups: tuple[Battery, ...]
+    month_peak_w: float
+    history_days: float
+    site_digest: str  # tariff, contract, billing block, time zone
+    program_digest: str
+    version: str
+    plan_digest: str
+
+    def book(self, first: int, end: int) -> list[Block]:
+        """As the meter book answered then."""
+        return [block for block in self.blocks if first <= block.number < end]
+
+
+def kept_of(
+    site: Site, plan: SitePlan, heard: Heard, groups: tuple[Battery, ...], month_peak_w: float, *, begins: bool
+) -> Kept:
+    """What is to be kept of a plan that was just made."""
+    return Kept(
+        plan.made,
+        begins,
+        tuple(heard.blocks),
+        groups,
+        month_peak_w,
+        plan.history_days,
+        site_digest(site),
+        program_digest(),
+        version("ess-controller"),
+        plan_digest(plan),
+    )
+
+
+class KeptPlans:
+    """An open plans.sqlite. Raises sqlite3.Error."""
+
+    def __init__(self, path: Path, *, make: bool) -> None:
+        self._db = connected(path, "rwc" if make else "ro")
+        if make:
+            self._db.executescript(_TABLE)
+
+    def put(self, kept: Kept, largest_mb: float = LARGEST_MB) -> None:
+        """Keep it, and let go of the oldest days that are too many."""
+        given = {name: getattr(kept, name) for name in _GIVEN} | {"groups": [asdict(each) for each in kept.groups]}
+        columns = np.array([block.row for block in kept.blocks], np.float64).reshape(-1, len(_FIELDS)).T
+        row = (_key(kept.made), int(kept.begins), len(kept.blocks), json.dumps(given), zlib.compress(columns.tobytes()))
+        with self._db:
+            self._db.execute("INSERT OR REPLACE INTO plan VALUES (?, ?, ?, ?, ?)", row)
+            self._trim(kept.made, largest_mb)
+
+    def at(self, utc: datetime) -> list[Kept]:
+        """The plan in force then, last, after those before it back to where the planner began anew; else nothing."""
+        last = self._db.execute("SELECT max(made) FROM plan WHERE made <= ?", (_key(utc),)).fetchone()[0]
+        query = "SELECT max(made) FROM plan WHERE made <= ? AND begins"
+        first = None if last is None else self._db.execute(query, (last,)).fetchone()[0]
+        if first is None:
+            return []
+        rows = self._db.execute("SELECT * FROM plan WHERE made BETWEEN ? AND ? ORDER BY made", (first, last))
+        return [_kept(*row) for row in rows]
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._db.close()
+
+    def _trim(self, now: datetime, largest_mb: float) -> None:
+        """Whole days go: what follows a first plan is of no use without it."""
+        sizes = self._db.execute("SELECT made, begins, length(blocks) + length(given) FROM plan ORDER BY made DESC")
+        oldest, total, held = _key(now), 0.0, _key(datetime.fromtimestamp(now.timestamp() - KEEP_DAYS * 86400.0, UTC))
+        for made, begins, size in sizes:
+            total += size / 1e6
+            if total > largest_mb or made < held:
+                break
+            oldest = made if begins else oldest
+        self._db.execute("DELETE FROM plan WHERE made < ?", (oldest,))
+
+
+_GIVEN = ("month_peak_w", "history_days", "site_digest", "program_digest", "version", "plan_digest")
+
+
+def _key(utc: datetime) -> str:
+    return utc.astimezone(UTC).isoformat(timespec="microseconds")
+
+
+def _kept(made: str, begins: int, count: int, given: str, blocks: bytes) -> Kept:
+    told: dict[str, Any] = json.loads(given)
+    columns = np.frombuffer(zlib.decompress(blocks), np.float64).reshape(len(_FIELDS), count)
+    rows = (Block(int(number), *rest) for number, *rest in columns.T.tolist())
+    groups = tuple(Battery(**each) for each in told.pop("groups"))
+    return Kept(made=datetime.fromisoformat(made), begins=bool(begins), blocks=tuple(rows), groups=groups, **told)
+
+
+def plan_digest(plan: SitePlan) -> str:
+    """Of a plan's bytes, which hold every number of its value function."""
+    return hashlib.sha256(packed(plan)).hexdigest()
+
+
+def site_digest(site: Site) -> str:
+    """Of all of a site's file that a plan depends on, beside the batteries."""
+    return _digest([_plain(site.tariff), _plain(site.contract), site.tuning.dispatch.block_s, str(site.time_zone)])
+
+
+@cache
+def program_digest() -> str:
+    """Of the code that plans, of numpy, and of which backward pass there is."""
+    root = Path(__file__).parents[1]
+    files = [*sorted(root.glob("planning/*.py")), root / "core" / "value.py"]
+    return _digest([np.__version__, backward().__module__, *(path.read_text(encoding="utf-8") for path in files)])
+
+
+def _digest(parts: Iterable[Any]) -> str:
+    return hashlib.sha256(json.dumps(list(parts)).encode()).hexdigest()
+
+
+def _plain(value: Any) -> Any:
+    """The same for equal values, whatever order sets have."""
+    if is_dataclass(value) and not isinstance(value, type):
+        return [_plain(getattr(value, field.name)) for field in fields(value)]
+    if isinstance(value, Mapping):
+        return sorted([str(_plain(name)), _plain(each)] for name, each in value.items())
+    if isinstance(value, frozenset | set):
+        return sorted(str(each) for each in value)
+    if isinstance(value, tuple | list):
+        return [_plain(each) for each in value]
+    return value if isinstance(value, str | int | float | bool | None) else str(value)

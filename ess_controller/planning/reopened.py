@@ -1,0 +1,96 @@
+"""A kept plan made again from its own inputs, and what it has the battery do over the load and sun expected then."""
+
+from contextlib import closing
+from dataclasses import dataclass, replace
+from datetime import datetime
+from pathlib import Path
+
+import numpy as np
+
+from ess_controller.core.value import Value, decide
+from ess_controller.planning.fallback import described
+from ess_controller.planning.groups import together
+from ess_controller.planning.kept_plans import Kept, KeptPlans, plan_digest, program_digest, site_digest
+from ess_controller.planning.plan import Plan
+from ess_controller.planning.problem import Battery, Prices, Series
+from ess_controller.planning.site_planner import SitePlanner, terms_of
+from ess_controller.planning.slot import OLDEST, SitePlan
+from ess_controller.planning.tariff_prices import fixed_cny
+from ess_controller.site import Site
+
+PATH = "what the value function does over the load and sun expected"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Reopened:
+    """A plan as it was."""
+
+    kept: Kept
+    plan: SitePlan
+    battery: Battery  # all cabinets together
+    series: Series  # load and sun as expected then
+    prices: Prices
+    fixed_cny: float  # a month's demand costs, whatever its peak
+    doubts: tuple[str, ...]  # what is not as it was, if anything
+
+    @property
+    def identical(self) -> bool:
+        """Whether every number of the value function is that of then."""
+        return plan_digest(self.plan) == self.kept.plan_digest
+
+
+def reopened(site: Site, path: Path, utc: datetime) -> Reopened | None:
+    """The plan that was in force then, made again; None where none is kept. Raises sqlite3.Error.
+
+    What the planner learnt earlier that day is learnt again, from what was read for those plans.
+    """
+    if not path.exists():
+        return None
+    with closing(KeptPlans(path, make=False)) as plans:
+        day = plans.at(utc)
+    if not day or utc - day[-1].made > OLDEST:
+        return None
+    planner = SitePlanner(site)
+    for kept in day:
+        plan = planner.plan(kept.made, kept.book, kept.groups, kept.month_peak_w)
+    series, prices, _ = planner.expected(kept.made, kept.book, kept.groups)
+    fixed = fixed_cny(*terms_of(site), series.at(0).date())
+    return Reopened(kept, plan, together(kept.groups), series, prices, fixed, tuple(_doubts(site, kept, plan)))
+
+
+def _doubts(site: Site, kept: Kept, plan: SitePlan) -> list[str]:
+    told = []
+    if kept.site_digest != site_digest(site):
+        told.append("the site's tariff or contract is no longer that of then")
+    if kept.program_digest != program_digest():
+        told.append(f"it was made by another program ({kept.version}, {kept.program_digest[:8]})")
+    if plan_digest(plan) != kept.plan_digest:
+        told.append("made again its numbers differ from those of then")
+    return told
+
+
+def path_of(found: Reopened) -> Plan:
+    """What the value function does over the expected load and sun; nothing is left to chance there."""
+    value, battery = found.plan.value, found.battery
+    net_w = found.series.net_w[: value.stages]
+    power_w, stored_wh = np.zeros(len(net_w)), np.zeros(len(net_w))
+    held, peak_w = battery.soc_start * battery.energy_wh, found.kept.month_peak_w
+    for stage, net in enumerate(net_w.tolist()):
+        power_w[stage] = decide(value, stage, net, held, peak_w)
+        held = after(value, held, float(power_w[stage]))
+        peak_w, stored_wh[stage] = max(peak_w, net - power_w[stage]), held
+    series = found.series.cut(0, len(net_w))
+    prices = replace(
+        found.prices,
+        import_cny_per_kwh=found.prices.import_cny_per_kwh[: len(net_w)],
+        export_cny_per_kwh=found.prices.export_cny_per_kwh[: len(net_w)],
+    )
+    soc = (stored_wh / battery.energy_wh)[np.newaxis]
+    return described((battery,), series, prices, power_w[np.newaxis], soc, PATH, found.kept.month_peak_w)
+
+
+def after(value: Value, energy_wh: float, power_w: float) -> float:
+    """What is stored after a block of that power, Wh."""
+    store = value.store
+    flow = power_w / store.discharge_efficiency if power_w > 0.0 else power_w * store.charge_efficiency
+    return energy_wh - flow * value.hours

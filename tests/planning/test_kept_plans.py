@@ -1,0 +1,150 @@
+"""Kept plans: made again bit by bit from their inputs, bounded on disk, and told of with what they weighed."""
+
+import json
+import sqlite3
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from ess_controller.core.value import decide
+from ess_controller.planning.explain_value import explained
+from ess_controller.planning.kept_plans import FILE, KEEP_DAYS, Heard, Kept, KeptPlans, kept_of, plan_digest
+from ess_controller.planning.planner import Planning
+from ess_controller.planning.reopened import after, path_of, reopened
+from ess_controller.planning.site_battery import groups_of
+from ess_controller.planning.site_planner import SitePlanner
+from ess_controller.planning.slot import SitePlan
+from tests.planning.test_site_planner import DEALER, NOW, NUMBER, block, dealer, write_book
+
+SOON = NOW + timedelta(minutes=30)
+
+
+def day_of_plans(home: Path, days: float = 12.0, count: int = 3) -> list[SitePlan]:
+    """What a planner makes every half hour, kept as it does."""
+    planner, made = SitePlanner(dealer()), []
+    with closing(KeptPlans(home / FILE, make=True)) as plans:
+        for at in range(count):
+            utc = NOW + at * timedelta(minutes=30)
+            now = NUMBER + 2 * at
+            first = NUMBER - round(96 * days)
+            heard = Heard(lambda begin, end, first=first, now=now: [  # type: ignore[misc]
+                block(number) for number in range(max(begin, first), min(end, now))
+            ])  # fmt: skip
+            groups = groups_of(dealer(), [(40e3 - 5e3 * at, 50e3 + 5e3 * at), (30e3, 60e3)])
+            plan = planner.plan(utc, heard, groups, 60e3 + at)
+            plans.put(kept_of(dealer(), plan, heard, groups, 60e3 + at, begins=planner.begun))
+            made.append(plan)
+    return made
+
+
+@pytest.mark.parametrize("days", [0.4, 12.0])
+def test_a_plan_is_made_again_bit_by_bit(tmp_path: Path, days: float) -> None:
+    """Also one late in the day, which stands on what the planner learnt in the morning."""
+    made = day_of_plans(tmp_path, days)
+    for at, plan in enumerate(made):
+        found = reopened(dealer(), tmp_path / FILE, NOW + at * timedelta(minutes=30) + timedelta(minutes=29))
+        assert found is not None
+        assert (found.kept.made, found.identical, found.doubts) == (plan.made, True, ())
+        for name in ("after_cny", "states_w", "peak_w", "buy_cny_per_wh"):
+            assert np.array_equal(getattr(found.plan.value, name), getattr(plan.value, name))
+    assert plan_digest(made[1]) != plan_digest(made[2])
+
+
+def test_what_is_no_longer_as_it_was_is_said(tmp_path: Path) -> None:
+    day_of_plans(tmp_path, count=1)
+    tariff = dealer().tariff
+    assert tariff is not None
+    dearer = replace(dealer(), tariff=replace(tariff, feed_in_cny_per_kwh=0.9))
+    found = reopened(dearer, tmp_path / FILE, NOW)
+    assert found is not None
+    assert not found.identical
+    assert found.doubts[0] == "the site's tariff or contract is no longer that of then"
+
+
+def test_there_is_none_of_a_time_before_the_first_or_long_after_the_last(tmp_path: Path) -> None:
+    assert reopened(dealer(), tmp_path / FILE, NOW) is None
+    day_of_plans(tmp_path, count=1)
+    assert reopened(dealer(), tmp_path / FILE, NOW - timedelta(seconds=1)) is None
+    assert reopened(dealer(), tmp_path / FILE, NOW + timedelta(hours=3)) is None
+
+
+def kept_at(utc: datetime, *, begins: bool) -> Kept:
+    blocks = tuple(block(number) for number in range(50))
+    return Kept(utc, begins, blocks, groups_of(dealer()), 1.0, 1.0, "s", "p", "v", "d")
+
+
+def test_what_is_kept_is_bounded_by_days_and_by_size_and_goes_by_whole_days(tmp_path: Path) -> None:
+    begin = datetime(2026, 1, 1, tzinfo=UTC)
+    with closing(KeptPlans(tmp_path / FILE, make=True)) as plans:
+        for day in range(0, KEEP_DAYS + 20, 5):
+            for hour in (0, 12):
+                plans.put(kept_at(begin + timedelta(days=day, hours=hour), begins=hour == 0))
+        (count,) = sqlite3.connect(tmp_path / FILE).execute("SELECT count(*) FROM plan").fetchone()
+        assert KEEP_DAYS * 2 // 5 <= count <= KEEP_DAYS * 2 // 5 + 2
+        assert plans.at(begin + timedelta(days=5)) == []
+        assert len(plans.at(begin + timedelta(days=50, hours=13))) == 2
+        plans.put(kept_at(begin + timedelta(days=KEEP_DAYS + 20), begins=True), largest_mb=0.05)
+        found = sqlite3.connect(tmp_path / FILE).execute("SELECT sum(length(blocks)), min(made) FROM plan").fetchone()
+        assert found[0] < 50e3
+        assert len(plans.at(datetime.fromisoformat(found[1]))) == 1
+
+
+def test_the_planner_keeps_each_plan_and_a_full_disk_costs_none(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    write_book(tmp_path, 2.0)
+    Planning(dealer(), tmp_path, alone=True)()
+    (row,) = sqlite3.connect(tmp_path / FILE).execute("SELECT begins FROM plan").fetchall()
+    assert row == (1,)
+    (tmp_path / FILE).write_bytes(b"no database" * 500)
+    planning = Planning(dealer(), tmp_path, alone=True)
+    planning()
+    assert "this plan is not kept: file is not a database" in caplog.text
+    assert not planning.waits
+
+
+def test_the_chosen_power_is_what_decide_says_and_no_other_way_is_cheaper(tmp_path: Path) -> None:
+    day_of_plans(tmp_path)
+    found = reopened(dealer(), tmp_path / FILE, SOON)
+    assert found is not None
+    told = explained(found, SOON, lambda first, end: [block(number) for number in range(first, end)])
+    value, held = found.plan.value, found.battery.soc_start * found.battery.energy_wh
+    assert told["net_is_measured"]
+    assert told["battery_w"] == decide(value, 0, told["net_w"], held, found.kept.month_peak_w)
+    assert all(way["dearer_cny"] >= -1e-9 for way in told["ways"])
+    for way in told["ways"]:
+        assert way["dearer_cny"] == pytest.approx(way["dearer_now_cny"] + way["dearer_later_cny"], abs=1e-9)
+        grid_w = told["net_w"] - way["battery_w"]
+        price = told["import_cny_per_kwh"] if grid_w > 0.0 else 1000.0 * value.sell_cny_per_wh[0]
+        assert way["block_cny"] == pytest.approx(price * grid_w / 4000.0)
+    ahead = explained(found, SOON + timedelta(hours=2), lambda *_: [])
+    assert not ahead["net_is_measured"]
+    assert ahead["battery_w"] == pytest.approx(path_of(found).battery_w[8])
+    assert after(value, 50e3, 0.0) == 50e3
+
+
+def test_ess_plan_at_reopens_what_is_kept_and_says_which_of_the_two(
+    tmp_path: Path, ess: Callable[..., tuple[int, str, str]]
+) -> None:
+    write_book(tmp_path, 12.0)
+    day_of_plans(tmp_path)
+    words = ("plan", DEALER, "--home", tmp_path, "--at", (SOON + timedelta(minutes=5)).isoformat())
+    status, out, talk = ess(*words, "--json", "--explain", "11:45")
+    told = json.loads(out)
+    assert status == 0
+    assert f"the plan made at {SOON.isoformat()}, as it was" in talk
+    assert told["kept"]["identical"] is True
+    assert len(told["steps"]) == 96
+    assert told["explain"]["ways"][0]["way"] == "chosen"
+    status, out, _ = ess(*words, "--explain", "11:45")
+    assert "with every number of then" in out
+    assert "In the block from 11:45 the plan made at 11:40" in out
+    status, out, talk = ess(*words[:-1], (NOW - timedelta(days=1)).isoformat(), "--json")
+    assert status == 0
+    assert "no plan is kept of then: one is made from the meter book" in talk
+    assert json.loads(out)["kept"] is None
