@@ -12,6 +12,7 @@ from ess_controller.planning.day_ahead import Forecast, Forecasts
 from ess_controller.planning.filling import Ends
 from ess_controller.planning.layout import block_means, blocks_of
 from ess_controller.planning.lp import Planner
+from ess_controller.planning.mpc import run_mpc
 from ess_controller.planning.plan import costs_of, grid_of, peak_of
 from ess_controller.planning.problem import Battery, Prices, Series, hours, months
 from ess_controller.planning.replan import HORIZON_H, Replanner, Site
@@ -19,6 +20,7 @@ from ess_controller.planning.value import Value
 from firmware_bridge.records import Floats
 
 Known = Literal["load", "pv"]
+Way = Literal["rule", "mpc", "controller", "really"]
 SLOWEST_S = 120.0  # for a month of perfect foresight
 LEAST_CNY = 1.0  # a month: with less to gain there is no share of it
 
@@ -42,6 +44,8 @@ class Month:
     controller: Cost
     perfect: Cost
     bound_gap_cny: float  # perfect foresight may at best be so much cheaper; NaN: its programme was not solved
+    mpc: Cost | None = None  # a plain LP-MPC on persistence, where it was asked for
+    really: Cost | None = None  # what the battery really did, where that was metered
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -55,11 +59,16 @@ class Backtest:
     perfect: Run
     replan_ms: Floats  # [re-plan]
     forecast_not_used: tuple[tuple[str, str], ...]  # what of the last forecast, and why
+    mpc: Run | None = None
+    really: Run | None = None
 
 
-def value_share(months_: "tuple[Month, ...] | list[Month]", way: Literal["rule", "controller"] = "controller") -> float:
-    """How much of what perfect foresight saves a way saves; NaN where that is under a CNY a month."""
-    saved = sum(each.no_battery.cny - getattr(each, way).cny for each in months_)
+def value_share(months_: "tuple[Month, ...] | list[Month]", way: Way = "controller") -> float:
+    """How much of what perfect foresight saves a way saves; NaN where that is under a CNY a month, or not run."""
+    costs = [getattr(each, way) for each in months_]
+    if None in costs:
+        return float("nan")
+    saved = sum(each.no_battery.cny - cost.cny for each, cost in zip(months_, costs, strict=True))
     best = sum(each.no_battery.cny - each.perfect.cny for each in months_)
     return saved / best if months_ and best >= LEAST_CNY * len(months_) else float("nan")
 
@@ -72,9 +81,12 @@ def run_backtest(
     first: int = 0,
     every_s: float = 1800.0,
     known: frozenset[Known] = frozenset(),
+    done_w: Floats | None = None,
+    *,
+    mpc: bool = False,
 ) -> Backtest:
     """Run from the step `first` to the end; what lies before is history. `known`: what the forecasts foresee, to ask
-    what not knowing it costs.
+    what not knowing it costs. `done_w` [step]: what the battery really did. `mpc`: run that peer too.
     """
     block_h = max(prices.block_s / 3600.0, hours(series))
     grid_series = _in_blocks(series, prices)
@@ -92,17 +104,31 @@ def run_backtest(
     timed = _Timed(site, _Foresight(forecasts, site, known) if known else forecasts)
     controller = run_value(series, battery, grid, first, timed, max(round(every_s / 3600.0 / block_h), 1))
     rule = run_rule(series, battery, prices, grid, first)
+    plain = run_mpc(series, battery, grid, first, grid_series, by_block, refill) if mpc else None
     run = series.cut(first, len(series))
+    really = None if done_w is None else _stored(battery, run, done_w[first:])
     paid = cut(prices, first, len(series))
     perfect, gaps = _perfect(run, paid, battery, refill)
     settled = []
     for (begin, end), gap in zip(months(run), gaps, strict=True):
-        costs = [
-            _cost(done, run, paid, battery, refill, begin, end)
-            for done in (_idle(len(run), battery), rule, controller, perfect)
-        ]
-        settled.append(Month(run.at(begin).strftime("%Y-%m"), costs[0], costs[1], costs[2], costs[3], gap))
-    return Backtest(run, tuple(settled), controller, rule, perfect, np.array(timed.ms), _not_used(forecasts))
+
+        def cost(done: Run, begin: int = begin, end: int = end) -> Cost:
+            return _cost(done, run, paid, battery, refill, begin, end)
+
+        settled.append(
+            Month(
+                name=run.at(begin).strftime("%Y-%m"),
+                no_battery=cost(_idle(len(run), battery)),
+                rule=cost(rule),
+                controller=cost(controller),
+                perfect=cost(perfect),
+                bound_gap_cny=gap,
+                mpc=None if plain is None else cost(plain),
+                really=None if really is None else cost(really),
+            )
+        )
+    ms, not_used = np.array(timed.ms), _not_used(forecasts)
+    return Backtest(run, tuple(settled), controller, rule, perfect, ms, not_used, plain, really)
 
 
 def refill_cny_per_wh(prices: Prices, battery: Battery, series: Series) -> float:
@@ -176,6 +202,12 @@ def cut(prices: Prices, first: int, end: int) -> Prices:
 
 def _idle(steps: int, battery: Battery) -> Run:
     return Run(np.zeros(steps), np.full(steps, battery.soc_start * battery.energy_wh))
+
+
+def _stored(battery: Battery, series: Series, power_w: Floats) -> Run:
+    """What was stored by the battery's losses, from the same start as the others; its window is not looked at."""
+    flow_w = np.where(power_w > 0.0, power_w / battery.discharge_efficiency, power_w * battery.charge_efficiency)
+    return Run(power_w, battery.soc_start * battery.energy_wh - np.cumsum(flow_w) * hours(series))
 
 
 def _perfect(series: Series, prices: Prices, battery: Battery, refill: float) -> tuple[Run, list[float]]:

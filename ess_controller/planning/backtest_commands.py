@@ -1,7 +1,6 @@
 """The command `ess backtest`: what value dispatch would have saved on a recorded series."""
 
 import json
-import sys
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, cast
@@ -21,12 +20,15 @@ from ess_controller.planning.shared_commands import (
     TariffPath,
     prices_of,
     read_metered,
+    say,
     tariff_of_file,
 )
 
 if TYPE_CHECKING:
     from ess_controller.planning.backtest import Known
     from ess_controller.planning.problem import Series
+    from ess_controller.planning.site_backtest import Recorded
+    from ess_controller.site.tariff import Tariff
 
 
 def register(app: typer.Typer) -> None:
@@ -35,10 +37,16 @@ def register(app: typer.Typer) -> None:
 
 
 def backtest(
+    site: Annotated[
+        Path | None,
+        typer.Argument(metavar="SITE", help="A site: what its daemon has measured, its battery and tariff."),
+    ] = None,
+    home: Annotated[Path | None, typer.Option(help="The daemon's folder, with SITE.")] = None,
     inputs: Annotated[
-        Path, typer.Option(metavar="CSV", help="time,load_w,pv_w[,import_cny_per_kwh,export_cny_per_kwh], recorded.")
-    ],
-    battery: Annotated[Path, typer.Option(metavar="TOML", help="The battery.")],
+        Path | None,
+        typer.Option(metavar="CSV", help="time,load_w,pv_w[,import_cny_per_kwh,export_cny_per_kwh], recorded."),
+    ] = None,
+    battery: Annotated[Path | None, typer.Option(metavar="TOML", help="The battery.")] = None,
     tariff: TariffPath = None,
     start: Annotated[
         str | None, typer.Option(metavar="TIME", help="When to begin, 2026-06-01; what lies before is history.")
@@ -55,6 +63,9 @@ def backtest(
         str,
         typer.Option(metavar="WHAT", help="load, pv or load,pv: what forecasts foresee, to see what that is worth."),
     ] = "",
+    mpc: Annotated[
+        bool, typer.Option("--mpc", help="Run a plain LP-MPC on persistence too, planned anew each hour.")
+    ] = False,
     out: Annotated[Path | None, typer.Option(metavar="DIR", help="Draw week, savings and peaks there.")] = None,
     as_json: Json = False,
 ) -> None:
@@ -63,32 +74,58 @@ def backtest(
     value_share is what the controller saves of what perfect foresight, each month's optimum on the true series, would.
     Costs are bills and wear, less what more is stored at the end than at the begin, at the price of the cheapest hour.
     The rule charges in cheap hours, gives in dear ones and keeps the month's peak. Where --inputs is finer than the
-    billing block, each step is decided anew within it.
+    billing block, each step is decided anew within it. With SITE: over what the meter book of its daemon holds, beside
+    what the battery really did (really_cny; from the meter, its losses as the site file has them), with the blocks that
+    the book does not know (gaps) taken as the day before, the battery at rest.
     """
+    import numpy as np
+
     from ess_controller.planning.backtest import cut, run_backtest
     from ess_controller.planning.backtest_answer import answer, table
-    from ess_controller.planning.battery_file import load_battery
-    from ess_controller.planning.calendar_grid import by_weekday, kind_by_tariff
-    from ess_controller.planning.inputs import faint
 
     if out is not None:
         check_installed("matplotlib", "ess backtest --out")
-    store, loaded = load_battery(battery), tariff_of_file(tariff, supply, customer)
-    metered = read_metered(inputs, loaded)
-    first, end = _span(metered.series, start, days)
-    series = metered.series.cut(0, end)
-    prices, _ = prices_of(inputs, metered, loaded, demand, contract_kw, transformer_kva, hottest)
-    prices = cut(prices, 0, end)
-    if suspicion := faint(series, min(store.charge_w, store.discharge_w)):
-        print(f"{inputs}: {suspicion}", file=sys.stderr)
-    kinds = by_weekday if loaded is None else kind_by_tariff(loaded)
-    found = run_backtest(series, prices, store, kinds, first, 60.0 * replan_min, _known(know))
+    if site is not None and inputs is None and battery is None and tariff is None:
+        from ess_controller.planning.site_backtest import recorded
+
+        past = recorded(site, home)
+    elif site is None and inputs is not None and battery is not None:
+        agreed = (demand, contract_kw, transformer_kva, hottest)
+        past = _of_files(inputs, battery, tariff_of_file(tariff, supply, customer), agreed)
+    else:
+        raise BadInputError("ess backtest: expected SITE, or --inputs with --battery")
+    first, end = _span(past.series, start, days)
+    series, prices = past.series.cut(0, end), cut(past.prices, 0, end)
+    done_w = None if past.done_w is None else np.nan_to_num(past.done_w[:end])
+    found = run_backtest(
+        series, prices, past.battery, past.kinds, first, 60.0 * replan_min, _known(know), done_w, mpc=mpc
+    )
     if out is not None:
         from ess_controller.planning.backtest_plot import save_plots
 
         save_plots(out, found, cut(prices, first, end))
-    told = answer(found)
+    gaps = past.gaps(first, end)
+    told = answer(found) | ({"gaps": gaps} if gaps else {})
     print(json.dumps(told) if as_json else "\n".join(table(told)))
+
+
+def _of_files(
+    inputs: Path,
+    battery: Path,
+    tariff: "Tariff | None",
+    agreed: tuple[str | None, float | None, float | None, Path | None],
+) -> "Recorded":
+    """What foreign files have recorded."""
+    from ess_controller.planning.battery_file import load_battery
+    from ess_controller.planning.calendar_grid import by_weekday, kind_by_tariff
+    from ess_controller.planning.inputs import faint
+    from ess_controller.planning.site_backtest import Recorded
+
+    store, metered = load_battery(battery), read_metered(inputs, tariff)
+    prices, _ = prices_of(inputs, metered, tariff, *agreed)
+    say(inputs, faint(metered.series, min(store.charge_w, store.discharge_w)))
+    kinds = by_weekday if tariff is None else kind_by_tariff(tariff)
+    return Recorded(metered.series, prices, store, kinds, None, None)
 
 
 def _span(series: "Series", start: str | None, days: float | None) -> tuple[int, int]:

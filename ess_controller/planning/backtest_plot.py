@@ -10,7 +10,7 @@ from ess_controller.planning.backtest import Backtest
 from ess_controller.planning.problem import Prices, hours
 from firmware_bridge.records import Floats
 
-BLUE, GREY, AMBER = "#1f5fa8", "#7f7f7f", "#c77700"
+BLUE, GREY, AMBER, GREEN, PURPLE = "#1f5fa8", "#7f7f7f", "#c77700", "#2e7d32", "#6a4c93"
 SHOWN_DAYS = 7.0
 
 
@@ -32,7 +32,9 @@ def _week(found: Backtest) -> Figure:
     """The week round the highest import: what was done, and what perfect foresight would have done."""
     series, step_h = found.series, hours(found.series)
     net_kw = series.net_w / 1000.0
-    ways = (("value dispatch", found.controller, BLUE), ("perfect foresight", found.perfect, AMBER))
+    ways = [("value dispatch", found.controller, BLUE), ("perfect foresight", found.perfect, AMBER)]
+    if found.really is not None:
+        ways.append(("really done", found.really, GREEN))
     worst = int(np.argmax(series.net_w - found.controller.battery_w))
     count = min(round(SHOWN_DAYS * 24.0 / step_h), len(series))
     first = int(np.clip(worst - count // 2, 0, len(series) - count))
@@ -55,8 +57,14 @@ def _savings(found: Backtest, prices: Prices) -> Figure:
     axes = figure.subplots()
     days = np.arange(len(found.series)) * hours(found.series) / 24.0
     for name, run, color in (
-        ("rule", found.rule, GREY), ("value dispatch", found.controller, BLUE), ("perfect", found.perfect, AMBER)
-    ):  # fmt: skip
+        ("rule", found.rule, GREY),
+        ("MPC", found.mpc, PURPLE),
+        ("value dispatch", found.controller, BLUE),
+        ("really done", found.really, GREEN),
+        ("perfect", found.perfect, AMBER),
+    ):
+        if run is None:
+            continue
         axes.plot(days, _saved(found, prices, run.battery_w), color=color, label=name)
     axes.set_xlabel("days")
     axes.set_ylabel("energy costs saved, CNY, without demand and wear")
@@ -79,10 +87,13 @@ def _peaks(found: Backtest) -> Figure:
     figure = Figure(figsize=(11, 5), layout="constrained")
     axes = figure.subplots()
     place = np.arange(len(found.months))
-    ways = (("no_battery", "#c8c8c8"), ("rule", GREY), ("controller", BLUE), ("perfect", AMBER))
+    every = [("no_battery", "#c8c8c8"), ("rule", GREY), ("mpc", PURPLE), ("controller", BLUE)]
+    every += [("really", GREEN), ("perfect", AMBER)]
+    ways = [(way, color) for way, color in every if getattr(found.months[0], way) is not None]
+    wide = 0.8 / len(ways)
     for at, (way, color) in enumerate(ways):
         peaks = [getattr(each, way).peak_w / 1000.0 for each in found.months]
-        axes.bar(place + 0.2 * (at - 1.5), peaks, 0.2, color=color, label=way.replace("_", " "))
+        axes.bar(place + wide * (at - (len(ways) - 1) / 2.0), peaks, wide, color=color, label=way.replace("_", " "))
     axes.set_xticks(place, [each.name for each in found.months])
     axes.set_ylabel("peak of the month, kW")
     axes.legend(loc="best", fontsize=8)

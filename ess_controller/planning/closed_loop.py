@@ -56,7 +56,7 @@ def run_value(
             value = replanner.plan(block, peak_w)
         return decide(value, block - value.origin, net_w, held_wh, peak_w, left, imported_w)
 
-    return _run(series, battery, grid, first, power)
+    return run_powers(series, battery, grid, first, power)
 
 
 def run_rule(series: Series, battery: Battery, prices: Prices, grid: Blocks, first: int) -> Run:
@@ -73,13 +73,14 @@ def run_rule(series: Series, battery: Battery, prices: Prices, grid: Blocks, fir
             expected[month[step]] = float(before[np.isfinite(before)].max(initial=0.0))
         return rule_power(battery, step_h, net, held_wh, float(shares[step]), peak_w, expected[month[step]])
 
-    return _run(series, battery, grid, first, power)
+    return run_powers(series, battery, grid, first, power)
 
 
 Power = Callable[[int, float, float, float, float, float], float]  # step, net, stored, peak, left, imported -> W
 
 
-def _run(series: Series, battery: Battery, grid: Blocks, first: int, power: Power) -> Run:
+def run_powers(series: Series, battery: Battery, grid: Blocks, first: int, power: Power) -> Run:
+    """Ask `power` in each step from `first` on; what battery and export rule allow of it is done."""
     step_h, net_w = hours(series), series.net_w
     low, high = battery.soc_min * battery.energy_wh, battery.soc_max * battery.energy_wh
     held, peak, gone_w, done = battery.soc_start * battery.energy_wh, 0.0, 0.0, 0

@@ -1,7 +1,9 @@
 """How much of perfect foresight value dispatch reaches over measured loads and suns, month by month.
 
 python -m tests.planning.value_campaign --set ABCD --months 1,4,7,10 [--know load] [--wear 0.1] [--every-min 30]
-    [--out lines.jsonl]
+    [--mpc] [--out lines.jsonl]
+
+`--mpc`: beside the rule, a plain LP-MPC planned anew each hour from persistence, its set-points obeyed.
 
 With `--out`, what was run is kept there line by line, and not run again: a long campaign may be run in parts, and the
 whole table told by one command in the end. A line holds for what was asked and for the code that made it; after the
@@ -75,13 +77,19 @@ def month_series(name: str, month: int) -> tuple[Series, int]:
 
 
 def run_month(
-    name: str, month: int, battery: Battery, every_min: float = 30.0, known: frozenset[Known] = frozenset()
+    name: str,
+    month: int,
+    battery: Battery,
+    every_min: float = 30.0,
+    known: frozenset[Known] = frozenset(),
+    *,
+    mpc: bool = False,
 ) -> Backtest:
     """One month of one set."""
     tariff = load_tariff(TARIFF, "under_1kv", "commercial")
     series, first = month_series(name, month)
     prices = prices_over(tariff, Terms("actual"), series, {})
-    return run_backtest(series, prices, battery, kind_by_tariff(tariff), first, 60.0 * every_min, known)
+    return run_backtest(series, prices, battery, kind_by_tariff(tariff), first, 60.0 * every_min, known, mpc=mpc)
 
 
 Key = tuple[str, int, str, float, float]  # set, month, what is known, wear, minutes between re-plans
@@ -96,6 +104,7 @@ def main() -> None:
     parser.add_argument("--know", default="", help="load, pv or load,pv: what the forecasts foresee")
     parser.add_argument("--wear", type=float, default=0.0)
     parser.add_argument("--every-min", type=float, default=30.0)
+    parser.add_argument("--mpc", action="store_true")
     parser.add_argument("--out", type=Path, help="lines of JSON: what is in it is not run again, what is run is added")
     asked = parser.parse_args()
     kept = _kept(asked.out) if asked.out else {}
@@ -104,8 +113,8 @@ def main() -> None:
         of_set: list[Month] = []
         for month in map(int, asked.months.split(",")):
             key = (name, month, asked.know, asked.wear, asked.every_min)
-            if key not in kept:
-                kept[key] = _run(key)
+            if key not in kept or (asked.mpc and kept[key][0].mpc is None):
+                kept[key] = _run(key, mpc=asked.mpc)
                 if asked.out:
                     _keep(asked.out, key, kept[key])
             found, ms = kept[key]
@@ -117,10 +126,10 @@ def main() -> None:
     _tell("pooled", everything, f"90 % interval {low:.3f} to {high:.3f}")
 
 
-def _run(key: Key) -> tuple[Month, float]:
+def _run(key: Key, *, mpc: bool) -> tuple[Month, float]:
     name, month, know, wear, every_min = key
     known = frozenset(cast("list[Known]", [each for each in know.split(",") if each]))
-    found = run_month(name, month, replace(BATTERY, wear_cny_per_kwh=wear), every_min, known)
+    found = run_month(name, month, replace(BATTERY, wear_cny_per_kwh=wear), every_min, known, mpc=mpc)
     return found.months[0], float(np.median(found.replan_ms))
 
 
@@ -131,7 +140,8 @@ def _kept(path: Path) -> Kept:
 
 def _month(told: dict[str, Any]) -> Month:
     ways = {way: Cost(**told[way]) for way in ("no_battery", "rule", "controller", "perfect")}
-    return Month(name=told["name"], bound_gap_cny=told["bound_gap_cny"], **ways)
+    mpc = Cost(**told["mpc"]) if told.get("mpc") else None
+    return Month(name=told["name"], bound_gap_cny=told["bound_gap_cny"], mpc=mpc, **ways)
 
 
 def _keep(path: Path, key: Key, found: tuple[Month, float]) -> None:
@@ -143,8 +153,9 @@ def _tell(what: str, months: list[Month], more: str) -> None:
     saved = sum(each.no_battery.cny - each.perfect.cny for each in months)
     wear = sum(each.controller.wear_cny for each in months)
     peak = sum(each.controller.peak_w - each.perfect.peak_w for each in months) / len(months) / 1000.0
+    mpc = "" if any(each.mpc is None for each in months) else f"  mpc {value_share(months, 'mpc'):.3f}"
     print(  # noqa: T201
-        f"{what:8} value_share {value_share(months):.3f}  rule {value_share(months, 'rule'):.3f}"
+        f"{what:8} value_share {value_share(months):.3f}  rule {value_share(months, 'rule'):.3f}{mpc}"
         f"  bound {saved:7.0f} CNY  peak above the best {peak:5.1f} kW  wear {wear:.0f} CNY  {more}",
         flush=True,
     )
