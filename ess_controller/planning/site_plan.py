@@ -73,8 +73,11 @@ def kept_plan(path: Path, at: str, home: Path | None) -> Reopened | None:
     file, utc = homes.find(path, home) / PLANS, time_of(site, at)
     try:
         found = reopened(site, file, utc)
-    except (SqliteError, ValueError, TypeError, KeyError) as trouble:
+    except SqliteError as trouble:
         raise BadInputError(f"{file}: {trouble}") from None
+    except (ValueError, TypeError, KeyError) as trouble:  # by a program that kept other things
+        print(f"{file}: the plan of then cannot be read: {trouble}: one is made anew", file=sys.stderr)  # noqa: T201
+        return None
     if found is None:
         print(f"{path}: no plan is kept of then: one is made from the meter book", file=sys.stderr)  # noqa: T201
     else:
