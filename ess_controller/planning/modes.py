@@ -53,18 +53,18 @@ class _Search:
         best = np.full(most_down + levels + most_up, np.inf)
         inside = slice(most_down, most_down + levels)
         best[inside] = self.end_cny
-        chosen = np.zeros((steps, levels), np.int16)
+        chosen, level = np.zeros((steps, levels), np.int16), np.arange(levels)
+        reached = sliding_window_view(best, len(self.moves))  # made once: it follows `best`
         for step in range(steps - 1, -1, -1):
-            ways = sliding_window_view(best, len(self.moves)) + cny[step]
+            ways = reached + cny[step]
             chosen[step] = np.argmin(ways, axis=1)
-            best = best.copy()
-            best[inside] = ways[np.arange(levels), chosen[step]]
+            best[inside] = ways[level, chosen[step]]
         start_kwh = self.battery.soc_start * self.battery.energy_wh / 1000.0
-        level = int(np.argmin(np.abs(self.stored_kwh - start_kwh)))
-        least, taken = float(best[most_down + level]), np.zeros(steps)
+        held = int(np.argmin(np.abs(self.stored_kwh - start_kwh)))
+        least, taken = float(best[most_down + held]), np.zeros(steps)
         for step in range(steps):
-            taken[step] = chosen[step, level]
-            level = int(np.clip(level + self.moves[chosen[step, level]], 0, levels - 1))
+            taken[step] = chosen[step, held]
+            held = min(max(held + int(self.moves[chosen[step, held]]), 0), levels - 1)
         return least, taken
 
 
