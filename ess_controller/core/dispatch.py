@@ -4,15 +4,18 @@ from math import isnan
 
 import numpy as np
 
+from ess_controller.core.steady import Course, keep_course
 from ess_controller.core.stock import stock
 from ess_controller.core.types import Bound, Estimate, Order, State, Tuning
-from ess_controller.core.value import decide
+from ess_controller.core.value import Value, options
 from firmware_bridge.records import Bools, Floats, Ints, Measurements, PcsState, Tick
 
 SELF_CONSUMPTION, CHEAP_HOURS, BY_VALUE = "self-consumption", "cheap hours", "value of the plan"
 STAYS_BY_SOC = 0.05  # so much fuller or emptier must another cabinet be, or two would take turns all day
 EASE_SHARE = 0.8  # an inverter is let go when the others carry so much less than would start it again
 _PCS_RUNNING, _PCS_FAULT = int(PcsState.RUNNING), int(PcsState.FAULT)
+# Assumed, no sheet gives it: an inverter of 50 kW for 15 000 CNY bears 300 000 turns or starts.
+SWITCH_CNY = 0.05
 LEAST_REST_OF_BLOCK_S = 30.0  # a block's last seconds cannot repair its mean: no more power than over this time
 
 
@@ -58,24 +61,44 @@ def _by_the_hour(tuning: Tuning, order: Order, net_w: float) -> tuple[float, str
 
 
 def by_value(
-    tuning: Tuning, order: Order, now: Estimate, modes: Ints, block: tuple[int, float, float], tick: Tick
-) -> float | None:
+    tuning: Tuning,
+    state: State,
+    order: Order,
+    now: Estimate,
+    modes: Ints,
+    block: tuple[int, float, float],
+    tick: Tick,
+) -> tuple[float | None, Course]:
     """What the plan's value function says, W; None where the site has no such rule, or no plan reaches this block.
+    And the course to remember: the battery turns only when that pays.
 
     `block` as `billing_block` found it: what was imported in it so far counts for its mean.
     """
     value, (number, imported_ws, _) = order.value, block
     if order.valued_w is not None:
-        return order.valued_w
+        return order.valued_w, state.course
     if tuning.dispatch.rule != "value" or value is None or value.origin != number:
-        return None
+        return None, Course()
     block_s = tuning.dispatch.block_s
     left_s = max((number + 1) * block_s - tick.utc.timestamp(), LEAST_REST_OF_BLOCK_S)
     left = left_s / block_s
     gone_w = imported_ws / (block_s - left_s) if left < 1.0 else 0.0
     given_wh, _ = stock(tuning, now, modes)
     held_wh = min(value.store.energy_wh[0] + float(given_wh.sum()), value.store.energy_wh[-1])
-    return decide(value, 0, now.net_load_w, held_wh, order.month_peak_w, left, gone_w)
+    found = options(value, 0, now.net_load_w, held_wh, order.month_peak_w, left, gone_w)
+    if found is None:
+        return 0.0, Course()
+    course = state.course if np.any(state.idle_s < tuning.dispatch.idle_stop_s) else Course()
+    return keep_course(found, course, turn_cny(tuning, value), min(tick.dt_s / left_s, 1.0))
+
+
+def turn_cny(tuning: Tuning, value: Value) -> float:
+    """What a turn or a start from rest counts, CNY: each inverter's relay and its warming up and down, and what it
+    loses by itself until it is stopped again for having nothing to do."""
+    knobs = tuning.dispatch
+    lost_wh = knobs.idle_w * knobs.idle_stop_s / 3600.0
+    each_cny = SWITCH_CNY + lost_wh * float(value.buy_cny_per_wh[0])
+    return each_cny * tuning.layout.cabinets
 
 
 def stores_sun(wanted_w: float, wanted_by: str, now: Estimate) -> bool:

@@ -9,6 +9,7 @@ from ess_controller.core.curtail import curtail
 from ess_controller.core.estimate import estimate, nothing_seen, outlook
 from ess_controller.core.ledger import Ledger
 from ess_controller.core.recall import NOTHING, Recalled
+from ess_controller.core.steady import Course
 from ess_controller.core.types import Decision, Order, State, Tuning
 from firmware_bridge.records import Commands, Measurements, PcsState, Tick
 
@@ -36,6 +37,7 @@ def first_state(tuning: Tuning, recalled: Recalled = NOTHING) -> State:
         idle_s=np.zeros(layout.cabinets),
         block=-1,
         block_ws=0.0,
+        course=Course(),
         climate=np.zeros(layout.ios, np.int64),
         pv_limit_w=np.full(layout.pvs, np.inf),
         pv_beyond_s=np.zeros(layout.pvs),
@@ -62,7 +64,7 @@ def step(tuning: Tuning, state: State, seen: Measurements, order: Order, tick: T
     cabinet_bound = behind & limits.cabinet_rules(tuning, seen, order, now)
 
     block = dispatch.billing_block(tuning, state, seen, tick)
-    valued_w = dispatch.by_value(tuning, order, now, modes, block, tick)
+    valued_w, course = dispatch.by_value(tuning, state, order, now, modes, block, tick)
     wanted_w, wanted_by = dispatch.wanted(tuning, order, now, block[2], valued_w)
     charge_w, discharge_w = limits.grid_room(tuning, now)
     among = dispatch.in_use(tuning, state, seen, now, wanted_w, behind)
@@ -104,6 +106,7 @@ def step(tuning: Tuning, state: State, seen: Measurements, order: Order, tick: T
         idle_s=idle_s,
         block=block[0],
         block_ws=block[1],
+        course=course,
         climate=switched,
         pv_limit_w=pv_limit_w,
         pv_beyond_s=pv_beyond_s,

@@ -13,6 +13,7 @@ from ess_controller.core.gauge.outlook import Outlook, Window
 from ess_controller.core.gauge.setup import Setup
 from ess_controller.core.gauge.state import Gauge, GaugeTuning
 from ess_controller.core.ledger import Ledger
+from ess_controller.core.steady import Course
 from ess_controller.core.value import Value
 from firmware_bridge.records import Bools, Commands, Envelope, Floats, Ints, Layout
 
@@ -325,6 +326,7 @@ class State:
     idle_s: Floats  # [cabinet] how long nothing worth its inverter's losses has been wanted
     block: int  # billing block number
     block_ws: float  # imported in this block so far
+    course: Course  # which way the plan's value function has the battery go
     climate: Ints  # [io] Climate bits, last told
     pv_limit_w: Floats  # [pv] last told; inf = not held back
     pv_beyond_s: Floats  # [pv] how long it has given more than that

@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from firmware_bridge.records import Floats, Ints
+from firmware_bridge.records import Bools, Floats, Ints
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -18,6 +18,8 @@ class Store:
     discharge_efficiency: float
     wear_cny_per_wh: float  # of what is given
     may_export: bool  # what comes from the battery may flow out
+    export_w: float = np.inf  # at most so much of it, where it may
+    import_w: float = np.inf  # the site's guard keeps a block's mean import below: it stops charging, and discharges
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -55,32 +57,54 @@ class Value:
         )
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Options:
+    """What can be done now, and what each costs if it is done until the block ends."""
+
+    power_w: Floats  # [option] discharging +
+    cost_cny: Floats  # [option] of the block's rest and of what is expected after it
+    block_w: Floats  # [option] mean import of the whole block
+    peak_w: float  # the month's highest block so far
+
+    def best(self, among: Bools | None = None) -> int:
+        """The cheapest; of several, the one of least power."""
+        cost = self.cost_cny if among is None else np.where(among, self.cost_cny, np.inf)
+        return int(np.where(cost <= cost.min() + 1e-9, np.abs(self.power_w), np.inf).argmin())
+
+
 def decide(
     value: Value, stage: int, net_w: float, energy_wh: float, peak_w: float, left: float = 1.0, imported_w: float = 0.0
 ) -> float:
-    """Power of least cost now, discharging positive, W.
+    """Power of least cost now, discharging positive, W; 0 where something is not known. As `options` has it."""
+    found = options(value, stage, net_w, energy_wh, peak_w, left, imported_w)
+    return 0.0 if found is None else float(found.power_w[found.best()])
+
+
+def options(
+    value: Value, stage: int, net_w: float, energy_wh: float, peak_w: float, left: float = 1.0, imported_w: float = 0.0
+) -> Options | None:
+    """What is worth looking at now; None where something is not known (NaN).
 
     `net_w` is measured, `energy_wh` stored, `peak_w` the month's highest block so far. `left` is the share of the
-    block that is still to come, `imported_w` the mean import over the part that is gone. What is not known (NaN)
-    gives 0, and so does a battery outside its window in the direction that leads further out.
+    block that is still to come, `imported_w` the mean import over the part that is gone. A battery outside its window
+    has no power in the direction that leads further out.
     """
     if not np.isfinite(net_w + energy_wh + peak_w + imported_w):
-        return 0.0
+        return None
     store, hours = value.store, value.hours * left
     low, high = store.energy_wh[0], store.energy_wh[-1]
-    most = store.discharge_w if store.may_export else min(store.discharge_w, max(net_w, 0.0))
+    most = min(store.discharge_w, max(net_w, 0.0) + (store.export_w if store.may_export else 0.0))
     top = max(min(most, (energy_wh - low) * store.discharge_efficiency / hours), 0.0)
     bottom = -max(min(store.charge_w, (high - energy_wh) / store.charge_efficiency / hours), 0.0)
+    gone_w = imported_w * (1.0 - left)
+    bottom = min(max(bottom, net_w - (store.import_w - gone_w) / left), top)
     drawn_w = (energy_wh - store.energy_wh) / hours
     to_level = np.where(drawn_w > 0.0, drawn_w * store.discharge_efficiency, drawn_w / store.charge_efficiency)
-    gone_w = imported_w * (1.0 - left)
     to_peak = net_w - (np.append(value.peak_w[stage], peak_w) - gone_w) / left
     power = np.concatenate(([0.0, net_w, bottom, top], to_level, to_peak))
     power = power[(power >= bottom) & (power <= top)]
-    now, after = weighed(value, stage, power, net_w, energy_wh, peak_w, left, imported_w)
-    cost = now + after
-    good = power[cost <= cost.min() + 1e-9]
-    return float(good[np.argmin(np.abs(good))])
+    now, after, block_w = weighed(value, stage, power, net_w, energy_wh, peak_w, left, imported_w)
+    return Options(power, now + after, block_w, peak_w)
 
 
 def weighed(
@@ -92,15 +116,19 @@ def weighed(
     peak_w: float,
     left: float = 1.0,
     imported_w: float = 0.0,
-) -> tuple[Floats, Floats]:
-    """What `decide` weighs of powers [power], CNY: the cost of the rest of the block, and what is expected after it."""
+) -> tuple[Floats, Floats, Floats]:
+    """What is weighed of powers [power]: the cost of the rest of the block, and what is expected after it, CNY.
+
+    And the mean import of the whole block that each leads to, W.
+    """
     store, hours = value.store, value.hours * left
     grid_w = net_w - power_w
     price = np.where(grid_w > 0.0, value.buy_cny_per_wh[stage], value.sell_cny_per_wh[stage])
     cost = (price * grid_w + store.wear_cny_per_wh * np.maximum(power_w, 0.0)) * hours
     flow_w = np.where(power_w > 0.0, power_w / store.discharge_efficiency, power_w * store.charge_efficiency)
     block_w = imported_w * (1.0 - left) + left * np.maximum(grid_w, 0.0)
-    return cost, _after(value, stage, net_w, energy_wh - flow_w * hours, np.maximum(peak_w, block_w))
+    after = _after(value, stage, net_w, energy_wh - flow_w * hours, np.maximum(peak_w, block_w))
+    return cost, after, block_w
 
 
 def _after(value: Value, stage: int, net_w: float, energy_wh: Floats, peak_w: Floats) -> Floats:

@@ -74,7 +74,7 @@ def _ways(value: Value, stage: int, power_w: float, net_w: float, held: float, p
     take = -max(min(store.charge_w, (store.energy_wh[-1] - held) / store.charge_efficiency / hours), 0.0)
     names = ("chosen", "rest", "take all it can", "give all it can")
     powers = np.array([power_w, 0.0, take, give])
-    now, later = weighed(value, stage, powers, net_w, held, peak_w)
+    now, later, _ = weighed(value, stage, powers, net_w, held, peak_w)
     return [
         {
             "way": name,

@@ -26,4 +26,6 @@ def together(groups: tuple[Battery, ...]) -> Battery:
         soc_end_min=None if all(each.soc_end_min is None for each in groups) else mean(ends),
         export=groups[0].export,
         wear_cny_per_kwh=mean([each.wear_cny_per_kwh for each in groups]),
+        export_w=groups[0].export_w,
+        import_w=groups[0].import_w,
     )

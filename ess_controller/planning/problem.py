@@ -28,6 +28,8 @@ class Battery:
     soc_end_min: float | None  # None: what is left at the end is not demanded
     export: Export
     wear_cny_per_kwh: float  # of each kWh given
+    export_w: float = np.inf  # of what is given, at most so much may flow out, where any may
+    import_w: float = np.inf  # the site's guard keeps a billing block's mean import below this, whatever a plan says
 
 
 @dataclass(frozen=True, slots=True, eq=False)

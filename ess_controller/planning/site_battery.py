@@ -19,7 +19,8 @@ def groups_of(site: Site, stock: Stock | None = None) -> tuple[Battery, ...]:
     """A battery a cabinet. `stock` None: modules as large as their SOH says, and half full.
 
     Energy is that at the strings between the SOCs at which nothing may be given or taken any more; losses are those of
-    the inverter at its worst; power is the inverter's, or what SOH leaves of the strings'.
+    the inverter at its worst; power is the inverter's, or what SOH leaves of the strings'. What the site's peak guard
+    and contract leave of import and export is the site's, the same in each.
     """
     tuning = site.tuning
     stock = stock_of_file(tuning) if stock is None else stock
@@ -44,6 +45,8 @@ def groups_of(site: Site, stock: Stock | None = None) -> tuple[Battery, ...]:
                 soc_end_min=None,
                 export=export_of(site),
                 wear_cny_per_kwh=0.0,
+                export_w=tuning.dispatch.export_w,
+                import_w=min(tuning.dispatch.peak_w, tuning.dispatch.contract_w),
             )
         )
     if not found:

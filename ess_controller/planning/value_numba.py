@@ -16,7 +16,7 @@ def backward(store: Store, steps: Steps, peak_w: Floats, last: Floats) -> Floats
         store.energy_wh,
         np.ascontiguousarray(peak_w),
         (store.charge_efficiency, store.discharge_efficiency, store.charge_w, store.discharge_w, store.wear_cny_per_wh),
-        store.may_export,
+        (store.export_w if store.may_export else 0.0, store.import_w),
         steps.hours,
         np.ascontiguousarray(steps.net_w),
         steps.buy_cny_per_wh,
@@ -32,7 +32,7 @@ def _backward(
     energy_wh,
     peak_w,
     cell,
-    may_export,
+    site,
     hours,
     net_w,
     buy,
@@ -51,7 +51,7 @@ def _backward(
             _targets(targets, expected, energy_wh, cell, buy[t], sell[t])
             for e in range(levels):
                 _least(
-                    values[t, u, e], targets, expected, energy_wh, peak_w, cell, may_export, hours, energy_wh[e],
+                    values[t, u, e], targets, expected, energy_wh, peak_w, cell, site, hours, energy_wh[e],
                     net_w[t, u], buy[t], sell[t],
                 )  # fmt: skip
 
@@ -103,7 +103,7 @@ def _raised(least, expected, energy_wh, peak_w, per, top, bottom, held, net, buy
     highest_level = min(int(held_steps - bottom * up) + 1, last + 1)
     least[:] = np.inf
     for way in range(-2, highest_level + 1 - lowest_level):
-        power = top if way == -2 else 0.0
+        power = top if way == -2 else max(bottom, 0.0)
         if way >= 0:
             drawn = held - energy_wh[lowest_level + way]
             power = drawn * per_given if drawn > 0.0 else drawn * per_taken
@@ -127,7 +127,7 @@ def _least(
     energy_wh,
     peak_w,
     cell,
-    may_export,
+    site,
     hours,
     held,
     net,
@@ -141,9 +141,11 @@ def _least(
     steps = 1.0 / (energy_wh[1] - energy_wh[0])
     up, down = charge_eff * hours * steps, hours / discharge_eff * steps
     held_steps = (held - energy_wh[0]) * steps
-    most = discharge_w if may_export else min(discharge_w, max(net, 0.0))
+    export_w, import_w = site
+    most = min(discharge_w, max(net, 0.0) + export_w)
     top = min(most, (held - energy_wh[0]) * per_given)
     bottom = -min(charge_w, (energy_wh[-1] - held) * per_taken)
+    bottom = min(max(bottom, net - import_w), top)  # the site's guard
     forced_w = net - top  # least import that there can be
     per = (held_steps, up, down, per_given, per_taken)
     _raised(least, expected, energy_wh, peak_w, per, top, bottom, held, net, buy, sell, wear)

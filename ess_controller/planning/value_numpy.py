@@ -41,9 +41,10 @@ def _step(store: Store, steps: Steps, at: int, peak_w: Floats, expected: Floats)
     hours, held = steps.hours, store.energy_wh[:, None]
     buy, sell = steps.buy_cny_per_wh[at], steps.sell_cny_per_wh[at]
     net = steps.net_w[at][:, None, None]  # [state, energy, peak]
-    most = np.full_like(net, store.discharge_w) if store.may_export else np.clip(net, 0.0, store.discharge_w)
+    most = np.minimum(np.maximum(net, 0.0) + (store.export_w if store.may_export else 0.0), store.discharge_w)
     top = np.minimum(most, (held - held[0]) * store.discharge_efficiency / hours)
     bottom = -np.minimum(store.charge_w, (held[-1] - held) / store.charge_efficiency / hours)
+    bottom = np.minimum(np.maximum(bottom, net - store.import_w), top)  # the site's guard
     lowest = np.maximum(bottom, net - peak_w)
     can = peak_w >= net - top  # the least import that there can be
 
@@ -66,13 +67,15 @@ def _raised(
 ) -> Floats:
     """[state, energy, peak] least value of what raises the peak to somewhere between this level and the next.
 
-    Looked at: all that can be given (the import that cannot be helped), nothing, and going to a level of the store.
+    Looked at: all that can be given (the import that cannot be helped), nothing (or what the site's guard asks for),
+    and going to a level of the store.
     Anything from a lower running peak may do the same. `top` and `bottom` [state, energy] bound the power.
     """
     hours, held, states = steps.hours, store.energy_wh, np.arange(len(top))
     drawn = (held[:, None] - held) / hours  # [energy, to level]
     to_level = np.where(drawn > 0.0, drawn * store.discharge_efficiency, drawn / store.charge_efficiency)
-    power = np.concatenate((top[..., None], np.zeros((*top.shape, 1)), np.tile(to_level, (len(top), 1, 1))), axis=2)
+    least = np.maximum(bottom, 0.0)
+    power = np.concatenate((top[..., None], least[..., None], np.tile(to_level, (len(top), 1, 1))), axis=2)
     import_w = steps.net_w[at][:, None, None] - power
     can = (power >= bottom[..., None]) & (power <= top[..., None]) & (import_w >= peak_w[0])
     u, e, way = np.nonzero(can)

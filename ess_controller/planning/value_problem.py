@@ -36,6 +36,8 @@ def store_of(battery: Battery, levels: int = ENERGY_LEVELS) -> Store:
         discharge_efficiency=battery.discharge_efficiency,
         wear_cny_per_wh=battery.wear_cny_per_kwh / 1000.0,
         may_export=battery.export == "any",
+        export_w=battery.export_w,
+        import_w=battery.import_w,
     )
 
 

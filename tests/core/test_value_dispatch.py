@@ -7,6 +7,8 @@ import numpy as np
 import pytest
 
 from ess_controller.core import dispatch
+from ess_controller.core.steady import Course
+from ess_controller.core.step import first_state
 from ess_controller.core.stock import stock
 from ess_controller.core.types import Mode, Order
 from ess_controller.core.value import Store, Value, decide
@@ -46,7 +48,9 @@ def beat(order: Order, net_w: float, minutes: float = 5.0, imported_ws: float = 
     cells = tuned.layout.cells
     estimate = replace(seen_net(net_w), soc=np.full(cells, soc), capacity_ah=tuned.cell_ah)
     modes = np.full(tuned.layout.strings, int(Mode.RUN))
-    return dispatch.by_value(tuned, order, estimate, modes, (BLOCK, imported_ws, INF), at(minutes))
+    state = first_state(tuned)
+    tick = at(minutes, dt_s=900.0)  # so long a beat turns wherever that pays
+    return dispatch.by_value(tuned, state, order, estimate, modes, (BLOCK, imported_ws, INF), tick)[0]
 
 
 def test_the_loop_decides_as_the_plan_does_on_the_same_numbers() -> None:
@@ -80,7 +84,8 @@ def test_the_plan_speaks_only_of_its_own_block_and_only_where_the_rule_asks_for_
     assert beat(Order(valued_w=-7e3), 5e3) == -7e3  # a journal's word: replayed without the plan
     estimate = replace(seen_net(5e3), soc=np.full(94, 0.5), capacity_ah=tuning().cell_ah)
     asked = Order(value=value())
-    assert dispatch.by_value(site(), asked, estimate, np.array([3]), (BLOCK, 0.0, INF), at(5)) is None
+    state = first_state(site())
+    assert dispatch.by_value(site(), state, asked, estimate, np.array([3]), (BLOCK, 0.0, INF), at(5))[0] is None
 
 
 def test_without_a_plan_the_rule_of_the_hour_stands_in_and_says_why() -> None:
@@ -111,3 +116,21 @@ def test_what_is_stored_goes_by_the_first_cell_to_be_empty_and_by_the_first_to_b
         assert not np.any(stock(tuned, estimate, np.array([int(mode)])))
     unknown = replace(estimate, soc=np.full(94, np.nan))
     assert not np.any(stock(tuned, unknown, np.array([int(Mode.RUN)])))
+
+
+def test_a_battery_at_rest_starts_once_resting_has_cost_a_start_and_a_tired_course_ends_with_its_inverter() -> None:
+    tuned, order = site(rule="value"), Order(value=value(worth_cny_per_kwh=1.0))
+    estimate = replace(seen_net(5e3), soc=np.full(94, 0.2), capacity_ah=tuned.cell_ah)
+    state, beats = first_state(tuned), 0
+    assert dispatch.turn_cny(tuned, value()) == pytest.approx(0.05 + 500.0 * 120.0 / 3600.0 * 0.5e-3)
+    while True:
+        power_w, course = dispatch.by_value(tuned, state, order, estimate, np.array([3]), (BLOCK, 0.0, INF), at(0.0))
+        state, beats = replace(state, course=course), beats + 1
+        if power_w:
+            break
+    # 30 kW bought at 0.5 are worth 0.95 each
+    assert beats == int(np.ceil(dispatch.turn_cny(tuned, value()) / (30.0 * 0.45 / 3600.0)))
+    assert course == Course(side=-1)
+    asleep = replace(state, idle_s=np.full(1, tuned.dispatch.idle_stop_s))
+    _, course = dispatch.by_value(tuned, asleep, order, estimate, np.array([3]), (BLOCK, 0.0, INF), at(0.0))
+    assert course.side == 0

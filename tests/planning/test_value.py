@@ -1,6 +1,7 @@
 """The value function: what it must be whatever the site, and what the fast loop makes of it."""
 
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -40,7 +41,8 @@ def random_steps(seed: int, states: int = 5) -> tuple[Steps, Floats, Floats]:
 def test_compiled_and_plain_numpy_give_the_same_numbers(export: Export, seed: int) -> None:
     value_numba = pytest.importorskip("ess_controller.planning.value_numba", reason="numba is not installed")
     steps, peak_w, last = random_steps(seed)
-    store = store_of(replace(BATTERY, export=export, wear_cny_per_kwh=0.1))
+    guarded = replace(BATTERY, export=export, wear_cny_per_kwh=0.1, export_w=20e3, import_w=60e3 if seed else np.inf)
+    store = store_of(guarded)
     slow, fast = (each.backward(store, steps, peak_w, last) for each in (value_numpy, value_numba))
     np.testing.assert_allclose(fast, slow, rtol=1e-12, atol=1e-9)
 
@@ -135,3 +137,29 @@ def test_decisions_stay_within_the_battery_and_never_send_it_to_the_grid(
 
 
 VALUE = planned(shop(30), two_prices(shop(30)), BATTERY, 96 * 28)
+
+
+@given(st.integers(0, 10_000))
+@settings(max_examples=10)
+def test_what_a_guard_or_a_contract_takes_away_never_makes_a_plan_cheaper(seed: int) -> None:
+    steps, peak_w, last = random_steps(seed)
+    free, tight = store_of(replace(BATTERY, export="any")), store_of(replace(BATTERY, export="any", import_w=90e3))
+    closed = replace(tight, export_w=20e3)
+    costs = [value_numpy.backward(store, steps, peak_w, last) for store in (free, tight, closed)]
+    for free_cny, bound_cny in pairwise(costs):  # but for the grid's error: a bound is one power more that is looked at
+        assert np.percentile(bound_cny - free_cny, 1.0) >= -0.1
+        assert bound_cny.mean() > free_cny.mean()
+
+
+def test_a_plan_does_not_count_on_charging_that_the_guard_forbids() -> None:
+    """A cheap hour under a guard of 40 kW at a load of 30 kW: 10 kW can be stored, not 100."""
+    net = np.array([[30e3], [80e3]])
+    steps = Steps(1.0, net, np.array([0.1e-3, 1.0e-3]), np.zeros(2), np.ones((1, 1)))
+    peak_w = np.linspace(0.0, 220e3, 12)
+    store = store_of(replace(BATTERY, energy_wh=200e3, charge_efficiency=1.0, discharge_efficiency=1.0))
+    last = np.zeros((1, len(store.energy_wh), len(peak_w)))
+    free, guarded = (
+        value_numpy.backward(each, steps, peak_w, last)[0, 0, 0, -1] for each in (store, replace(store, import_w=40e3))
+    )
+    assert free == pytest.approx(0.1 * (30.0 + 80.0))
+    assert guarded == pytest.approx(0.1 * (30.0 + 10.0) + 1.0 * (80.0 - 10.0))
