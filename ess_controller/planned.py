@@ -106,11 +106,20 @@ class Planned:
             return {}
         plan, trouble = self._slot()
         if plan is None:
-            return {"plan": {"age_s": None, "until_utc": None, "history_days": None, "trouble": trouble}}
+            return {
+                "plan": {
+                    "age_s": None,
+                    "until_utc": None,
+                    "history_days": None,
+                    "trouble": trouble,
+                    "capacity_test": None,
+                }
+            }
         told = {
             "age_s": round((utc - plan.made).total_seconds(), 1),
             "until_utc": plan.until.isoformat(timespec="seconds"),
             "history_days": round(plan.history_days, 2),
             "trouble": plan.why_not(utc),
+            "capacity_test": plan.capacity_test,
         }
         return {"plan": told}

@@ -1,7 +1,9 @@
 """The planner as a process of its own: plans anew every half hour and leaves the plan where the daemon finds it.
 
 `ess run` starts it for a site whose rule is "value": `python -m ess_controller.planning.planner JSON`; it ends when its
-standard input does. `ess planner SITE` runs the same by hand. Whatever happens in here, no beat waits for it.
+standard input does. `ess planner SITE` runs the same by hand. Beside the plans, once a day: forecasts are learnt
+anew, a capacity test is placed where one is due, and yesterday is priced with and without the battery. Whatever
+happens in here, no beat waits for it.
 """
 
 import json
@@ -9,54 +11,55 @@ import logging
 import sqlite3
 import sys
 from contextlib import closing
-from datetime import datetime
+from dataclasses import replace
+from datetime import date, datetime
 from pathlib import Path
 from threading import Event
 from typing import Any
-
-from apscheduler.events import EVENT_JOB_ERROR, EVENT_JOB_MAX_INSTANCES, EVENT_JOB_MISSED, JobEvent
-from apscheduler.schedulers.background import BackgroundScheduler
 
 from ess_controller import home as homes
 from ess_controller.child import began, leave
 from ess_controller.clock import utc_now, wall_s
 from ess_controller.errors import BadInputError
+from ess_controller.known_modules import in_site, remembered
 from ess_controller.live import NoDaemonError, ask
+from ess_controller.planning import daily_report
+from ess_controller.planning.backtest import refill_cny_per_wh
+from ess_controller.planning.capacity_test import CapacityTest, days_alike, most_doubtful, place
+from ess_controller.planning.groups import together
 from ess_controller.planning.kept_plans import FILE as PLANS
 from ess_controller.planning.kept_plans import Heard, Kept, KeptPlans, kept_of
 from ess_controller.planning.meter_book import Block, MonthPeak, first_of_month
 from ess_controller.planning.meter_store import FILE as BOOK
-from ess_controller.planning.meter_store import MeterBookError, read_blocks
+from ess_controller.planning.meter_store import read_blocks
+from ess_controller.planning.problem import Battery
+from ess_controller.planning.schedule import FILE as JOBS
+from ess_controller.planning.schedule import Job, Jobs
 from ess_controller.planning.site_battery import groups_of, stock_of_picture
-from ess_controller.planning.site_planner import SitePlanner
+from ess_controller.planning.site_planner import SitePlanner, terms_of
 from ess_controller.planning.slot import FILE, write
+from ess_controller.planning.tariff_prices import prices_over
 from ess_controller.site import Site, load
 from ess_controller.talk import talk
 
 log = logging.getLogger("ess")
 
 EVERY_S = 1800.0  # of plant time
+LOOK_AT_DAY_S = 900.0  # of plant time: whether a new day has begun, for what is done once a day
 SOONEST_S = 5.0  # of wall time, however fast the plant runs
-LOOK_S = 2.0  # of wall time: whether the clock was put right, or a plan still waits for the daemon's first beat
-LEAPT_S = 30.0  # the time of day against time that never jumps
-LATE_S = 60.0  # of wall time: a plan that would begin so much too late is told of, and made at once
-_WORDS = {
-    EVENT_JOB_MISSED: "a plan comes late: it is made now",
-    EVENT_JOB_MAX_INSTANCES: "a plan takes longer than the time between two: one is left out",
-    EVENT_JOB_ERROR: "planning failed by a mistake of our own",
-}
-TROUBLES = (OSError, sqlite3.Error, MeterBookError, BadInputError, KeyError, TypeError, ValueError)
+TEST_DAYS = 4  # looked ahead for the cheapest hours of a capacity test
 
 
 class Planning:
-    """One plan at a time, for the scheduler; keeps what is wrong, as told."""
+    """What the jobs do, one at a time. They raise what `schedule.TROUBLES` names."""
 
     def __init__(self, site: Site, home: Path, *, alone: bool) -> None:
         """`alone`: no daemon has to answer; the time of day is the machine's, and what is stored is as the site file
         says."""
         self._site, self._home, self._alone = site, home, alone
         self._planner = SitePlanner(site)
-        self._trouble = ""
+        self._test: CapacityTest | None = None
+        self._placed: date | None = None
         self._busy = False
         self._made = 0
 
@@ -65,38 +68,78 @@ class Planning:
         """Whether there is no plan yet, and none is being made."""
         return not self._made and not self._busy
 
-    def __call__(self) -> None:
-        """Plan anew, if it can be done."""
+    def jobs(self, every_s: float, speed: float = 1.0) -> list[Job]:
+        """Plans each `every_s` of plant time, and what is done once a day."""
+        daily_s, often_s = (max(each / speed, SOONEST_S) for each in (LOOK_AT_DAY_S, every_s))
+        return [
+            Job("plan", self.plan, often_s, "the last one stands while it is good, then the rule of the hour"),
+            Job("capacity test", self.place_test, daily_s, "none is proposed"),
+            Job("daily report", self.report, daily_s, "it is made up for"),
+        ]
+
+    def plan(self) -> None:
+        """Plan anew, if it can be done. The first of a day learns the forecasts anew."""
         self._busy = True
         try:
-            picture = self._picture()
-            if picture is None and not self._alone:
+            seen = self._seen()
+            if seen is None:
                 return
-            self._plan(utc_now() if picture is None else datetime.fromisoformat(picture["utc"]), picture)
-        except TROUBLES as trouble:
-            self._tell(" ".join(str(trouble).split())[:200] or repr(trouble))
-        else:
-            self._tell("")
+            (utc, groups), began_s = seen, wall_s()
+            book, peak_w = Heard(self._book), peak_of_month(self._site, self._home, utc)
+            plan = self._planner.plan(utc, book, groups, peak_w)
+            write(self._home / FILE, replace(plan, capacity_test=self._test.told() if self._test else None))
+            self._keep(kept_of(self._site, plan, book, groups, peak_w, begins=self._planner.begun))
+            log.debug("plan made in %.0f ms from %.1f days", 1000.0 * (wall_s() - began_s), plan.history_days)
             self._made += 1
         finally:
             self._busy = False
 
-    def _picture(self) -> dict[str, Any] | None:
-        """What the daemon shows; None when there is none, or before its first beat."""
-        try:
-            told = ask(self._home / "live.sock", {"get": "picture"})
-        except NoDaemonError:
-            return None
-        return None if "error" in told else told
+    def place_test(self) -> None:
+        """Once a day: whether a module's capacity is in doubt, and when a test of it would cost least."""
+        seen = self._seen()
+        if seen is None or self._placed == (today := seen[0].astimezone(self._site.time_zone).date()):
+            return
+        self._test = None
+        doubt = most_doubtful(in_site(self._site, remembered(self._home)[0]))
+        if doubt is not None:
+            tuning, (utc, groups) = self._site.tuning, seen
+            string = tuning.layout.string_names.index(doubt.string)
+            cabinet = self._group_of(int(tuning.layout.string_cabinet[string]), groups)
+            expected, _, _ = self._planner.expected(utc, self._book, groups)
+            ahead = days_alike(expected, TEST_DAYS)
+            prices = prices_over(*terms_of(self._site), ahead, {})
+            refill = refill_cny_per_wh(prices, together(groups), ahead)
+            peak_w = peak_of_month(self._site, self._home, utc)
+            self._test = place(doubt, cabinet, ahead, prices, refill, tuning.estimate.rest_s, peak_w)
+        self._placed = today
 
-    def _plan(self, utc: datetime, picture: dict[str, Any] | None) -> None:
-        site, began_s = self._site, wall_s()
-        groups = groups_of(site, None if picture is None else stock_of_picture(picture))
-        book, peak_w = Heard(self._book), peak_of_month(site, self._home, utc)
-        plan = self._planner.plan(utc, book, groups, peak_w)
-        write(self._home / FILE, plan)
-        self._keep(kept_of(site, plan, book, groups, peak_w, begins=self._planner.begun))
-        log.debug("plan made in %.0f ms from %.1f days", 1000.0 * (wall_s() - began_s), plan.history_days)
+    def report(self) -> None:
+        """Days that are over, with and without the battery, as far as they have no report yet."""
+        seen = self._seen()
+        if seen is None:
+            return
+        path, found = self._home / daily_report.FILE, {}
+        for day in daily_report.missing(self._home, self._site, seen[0]):
+            told = daily_report.report(self._site, self._book, day)
+            if told is not None:
+                found[day.isoformat()] = told
+        if found:
+            daily_report.keep(path, found)
+
+    def _group_of(self, cabinet: int, groups: tuple[Battery, ...]) -> Battery:
+        if len(groups) != self._site.tuning.layout.cabinets:
+            raise BadInputError("not every cabinet is in service: expected all, to test one of them")
+        return groups[cabinet]
+
+    def _seen(self) -> tuple[datetime, tuple[Battery, ...]] | None:
+        """The time of day and what is stored; None where a daemon has to tell, and does not yet."""
+        try:
+            told: dict[str, Any] | None = ask(self._home / "live.sock", {"get": "picture"})
+        except NoDaemonError:
+            told = None
+        if told is None or "error" in told:
+            return (utc_now(), groups_of(self._site, None)) if self._alone else None
+        return datetime.fromisoformat(told["utc"]), groups_of(self._site, stock_of_picture(told))
 
     def _keep(self, kept: Kept) -> None:
         """For whoever asks later why; a disk that does not take it costs no plan."""
@@ -109,13 +152,6 @@ class Planning:
     def _book(self, first: int, end: int) -> list[Block]:
         return read_blocks(self._home / BOOK, self._site.tuning.dispatch.block_s, first, end)
 
-    def _tell(self, trouble: str) -> None:
-        if trouble and trouble != self._trouble:
-            log.warning("no new plan: %s: the last one stands while it is good, then the rule of the hour", trouble)
-        elif self._trouble and not trouble:
-            log.info("plans are made again")
-        self._trouble = trouble
-
 
 def peak_of_month(site: Site, home: Path, utc: datetime) -> float:
     """Highest billing block of the month so far, W, by the meter book in `home`."""
@@ -127,39 +163,10 @@ def peak_of_month(site: Site, home: Path, utc: datetime) -> float:
     return peak.of(utc)
 
 
-def work(planning: Planning, every_s: float, ending: Event) -> None:
-    """Plan every `every_s` of wall time, at once first, until `ending`. Plans that come late or overlap are told."""
-    logging.getLogger("apscheduler").setLevel(logging.CRITICAL)  # what it would say is told below
-    scheduler = BackgroundScheduler(timezone="UTC")
-    missed = Event()
-
-    def hear(event: JobEvent) -> None:
-        log.warning("%s", _WORDS[event.code])
-        if event.code == EVENT_JOB_MISSED:
-            missed.set()
-
-    scheduler.add_listener(hear, sum(_WORDS))
-    job = scheduler.add_job(
-        planning,
-        "interval",
-        seconds=max(every_s, SOONEST_S),
-        next_run_time=utc_now(),
-        name="plan",
-        max_instances=1,
-        coalesce=True,
-        misfire_grace_time=round(LATE_S),
-    )
-    scheduler.start()
-    offset_s = utc_now().timestamp() - wall_s()
-    while not ending.wait(LOOK_S):
-        leapt_s = utc_now().timestamp() - wall_s() - offset_s
-        offset_s += leapt_s
-        if abs(leapt_s) > LEAPT_S:
-            log.warning("the clock leapt by %+.0f s: planning anew", leapt_s)
-        if abs(leapt_s) > LEAPT_S or planning.waits or missed.is_set():
-            missed.clear()
-            job.modify(next_run_time=utc_now())
-    scheduler.shutdown(wait=False)
+def work(planning: Planning, home: Path, every_s: float, ending: Event, speed: float = 1.0) -> None:
+    """Plan every `every_s` of plant time, at once first, and do what is due once a day, until `ending`. How the jobs
+    fare stands in `home`."""
+    Jobs(planning.jobs(every_s, speed), file=home / JOBS).work(ending, lambda: planning.waits)
 
 
 def main(given: str) -> int:
@@ -169,7 +176,8 @@ def main(given: str) -> int:
     ending, home = began(), Path(told["home"])
     try:
         with homes.lock(home, "planner"):
-            work(Planning(load(Path(told["site"]), {}), home, alone=False), EVERY_S / told["speed"], ending)
+            planning = Planning(load(Path(told["site"]), {}), home, alone=False)
+            work(planning, home, EVERY_S, ending, told["speed"])
     except homes.HomeError as trouble:  # the planner of a daemon just killed
         log.warning("planner: %s", trouble)
         return 1

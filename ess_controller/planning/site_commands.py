@@ -34,4 +34,4 @@ def planner(
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: ending.set())
     with homes.lock(folder, "planner"):
-        work(Planning(loaded, folder, alone=True), 60.0 * every, ending)
+        work(Planning(loaded, folder, alone=True), folder, 60.0 * every, ending)

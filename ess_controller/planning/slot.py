@@ -35,6 +35,7 @@ class SitePlan:
     made: datetime  # plant time of day
     value: Value  # its stages are billing blocks, numbered from the epoch
     history_days: float  # of load and sun that it has learnt from
+    capacity_test: dict[str, Any] | None = None  # the planner's proposal, as status shows it; nobody acts on it
 
     @property
     def until(self) -> datetime:
@@ -61,6 +62,7 @@ def packed(plan: SitePlan) -> bytes:
         "site": plan.site,
         "made": plan.made.isoformat(),
         "history_days": plan.history_days,
+        "capacity_test": plan.capacity_test,
         "origin": value.origin,
         "hours": value.hours,
         "store": {name: getattr(value.store, name) for name in _STORE},
@@ -89,7 +91,7 @@ def opened(data: bytes, site: str) -> SitePlan:
     store = Store(energy_wh=arrays.pop("energy_wh"), **head["store"])
     value = Value(origin=head["origin"], store=store, hours=head["hours"], **arrays)
     _check(value)
-    return SitePlan(site, datetime.fromisoformat(head["made"]), value, head["history_days"])
+    return SitePlan(site, datetime.fromisoformat(head["made"]), value, head["history_days"], head.get("capacity_test"))
 
 
 def _check(value: Value) -> None:

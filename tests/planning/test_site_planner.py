@@ -17,6 +17,7 @@ from ess_controller.planning.meter_book import Block
 from ess_controller.planning.meter_store import FILE as BOOK
 from ess_controller.planning.meter_store import MeterStore
 from ess_controller.planning.planner import Planning, peak_of_month
+from ess_controller.planning.schedule import Jobs
 from ess_controller.planning.site_battery import groups_of
 from ess_controller.planning.site_planner import Book, SitePlanner
 from ess_controller.planning.slot import FILE, read
@@ -111,18 +112,21 @@ def test_the_planner_leaves_a_plan_in_the_home_and_tells_of_trouble_once(
     planning = Planning(dealer(), tmp_path, alone=True)
     assert planning.waits
     (tmp_path / BOOK).write_bytes(b"no database" * 500)
+    plan, *_ = every = planning.jobs(1800.0)
+    jobs = Jobs(every)
     with caplog.at_level(logging.INFO):
-        planning()
-        planning()
+        jobs.do(plan)
+        jobs.do(plan)
+        assert jobs.told()["plan"]["trouble"].startswith("file is not a database")
         (tmp_path / BOOK).unlink()
-        planning()
+        jobs.do(plan)
     told = [record.getMessage() for record in caplog.records]
     assert len(told) == 2
-    assert told[0].startswith("no new plan: file is not a database")
-    assert told[1] == "plans are made again"
+    assert told[0].startswith("plan: file is not a database")
+    assert told[1] == "plan: goes well again"
     assert read(tmp_path / FILE, "shanghai-dealer").history_days == 0.0
     waiting = Planning(dealer(), tmp_path, alone=False)
-    waiting()  # no daemon answers: it waits for its first beat
+    waiting.plan()  # no daemon answers: it waits for its first beat
     assert waiting.waits
 
 

@@ -1,0 +1,109 @@
+"""What each day cost with the battery, and would have cost without: savings.json in the daemon's home, for 400 days.
+
+Energy and feed-in are the day's; demand is the month's so far, for one quarter of an hour decides a month. Blocks of
+which too little was heard count on neither side.
+"""
+
+import json
+import os
+from datetime import date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ess_controller.planning.bill import bill
+from ess_controller.planning.meter_book import KNOWN_SHARE, Block
+from ess_controller.planning.problem import Series
+from ess_controller.planning.site_planner import Book, terms_of
+from ess_controller.site import Site
+from firmware_bridge.records import Floats
+
+FILE = "savings.json"
+SCHEMA_VERSION = 1
+KEEP_DAYS = 400
+BACK_DAYS = 31  # days without a report that are made up for
+
+
+def missing(home: Path, site: Site, utc: datetime) -> list[date]:
+    """Days that are over and have no report yet, the oldest first."""
+    today, told = utc.astimezone(site.time_zone).date(), read(home / FILE)
+    days = [today - timedelta(days=back) for back in range(BACK_DAYS, 0, -1)]
+    return [day for day in days if day.isoformat() not in told]
+
+
+def report(site: Site, book: Book, day: date) -> dict[str, Any] | None:
+    """One local day; None where nothing of it was heard."""
+    block_s = site.tuning.dispatch.block_s
+    edges = [datetime(at.year, at.month, at.day, tzinfo=site.time_zone) for at in (day, day + timedelta(days=1))]
+    first, end = (int(edge.timestamp() // block_s) for edge in edges)
+    of_month = int(edges[0].replace(day=1).timestamp() // block_s)
+    heard = {each.number: each for each in book(of_month, end) if _heard(each)}
+    mine = [heard[number] for number in range(first, end) if number in heard]
+    if not mine:
+        return None
+    told: dict[str, Any] = {"known_share": round(len(mine) / (end - first), 4)}
+    for name, of in (("with_battery", _with), ("without_battery", _without)):
+        rows = np.array([of(heard[number]) if number in heard else (0.0, 0.0) for number in range(of_month, end)])
+        energy_cny, _, peak_kw = _priced(site, edges[0], rows[first - of_month :])
+        _, demand_cny, _ = _priced(site, edges[0].replace(day=1), rows)
+        told[name] = {
+            "energy_cny": round(energy_cny, 4),
+            "peak_kw": round(peak_kw, 4),
+            "month_demand_cny": round(demand_cny, 4),
+        }
+    with_, without = told["with_battery"], told["without_battery"]
+    told["saved_energy_cny"] = round(without["energy_cny"] - with_["energy_cny"], 4)
+    told["saved_month_demand_cny"] = round(without["month_demand_cny"] - with_["month_demand_cny"], 4)
+    return told
+
+
+def _heard(block: Block) -> bool:
+    return min(block.load_heard, block.pv_heard, block.grid_heard) >= KNOWN_SHARE
+
+
+def _with(block: Block) -> tuple[float, float]:
+    return block.import_w, block.export_w
+
+
+def _without(block: Block) -> tuple[float, float]:
+    net_w = block.load_w - block.pv_w
+    return max(net_w, 0.0), max(-net_w, 0.0)
+
+
+def _priced(site: Site, begin: datetime, rows: Floats) -> tuple[float, float, float]:
+    """Energy less feed-in, demand, and the highest block in kW, of [block, import and export] mean power, W.
+
+    A block may have both: they are billed each by itself, so they are put one after the other, half a block each.
+    """
+    tariff, terms = terms_of(site)
+    halves = 2.0 * rows * np.array([1.0, -1.0])
+    grid_w = halves.ravel()
+    series = Series(begin, site.tuning.dispatch.block_s / 2.0, np.maximum(grid_w, 0.0), np.maximum(-grid_w, 0.0))
+    bills = bill(tariff, terms, series, {})
+    items = [item for month in bills for item in month.items]
+    demand_cny = sum(item.cny for item in items if item.item.startswith("demand"))
+    return sum(item.cny for item in items) - demand_cny, demand_cny, max(month.peak_kw for month in bills)
+
+
+def read(path: Path) -> dict[str, Any]:
+    """ISO date -> what was told of it; empty where there is no file. ValueError where it is not one of ours."""
+    try:
+        told = json.loads(path.read_bytes())
+    except FileNotFoundError:
+        return {}
+    if not isinstance(told, dict) or told.get("schema_version") != SCHEMA_VERSION:
+        raise ValueError(f"{path.name}: it is not of schema_version {SCHEMA_VERSION}")
+    return dict(told["days"])
+
+
+def keep(path: Path, days: dict[str, dict[str, Any]]) -> None:
+    """Add these; the file is replaced whole, and the youngest 400 days stay. Raises OSError and ValueError."""
+    known = read(path) | days
+    kept = {day: known[day] for day in sorted(known)[-KEEP_DAYS:]}
+    draft = path.with_name(path.name + ".part")
+    with draft.open("w", encoding="utf-8") as file:
+        json.dump({"schema_version": SCHEMA_VERSION, "days": kept}, file)
+        file.flush()
+        os.fsync(file.fileno())
+    draft.replace(path)
