@@ -5,6 +5,7 @@ which too little was heard count on neither side.
 """
 
 import json
+import logging
 import os
 from datetime import date, datetime, timedelta
 from pathlib import Path
@@ -19,6 +20,8 @@ from ess_controller.planning.site_planner import Book, terms_of
 from ess_controller.site import Site
 from firmware_bridge.records import Floats
 
+log = logging.getLogger("ess")
+
 FILE = "savings.json"
 SCHEMA_VERSION = 1
 KEEP_DAYS = 400
@@ -27,7 +30,7 @@ BACK_DAYS = 31  # days without a report that are made up for
 
 def missing(home: Path, site: Site, utc: datetime) -> list[date]:
     """Days that are over and have no report yet, the oldest first."""
-    today, told = utc.astimezone(site.time_zone).date(), read(home / FILE)
+    today, told = utc.astimezone(site.time_zone).date(), _believed(home / FILE)
     days = [today - timedelta(days=back) for back in range(BACK_DAYS, 0, -1)]
     return [day for day in days if day.isoformat() not in told]
 
@@ -97,9 +100,22 @@ def read(path: Path) -> dict[str, Any]:
     return dict(told["days"])
 
 
+def _believed(path: Path) -> dict[str, Any]:
+    """What stands there; a file that cannot be believed is put aside and told, and a new one begins."""
+    try:
+        return read(path)
+    except (ValueError, KeyError, TypeError, RecursionError) as trouble:
+        aside = path.with_name(path.name + ".broken")
+        path.replace(aside)
+        log.warning(
+            "%s cannot be believed and is kept as %s: %s", path, aside.name, " ".join(str(trouble).split())[:100]
+        )
+        return {}
+
+
 def keep(path: Path, days: dict[str, dict[str, Any]]) -> None:
-    """Add these; the file is replaced whole, and the youngest 400 days stay. Raises OSError and ValueError."""
-    known = read(path) | days
+    """Add these; the file is replaced whole, and the youngest 400 days stay. Raises OSError."""
+    known = _believed(path) | days
     kept = {day: known[day] for day in sorted(known)[-KEEP_DAYS:]}
     draft = path.with_name(path.name + ".part")
     with draft.open("w", encoding="utf-8") as file:

@@ -63,7 +63,7 @@ def test_import_and_export_within_a_block_are_billed_each_by_itself() -> None:
     assert told["known_share"] == pytest.approx(1.0 / 96.0, abs=1e-4)
 
 
-def test_days_are_made_up_for_once_and_kept_for_four_hundred(tmp_path: Path) -> None:
+def test_days_are_made_up_for_once_and_kept_for_four_hundred(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     write_book(tmp_path, 3.5)
     planning = Planning(dealer(), tmp_path, alone=True)
     path = tmp_path / daily_report.FILE
@@ -79,8 +79,10 @@ def test_days_are_made_up_for_once_and_kept_for_four_hundred(tmp_path: Path) -> 
     assert len(kept["days"]) == daily_report.KEEP_DAYS
     assert list(kept["days"])[-1] == "2026-06-18"
     path.write_text('{"schema_version": 9}')
-    with pytest.raises(ValueError, match="schema_version 1"):
-        planning.report()
+    planning.report()
+    assert not path.exists()
+    assert (tmp_path / "savings.json.broken").exists()
+    assert "cannot be believed and is kept as savings.json.broken: savings.json: it is not of" in caplog.text
 
 
 # --- the capacity test ------------------------------------------------------------------------------------------------
