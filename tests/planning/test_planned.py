@@ -36,6 +36,15 @@ def test_a_plan_comes_back_from_its_bytes_as_it_was() -> None:
     assert again.until == MADE + timedelta(hours=10)
 
 
+def test_status_shows_the_test_of_capacity_that_the_planner_proposes() -> None:
+    proposed = {"module": "M1", "window": {"begin": "2026-01-16T00:00+08:00"}, "cost_cny": 3.2, "why": "in doubt"}
+    again = opened(packed(replace(plan(), capacity_test=proposed)), "bench")
+    planned = Planned(site(rule="value"), lambda _: Order(), lambda: (again, ""), lambda _: 0.0)
+    assert planned.told(MADE)["plan"]["capacity_test"] == proposed
+    nobody = Planned(site(rule="value"), lambda _: Order(), lambda: (None, "no plan yet"), lambda _: 0.0)
+    assert nobody.told(MADE)["plan"]["capacity_test"] is None
+
+
 def test_no_byte_of_a_plan_can_be_wrong_and_be_believed() -> None:
     whole = packed(plan(stages=1))
     rng = np.random.default_rng(0)
