@@ -171,9 +171,9 @@ def test_what_does_not_fit_the_site_or_is_not_told_is_the_fresh_one() -> None:
 
 def test_a_journal_from_before_the_fuel_gauge_is_still_read() -> None:
     first = first_state(site().tuning)
-    old = {"soc": [0.5] * 94, "soc_sd": [0.01] * 94, "power_w": [-700.0], "mode": [3], "block": 12, "latched": [[True]]}
+    old = {"soc": [0.5] * 94, "soc_sd": [0.01] * 94, "power_w": [-700.0], "mode": [3], "latched": [[True]]}
     state = Snapshot.unpack(Snapshot(old).pack()).restored(first)
-    assert (state.power_w[0], state.mode[0], state.block) == (-700.0, 3, 12)
+    assert (state.power_w[0], state.mode[0]) == (-700.0, 3)
     assert state.latched is first.latched
     assert state.gauge.belief.mean is first.gauge.belief.mean
 

@@ -8,6 +8,7 @@ from ess_controller.core.steady import Course, keep_course
 from ess_controller.core.stock import stock
 from ess_controller.core.types import Bound, Estimate, Order, State, Tuning
 from ess_controller.core.value import Value, options
+from ess_controller.core.windows import LEAST_REST_S, Windows
 from firmware_bridge.records import Bools, Floats, Ints, Measurements, PcsState, Tick
 
 SELF_CONSUMPTION, CHEAP_HOURS, BY_VALUE = "self-consumption", "cheap hours", "value of the plan"
@@ -16,7 +17,6 @@ EASE_SHARE = 0.8  # an inverter is let go when the others carry so much less tha
 _PCS_RUNNING, _PCS_FAULT = int(PcsState.RUNNING), int(PcsState.FAULT)
 # Assumed, no sheet gives it: an inverter of 50 kW for 15 000 CNY bears 300 000 turns or starts.
 SWITCH_CNY = 0.05
-LEAST_REST_OF_BLOCK_S = 30.0  # a block's last seconds cannot repair its mean: no more power than over this time
 
 
 def wanted(
@@ -66,26 +66,24 @@ def by_value(
     order: Order,
     now: Estimate,
     modes: Ints,
-    block: tuple[int, float, float],
+    windows: Windows,
     tick: Tick,
 ) -> tuple[float | None, Course]:
     """What the plan's value function says, W; None where the site has no such rule, or no plan reaches this block.
     And the course to remember: the battery turns only when that pays.
 
-    `block` as `billing_block` found it: what was imported in it so far counts for its mean.
+    Every one of the billing `windows` in flight counts, with what was imported in it so far.
     """
-    value, (number, imported_ws, _) = order.value, block
+    value, block_s = order.value, tuning.dispatch.block_s
     if order.valued_w is not None:
         return order.valued_w, state.course
+    number = int(tick.utc.timestamp() // block_s)
     if tuning.dispatch.rule != "value" or value is None or value.origin != number:
         return None, Course()
-    block_s = tuning.dispatch.block_s
-    left_s = max((number + 1) * block_s - tick.utc.timestamp(), LEAST_REST_OF_BLOCK_S)
-    left = left_s / block_s
-    gone_w = imported_ws / (block_s - left_s) if left < 1.0 else 0.0
+    left_s = max((number + 1) * block_s - tick.utc.timestamp(), LEAST_REST_S)
     given_wh, _ = stock(tuning, now, modes)
     held_wh = min(value.store.energy_wh[0] + float(given_wh.sum()), value.store.energy_wh[-1])
-    found = options(value, 0, now.net_load_w, held_wh, order.month_peak_w, left, gone_w)
+    found = options(value, 0, now.net_load_w, held_wh, order.month_peak_w, left_s / block_s, windows=windows)
     if found is None:
         return 0.0, Course()
     course = state.course if np.any(state.idle_s < tuning.dispatch.idle_stop_s) else Course()
@@ -106,27 +104,6 @@ def stores_sun(wanted_w: float, wanted_by: str, now: Estimate) -> bool:
     if wanted_by == BY_VALUE:
         return wanted_w <= min(now.net_load_w, 0.0)
     return wanted_by.startswith(SELF_CONSUMPTION)
-
-
-def billing_block(tuning: Tuning, state: State, seen: Measurements, tick: Tick) -> tuple[int, float, float]:
-    """Follows the import of the current billing block.
-
-    Returns (block number, imported in it so far in Ws, the mean import in W that its rest still allows). Blocks are
-    counted from the epoch, so they start at the full hour in every time zone of whole blocks. Import is what the meter
-    bills: what is exported within a block does not make room. What was not seen counts as import at the peak: a silent
-    meter, and the part of a block before the daemon started or before a clock that was put right leapt into it; where
-    no peak is guarded, the latter at what is imported now. A leap that stays within its block is not noticed.
-    """
-    knobs = tuning.dispatch
-    epoch_s = tick.utc.timestamp()
-    block = int(epoch_s // knobs.block_s)
-    heard, guarded = bool(np.isfinite(seen.grid_w)), bool(np.isfinite(knobs.peak_w))
-    imported_w = max(seen.grid_w, 0.0) if heard else knobs.peak_w if guarded else 0.0
-    unseen_s = max(epoch_s - block * knobs.block_s - tick.dt_s, 0.0)
-    before_ws = state.block_ws if block == state.block else (knobs.peak_w if guarded else imported_w) * unseen_s
-    imported_ws = before_ws + imported_w * tick.dt_s
-    left_s = max((block + 1) * knobs.block_s - epoch_s, LEAST_REST_OF_BLOCK_S)
-    return block, imported_ws, max(knobs.peak_w * knobs.block_s - imported_ws, 0.0) / left_s
 
 
 def in_use(tuning: Tuning, state: State, seen: Measurements, now: Estimate, wanted_w: float, behind: Bound) -> Bools:

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ess_controller.core import dispatch, health, limits, mode, recall
+from ess_controller.core import dispatch, health, limits, mode, recall, windows
 from ess_controller.core.balance import BLEED_WIRE_S, balance
 from ess_controller.core.climate import climate
 from ess_controller.core.curtail import curtail
@@ -35,8 +35,7 @@ def first_state(tuning: Tuning, recalled: Recalled = NOTHING) -> State:
         closed_t_s=recall.closes(tuning, recalled),
         power_w=np.zeros(layout.cabinets),
         idle_s=np.zeros(layout.cabinets),
-        block=-1,
-        block_ws=0.0,
+        counted=windows.nothing_counted(tuning.billing),
         course=Course(),
         climate=np.zeros(layout.ios, np.int64),
         pv_limit_w=np.full(layout.pvs, np.inf),
@@ -63,9 +62,11 @@ def step(tuning: Tuning, state: State, seen: Measurements, order: Order, tick: T
     behind = limits.from_strings(tuning, modes, seen, string_bound, now)
     cabinet_bound = behind & limits.cabinet_rules(tuning, seen, order, now)
 
-    block = dispatch.billing_block(tuning, state, seen, tick)
-    valued_w, course = dispatch.by_value(tuning, state, order, now, modes, block, tick)
-    wanted_w, wanted_by = dispatch.wanted(tuning, order, now, block[2], valued_w)
+    peak_w = tuning.dispatch.peak_w
+    counted = windows.counted(tuning.billing, state.counted, seen.grid_w, peak_w, tick)
+    open_windows = windows.in_flight(tuning.billing, counted, tick)
+    valued_w, course = dispatch.by_value(tuning, state, order, now, modes, open_windows, tick)
+    wanted_w, wanted_by = dispatch.wanted(tuning, order, now, open_windows.room_w(peak_w), valued_w)
     charge_w, discharge_w = limits.grid_room(tuning, now)
     among = dispatch.in_use(tuning, state, seen, now, wanted_w, behind)
     site_w = min(max(wanted_w, -charge_w), discharge_w)
@@ -104,8 +105,7 @@ def step(tuning: Tuning, state: State, seen: Measurements, order: Order, tick: T
         closed_t_s=closed_t_s,
         power_w=power_w,
         idle_s=idle_s,
-        block=block[0],
-        block_ws=block[1],
+        counted=counted,
         course=course,
         climate=switched,
         pv_limit_w=pv_limit_w,

@@ -15,6 +15,7 @@ from ess_controller.core.gauge.state import Gauge, GaugeTuning
 from ess_controller.core.ledger import Ledger
 from ess_controller.core.steady import Course
 from ess_controller.core.value import Value
+from ess_controller.core.windows import Billing, Counted
 from firmware_bridge.records import Bools, Commands, Envelope, Floats, Ints, Layout
 
 # A command and its answer cross the wires within three beats, however long a beat is. They take more through a gateway,
@@ -85,8 +86,11 @@ class DispatchTuning:
     rule: Literal["self_consumption", "time_of_use", "setpoint", "value"]
     set_w: float  # for the rule "setpoint", + discharging
     store_w: float  # for the rule "time_of_use", and "value" without a plan: stored in cheap hours, whole site
-    peak_w: float  # mean import in a billing block to stay below; inf = no peak guard
-    block_s: float  # billing block, counted from the full hour
+    peak_w: float  # mean import in a billing window to stay below; inf = no peak guard
+    block_s: float  # billing window, counted from the full hour of the meter's clock
+    slide_s: float  # one begins so often; equal to block_s: block follows block
+    meter_clock_offset_s: float  # the meter's clock less ours
+    meter_clock_within_s: float  # and how well that is known, either way
     ramp_w_per_s: float  # each cabinet
     idle_w: float  # less than this of a cabinet is not worth its inverter's own losses
     idle_stop_s: float  # after so long below, the inverter is stopped, or it would empty the battery by itself
@@ -171,6 +175,12 @@ class Tuning:
         return Window(self.limits.cell_v_min, self.limits.cell_v_max, self.limits.rated_a)
 
     @cached_property
+    def billing(self) -> Billing:
+        """Which windows the meter counts demand by."""
+        knobs = self.dispatch
+        return Billing.of(knobs.block_s, knobs.slide_s, knobs.meter_clock_offset_s, knobs.meter_clock_within_s)
+
+    @cached_property
     def empty_soc(self) -> float:
         """Where a cell's SOC lets nothing be discharged any more."""
         curve = self.limits.discharge_by_soc
@@ -233,7 +243,7 @@ class Order:
     price: Price = ""  # of a bought kWh in this hour against the others of its day; "" = unknown
     value: Value | None = None  # for the rule "value": the plan's one stage that is this billing block
     unplanned: str = ""  # why there is none
-    month_peak_w: float = 0.0  # highest mean import of a billing block of this month so far
+    month_peak_w: float = 0.0  # highest mean import of a billing window of this month so far
     valued_w: float | None = None  # of a journal, which has no room for plans: what the value function said then
 
 
@@ -324,8 +334,7 @@ class State:
     closed_t_s: Floats  # [string, closes_per_hour] when it closed last, oldest first
     power_w: Floats  # [cabinet] last told
     idle_s: Floats  # [cabinet] how long nothing worth its inverter's losses has been wanted
-    block: int  # billing block number
-    block_ws: float  # imported in this block so far
+    counted: Counted  # imported in the billing windows that are in flight
     course: Course  # which way the plan's value function has the battery go
     climate: Ints  # [io] Climate bits, last told
     pv_limit_w: Floats  # [pv] last told; inf = not held back

@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from ess_controller.core.windows import Windows
 from firmware_bridge.records import Bools, Floats, Ints
 
 
@@ -63,8 +64,8 @@ class Options:
 
     power_w: Floats  # [option] discharging +
     cost_cny: Floats  # [option] of the block's rest and of what is expected after it
-    block_w: Floats  # [option] mean import of the whole block
-    peak_w: float  # the month's highest block so far
+    block_w: Floats  # [option] highest mean import that a billing window ends with
+    peak_w: float  # the month's highest billing window so far
 
     def best(self, among: Bools | None = None) -> int:
         """The cheapest; of several, the one of least power."""
@@ -73,21 +74,36 @@ class Options:
 
 
 def decide(
-    value: Value, stage: int, net_w: float, energy_wh: float, peak_w: float, left: float = 1.0, imported_w: float = 0.0
+    value: Value,
+    stage: int,
+    net_w: float,
+    energy_wh: float,
+    peak_w: float,
+    left: float = 1.0,
+    imported_w: float = 0.0,
+    windows: Windows | None = None,
 ) -> float:
     """Power of least cost now, discharging positive, W; 0 where something is not known. As `options` has it."""
-    found = options(value, stage, net_w, energy_wh, peak_w, left, imported_w)
+    found = options(value, stage, net_w, energy_wh, peak_w, left, imported_w, windows)
     return 0.0 if found is None else float(found.power_w[found.best()])
 
 
 def options(
-    value: Value, stage: int, net_w: float, energy_wh: float, peak_w: float, left: float = 1.0, imported_w: float = 0.0
+    value: Value,
+    stage: int,
+    net_w: float,
+    energy_wh: float,
+    peak_w: float,
+    left: float = 1.0,
+    imported_w: float = 0.0,
+    windows: Windows | None = None,
 ) -> Options | None:
     """What is worth looking at now; None where something is not known (NaN).
 
-    `net_w` is measured, `energy_wh` stored, `peak_w` the month's highest block so far. `left` is the share of the
-    block that is still to come, `imported_w` the mean import over the part that is gone. A battery outside its window
-    has no power in the direction that leads further out.
+    `net_w` is measured, `energy_wh` stored, `peak_w` the month's highest billing window so far. `left` is the share of
+    the stage that is still to come, `imported_w` the mean import over the part that is gone. `windows`: those that the
+    meter has in flight, where the stage is not the only one; a power counts by the highest mean that any of them ends
+    with if import stays as it is. A battery outside its window has no power in the direction that leads further out.
     """
     if not np.isfinite(net_w + energy_wh + peak_w + imported_w):
         return None
@@ -96,14 +112,14 @@ def options(
     most = min(store.discharge_w, max(net_w, 0.0) + (store.export_w if store.may_export else 0.0))
     top = max(min(most, (energy_wh - low) * store.discharge_efficiency / hours), 0.0)
     bottom = -max(min(store.charge_w, (high - energy_wh) / store.charge_efficiency / hours), 0.0)
-    gone_w = imported_w * (1.0 - left)
-    bottom = min(max(bottom, net_w - (store.import_w - gone_w) / left), top)
+    to_come, gone_w = _counted(left, imported_w, windows)
+    bottom = min(max(bottom, net_w - float(((store.import_w - gone_w) / to_come).min())), top)
     drawn_w = (energy_wh - store.energy_wh) / hours
     to_level = np.where(drawn_w > 0.0, drawn_w * store.discharge_efficiency, drawn_w / store.charge_efficiency)
-    to_peak = net_w - (np.append(value.peak_w[stage], peak_w) - gone_w) / left
+    to_peak = net_w - ((np.append(value.peak_w[stage], peak_w)[:, None] - gone_w) / to_come).min(axis=1)
     power = np.concatenate(([0.0, net_w, bottom, top], to_level, to_peak))
     power = power[(power >= bottom) & (power <= top)]
-    now, after, block_w = weighed(value, stage, power, net_w, energy_wh, peak_w, left, imported_w)
+    now, after, block_w = weighed(value, stage, power, net_w, energy_wh, peak_w, left, imported_w, windows)
     return Options(power, now + after, block_w, peak_w)
 
 
@@ -116,19 +132,28 @@ def weighed(
     peak_w: float,
     left: float = 1.0,
     imported_w: float = 0.0,
+    windows: Windows | None = None,
 ) -> tuple[Floats, Floats, Floats]:
     """What is weighed of powers [power]: the cost of the rest of the block, and what is expected after it, CNY.
 
-    And the mean import of the whole block that each leads to, W.
+    And the highest mean import of a billing window that each leads to, W.
     """
     store, hours = value.store, value.hours * left
     grid_w = net_w - power_w
     price = np.where(grid_w > 0.0, value.buy_cny_per_wh[stage], value.sell_cny_per_wh[stage])
     cost = (price * grid_w + store.wear_cny_per_wh * np.maximum(power_w, 0.0)) * hours
     flow_w = np.where(power_w > 0.0, power_w / store.discharge_efficiency, power_w * store.charge_efficiency)
-    block_w = imported_w * (1.0 - left) + left * np.maximum(grid_w, 0.0)
-    after = _after(value, stage, net_w, energy_wh - flow_w * hours, np.maximum(peak_w, block_w))
-    return cost, after, block_w
+    to_come, gone_w = _counted(left, imported_w, windows)
+    highest_w = (gone_w + to_come * np.maximum(grid_w, 0.0)[:, None]).max(axis=1)
+    after = _after(value, stage, net_w, energy_wh - flow_w * hours, np.maximum(peak_w, highest_w))
+    return cost, after, highest_w
+
+
+def _counted(left: float, imported_w: float, windows: Windows | None) -> tuple[Floats, Floats]:
+    """[window] the share of each that is still to come, and what is gone of its mean, W."""
+    to_come, so_far_w = (left, imported_w) if windows is None else (windows.left, windows.imported_w)
+    to_come = np.atleast_1d(to_come)
+    return to_come, np.atleast_1d(so_far_w * (1.0 - to_come))
 
 
 def _after(value: Value, stage: int, net_w: float, energy_wh: Floats, peak_w: Floats) -> Floats:

@@ -6,11 +6,11 @@ from typing import Literal
 import numpy as np
 
 from ess_controller.clock import wall_s
+from ess_controller.planning.billing_windows import block_means, blocks_of
 from ess_controller.planning.calendar_grid import KindOfDay, days_of
 from ess_controller.planning.closed_loop import Run, blocks, run_rule, run_value
 from ess_controller.planning.day_ahead import Forecast, Forecasts
 from ess_controller.planning.filling import Ends
-from ess_controller.planning.layout import block_means, blocks_of
 from ess_controller.planning.lp import Planner
 from ess_controller.planning.mpc import run_mpc
 from ess_controller.planning.plan import costs_of, grid_of, peak_of
@@ -107,7 +107,7 @@ def run_backtest(
     plain = run_mpc(series, battery, grid, first, grid_series, by_block, refill) if mpc else None
     run = series.cut(first, len(series))
     really = None if done_w is None else _stored(battery, run, done_w[first:])
-    paid = cut(prices, first, len(series))
+    paid = cut(prices, series, first, len(series))
     perfect, gaps = _perfect(run, paid, battery, refill)
     settled = []
     for (begin, end), gap in zip(months(run), gaps, strict=True):
@@ -192,11 +192,16 @@ def _in_blocks(series: Series, prices: Prices) -> Series:
     )
 
 
-def cut(prices: Prices, first: int, end: int) -> Prices:
-    """Those of the steps first..end-1."""
-    part = slice(first, end)
+def cut(prices: Prices, series: Series, first: int, end: int) -> Prices:
+    """Those of the steps first..end-1 of their series."""
+    part, spans = slice(first, end), months(series)
+    demand, *later = [prices.demand_of(month) for month, (_, over) in enumerate(spans) if over > first]
     return replace(
-        prices, import_cny_per_kwh=prices.import_cny_per_kwh[part], export_cny_per_kwh=prices.export_cny_per_kwh[part]
+        prices,
+        import_cny_per_kwh=prices.import_cny_per_kwh[part],
+        export_cny_per_kwh=prices.export_cny_per_kwh[part],
+        demand=demand,
+        demand_later=tuple(later),
     )
 
 
@@ -219,7 +224,7 @@ def _perfect(series: Series, prices: Prices, battery: Battery, refill: float) ->
         least = battery.soc_end_min if end == len(series) else None
         own = replace(battery, soc_start=soc, soc_end_min=least)
         plan = planner.plan(
-            own, series.cut(begin, end), cut(prices, begin, end), ends=Ends(value_cny_per_kwh=1000.0 * refill)
+            own, series.cut(begin, end), cut(prices, series, begin, end), ends=Ends(value_cny_per_kwh=1000.0 * refill)
         )
         gaps.append(plan.gap_cny)
         power.append(plan.battery_w)
@@ -235,10 +240,10 @@ def _cost(run: Run, series: Series, prices: Prices, battery: Battery, refill: fl
     wear = battery.wear_cny_per_kwh * float(np.maximum(power_w, 0.0).sum()) * hours(series) / 1000.0
     before = run.stored_wh[begin - 1] if begin else battery.soc_start * battery.energy_wh
     gained_wh = float(run.stored_wh[end - 1] - before)
-    bill = costs_of(grid_w, part, cut(prices, begin, end)).bill
+    bill = costs_of(grid_w, part, cut(prices, series, begin, end)).bill
     short_wh = 0.0
     if battery.soc_end_min is not None and end == len(series):
         short_wh = max(battery.soc_end_min * battery.energy_wh - float(run.stored_wh[end - 1]), 0.0)
     dearest = float(prices.import_cny_per_kwh.max()) / battery.charge_efficiency / 1000.0
     cny = bill + wear - refill * gained_wh + max(dearest - refill, 0.0) * short_wh
-    return Cost(cny, wear, peak_of(grid_w, part, prices.block_s))
+    return Cost(cny, wear, peak_of(grid_w, part, prices))

@@ -95,7 +95,7 @@ def backtest(
     else:
         raise BadInputError("ess backtest: expected SITE, or --inputs with --battery")
     first, end = _span(past.series, start, days)
-    series, prices = past.series.cut(0, end), cut(past.prices, 0, end)
+    series, prices = past.series.cut(0, end), cut(past.prices, past.series, 0, end)
     done_w = None if past.done_w is None else np.nan_to_num(past.done_w[:end])
     found = run_backtest(
         series, prices, past.battery, past.kinds, first, 60.0 * replan_min, _known(know), done_w, mpc=mpc
@@ -103,7 +103,7 @@ def backtest(
     if out is not None:
         from ess_controller.planning.backtest_plot import save_plots
 
-        save_plots(out, found, cut(prices, first, end))
+        save_plots(out, found, cut(prices, series, first, end))
     gaps = past.gaps(first, end)
     told = answer(found) | ({"gaps": gaps} if gaps else {})
     print(json.dumps(told) if as_json else "\n".join(table(told)))

@@ -7,7 +7,7 @@ from datetime import date
 
 import numpy as np
 
-from ess_controller.planning.layout import block_means, blocks_of, month_of_block
+from ess_controller.planning.billing_windows import slides, windows_of
 from ess_controller.planning.problem import Series, hours, months
 from ess_controller.planning.tariff_prices import Terms, agreed_kw, periods_over
 from ess_controller.site.errors import plain
@@ -38,7 +38,7 @@ class MonthBill:
     month: str  # 2026-06
     days: float  # that the series holds
     of_days: int
-    peak_kw: float  # highest mean import of a billing block
+    peak_kw: float  # highest mean import of a billing window
     items: tuple[Item, ...]
 
     @property
@@ -58,20 +58,19 @@ def bill(tariff: Tariff, terms: Terms, series: Series, hottest_c: Mapping[str, f
     Its times are in the tariff's zone. Of a month that it holds in part, energy is that of the part, and demand is that
     of a whole month. Demand is charged at the price of the month's first day that the series holds.
     """
-    grid_w, priced = series.net_w, periods_over(tariff, series, hottest_c)
-    block = blocks_of(series, tariff.demand_rules.block_s)
-    peaks_kw, month_of = block_means(np.maximum(grid_w, 0.0), block) / 1000.0, month_of_block(series, block)
+    grid_w, priced, counted = series.net_w, periods_over(tariff, series, hottest_c), _counted(tariff, series)
+    rules = tariff.demand_rules
+    peaks_w = windows_of(series, rules.block_s, rules.slide_s).peaks(np.maximum(grid_w, 0.0))
     bills = []
     for number, (first, end) in enumerate(months(series)):
         begin, cut = series.at(first), slice(first, end)
         bought_kwh = np.maximum(grid_w[cut], 0.0) * hours(series) / 1000.0
         sold_kwh = float(np.maximum(-grid_w[cut], 0.0).sum()) * hours(series) / 1000.0
-        # a block of a month's last minutes belongs to it, whatever of it the series holds
-        peak_kw = float(np.max(peaks_kw[month_of == number], initial=0.0))
+        peak_kw = float(peaks_w[number]) / 1000.0
         items = [
             *_energy(priced[cut], bought_kwh),
             *_monthly_step(tariff, terms, float(bought_kwh.sum())),
-            *_demand(tariff, terms, peak_kw, begin.date()),
+            *_demand(tariff, terms, peak_kw, begin.date(), counted),
             Item("feed-in", sold_kwh, "kWh", -tariff.feed_in_cny_per_kwh),
         ]
         of_days = monthrange(begin.year, begin.month)[1]
@@ -103,15 +102,23 @@ def _monthly_step(tariff: Tariff, terms: Terms, bought_kwh: float) -> Iterator[I
         yield Item("monthly step", bought_kwh, "kWh", step.cny_per_kwh, why)
 
 
-def _demand(tariff: Tariff, terms: Terms, peak_kw: float, day: date) -> Iterator[Item]:
-    """The demand charge by what is agreed."""
+def _counted(tariff: Tariff, series: Series) -> str:
+    """How its peak was found, in words."""
+    rules = tariff.demand_rules
+    block = f"highest mean import of a {plain(rules.block_s / 60.0)}-min block"
+    if not slides(series, rules.block_s, rules.slide_s):
+        return block
+    return f"highest mean import of {plain(rules.block_s / 60.0)} min, sliding by {plain(rules.slide_s / 60.0)} min"
+
+
+def _demand(tariff: Tariff, terms: Terms, peak_kw: float, day: date, counted: str) -> Iterator[Item]:
+    """The demand charge by what is agreed; `counted`: how the peak was found."""
     price, rules = tariff.demand[terms.demand].on(day), tariff.demand_rules
     if terms.demand == "capacity":
         yield Item("demand, capacity", terms.transformer_kva, "kVA", price, "transformers, whatever the peak")
         return
     if terms.demand == "actual":
-        why = f"highest mean import of a {plain(rules.block_s / 60.0)}-min block"
-        yield Item("demand, actual", peak_kw, "kW", price, why)
+        yield Item("demand, actual", peak_kw, "kW", price, counted)
         return
     kw = agreed_kw(tariff, terms)
     raised = kw > terms.contract_kw

@@ -50,7 +50,7 @@ def bill(
     assert loaded is not None
     terms = terms_of_options(loaded, demand, contract_kw, transformer_kva, bills=True)
     metered = read_metered(series, loaded, may_be_metered=True)
-    say(series, ill_fitting(metered.series, loaded.demand_rules.block_s))
+    say(series, ill_fitting(metered.series, loaded.demand_rules.block_s, loaded.demand_rules.slide_s))
     told = answer(bill_of(loaded, terms, metered.series, hottest_days(hottest)), loaded)
     for month in told["months"]:
         if not month["whole"]:

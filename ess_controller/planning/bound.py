@@ -8,8 +8,9 @@ programme that lets power flow both ways at once.
 import highspy
 import numpy as np
 
+from ess_controller.planning.billing_windows import blocks_of, month_of_block
 from ess_controller.planning.filling import INFINITY, Problem, ceiling_kwh, floor_kwh
-from ess_controller.planning.layout import Entry, Ints, blocks_of, month_of_block, programme
+from ess_controller.planning.layout import Entry, Ints, programme
 from ess_controller.planning.problem import hours
 from firmware_bridge.records import Floats
 
@@ -40,7 +41,7 @@ def least_cny(problem: Problem) -> float:
     (battery,) = problem.groups
     floor, end = floor_kwh(battery), (battery.soc_end_min or 0.0) * battery.energy_wh / 1000.0
     left_cny = np.append(np.zeros(n - 1), -problem.ends.value_cny_per_kwh)
-    piece_cny = np.tile((0.0, *problem.prices.demand.cny_per_kw), months)
+    piece_cny = [cny for month in range(months) for cny in (0.0, *problem.prices.demand_of(month).cny_per_kw)]
     lp.col_cost_ = np.concatenate([cost.ravel(), left_cny, piece_cny])
     lower, upper = np.zeros(lp.num_col_), np.ones(lp.num_col_)
     lower[energy], upper[energy] = floor, ceiling_kwh(battery)
@@ -82,7 +83,10 @@ def _lines(problem: Problem) -> tuple[Floats, Floats, Floats]:
 
 
 def _peaks(problem: Problem) -> tuple[Ints, Ints, Floats]:
-    """[step] block, [block] month, and the edges of the pieces of a month's peak, kW; empty where it costs nothing."""
+    """[step] block, [block] month, and the edges of the pieces of a month's peak, kW; empty where it costs nothing.
+
+    Where windows slide, blocks are some of them: the bound is a little lower, and still one.
+    """
     from_w = problem.prices.demand.from_w
     if not from_w:
         return np.array([], np.int64), np.array([], np.int64), np.array([])

@@ -5,8 +5,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ess_controller.core.windows import Windows
+from ess_controller.planning.billing_windows import block_means, blocks_of, slides
 from ess_controller.planning.calendar_grid import Days
-from ess_controller.planning.layout import block_means, blocks_of
 from ess_controller.planning.problem import Battery, Prices, Series, block_steps, hours
 from ess_controller.planning.replan import Replanner
 from ess_controller.planning.rule import price_shares, rule_power
@@ -30,6 +31,8 @@ class Blocks:
     begin: Ints  # [block] its first step
     steps: int  # of a whole block
     month: Ints  # [block] number of its month
+    slide: int  # steps from one billing window to the next, where they overlap; 0: block follows block
+    into: int  # steps from the last window's begin to that of the series
 
     def mean(self, values: Floats) -> Floats:
         """[block] of [step]."""
@@ -40,7 +43,10 @@ def blocks(series: Series, prices: Prices, days: Days) -> Blocks:
     """`days` is the calendar of the blocks."""
     of_step = blocks_of(series, prices.block_s)
     begin = np.searchsorted(of_step, np.arange(of_step[-1] + 1))
-    return Blocks(of_step, begin, block_steps(series, prices.block_s), days.month[days.day[: len(begin)]])
+    slide = round(prices.slide_s / series.step_s) if slides(series, prices.block_s, prices.slide_s) else 0
+    into = round(series.begin.timestamp() / series.step_s) % slide if slide else 0
+    steps, month = block_steps(series, prices.block_s), days.month[days.day[: len(begin)]]
+    return Blocks(of_step, begin, steps, month, slide, into)
 
 
 def run_value(
@@ -49,12 +55,14 @@ def run_value(
     """Plan anew every so many blocks from the step `first` on, and decide in each step."""
     value: Value | None = None
 
-    def power(step: int, net_w: float, held_wh: float, peak_w: float, left: float, imported_w: float) -> float:
+    def power(
+        step: int, net_w: float, held_wh: float, peak_w: float, left: float, imported_w: float, windows: Windows | None
+    ) -> float:
         nonlocal value
         block = int(grid.of_step[step])
         if value is None or (block - value.origin >= every_blocks and step == grid.begin[block]):
             value = replanner.plan(block, peak_w)
-        return decide(value, block - value.origin, net_w, held_wh, peak_w, left, imported_w)
+        return decide(value, block - value.origin, net_w, held_wh, peak_w, left, imported_w, windows)
 
     return run_powers(series, battery, grid, first, power)
 
@@ -67,7 +75,9 @@ def run_rule(series: Series, battery: Battery, prices: Prices, grid: Blocks, fir
     past = max(round(30 * 24.0 / step_h), 1)
     expected: dict[int, float] = {}
 
-    def power(step: int, net: float, held_wh: float, peak_w: float, left: float, imported_w: float) -> float:
+    def power(
+        step: int, net: float, held_wh: float, peak_w: float, left: float, imported_w: float, windows: Windows | None
+    ) -> float:
         if month[step] not in expected:
             before = net_w[max(step - past, 0) : step]
             expected[month[step]] = float(before[np.isfinite(before)].max(initial=0.0))
@@ -76,7 +86,39 @@ def run_rule(series: Series, battery: Battery, prices: Prices, grid: Blocks, fir
     return run_powers(series, battery, grid, first, power)
 
 
-Power = Callable[[int, float, float, float, float, float], float]  # step, net, stored, peak, left, imported -> W
+# step, net, stored, peak, share of the block left, mean import in it, windows in flight where they overlap -> W
+Power = Callable[[int, float, float, float, float, float, Windows | None], float]
+
+
+class _Sliding:
+    """The billing windows of a run, where they overlap: those that began within it and within its month."""
+
+    def __init__(self, series: Series, grid: Blocks, first: int) -> None:
+        self._step_s, self._grid, self._begun = series.step_s, grid, first
+        self._total_ws = np.zeros(len(series) + 1)  # imported before each step
+
+    def month_begins(self, step: int) -> None:
+        """Windows of the month before count no more."""
+        self._begun = step
+
+    def in_flight(self, step: int) -> Windows:
+        """When the step begins."""
+        grid = self._grid
+        youngest = step - (step + grid.into) % grid.slide
+        begins = np.arange(youngest, max(step - grid.steps, self._begun - 1), -grid.slide)
+        if not len(begins):
+            begins = np.array([self._begun])
+        left_s = np.asarray((grid.steps - (step - begins)) * self._step_s, np.float64)
+        return Windows(grid.steps * self._step_s, left_s, self._total_ws[step] - self._total_ws[begins])
+
+    def add(self, step: int, import_w: float) -> float:
+        """What flows in a step; the mean of the window that ends with it, 0 if none does."""
+        grid, end = self._grid, step + 1
+        self._total_ws[end] = self._total_ws[step] + import_w * self._step_s
+        begin = end - grid.steps
+        if begin < self._begun or (begin + grid.into) % grid.slide:
+            return 0.0
+        return float(self._total_ws[end] - self._total_ws[begin]) / (grid.steps * self._step_s)
 
 
 def run_powers(series: Series, battery: Battery, grid: Blocks, first: int, power: Power) -> Run:
@@ -85,20 +127,26 @@ def run_powers(series: Series, battery: Battery, grid: Blocks, first: int, power
     low, high = battery.soc_min * battery.energy_wh, battery.soc_max * battery.energy_wh
     held, peak, gone_w, done = battery.soc_start * battery.energy_wh, 0.0, 0.0, 0
     battery_w, stored_wh = np.zeros(len(series) - first), np.zeros(len(series) - first)
+    sliding = _Sliding(series, grid, first) if grid.slide else None
     for step in range(first, len(series)):
         block = grid.of_step[step]
         if step == first or block != grid.of_step[step - 1]:
             gone_w, done = 0.0, 0
             if step == first or grid.month[block] != grid.month[block - 1]:
                 peak = 0.0
-        asked = power(step, float(net_w[step]), held, peak, 1.0 - done / grid.steps, gone_w / max(done, 1))
+                if sliding:
+                    sliding.month_begins(step)
+        windows = sliding.in_flight(step) if sliding else None
+        asked = power(step, float(net_w[step]), held, peak, 1.0 - done / grid.steps, gone_w / max(done, 1), windows)
         most = battery.discharge_w if battery.export == "any" else max(net_w[step], 0.0)
         out_w = min(battery.discharge_w, most, max(held - low, 0.0) * battery.discharge_efficiency / step_h)
         in_w = min(battery.charge_w, max(high - held, 0.0) / battery.charge_efficiency / step_h)
         given = min(max(asked, -in_w), out_w)
         held -= (given / battery.discharge_efficiency if given > 0.0 else given * battery.charge_efficiency) * step_h
         gone_w, done = gone_w + max(net_w[step] - given, 0.0), done + 1
-        if done == grid.steps or step + 1 == len(series) or grid.of_step[step + 1] != block:
+        if sliding:
+            peak = max(peak, sliding.add(step, max(net_w[step] - given, 0.0)))
+        elif done == grid.steps or step + 1 == len(series) or grid.of_step[step + 1] != block:
             peak = max(peak, gone_w / done)
         battery_w[step - first], stored_wh[step - first] = given, held
     return Run(battery_w, stored_wh)

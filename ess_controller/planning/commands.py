@@ -19,6 +19,7 @@ from ess_controller.planning.shared_commands import (
     SupplyOption,
     TariffPath,
     check_numbers,
+    hottest_days,
     prices_of,
     read_metered,
     say,
@@ -98,7 +99,7 @@ def plan(
             told, found, series, prices = _of_kept(kept, site, home, explain)
             _give(told, found, series, prices, plot, as_json)
             return
-        given = for_site(site, at, home)
+        given = for_site(site, at, home, hottest_days(hottest))
     elif inputs is None or not battery:
         raise BadInputError("ess plan: expected SITE, or --inputs with --battery")
     else:

@@ -13,14 +13,14 @@ from typing import Any
 import numpy as np
 
 from ess_controller.errors import BadInputError
+from ess_controller.planning.billing_windows import windows_of
 from ess_controller.planning.explain_lp import ShadowProgramme, Shadows
 from ess_controller.planning.explain_store import RESTS_W, WORTH_NOTHING, both_ways, of_group
 from ess_controller.planning.explain_words import words
 from ess_controller.planning.filling import Ends, Problem
-from ess_controller.planning.layout import block_means, blocks_of
 from ess_controller.planning.lp import Planner
 from ess_controller.planning.plan import Plan
-from ess_controller.planning.problem import Battery, Prices, Series, months
+from ess_controller.planning.problem import Battery, Prices, Series, hours, months
 from ess_controller.planning.wear import ONE_SLICE
 from ess_controller.planning.what_if import Kind, Range, WhatIf
 from firmware_bridge.records import Floats
@@ -152,20 +152,22 @@ def _peak(problem: Problem, plan: Plan, shadows: Shadows, step: int) -> dict[str
     """The month's peak as the plan has it; None where a peak costs nothing."""
     if not problem.prices.demand.from_w:
         return None
-    series = problem.series
-    block = blocks_of(series, problem.prices.block_s)
+    series, prices = problem.series, problem.prices
+    windows = windows_of(series, prices.block_s, prices.slide_s)
     month = next(at for at, (_, end) in enumerate(months(series)) if step < end)
     first, end = months(series)[month]
-    means_w = block_means(np.maximum(plan.grid_w, 0.0), block)
-    reached_w = float(means_w[block[first] : block[end - 1] + 1].max())
+    import_w = np.maximum(plan.grid_w, 0.0)
+    means_w = windows.means(import_w)
+    reached_w = float(means_w[windows.month == month].max())
+    here_w = means_w[(windows.first <= step) & (step < windows.end)]
     so_far_w = problem.ends.peak_so_far_w if month == 0 else 0.0
     return {
         "month_w": max(reached_w, so_far_w),
         "so_far_w": so_far_w,
-        "block_w": float(means_w[block[step]]),
+        "block_w": float(here_w.max() if len(here_w) else import_w[step]),
         "here_cny_per_kwh": float(shadows.peak[step]),
         "here_cny_per_kw": float(shadows.peak_cny_per_kw[step]),
-        "month_cny_per_kw": float((shadows.peak_cny_per_kw / np.bincount(block)[block])[first:end].sum()),
+        "month_cny_per_kw": float(shadows.peak[first:end].sum() * hours(series)),
     }
 
 

@@ -14,7 +14,7 @@ import numpy as np
 from ess_controller.planning.filling import INFINITY, Problem, column_bounds, constant, costs, row_bounds
 from ess_controller.planning.layout import Layout
 from ess_controller.planning.plan import Plan
-from firmware_bridge.records import Floats
+from firmware_bridge.records import Floats, Ints
 
 SAME_SHARE, SAME_CNY = 1e-6, 1e-6  # costs that differ by less are the same
 NUDGE_KWH = 0.1  # more or less stored, or drawn by the load, to see what that changes
@@ -99,10 +99,11 @@ class ShadowProgramme:
             charge_limit, discharge_limit = -by_bound[:, 0, 0], -by_bound[:, 0, 1]
         per_kw = np.zeros(n)
         share = np.zeros(n)
-        if layout.blocks:
-            block = np.array(layout.blocks)
-            per_kw = -row[layout.steps : layout.store_rows_at][block]
-            share = per_kw / np.bincount(block)[block] / step_h
+        if layout.months:
+            first, end = np.array(layout.windows)
+            window = -row[layout.steps : layout.store_rows_at]
+            per_kw = _over_steps(window, first, end, n)
+            share = _over_steps(window / (end - first), first, end, n) / step_h
         energy = by_bound[:, :, 2].sum(axis=1)
         return Shadows(
             load=row[:n] / step_h,
@@ -193,3 +194,9 @@ class ShadowProgramme:
         known = self._solver.getModelStatus() == highspy.HighsModelStatus.kOptimal
         cny = float(self._solver.getInfo().objective_function_value) + constant(self._problem)
         return cny if known else np.nan
+
+
+def _over_steps(window: Floats, first: Ints, end: Ints, steps: int) -> Floats:
+    """[step] sum over the billing windows that it lies in of [window] values."""
+    change = np.bincount(first, window, steps + 1) - np.bincount(end, window, steps + 1)
+    return np.asarray(np.cumsum(change)[:steps])

@@ -69,7 +69,7 @@ def described(
         grid_w=grid_w,
         pv_w=pv_w,
         costs=replace(costs, wear=wear_cny),
-        peak_w=peak_of(grid_w, series, prices.block_s),
+        peak_w=peak_of(grid_w, series, prices),
         gap_cny=gap_cny,
         why=why,
     )

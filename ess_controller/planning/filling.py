@@ -62,12 +62,13 @@ def ceiling_kwh(battery: Battery) -> float:
 
 def costs(layout: Layout, problem: Problem) -> Floats:
     """[column] CNY per kW or kWh."""
-    n, step_h, demand = layout.steps, layout.step_h, problem.prices.demand
+    n, step_h = layout.steps, layout.step_h
     cost = np.zeros(layout.columns)
     cost[:n] = problem.prices.import_cny_per_kwh * step_h
     cost[n : 2 * n] = -problem.export_cny_per_kwh * step_h
     if layout.pieces:
-        layout.peak(cost)[:] = (0.0, *demand.cny_per_kw)
+        for month, pieces in enumerate(layout.peak(cost)):
+            pieces[:] = (0.0, *problem.prices.demand_of(month).cny_per_kw)
     store = layout.store(cost)
     for group, battery in enumerate(problem.groups):
         for segment, cny_per_kwh in enumerate(problem.wear.cny_per_kwh):

@@ -25,8 +25,9 @@ class InlinePlanner:
     def __init__(self, site: Site, known: Iterable[Block] = ()) -> None:
         """`known`: blocks that were measured before. BadInputError for a site without a tariff."""
         self._site, self._planner = site, SitePlanner(site)
-        block_s = site.tuning.dispatch.block_s
-        self._sums, self._peak = BlockSums(block_s), MonthPeak(block_s, site.time_zone)
+        billing = site.tuning.billing
+        self._sums = BlockSums(billing)
+        self._peak = MonthPeak(billing.block_s, site.time_zone, billing.likeliest_s)
         self._blocks: dict[int, Block] = {}
         self._held: tuple[SitePlan | None, str] = (None, "no plan yet")
         self.plans = 0
@@ -38,6 +39,8 @@ class InlinePlanner:
         over = self._sums.add(beat)
         if over is not None:
             self._keep(over)
+        if self._sums.present is not None:
+            self._peak.add(self._sums.present, over=False)
         held, utc = self._held[0], beat.tick.utc
         if held is None or (over is not None and not timedelta(0) <= utc - held.made < EVERY):
             self._plan(beat)

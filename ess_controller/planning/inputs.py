@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from ess_controller.intake.rows import Row, check_once, check_widths, header_of, number, read_rows, wrong
+from ess_controller.planning.billing_windows import slides
 from ess_controller.planning.problem import Series, block_steps
 from ess_controller.site.errors import plain, shown
 from firmware_bridge.records import Floats
@@ -86,14 +87,17 @@ def faint(series: Series, power_w: float) -> str:
     )
 
 
-def ill_fitting(series: Series, block_s: float) -> str:
-    """The warning that steps do not show a billing block's mean; empty where they do."""
+def ill_fitting(series: Series, block_s: float, slide_s: float = 0.0) -> str:
+    """The warning that steps do not show a billing window's mean; empty where they do. `slide_s` 0: plain blocks."""
     step, block = f"{plain(series.step_s / 60.0)}-min steps", f"{plain(block_s / 60.0)}-min billing blocks"
     if series.step_s > block_s:
         return f"{step} are longer than {block}: peaks within a step are not seen"
     if block_s % series.step_s:
         taken = plain(block_steps(series, block_s) * series.step_s / 60.0)
         return f"{step} do not fill {block}: peaks are means of {taken} min"
+    if 0.0 < slide_s < block_s and not slides(series, block_s, slide_s):
+        slide = f"billing windows that slide by {plain(slide_s / 60.0)} min"
+        return f"{step} do not show {slide}: peaks are means of {block}, the true ones may be higher"
     return ""
 
 

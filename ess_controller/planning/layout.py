@@ -2,7 +2,7 @@
 
 Columns, in kW and kWh: import and export [step]; the pieces of each month's peak; then for each group and each of its
 depth segments charge, discharge and stored energy [step]; then, if dwelling is priced, what each group holds above its
-line [step]. Rows: power balance [step]; the peak over each billing block; the store of each group and segment [step];
+line [step]. Rows: power balance [step]; the peak over each billing window; the store of each group and segment [step];
 then, where a group has several segments, its charge and discharge together [step] and what is left at its end; then
 the dwelling [step]. Only efficiencies and lengths are in the matrix: prices, loads, limits and SOC are bounds and
 costs, which change from plan to plan while the matrix stays.
@@ -16,34 +16,12 @@ import highspy
 import numpy as np
 from numpy.typing import NDArray
 
-from ess_controller.planning.problem import Battery, Prices, Series, block_steps, hours, months
+from ess_controller.planning.billing_windows import windows_of
+from ess_controller.planning.problem import Battery, Prices, Series, hours
 from firmware_bridge.records import Floats
 
 Ints = NDArray[np.int64]
 Entry = tuple[Ints, Ints, Floats]  # rows, columns, values
-
-
-def blocks_of(series: Series, block_s: float) -> Ints:
-    """[step] number of the billing block it lies in, from 0; blocks stand still on the clock, not on the series."""
-    length_s = block_steps(series, block_s) * series.step_s
-    begins_s = series.begin.timestamp() + np.arange(len(series)) * series.step_s
-    number: Ints = np.floor(begins_s / length_s + 1e-9).astype(np.int64)
-    since: Ints = number - number[0]
-    return since
-
-
-def block_means(values: Floats, block: Ints) -> Floats:
-    """[block] mean of [step] values; of a block that is cut off, of the steps there are."""
-    return np.bincount(block, values) / np.bincount(block)
-
-
-def month_of_block(series: Series, block: Ints) -> Ints:
-    """[block] number of the calendar month, from 0, in which its first step lies."""
-    ends = [end for _, end in months(series)]
-    if len(ends) == 1:
-        return np.zeros(block[-1] + 1, np.int64)
-    first = np.searchsorted(block, np.arange(block[-1] + 1))
-    return np.searchsorted(ends, first, side="right")
 
 
 def programme(entries: list[Entry], columns: int, rows: int) -> highspy.HighsLp:
@@ -70,8 +48,8 @@ class Layout:
     efficiencies: tuple[tuple[float, float], ...]  # [group] charge, discharge
     segments: int
     dwells: bool
-    blocks: tuple[int, ...]  # [step]; empty where a month's peak costs nothing
-    months: tuple[int, ...]  # [block]
+    windows: tuple[tuple[int, ...], tuple[int, ...]]  # [window] first step, step after the last
+    months: tuple[int, ...]  # [window]; empty where a month's peak costs nothing
     pieces: int
 
     @classmethod
@@ -80,15 +58,15 @@ class Layout:
     ) -> "Layout":
         """The layout of a problem."""
         has_demand = bool(prices.demand.from_w)
-        block = blocks_of(series, prices.block_s)
+        windows = windows_of(series, prices.block_s, prices.slide_s)
         return cls(
             len(series),
             hours(series),
             tuple((each.charge_efficiency, each.discharge_efficiency) for each in groups),
             segments,
             dwells,
-            tuple(block.tolist()) if has_demand else (),
-            tuple(month_of_block(series, block).tolist()) if has_demand else (),
+            (tuple(windows.first.tolist()), tuple(windows.end.tolist())) if has_demand else ((), ()),
+            tuple(windows.month.tolist()) if has_demand else (),
             len(prices.demand.from_w) + 1 if has_demand else 0,
         )
 
@@ -173,15 +151,16 @@ class Layout:
         return entries
 
     def _peak_entries(self) -> list[Entry]:
-        """Mean import of a block less the pieces of its month's peak."""
-        if not self.blocks:
+        """Mean import of a window less the pieces of its month's peak."""
+        if not self.months:
             return []
-        block, month = np.array(self.blocks), np.array(self.months)
-        share = 1.0 / np.bincount(block)
-        piece = np.arange(self.pieces)
+        (first, end), month = np.array(self.windows), np.array(self.months)
+        length, piece = end - first, np.arange(self.pieces)
+        window = np.repeat(np.arange(len(month)), length)
+        step = np.arange(len(window)) - np.repeat(np.cumsum(length) - length - first, length)
         rows = self.steps + np.repeat(np.arange(len(month)), self.pieces)
         columns = 2 * self.steps + (month[:, np.newaxis] * self.pieces + piece).ravel()
-        return [(self.steps + block, np.arange(self.steps), share[block]), _entry(rows, columns, -1.0)]
+        return [(self.steps + window, step, 1.0 / length[window]), _entry(rows, columns, -1.0)]
 
 
 def _entry(rows: Ints, columns: Ints | Floats, value: float) -> Entry:

@@ -1,9 +1,10 @@
 """What load and sun were in each billing block, and how much of it was heard: what forecasts learn from. Pure sums."""
 
-from dataclasses import astuple, dataclass
-from datetime import datetime, tzinfo
+from dataclasses import astuple, dataclass, replace
+from datetime import datetime, timedelta, tzinfo
 from math import isfinite, isnan, nan
 
+from ess_controller.core.windows import Billing
 from ess_controller.daemon import Beat
 
 KNOWN_SHARE = 0.5  # of a block must have been heard, or its mean stands for nothing
@@ -21,6 +22,7 @@ class Block:
     import_w: float  # what the meter bills: exports within the block make no room
     export_w: float
     grid_heard: float
+    window_w: float = nan  # highest mean of the sliding windows that ended in it; NaN: none did, or they do not slide
 
     @property
     def row(self) -> tuple[int | float, ...]:
@@ -34,7 +36,12 @@ class Block:
     @property
     def peak_w(self) -> float:
         """What the month's demand is counted by; 0 where too little was heard."""
-        return self.import_w if self.grid_heard >= KNOWN_SHARE else 0.0
+        return _higher(self.import_w if self.grid_heard >= KNOWN_SHARE else 0.0, self.window_w)
+
+
+def _higher(one: float, other: float) -> float:
+    """The higher of those that are known."""
+    return other if isnan(one) else one if isnan(other) else max(one, other)
 
 
 def empty(number: int) -> Block:
@@ -42,12 +49,33 @@ def empty(number: int) -> Block:
     return Block(number, nan, 0.0, nan, 0.0, nan, nan, 0.0)
 
 
-class BlockSums:
-    """Adds up beats. A beat counts for the block in which the middle of its interval lies."""
+class _Sliding:
+    """Follows windows that slide. What was not heard adds nothing: their means are what was surely imported."""
 
-    def __init__(self, block_s: float, kept: Block | None = None) -> None:
+    def __init__(self, billing: Billing) -> None:
+        self._billing = billing
+        self._import_ws: dict[int, float] = {}  # of each slot, the present one last
+
+    def add(self, meter_s: float, import_ws: float) -> float:
+        """Imported at that time of the meter; the mean of the window that has ended by then, NaN if none has."""
+        slot, ended_w, slots = int(meter_s // self._billing.slide_s), nan, self._billing.slots
+        last = next(reversed(self._import_ws), slot)
+        if slot < last:  # the clock was put back
+            self._import_ws.clear()
+        elif slot > last:
+            ended_w = sum(self._import_ws.values()) / self._billing.block_s
+            self._import_ws = {at: ws for at, ws in self._import_ws.items() if at > slot - slots}
+        self._import_ws[slot] = self._import_ws.get(slot, 0.0) + (import_ws if isfinite(import_ws) else 0.0)
+        return ended_w
+
+
+class BlockSums:
+    """Adds up beats. A beat counts for the block of the meter's clock in which the middle of its interval lies."""
+
+    def __init__(self, billing: Billing, kept: Block | None = None) -> None:
         """`kept`: the last block before a restart, gone on with if it is not over."""
-        self._block_s, self._now = block_s, kept
+        self._block_s, self._ahead_s, self._now = billing.block_s, billing.likeliest_s, kept
+        self._sliding = _Sliding(billing) if billing.slots > 1 else None
 
     @property
     def present(self) -> Block | None:
@@ -57,8 +85,12 @@ class BlockSums:
     def add(self, beat: Beat) -> Block | None:
         """Add a beat; the block before, when a new one has begun, or when the clock was put to another."""
         seen, dt_s = beat.seen, beat.tick.dt_s
-        number = int((beat.tick.utc.timestamp() - dt_s / 2.0) // self._block_s)
+        meter_s = beat.tick.utc.timestamp() - dt_s / 2.0 + self._ahead_s
+        number = int(meter_s // self._block_s)
         before = self._now
+        if self._sliding:
+            ended_w = self._sliding.add(meter_s, _above_zero(seen.grid_w) * dt_s)
+            before = before and replace(before, window_w=_higher(before.window_w, ended_w))  # it ended in that block
         block = before if before is not None and before.number == number else empty(number)
         share = min(dt_s, self._block_s) / self._block_s
         grid_w, pv_w = seen.grid_w, float(seen.pv_w.sum())
@@ -67,7 +99,7 @@ class BlockSums:
         pv_w, pv_heard = _mean(block.pv_w, block.pv_heard, pv_w, share)
         import_w, grid_heard = _mean(block.import_w, block.grid_heard, _above_zero(grid_w), share)
         export_w, _ = _mean(block.export_w, block.grid_heard, _above_zero(-grid_w), share)
-        self._now = Block(number, load_w, load_heard, pv_w, pv_heard, import_w, export_w, grid_heard)
+        self._now = Block(number, load_w, load_heard, pv_w, pv_heard, import_w, export_w, grid_heard, block.window_w)
         return before if before is not None and before.number != number else None
 
 
@@ -85,20 +117,22 @@ def _mean(mean: float, heard: float, value: float, share: float) -> tuple[float,
 
 
 class MonthPeak:
-    """Follows the highest billing block of the month, by the site's calendar."""
+    """Follows the highest billing window of the month, by the site's calendar on the meter's clock."""
 
-    def __init__(self, block_s: float, zone: tzinfo) -> None:
-        self._block_s, self._zone = block_s, zone
+    def __init__(self, block_s: float, zone: tzinfo, ahead_s: float = 0.0) -> None:
+        """`ahead_s`: the meter's clock less ours."""
+        self._block_s, self._zone, self._ahead = block_s, zone, timedelta(seconds=ahead_s)
         self._peaks_w: dict[tuple[int, int], float] = {}
 
-    def add(self, block: Block) -> None:
-        """A block that is over."""
+    def add(self, block: Block, *, over: bool = True) -> None:
+        """A block; of one that is not over, only windows within it that are count."""
         month = self._month(block.number)
-        self._peaks_w[month] = max(self._peaks_w.get(month, 0.0), block.peak_w)
+        peak_w = block.peak_w if over else block.window_w
+        self._peaks_w[month] = _higher(self._peaks_w.get(month, 0.0), peak_w)
 
     def of(self, utc: datetime) -> float:
         """Highest mean import of the month so far, W."""
-        local = utc.astimezone(self._zone)
+        local = (utc + self._ahead).astimezone(self._zone)
         return self._peaks_w.get((local.year, local.month), 0.0)
 
     def _month(self, number: int) -> tuple[int, int]:

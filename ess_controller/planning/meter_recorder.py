@@ -1,4 +1,4 @@
-"""The tee that keeps the meter book on disk, from a thread of its own, and follows the month's highest block.
+"""The tee that keeps the meter book on disk, from a thread of its own, and follows the month's highest window.
 
 The present block is written every EVERY_S of plant time and at the end: a killed daemon loses so much of one block. A
 disk that does not take it is told of once; what waits is at most WAITING blocks.
@@ -7,7 +7,7 @@ disk that does not take it is told of once; what waits is at most WAITING blocks
 import logging
 import sqlite3
 from contextlib import suppress
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from ess_controller.backlog import Backlog
@@ -23,19 +23,21 @@ WAITING = 6000  # blocks: two months of quarters of an hour
 
 
 class MeterRecorder:
-    """Shown every beat; `peak` knows the month's highest block."""
+    """Shown every beat; `peak` knows the month's highest window."""
 
     def __init__(self, site: Site, path: Path, start: datetime) -> None:
         """`start`: plant time of day of the first beat."""
-        self._path, self._block_s = path, site.tuning.dispatch.block_s
-        self.peak = MonthPeak(self._block_s, site.time_zone)
+        billing = site.tuning.billing
+        self._path, self._block_s = path, billing.block_s
+        self.peak = MonthPeak(self._block_s, site.time_zone, billing.likeliest_s)
+        start += timedelta(seconds=billing.likeliest_s)  # the book's blocks are the meter's
         number = int(start.timestamp() // self._block_s)
         store, kept = self._opened(first_of_month(start, site.time_zone, self._block_s), number + 1)
         for block in kept:
             if block.number != number:
                 self.peak.add(block)
         last = kept[-1] if kept and kept[-1].number == number else None
-        self._sums = BlockSums(self._block_s, last)
+        self._sums = BlockSums(billing, last)
         self._written_s = 0.0
         self._store = store  # from here on the thread's
         self._backlog = Backlog[Block](
@@ -55,6 +57,8 @@ class MeterRecorder:
         if over is not None:
             self.peak.add(over)
         present = self._sums.present
+        if present is not None:
+            self.peak.add(present, over=False)
         if present is not None and not beat.tick.t_s - self._written_s < EVERY_S:
             self._written_s = beat.tick.t_s
             due.append(present)

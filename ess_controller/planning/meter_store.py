@@ -13,7 +13,7 @@ from ess_controller.planning.meter_book import Block
 from ess_controller.sqlite_file import connected
 
 FILE = "meter.sqlite"
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2  # 1 had no window_w
 KEEP_DAYS = 400
 _NAMES = tuple(field.name for field in fields(Block))
 _TABLES = f"""
@@ -31,7 +31,7 @@ class MeterStore:
 
     def __init__(self, path: Path, block_s: float, *, make: bool) -> None:
         """`make` it where it is not there."""
-        self._block_s = block_s
+        self._block_s, self._names = block_s, _NAMES
         self._db = connected(path, "rwc" if make else "ro")
         try:
             self._open(make)
@@ -47,8 +47,21 @@ class MeterStore:
             with self._db:
                 self._db.executemany("INSERT OR IGNORE INTO about VALUES (?, ?)", about.items())
         found = dict(self._db.execute("SELECT key, value FROM about"))
+        if found == about | {"schema_version": 1.0}:
+            found = self._from_the_first(about, make)
         if found != about:
             raise MeterBookError(f"expected {about}, found {found}")
+
+    def _from_the_first(self, about: dict[str, float], make: bool) -> dict[str, float]:
+        """A book of the first kind: its blocks know no windows. Who may write makes it one of this kind."""
+        if not make:
+            self._names = _NAMES[:-1]
+            return about
+        with self._db:
+            self._db.execute("BEGIN IMMEDIATE")
+            self._db.execute("ALTER TABLE block ADD COLUMN window_w REAL")
+            self._db.execute("UPDATE about SET value = ? WHERE key = 'schema_version'", (float(SCHEMA_VERSION),))
+        return about
 
     def put(self, blocks: Iterable[Block]) -> None:
         """Keep these; of two words on one block the one that heard more stands."""
@@ -67,7 +80,7 @@ class MeterStore:
 
     def blocks(self, first: int, end: int) -> list[Block]:
         """Those kept of first..end-1, in order."""
-        query = f"SELECT {', '.join(_NAMES)} FROM block WHERE number >= ? AND number < ? ORDER BY number"
+        query = f"SELECT {', '.join(self._names)} FROM block WHERE number >= ? AND number < ? ORDER BY number"
         return [_block(row) for row in self._db.execute(query, (first, end))]
 
     def close(self) -> None:

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
+from ess_controller.planning.billing_windows import block_means, blocks_of, month_of_block
 from ess_controller.planning.groups import together
-from ess_controller.planning.layout import block_means, blocks_of, month_of_block
 from ess_controller.planning.problem import Battery, Prices, Series, hours
 from firmware_bridge.records import Bools, Floats
 
@@ -127,7 +127,7 @@ def _tried(search: _Search, series: Series, prices: Prices) -> list[Floats]:
             import_w = 1000.0 * np.maximum(search.grid_kw[np.arange(len(series)), choice], 0.0)
             means = block_means(import_w, block)
             reached = np.array([means[month == each].max() for each in np.unique(month)])
-            found[share] = least + float(prices.demand.cny(reached).sum()), moves
+            found[share] = least + prices.demand_cny(reached), moves
         return found[share][0]
 
     most = 1.0 + search.battery.charge_w / 1000.0 / max(float(peaks_kw.max()), 1e-9)

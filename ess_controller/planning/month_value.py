@@ -3,7 +3,7 @@
 import numpy as np
 
 from ess_controller.planning.calendar_grid import Days
-from ess_controller.planning.problem import Battery, DemandCost
+from ess_controller.planning.problem import Battery, DemandCost, Prices
 from ess_controller.planning.value import backward
 from ess_controller.planning.value_problem import Steps, Store, store_of
 from firmware_bridge.records import Floats, Ints
@@ -17,10 +17,15 @@ WEIGHT = 0.5  # of what past days say; the rest of the weight has the month's pe
 class MonthAhead:
     """Keeps what each past day would have cost under each peak."""
 
-    def __init__(self, battery: Battery, days: Days, hours: float, demand: DemandCost, refill: float) -> None:
-        self._store, self._days, self._hours, self._demand = store_of(battery, ENERGY_LEVELS), days, hours, demand
+    def __init__(self, battery: Battery, days: Days, hours: float, prices: Prices, refill: float) -> None:
+        self._store, self._days, self._hours, self._prices = store_of(battery, ENERGY_LEVELS), days, hours, prices
         self._refill = refill  # CNY per Wh
         self._kept: dict[tuple[int, bytes], Floats] = {}
+
+    def demand(self, block: int) -> DemandCost:
+        """What the peak of that block's month costs."""
+        month, day = self._days.month, self._days.day
+        return self._prices.demand_of(int(month[day[block]] - month[day[0]]))
 
     def cost(self, net_w: Floats, origin: int, end: int, peak_w: Floats, buy: Floats, sell: Floats) -> Floats:
         """[peak] expected cost of the month's rest after the block `end`, CNY, for each running peak there.
@@ -28,7 +33,8 @@ class MonthAhead:
         Only `net_w` before `origin` is looked at. `buy` and `sell` are the prices of the blocks from `origin` to `end`,
         which stand for those of the days to come.
         """
-        days, whole = self._days, self._demand.cny(peak_w)
+        demand = self.demand(end - 1)
+        days, whole = self._days, demand.cny(peak_w)
         if end >= len(days.day) or days.month[days.day[end]] != days.month[days.day[end - 1]]:
             return whole
         today, day = int(days.day[origin]), int(days.day[end])
@@ -41,7 +47,7 @@ class MonthAhead:
         at_work = days.at_work()
         alike = {kind: costs[at_work[source] == kind] for kind in (0, 1)}
         of_day = [alike[kind] if len(alike[kind]) else costs for kind in at_work[rest[::-1]]]
-        table = month_values(of_day, self._demand, common)
+        table = month_values(of_day, demand, common)
         gone = float(days.slot[end]) / days.slots  # of the day in which the horizon ends
         later = (1.0 - gone) * table[-1] + gone * table[-2]
         later = later - later[-1] + whole[-1]

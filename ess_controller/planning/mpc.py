@@ -9,6 +9,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from ess_controller.core.windows import Windows
 from ess_controller.planning.closed_loop import Blocks, Run, run_powers
 from ess_controller.planning.filling import Ends
 from ess_controller.planning.lp import Planner
@@ -31,7 +32,16 @@ class _Mpc:
         self._planner = Planner()
         self._origin, self._powers_w = -self._every, np.zeros(0)
 
-    def power(self, step: int, _net_w: float, held_wh: float, peak_w: float, _left: float, _imported_w: float) -> float:
+    def power(
+        self,
+        step: int,
+        _net_w: float,
+        held_wh: float,
+        peak_w: float,
+        _left: float,
+        _imported_w: float,
+        _windows: Windows | None,
+    ) -> float:
         """Set-point of a step, W, planned from what came before its block."""
         block = int(self._grid.of_step[step])
         if not len(self._powers_w) or (block - self._origin >= self._every and step == self._grid.begin[block]):

@@ -5,7 +5,7 @@ from datetime import datetime
 
 import numpy as np
 
-from ess_controller.planning.layout import block_means, blocks_of, month_of_block
+from ess_controller.planning.billing_windows import windows_of
 from ess_controller.planning.problem import Battery, Prices, Series, hours
 from firmware_bridge.records import Floats
 
@@ -38,7 +38,7 @@ class Plan:
     grid_w: Floats  # [step]
     pv_w: Floats  # [step] what of the sun is used
     costs: Costs
-    peak_w: float  # highest mean import of a billing block
+    peak_w: float  # highest mean import of a billing window
     gap_cny: float  # at most so much dearer than the best plan; 0: it is the best; NaN: nobody knows
     why: str  # empty: the solver's plan; else what else it is, and the reason
 
@@ -50,21 +50,19 @@ def costs_of(grid_w: Floats, series: Series, prices: Prices, peak_so_far_w: floa
     first month before the series begins.
     """
     step_kwh = hours(series) / 1000.0
-    block = blocks_of(series, prices.block_s)
-    means_w, month = block_means(np.maximum(grid_w, 0.0), block), month_of_block(series, block)
-    peaks_w = np.array([means_w[month == each].max() for each in np.unique(month)])
+    peaks_w = windows_of(series, prices.block_s, prices.slide_s).peaks(np.maximum(grid_w, 0.0))
     peaks_w[0] = max(peaks_w[0], peak_so_far_w)
     return Costs(
         energy=float(np.maximum(grid_w, 0.0) @ prices.import_cny_per_kwh * step_kwh),
-        demand=float(prices.demand.cny(peaks_w).sum()),
+        demand=prices.demand_cny(peaks_w),
         feed_in=float(np.maximum(-grid_w, 0.0) @ prices.export_cny_per_kwh * step_kwh),
         wear=0.0,
     )
 
 
-def peak_of(grid_w: Floats, series: Series, block_s: float) -> float:
-    """Highest mean import of a billing block, W."""
-    return float(block_means(np.maximum(grid_w, 0.0), blocks_of(series, block_s)).max())
+def peak_of(grid_w: Floats, series: Series, prices: Prices) -> float:
+    """Highest mean import of a billing window, W."""
+    return float(windows_of(series, prices.block_s, prices.slide_s).peaks(np.maximum(grid_w, 0.0)).max())
 
 
 def obeyed(battery: Battery, series: Series, wanted_w: Floats) -> tuple[Floats, Floats]:

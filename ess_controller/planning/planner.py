@@ -105,7 +105,7 @@ class Planning:
             tuning, (utc, groups) = self._site.tuning, seen
             string = tuning.layout.string_names.index(doubt.string)
             cabinet = self._group_of(int(tuning.layout.string_cabinet[string]), groups)
-            expected, _, _ = self._planner.expected(utc, self._book, groups)
+            expected, _, _ = self._planner.expected(utc, self._book, groups, {})
             ahead = days_alike(expected, TEST_DAYS)
             prices = prices_over(*terms_of(self._site), ahead, {})
             refill = refill_cny_per_wh(prices, together(groups), ahead)
@@ -154,10 +154,10 @@ class Planning:
 
 
 def peak_of_month(site: Site, home: Path, utc: datetime) -> float:
-    """Highest billing block of the month so far, W, by the meter book in `home`."""
+    """Highest billing window of the month so far, W, by the meter book in `home`."""
     block_s = site.tuning.dispatch.block_s
     first, now = first_of_month(utc, site.time_zone, block_s), int(utc.timestamp() // block_s)
-    peak = MonthPeak(block_s, site.time_zone)
+    peak = MonthPeak(block_s, site.time_zone, site.tuning.billing.likeliest_s)
     for block in read_blocks(home / BOOK, block_s, first, now):
         peak.add(block)
     return peak.of(utc)

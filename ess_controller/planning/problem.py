@@ -86,8 +86,19 @@ class Prices:
 
     import_cny_per_kwh: Floats  # [step]
     export_cny_per_kwh: Floats  # [step] what a kWh earns that flows out
-    demand: DemandCost  # of each calendar month, by its highest block
-    block_s: float  # billing block of that
+    demand: DemandCost  # of the first calendar month, by its highest billing window
+    block_s: float  # length of such a window
+    slide_s: float = 0.0  # one begins so often; 0: block follows block
+    # Of the months after the first, with pieces that begin where its do; those beyond are as the last that is told.
+    demand_later: tuple[DemandCost, ...] = ()
+
+    def demand_of(self, month: int) -> DemandCost:
+        """Of a calendar month, counted from 0 where the series begins."""
+        return ((self.demand, *self.demand_later)[: max(month, 0) + 1])[-1]
+
+    def demand_cny(self, peaks_w: Floats) -> float:
+        """What months with these peaks [month] cost together."""
+        return sum(float(self.demand_of(month).cny(peak_w)) for month, peak_w in enumerate(peaks_w))
 
 
 def block_steps(series: Series, block_s: float) -> int:

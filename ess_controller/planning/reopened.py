@@ -53,7 +53,7 @@ def reopened(site: Site, path: Path, utc: datetime) -> Reopened | None:
     planner = SitePlanner(site)
     for kept in day:
         plan = planner.plan(kept.made, kept.book, kept.groups, kept.month_peak_w)
-    series, prices, _ = planner.expected(kept.made, kept.book, kept.groups)
+    series, prices, _ = planner.expected(kept.made, kept.book, kept.groups, {})
     fixed = fixed_cny(*terms_of(site), series.at(0).date())
     return Reopened(kept, plan, together(kept.groups), series, prices, fixed, tuple(_doubts(site, kept, plan)))
 

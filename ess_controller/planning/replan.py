@@ -39,7 +39,7 @@ class Replanner:
     def __init__(self, site: Site, forecast: Callable[[int], Forecast]) -> None:
         self._site, self._forecast = site, forecast
         self._store = store_of(site.battery)
-        self._month = MonthAhead(site.battery, site.days, site.hours, site.prices.demand, site.refill_cny_per_wh)
+        self._month = MonthAhead(site.battery, site.days, site.hours, site.prices, site.refill_cny_per_wh)
         self._net_w = site.load_w - site.pv_w
 
     def plan(self, origin: int, peak_w: float) -> Value:
@@ -63,7 +63,7 @@ class Replanner:
         if change == count:
             late = last[np.newaxis]
             fresh = running
-        edge = late[0] if change == count else late[0][:, :, :1] + site.prices.demand.cny(running)
+        edge = late[0] if change == count else late[0][:, :, :1] + self._month.demand(origin).cny(running)
         early = backward()(self._store, _cut(steps, 0, change), running, np.ascontiguousarray(edge))
         after = np.concatenate((early[1:], late[1:]))
         peaks = np.concatenate((np.tile(running, (change, 1)), np.tile(fresh, (count - change, 1))))

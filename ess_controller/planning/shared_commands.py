@@ -98,7 +98,27 @@ def terms_of_options(
             "--demand capacity" if mode == "capacity" else "a tariff whose price depends on kWh bought for each of them"
         )
         raise BadInputError(f"--transformer-kva: expected the size of the transformers, with {why}")
+    _check_terms(tariff, mode, contract_kw, kva)
     return Terms(mode, nan if contract_kw is None else contract_kw, nan if kva is None else kva)
+
+
+def _check_terms(tariff: "Tariff", mode: str, contract_kw: float | None, kva: float | None) -> None:
+    """Whether the tariff is for such a customer, and lets him agree so little."""
+    from ess_controller.site.errors import plain
+
+    if kva is None:
+        return
+    least, most = tariff.transformer_kva
+    if not least <= kva <= most:
+        raise BadInputError(
+            f"--transformer-kva {plain(kva)}: expected {plain(least)} to {plain(most)}, that {tariff.name} is for"
+        )
+    share = tariff.demand_rules.least_share
+    if mode == "contract" and contract_kw is not None and contract_kw < share * kva:
+        raise BadInputError(
+            f"--contract-kw {plain(contract_kw)}: expected at least {plain(share * kva)}, "
+            f"{plain(100.0 * share)} % of --transformer-kva {plain(kva)}, the least that may be agreed by {tariff.name}"
+        )
 
 
 def prices_of(

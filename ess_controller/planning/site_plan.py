@@ -1,7 +1,7 @@
 """What `ess plan SITE` plans with: the site's cabinets, tariff and contract, and the load and sun that are expected."""
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -21,7 +21,7 @@ from ess_controller.planning.kept_plans import FILE as PLANS
 from ess_controller.planning.meter_book import Block
 from ess_controller.planning.meter_store import FILE, MeterBookError, read_blocks
 from ess_controller.planning.planner import peak_of_month
-from ess_controller.planning.problem import Battery, Prices, Series
+from ess_controller.planning.problem import Battery, Prices, Series, months
 from ess_controller.planning.reopened import Reopened, reopened
 from ess_controller.planning.site_battery import groups_of, stock_of_picture
 from ess_controller.planning.site_planner import SitePlanner, terms_of
@@ -41,10 +41,11 @@ class Sources:
     fixed_cny: float  # a month's demand costs, whatever its peak
 
 
-def for_site(path: Path, at: str | None, home: Path | None) -> Sources:
+def for_site(path: Path, at: str | None, home: Path | None, hottest_c: Mapping[str, float]) -> Sources:
     """A site's day ahead, from `at` (ISO 8601) or from now on. BadInputError.
 
     What is stored comes from the running daemon, else cabinets count as half full; so do they at another time than now.
+    `hottest_c`: ISO date -> highest temperature, for a critical peak that comes by weather.
     """
     site = load(path, {})
     folder = homes.find(path, home)
@@ -54,7 +55,7 @@ def for_site(path: Path, at: str | None, home: Path | None) -> Sources:
     block_s = site.tuning.dispatch.block_s
     try:
         series, prices, days = SitePlanner(site).expected(
-            utc, lambda first, end: read_blocks(folder / FILE, block_s, first, end), groups
+            utc, lambda first, end: read_blocks(folder / FILE, block_s, first, end), groups, hottest_c
         )
         peak_w = peak_of_month(site, folder, utc)
     except (SqliteError, MeterBookError) as trouble:
@@ -63,7 +64,7 @@ def for_site(path: Path, at: str | None, home: Path | None) -> Sources:
     _say(path, folder, picture is not None, days)
     value = 1000.0 * refill_cny_per_wh(prices, together(groups), series)
     tariff, terms = terms_of(site)
-    fixed = fixed_cny(tariff, terms, series.at(0).date())
+    fixed = sum(fixed_cny(tariff, terms, series.at(first).date()) for first, _ in months(series))
     return Sources(groups, series, prices, Ends(peak_so_far_w=peak_w, value_cny_per_kwh=value), fixed)
 
 

@@ -1,6 +1,6 @@
 """Plans for a site: from its meter book to the value function of the day ahead, and to the inputs of a sure plan."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 
@@ -16,7 +16,7 @@ from ess_controller.planning.problem import Battery, Prices, Series
 from ess_controller.planning.replan import HORIZON_H, Replanner
 from ess_controller.planning.replan import Site as Planned
 from ess_controller.planning.slot import SitePlan
-from ess_controller.planning.tariff_prices import Terms, prices_over
+from ess_controller.planning.tariff_prices import Terms, demand_costs, prices_over
 from ess_controller.site import Site
 from ess_controller.site.tariff import Tariff
 from firmware_bridge.records import Floats
@@ -70,8 +70,13 @@ class SitePlanner:
         heard = int(np.isfinite(day.load_w[: now - day.first]).sum())
         return SitePlan(self._site.name, utc, replace(value, origin=now), heard / self._slots)
 
-    def expected(self, utc: datetime, book: Book, groups: tuple[Battery, ...]) -> tuple[Series, Prices, float]:
-        """Expected load and sun from the present block on, their prices, and days of history behind them."""
+    def expected(
+        self, utc: datetime, book: Book, groups: tuple[Battery, ...], hottest_c: Mapping[str, float]
+    ) -> tuple[Series, Prices, float]:
+        """Expected load and sun from the present block on, their prices, and days of history behind them.
+
+        `hottest_c`: ISO date -> highest temperature that is expected; days that are not in it are not hot.
+        """
         now = self._number(utc)
         day = self._of_day(utc, now, book, together(groups))
         made = day.forecasts.at(now - day.first)
@@ -80,7 +85,7 @@ class SitePlanner:
             self._series(now, count), load_w=np.maximum(made.load_w[:count], 0.0), pv_w=np.maximum(made.pv_w[:count], 0)
         )
         heard = int(np.isfinite(day.load_w[: now - day.first]).sum())
-        return series, prices_over(self._tariff, self._terms, series, {}), heard / self._slots
+        return series, prices_over(self._tariff, self._terms, series, hottest_c), heard / self._slots
 
     def _number(self, utc: datetime) -> int:
         return int(utc.timestamp() // self._block_s)
@@ -118,11 +123,13 @@ class SitePlanner:
         return Series(begin, self._block_s, np.full(count, np.nan), np.full(count, np.nan))
 
     def _prices(self, calendar: Series, origin: int) -> Prices:
-        """Prices of all blocks; of those before `origin`, which nobody looks at, none."""
+        """Prices of all blocks; of those before `origin`, which nobody looks at, none; demand of every month."""
         ahead = prices_over(self._tariff, self._terms, calendar.cut(origin, len(calendar)), {})
-        past = np.zeros(origin)
+        past, (demand, *later) = np.zeros(origin), demand_costs(self._tariff, self._terms, calendar)
         return replace(
             ahead,
+            demand=demand,
+            demand_later=tuple(later),
             import_cny_per_kwh=np.concatenate((past, ahead.import_cny_per_kwh)),
             export_cny_per_kwh=np.concatenate((past, ahead.export_cny_per_kwh)),
         )

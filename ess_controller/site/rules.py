@@ -145,6 +145,9 @@ def _time_findings(site: Table) -> Iterator[Finding]:
     block_s = number(site, "dispatch.block_s")
     if not np.isnan(block_s) and 3600.0 % block_s != 0.0:
         yield Finding(("dispatch", "block_s"), "seconds that divide an hour evenly, such as 900")
+    elif block_s % number(site, "dispatch.slide_s") > 0.0:
+        expected = f"seconds that divide dispatch.block_s = {plain(block_s)} evenly, at most that: plain blocks"
+        yield Finding(("dispatch", "slide_s"), expected)
     zone = site.get("time_zone")
     if zone is not None and not is_zone(zone):
         yield Finding(("time_zone",), "an IANA time zone, such as Asia/Shanghai")

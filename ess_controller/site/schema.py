@@ -159,10 +159,13 @@ class DispatchTable(Table):
     peak_w: float = Field(
         gt=0.0,
         allow_inf_nan=True,
-        description="mean import of a billing block to stay below, W; inf: no peak guard",
+        description="mean import of a billing window to stay below, W; inf: no peak guard",
         json_schema_extra={"also": "inf"},
     )
-    block_s: float = Field(ge=60.0, le=3600.0, description="billing block, counted from the full hour, s")
+    block_s: float = Field(ge=60.0, le=3600.0, description="billing window, counted from the full hour, s")
+    slide_s: float = Field(ge=60.0, le=3600.0, description="a window begins so often, s; as block_s: plain blocks")
+    meter_clock_offset_s: float = Field(ge=-3600.0, le=3600.0, description="the meter's clock less ours, s")
+    meter_clock_within_s: float = Field(ge=0.0, le=900.0, description="how well that is known, either way, s")
     ramp_w_per_s: float = Field(gt=0.0, le=1e8, description="each cabinet, W/s")
     idle_w: float = Field(ge=0.0, le=1e6, description="less than this of a cabinet is not worth running it, W")
     idle_stop_s: float = Field(ge=0.0, le=1e6, description="after so long below, the inverter is stopped, s")

@@ -9,7 +9,7 @@ from bisect import bisect_right
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from math import nan
+from math import inf, nan
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -70,7 +70,8 @@ class EnergyPart:
 class DemandRules:
     """How demand is counted, and what an agreed one means."""
 
-    block_s: float  # billing block
+    block_s: float  # length of a billing window
+    slide_s: float  # one begins so often; equal to block_s: block follows block
     tolerated_share: float  # of the agreed demand, not charged as excess
     excess_factor: float  # price of what lies beyond
     least_share: float  # of the transformers' kVA, least kW that may be agreed
@@ -101,6 +102,7 @@ class Tariff:
     name: str
     zone: ZoneInfo  # of its hours
     valid_from: date
+    transformer_kva: tuple[float, float]  # least and most of the customers that it is for
     supply: Supply
     customer: Customer
     holidays: frozenset[date]
@@ -183,6 +185,7 @@ def tariff_of(file: TariffFile, supply: Supply, customer: Customer) -> Tariff:
         name=file.name,
         zone=ZoneInfo(file.time_zone),
         valid_from=file.valid_from,
+        transformer_kva=file.transformer_kva or (0.0, inf),
         supply=supply,
         customer=customer,
         holidays=frozenset(file.calendar.holidays),
@@ -197,7 +200,9 @@ def tariff_of(file: TariffFile, supply: Supply, customer: Customer) -> Tariff:
         hot_days=HotDays(hot.at_c, hot.where, frozenset(hot.months), patterns[hot.day]) if hot else None,
         energy=_energy(file, supply),
         demand=_demand(file, supply),
-        demand_rules=DemandRules(rules.block_s, rules.tolerated_share, rules.excess_factor, rules.least_share),
+        demand_rules=DemandRules(
+            rules.block_s, rules.slide_s, rules.tolerated_share, rules.excess_factor, rules.least_share
+        ),
         monthly_step=MonthlyStep(step.kwh_per_kva, step.cny_per_kwh) if step else None,
         feed_in_cny_per_kwh=file.feed_in.cny_per_kwh,
         assumed=tuple(name for name, table in _sourced(file) if table.assumed),

@@ -42,6 +42,10 @@ def _findings(file: Table, broken: set[str | int]) -> Iterator[Finding]:
     if "supplies" not in broken:
         yield from _supply_findings(file, "energy", "cny_per_kwh")
         yield from _supply_findings(file, "demand", "cny_per_month")
+    rules = file.get("demand_rules", {})
+    if {"block_s", "slide_s"} <= rules.keys() and rules["block_s"] % rules["slide_s"]:
+        expected = f"seconds that divide block_s = {plain(rules['block_s'])} evenly, at most that: plain blocks"
+        yield Finding(("demand_rules", "slide_s"), expected)
     yield from _dated_once(file, "energy", "part")
     yield from _dated_once(file, "demand", "mode")
     yield from _ratio_findings(file.get("energy", []))
@@ -66,10 +70,14 @@ def contract_findings(site: Table, tariff: TariffFile, tariff_file: str) -> Iter
     if agreed_kw < share * kva:
         expected = f"at least {plain(share * kva)}, {plain(100.0 * share)} % of contract.transformer_kva: {tariff_file}"
         yield Finding(("contract", "contract_kw"), expected)
-    block_s = number(site, "dispatch.block_s")
-    if not np.isnan(block_s) and block_s != tariff.demand_rules.block_s:
-        expected = f"{plain(tariff.demand_rules.block_s)}, the billing block of {tariff_file}"
-        yield Finding(("dispatch", "block_s"), expected)
+    rules = tariff.demand_rules
+    for key, wanted, words in (
+        ("block_s", rules.block_s, "the billing window"),
+        ("slide_s", rules.slide_s, "by which the billing window slides"),
+    ):
+        told = number(site, f"dispatch.{key}")
+        if not np.isnan(told) and told != wanted:
+            yield Finding(("dispatch", key), f"{plain(wanted)}, {words} of {tariff_file}")
 
 
 def _hour_findings(path: KeyPath, hours: list[list[str]]) -> Iterator[Finding]:

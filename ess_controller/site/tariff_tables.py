@@ -92,7 +92,8 @@ class DemandTable(Sourced):
 class DemandRulesTable(Sourced):
     """How demand is counted and what exceeding an agreed one costs."""
 
-    block_s: float = Field(ge=60.0, le=3600.0, description="billing block, s")
+    block_s: float = Field(ge=60.0, le=3600.0, description="billing window, s")
+    slide_s: float = Field(ge=60.0, le=3600.0, description="a window begins so often, s; as block_s: plain blocks")
     tolerated_share: float = Field(ge=1.0, le=2.0, description="of the agreed demand, not charged as excess")
     excess_factor: float = Field(ge=1.0, le=10.0, description="price of what lies beyond")
     least_share: float = Field(ge=0.0, le=1.0, description="of the transformers, least that may be agreed")

@@ -73,7 +73,13 @@ SITE = Measurement(
         _float("wanted_w", "W", 1, "of the battery, before any bound", lambda m: _one(m.beat.decision.wanted_w)),
         _text("wanted_by", "the rule that wanted it", lambda m: [m.beat.decision.wanted_by]),
         _float("soc", "1", 5, "mean over all cells", lambda m: _one(float(m.now.soc.mean()))),
-        _float("block_wh", "Wh", 1, "imported in this billing block so far", lambda m: _one(m.state.block_ws / 3600.0)),
+        _float(
+            "block_wh",
+            "Wh",
+            1,
+            "imported so far in the billing window that ends next",
+            lambda m: _one(m.state.counted.oldest_ws / 3600.0),
+        ),
     ),
     "the whole site",
 )

@@ -12,9 +12,10 @@ from pathlib import Path
 
 import numpy as np
 
-from ess_controller.core.dispatch import LEAST_REST_OF_BLOCK_S, turn_cny
+from ess_controller.core.dispatch import turn_cny
 from ess_controller.core.steady import Course, keep_course
 from ess_controller.core.value import Value, options
+from ess_controller.core.windows import LEAST_REST_S
 from ess_controller.planning.groups import together
 from ess_controller.planning.meter_book import Block
 from ess_controller.planning.site_battery import groups_of
@@ -87,7 +88,7 @@ class Run:
                 price = turn_cny(self._site.tuning, value) if self._price is None else self._price
             stage, gone_ws = self._first + block - value.origin, 0.0
             for beat in range(self._beats):
-                at, left_s = block * self._beats + beat, max(self._block_s - beat * beat_s, LEAST_REST_OF_BLOCK_S)
+                at, left_s = block * self._beats + beat, max(self._block_s - beat * beat_s, LEAST_REST_S)
                 gone_w = gone_ws / (beat * beat_s) if beat else 0.0
                 held_wh = out.held_wh - battery.soc_min * battery.energy_wh + value.store.energy_wh[0]
                 seen_w = float(net_w[at - 1])

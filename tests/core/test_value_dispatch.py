@@ -10,8 +10,9 @@ from ess_controller.core import dispatch
 from ess_controller.core.steady import Course
 from ess_controller.core.step import first_state
 from ess_controller.core.stock import stock
-from ess_controller.core.types import Mode, Order
+from ess_controller.core.types import Mode, Order, Tuning
 from ess_controller.core.value import Store, Value, decide
+from ess_controller.core.windows import Counted, Windows, in_flight
 from firmware_bridge.records import Tick
 from tests.core.pictures import tuning
 from tests.core.test_dispatch import now as seen_net
@@ -48,9 +49,15 @@ def beat(order: Order, net_w: float, minutes: float = 5.0, imported_ws: float = 
     cells = tuned.layout.cells
     estimate = replace(seen_net(net_w), soc=np.full(cells, soc), capacity_ah=tuned.cell_ah)
     modes = np.full(tuned.layout.strings, int(Mode.RUN))
-    state = first_state(tuned)
+    counted = Counted(np.array([BLOCK]), np.array([[imported_ws]]))
     tick = at(minutes, dt_s=900.0)  # so long a beat turns wherever that pays
-    return dispatch.by_value(tuned, state, order, estimate, modes, (BLOCK, imported_ws, INF), tick)[0]
+    flight = in_flight(tuned.billing, counted, tick)
+    return dispatch.by_value(tuned, first_state(tuned), order, estimate, modes, flight, tick)[0]
+
+
+def nothing_yet(tuned: Tuning) -> Windows:
+    """The billing windows in flight when a block has just begun."""
+    return in_flight(tuned.billing, Counted(np.array([BLOCK]), np.zeros((1, 1))), at(0.0))
 
 
 def test_the_loop_decides_as_the_plan_does_on_the_same_numbers() -> None:
@@ -84,8 +91,8 @@ def test_the_plan_speaks_only_of_its_own_block_and_only_where_the_rule_asks_for_
     assert beat(Order(valued_w=-7e3), 5e3) == -7e3  # a journal's word: replayed without the plan
     estimate = replace(seen_net(5e3), soc=np.full(94, 0.5), capacity_ah=tuning().cell_ah)
     asked = Order(value=value())
-    state = first_state(site())
-    assert dispatch.by_value(site(), state, asked, estimate, np.array([3]), (BLOCK, 0.0, INF), at(5))[0] is None
+    none = in_flight(site().billing, Counted(np.array([BLOCK]), np.zeros((1, 1))), at(5))
+    assert dispatch.by_value(site(), first_state(site()), asked, estimate, np.array([3]), none, at(5))[0] is None
 
 
 def test_without_a_plan_the_rule_of_the_hour_stands_in_and_says_why() -> None:
@@ -124,7 +131,7 @@ def test_a_battery_at_rest_starts_once_resting_has_cost_a_start_and_a_tired_cour
     state, beats = first_state(tuned), 0
     assert dispatch.turn_cny(tuned, value()) == pytest.approx(0.05 + 500.0 * 120.0 / 3600.0 * 0.5e-3)
     while True:
-        power_w, course = dispatch.by_value(tuned, state, order, estimate, np.array([3]), (BLOCK, 0.0, INF), at(0.0))
+        power_w, course = dispatch.by_value(tuned, state, order, estimate, np.array([3]), nothing_yet(tuned), at(0.0))
         state, beats = replace(state, course=course), beats + 1
         if power_w:
             break
@@ -132,5 +139,5 @@ def test_a_battery_at_rest_starts_once_resting_has_cost_a_start_and_a_tired_cour
     assert beats == int(np.ceil(dispatch.turn_cny(tuned, value()) / (30.0 * 0.45 / 3600.0)))
     assert course == Course(side=-1)
     asleep = replace(state, idle_s=np.full(1, tuned.dispatch.idle_stop_s))
-    _, course = dispatch.by_value(tuned, asleep, order, estimate, np.array([3]), (BLOCK, 0.0, INF), at(0.0))
+    _, course = dispatch.by_value(tuned, asleep, order, estimate, np.array([3]), nothing_yet(tuned), at(0.0))
     assert course.side == 0

@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 import numpy as np
 import pytest
 
-from ess_controller.planning.backtest import Backtest, run_backtest, value_share
+from ess_controller.planning.backtest import Backtest, cut, run_backtest, value_share
 from ess_controller.planning.calendar_grid import by_weekday
 from ess_controller.planning.closed_loop import Run
 from ess_controller.planning.doubt import interval
@@ -90,6 +90,36 @@ def test_where_nothing_is_to_be_gained_there_is_no_share() -> None:
     still = Series(series.begin, 900.0, np.zeros(len(series)), np.zeros(len(series)))
     free = Prices(np.full(len(series), 0.7), np.zeros(len(series)), DemandCost((), ()), 900.0)
     assert isnan(value_share(run(still, prices=free).months))
+
+
+def test_where_windows_slide_the_loop_holds_what_the_bill_counts() -> None:
+    """By minutes: what blocks do not show costs, so it is not done."""
+    series = shop(3, step_s=60.0)
+    blocks = two_prices(series)
+    sliding = replace(blocks, slide_s=60.0)
+    by_slide, by_block = (
+        run_backtest(series, prices, BATTERY, by_weekday, 2 * 1440, HOURLY_S) for prices in (sliding, blocks)
+    )
+    month = by_slide.months[0]
+    grid_w = np.maximum(by_slide.series.net_w - by_slide.controller.battery_w, 0.0)
+    assert month.controller.peak_w == pytest.approx(np.convolve(grid_w, np.ones(15) / 15.0, "valid").max())
+    blind_w = np.maximum(by_block.series.net_w - by_block.controller.battery_w, 0.0)
+    assert month.controller.peak_w <= np.convolve(blind_w, np.ones(15) / 15.0, "valid").max()
+    assert month.perfect.cny <= min(month.controller.cny, month.rule.cny, month.no_battery.cny) + 1e-6
+    check_conserved(by_slide.controller, BATTERY, by_slide.series)
+
+
+def test_each_month_of_a_run_pays_its_own_price_for_its_peak() -> None:
+    series = shop(11, datetime(2026, 3, 23, tzinfo=SHANGHAI))
+    dearer = replace(two_prices(series, DemandCost((0.0,), (20.0,))), demand_later=(DemandCost((0.0,), (80.0,)),))
+    assert cut(dearer, series, 96 * 9, len(series)).demand.cny_per_kw == (80.0,)
+    assert [each.demand.cny_per_kw[0] for each in (cut(dearer, series, 0, 96), dearer)] == [20.0, 20.0]
+    months = {
+        each: run(series, prices=each_prices).months[1].no_battery
+        for each, each_prices in (("dearer", dearer), ("as before", replace(dearer, demand_later=())))
+    }
+    peak_kw = months["dearer"].peak_w / 1000.0
+    assert months["dearer"].cny - months["as before"].cny == pytest.approx(60.0 * peak_kw)
 
 
 def test_a_transformer_s_price_moves_no_peak_and_a_month_s_end_starts_a_new_one() -> None:

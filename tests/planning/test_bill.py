@@ -1,20 +1,23 @@
 """Bills worked out by hand, and what a plan pays for a peak is what the bill asks for."""
 
+from dataclasses import replace
 from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import get_args
+from zoneinfo import ZoneInfo
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ess_controller.planning.bill import Item, MonthBill, bill
-from ess_controller.planning.problem import Series
+from ess_controller.planning.lp import Planner
+from ess_controller.planning.problem import Series, months
 from ess_controller.planning.tariff_prices import Terms, demand_cost, fixed_cny, prices_over
 from ess_controller.site.kinds import DemandMode
-from ess_controller.site.tariff import Tariff, load_tariff
-from tests.planning.worlds import CHINA
+from ess_controller.site.tariff import Dated, DemandRules, Tariff, load_tariff
+from tests.planning.worlds import BATTERY, CHINA
 from tests.site.site_files import SITES
 
 FILES = SITES / "tariffs"
@@ -37,6 +40,11 @@ def month(tariff: Tariff, terms: Terms, series: Series, hottest_c: dict[str, flo
     """The bill of the one month that it touches."""
     (only,) = bill(tariff, terms, series, hottest_c or {})
     return only
+
+
+def counted_by(tariff: Tariff, slide_s: float) -> Tariff:
+    """The tariff with windows that slide so far."""
+    return replace(tariff, demand_rules=replace(tariff.demand_rules, slide_s=slide_s))
 
 
 def items(told: MonthBill) -> dict[str, Item]:
@@ -65,12 +73,75 @@ def test_a_summer_s_noon_is_critical() -> None:
     assert told.cny == pytest.approx(60.0 * 1.38823 + 30.0 * 40.8)
 
 
-def test_the_peak_is_the_highest_quarter_of_an_hour() -> None:
+def test_the_peak_is_the_highest_quarter_of_an_hour_wherever_it_begins() -> None:
     minutes = [20.0] * 10 + [80.0] * 10 + [20.0] * 40  # 80 kW for ten minutes, half of them in each quarter
-    told = month(SHANGHAI, ACTUAL, hourly(minutes, "2026-06-10T12:00", 60.0))
-    # first quarter: (10 x 20 + 5 x 80) / 15 = 40
+    series = hourly(minutes, "2026-06-10T12:00", 60.0)
+    told = month(SHANGHAI, ACTUAL, series)
+    # from 12:05 to 12:20 as from 12:10 to 12:25: (10 x 80 + 5 x 20) / 15 = 60
+    assert items(told)["demand, actual"].quantity == pytest.approx(60.0)
+    assert items(told)["demand, actual"].why == "highest mean import of 15 min, sliding by 1 min"
+    assert told.peak_kw == pytest.approx(60.0)
+    told = month(counted_by(SHANGHAI, 900.0), ACTUAL, series)
+    # of blocks, the first quarter: (10 x 20 + 5 x 80) / 15 = 40
     assert items(told)["demand, actual"].quantity == pytest.approx(40.0)
-    assert told.peak_kw == pytest.approx(40.0)
+    # sliding by 5 min: 12:05 to 12:20 is one of them
+    assert month(counted_by(SHANGHAI, 300.0), ACTUAL, series).peak_kw == pytest.approx(60.0)
+    by_30_s = hourly([kw for kw in minutes for _ in range(2)], "2026-06-10T12:00", 30.0)
+    assert month(SHANGHAI, ACTUAL, by_30_s).peak_kw == pytest.approx(60.0)
+
+
+def test_steps_longer_than_the_slide_are_billed_by_blocks() -> None:
+    fives = [20.0, 20.0, 80.0, 80.0] + [20.0] * 8
+    told = month(SHANGHAI, ACTUAL, hourly(fives, "2026-06-10T12:00", 300.0))
+    # first quarter (20 + 20 + 80) / 3 = 40, though 12:05 to 12:20 had 60
+    assert items(told)["demand, actual"].quantity == pytest.approx(40.0)
+    assert "15-min block" in items(told)["demand, actual"].why
+
+
+def test_a_window_across_the_end_of_a_month_counts_where_it_ends() -> None:
+    minutes = [20.0] * 10 + [80.0] * 20 + [20.0] * 10  # from 23:40; 80 kW from ten to twelve to ten past
+    june, july = bill(SHANGHAI, ACTUAL, hourly(minutes, "2026-06-30T23:40", 60.0), {})
+    # by midnight (5 x 20 + 10 x 80) / 15 = 60; the quarter that ends at 0:05 or later is full of 80
+    assert (june.peak_kw, july.peak_kw) == pytest.approx((60.0, 80.0))
+    alone = month(SHANGHAI, ACTUAL, hourly(minutes[20:], "2026-07-01T00:00", 60.0))
+    assert alone.peak_kw == pytest.approx((10 * 80.0 + 5 * 20.0) / 15)
+    june, july = bill(SHANGHAI, ACTUAL, hourly([30.0, 60.0], "2026-06-30T23:59", 60.0), {})
+    assert (june.peak_kw, july.peak_kw) == pytest.approx((30.0, 45.0))  # no whole window: what there is of one
+
+
+def test_days_on_which_clocks_change_have_23_and_25_hours() -> None:
+    berlin = replace(SHANGHAI, zone=ZoneInfo("Europe/Berlin"))
+    for day, hours, valley_kwh in (("2026-03-29T00:00+01:00", 23, 70.0), ("2026-10-25T00:00+02:00", 25, 90.0)):
+        begin = datetime.fromisoformat(day).astimezone(berlin.zone)
+        series = Series(begin, 3600.0, np.full(hours, 10e3), np.zeros(hours))
+        lines = items(month(berlin, ACTUAL, series))
+        # the hour from 2 to 3 is missing, or there twice: of 22-6 valley, 8 h are 7 or 9
+        assert lines["energy, valley"].quantity == pytest.approx(valley_kwh)
+        assert lines["energy, peak"].quantity == pytest.approx(60.0)
+        assert lines["energy, flat"].quantity == pytest.approx(100.0)
+
+
+def test_a_leap_year_s_february_has_29_days() -> None:
+    told = month(SHANGHAI, ACTUAL, hourly([10.0] * 24 * 29, "2028-02-01"))
+    assert (told.of_days, told.whole) == (29, True)
+    rated = 0.43508 + 0.1781  # transmission from August 2026 on
+    # each day 60 kWh peak at 1.6, 100 flat, 80 valley at 0.5: 236 rated parts, 240 fixed ones
+    assert told.cny == pytest.approx(29 * (236.0 * rated + 240.0 * FIXED) + 10.0 * 40.8)
+    (february, march) = bill(SHANGHAI, ACTUAL, hourly([10.0] * 24 * 3, "2028-02-28"), {})
+    assert (february.days, march.days) == (2.0, 1.0)
+
+
+def test_a_demand_price_that_changes_within_a_month_is_that_of_the_first_day_held() -> None:
+    dearer = Dated((date(2023, 6, 1), date(2026, 8, 11)), (40.8, 50.0))
+    tariff = replace(SHANGHAI, demand={"actual": dearer})
+    for begin, cny in (("2026-08-09", 408.0), ("2026-08-11", 500.0)):
+        series = hourly([10.0] * 96, begin)
+        assert items(month(tariff, ACTUAL, series))["demand, actual"].cny == pytest.approx(cny)
+        assert prices_over(tariff, ACTUAL, series, {}).demand.cny(10e3) == pytest.approx(cny)
+    across = prices_over(tariff, ACTUAL, hourly([10.0] * 96, "2026-07-30"), {})
+    assert across.demand_cny(np.array([10e3, 10e3])) == pytest.approx(408.0 + 408.0)
+    later = prices_over(tariff, ACTUAL, hourly([10.0] * 96, "2026-08-30"), {})
+    assert later.demand_of(0).cny_per_kw == later.demand_of(1).cny_per_kw == (50.0,)
 
 
 def test_what_flows_out_earns_and_lowers_no_import() -> None:
@@ -181,6 +252,53 @@ def test_a_plan_pays_for_a_peak_what_the_bill_asks_for(peak_kw: float, agreed_kw
     billed = sum(item.cny for item in told.items if item.item.startswith("demand"))
     planned = float(demand_cost(SHANGHAI, terms, day).cny(1000.0 * peak_kw)) + fixed_cny(SHANGHAI, terms, day)
     assert planned == pytest.approx(billed, abs=1e-6)
+
+
+def random_tariff(rng: np.random.Generator) -> Tariff:
+    """Shanghai's hours; everything about demand, and what flows out, is anything."""
+    change = date(2026, 8, 1) + timedelta(days=int(rng.integers(-1, 2)))
+    dated = [Dated((date(2023, 6, 1), change), tuple(rng.uniform(5.0, 80.0, 2).tolist())) for _ in range(3)]
+    block_s, slide_s = [(900.0, 60.0), (900.0, 300.0), (900.0, 900.0), (1800.0, 60.0)][int(rng.integers(4))]
+    rules = DemandRules(block_s, slide_s, float(rng.uniform(1.0, 1.3)), float(rng.uniform(1.0, 4.0)), 0.4)
+    return replace(
+        PLANT if rng.random() < 0.5 else SHANGHAI,
+        demand=dict(zip(get_args(DemandMode), dated, strict=True)),
+        demand_rules=rules,
+        feed_in_cny_per_kwh=float(rng.uniform(0.0, 0.3)),
+    )
+
+
+@settings(max_examples=12, deadline=None)
+@given(st.integers(0, 10_000), st.sampled_from(get_args(DemandMode)), st.sampled_from([60.0, 300.0, 900.0, 3600.0]))
+def test_a_plan_costs_to_the_cent_what_its_meter_is_billed(seed: int, mode: DemandMode, step_s: float) -> None:
+    """From an evening of July into August, whose prices are others."""
+    rng = np.random.default_rng(seed)
+    tariff, terms = random_tariff(rng), Terms(mode, float(rng.uniform(90.0, 200.0)), 250.0)
+    begin = datetime(2026, 7, 31, 22, int(rng.integers(0, 60)) if step_s == 60.0 else 0, tzinfo=CHINA)
+    steps = round(4 * 3600.0 / step_s)
+    series = Series(begin, step_s, rng.uniform(0.0, 200e3, steps), rng.uniform(0.0, 120e3, steps))
+    prices = prices_over(tariff, terms, series, {})
+    plan = Planner(slowest_s=60.0).plan(BATTERY, series, prices)
+    assert plan.why in ("", "soc_end_min cannot be reached: as much as can be")
+    metered = replace(series, load_w=np.maximum(plan.grid_w, 0.0), pv_w=np.maximum(-plan.grid_w, 0.0))
+    billed = sum(each.cny for each in bill(tariff, terms, metered, {}))
+    fixed = sum(fixed_cny(tariff, terms, series.at(first).date()) for first, _ in months(series))
+    assert plan.costs.bill + fixed == pytest.approx(billed, abs=0.005)
+    assert plan.gap_cny == pytest.approx(0.0, abs=0.005)  # and the programme itself reckoned with no other cost
+    idle = sum(each.cny for each in bill(tariff, terms, series, {}))
+    assert billed <= idle + 80.0 * BATTERY.energy_wh / 1000.0  # what is left at the end may have been bought
+
+
+def test_a_plan_pays_the_price_of_a_hot_day_that_it_is_told_of() -> None:
+    series = hourly([10.0] * 24, "2026-06-10")
+    terms = Terms("actual", transformer_kva=200.0)
+    for hottest_c in ({}, {"2026-06-10": 36.0}):
+        prices = prices_over(SHENZHEN, terms, series, hottest_c)
+        energy = sum(
+            item.cny for item in month(SHENZHEN, terms, series, hottest_c).items if item.item.startswith("energy")
+        )
+        assert 10.0 * prices.import_cny_per_kwh.sum() == pytest.approx(energy)
+        assert (prices.import_cny_per_kwh[15] > prices.import_cny_per_kwh[14]) == bool(hottest_c)
 
 
 @pytest.mark.parametrize("step_s", [300.0, 900.0, 3600.0])

@@ -132,6 +132,14 @@ def test_what_is_strange_is_said_and_planned_for(ess: Ess, tmp_path: Path, batte
         (("--tariff", SHANGHAI, "--demand", "peak"), "--demand peak: expected actual or contract or capacity"),
         (("--tariff", SHANGHAI, "--demand", "contract"), "--contract-kw: expected the agreed demand"),
         (("--tariff", SHANGHAI, "--demand", "capacity"), "--transformer-kva: expected the size"),
+        (
+            ("--tariff", SHENZHEN, "--transformer-kva", 5000),
+            "--transformer-kva 5000: expected 101 to 3000, that Shenzhen, industry and commerce, 101-3000 kVA, 10 kV",
+        ),
+        (
+            ("--tariff", SHANGHAI, "--demand", "contract", "--contract-kw", 70, "--transformer-kva", 200),
+            "--contract-kw 70: expected at least 80, 40 % of --transformer-kva 200",
+        ),
         (("--tariff", SHANGHAI, "--contract-kw", "nan"), "--contract-kw nan: expected a number from 0 to 1000000"),
         (("--tariff", SHANGHAI, "--peak-so-far-kw", "-1"), "--peak-so-far-kw -1: expected a number from 0"),
         (("--tariff", "no.toml"), "no.toml: expected a file, but there is none"),
@@ -175,4 +183,4 @@ def test_a_monthly_step_asks_for_the_transformers_in_a_bill(ess: Ess, tmp_path: 
     assert status == 2
     assert "--transformer-kva: expected the size of the transformers" in talk
     assert told(ess, "bill", path, "--tariff", SHENZHEN, "--transformer-kva", 400)["total_cny"] > 0.0
-    assert np.isfinite(told(ess, "bill", path, "--tariff", SHENZHEN, "--transformer-kva", 1)["total_cny"])
+    assert np.isfinite(told(ess, "bill", path, "--tariff", SHENZHEN, "--transformer-kva", 101)["total_cny"])

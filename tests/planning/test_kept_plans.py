@@ -98,12 +98,12 @@ def test_the_planner_keeps_each_plan_and_a_full_disk_costs_none(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     write_book(tmp_path, 2.0)
-    Planning(dealer(), tmp_path, alone=True)()
+    Planning(dealer(), tmp_path, alone=True).plan()
     (row,) = sqlite3.connect(tmp_path / FILE).execute("SELECT begins FROM plan").fetchall()
     assert row == (1,)
     (tmp_path / FILE).write_bytes(b"no database" * 500)
     planning = Planning(dealer(), tmp_path, alone=True)
-    planning()
+    planning.plan()
     assert "this plan is not kept: file is not a database" in caplog.text
     assert not planning.waits
 

@@ -1,6 +1,7 @@
 """The meter book: means of what was heard, nothing made up, and a file that outlives what happens to daemons."""
 
 import logging
+import sqlite3
 import subprocess
 import sys
 from dataclasses import replace
@@ -13,6 +14,7 @@ from zoneinfo import ZoneInfo
 import numpy as np
 import pytest
 
+from ess_controller.core.windows import Billing
 from ess_controller.daemon import Beat
 from ess_controller.planning.meter_book import Block, BlockSums, MonthPeak
 from ess_controller.planning.meter_recorder import MeterRecorder
@@ -23,6 +25,9 @@ from tests.loop.story import Story, site
 START = datetime(2026, 6, 1, 4, tzinfo=UTC)
 FIRST = int(START.timestamp() // 900)
 BEAT_S = 30.0
+BLOCKS = Billing.of(900.0, 900.0, 0.0, 0.0)
+SLIDING = Billing.of(900.0, 60.0, 0.0, 0.0)
+AHEAD = Billing.of(900.0, 60.0, 40.0, 0.0)
 
 
 @cache
@@ -30,10 +35,10 @@ def some_beat() -> Beat:
     return Story(1.0).beats[-1]
 
 
-def beat(at_s: float, grid_w: float = 40e3, pcs_w: float = -10e3, pv_w: float = 20e3) -> Beat:
+def beat(at_s: float, grid_w: float = 40e3, pcs_w: float = -10e3, pv_w: float = 20e3, beat_s: float = BEAT_S) -> Beat:
     real = some_beat()
     seen = replace(real.seen, grid_w=grid_w, pcs_w=np.array([pcs_w]), pv_w=np.array([pv_w]))
-    return replace(real, seen=seen, tick=Tick(at_s, BEAT_S, at_s, START + timedelta(seconds=at_s)))
+    return replace(real, seen=seen, tick=Tick(at_s, beat_s, at_s, START + timedelta(seconds=at_s)))
 
 
 def live(path: Path, begin_s: float, end_s: float, grid_w: float = 40e3) -> MeterRecorder:
@@ -50,16 +55,77 @@ def kept(path: Path) -> list[Block]:
 
 
 def test_load_is_grid_and_battery_and_sun_and_exports_make_no_room_in_what_is_imported() -> None:
-    sums = BlockSums(900.0)
+    sums = BlockSums(BLOCKS)
     for number in range(1, 31):
         assert sums.add(beat(number * BEAT_S, grid_w=40e3 if number % 2 else -20e3)) is None
     over = sums.add(beat(31 * BEAT_S))
     assert over is not None
-    assert over.row == pytest.approx((FIRST, 20e3, 1.0, 20e3, 1.0, 20e3, 10e3, 1.0))
+    assert over.row[:-1] == pytest.approx((FIRST, 20e3, 1.0, 20e3, 1.0, 20e3, 10e3, 1.0))
+    assert isnan(over.window_w)  # nothing slides
+
+
+@pytest.mark.parametrize("billing", [SLIDING, AHEAD])
+def test_each_block_keeps_the_highest_window_that_ended_in_it(billing: Billing) -> None:
+    """An hour of any import: every window by hand, each in the block of the meter's clock that it ended in."""
+    rng, begin = np.random.default_rng(3), round(START.timestamp() + billing.likeliest_s)
+    import_w = np.repeat(rng.uniform(0.0, 90e3, 72), 5)  # by 10 s
+    sums, kept_ = BlockSums(billing), []
+    for number, grid_w in enumerate(import_w.tolist()):
+        over = sums.add(beat(10.0 * (number + 1), grid_w, beat_s=10.0))
+        kept_ += [over] if over else []
+    wanted: dict[int, float] = {}
+    for end in range(-(-begin // 60) * 60, begin + 3590, 60):
+        seen = import_w[max((end - begin) // 10 - 90, 0) : (end - begin) // 10]
+        block = (end - 1) // 900
+        wanted[block] = max(wanted.get(block, 0.0), float(seen.sum()) / 90.0)
+    found = {block.number: block.window_w for block in kept_ if not isnan(block.window_w)}
+    assert len(found) >= 3
+    assert found == pytest.approx({number: wanted[number] for number in found})
+    assert max(found.values()) > max(block.import_w for block in kept_ if block.grid_heard > 0.99)
+
+
+def test_a_window_that_slides_makes_the_month_s_peak_before_its_block_is_over(tmp_path: Path) -> None:
+    """Half of one block and half of the next at 60 kW: no block reaches it, a window does."""
+    sliding = replace(site(), tuning=replace(site().tuning, dispatch=replace(site().tuning.dispatch, slide_s=60.0)))
+    recorder = MeterRecorder(sliding, tmp_path / FILE, START)
+    for number in range(1, 56):
+        recorder(beat(number * BEAT_S, 60e3 if 14 < number <= 46 else 20e3))
+    assert recorder.peak.of(START) == pytest.approx(60e3)  # 7 to 23 min
+    recorder.close()
+    first, second = kept(tmp_path / FILE)
+    assert first.import_w < second.window_w
+    assert second.window_w == pytest.approx(60e3)
+    again = MeterRecorder(sliding, tmp_path / FILE, START + timedelta(seconds=1830.0))
+    assert again.peak.of(START) == pytest.approx(60e3)
+    again.close()
+
+
+def test_a_book_of_the_first_kind_is_read_as_it_is_and_gone_on_with(tmp_path: Path) -> None:
+    live(tmp_path / FILE, 0.0, 900.0)
+    old = sqlite3.connect(tmp_path / FILE)
+    old.execute("ALTER TABLE block DROP COLUMN window_w")
+    old.execute("UPDATE about SET value = 1 WHERE key = 'schema_version'")
+    old.commit()
+    old.close()
+    (block,) = kept(tmp_path / FILE)  # another process, that may not write
+    assert block.import_w == pytest.approx(40e3)
+    live(tmp_path / FILE, 900.0, 1800.0)
+    assert [each.number for each in kept(tmp_path / FILE)] == [FIRST, FIRST + 1]
+    assert not (tmp_path / f"{FILE}.broken").exists()
+    store = MeterStore(tmp_path / FILE, 900.0, make=False)
+    store.close()
+
+
+def test_a_month_ends_by_the_meter_s_clock() -> None:
+    peak = MonthPeak(900.0, ZoneInfo("Asia/Shanghai"), 40.0)
+    new_year = datetime(2025, 12, 31, 16, tzinfo=UTC)
+    peak.add(Block(int(new_year.timestamp() // 900), nan, 0.0, nan, 0.0, 70e3, 0.0, 1.0))
+    assert peak.of(new_year - timedelta(seconds=39)) == 70e3
+    assert peak.of(new_year - timedelta(seconds=41)) == 0.0
 
 
 def test_what_is_silent_is_unknown_and_never_nothing() -> None:
-    sums = BlockSums(900.0)
+    sums = BlockSums(BLOCKS)
     for number in range(1, 31):
         silent = number > 15
         sums.add(beat(number * BEAT_S, grid_w=nan if silent else 40e3, pv_w=nan))

@@ -40,6 +40,7 @@ def whole() -> Table:
         "pcs-b": "rtu:serial.tty?unit=8",
         "gateway-b": "tcp://127.0.0.1:15023/1",
     }
+    table["dispatch"]["slide_s"] = 60.0
     table["location"] = {"latitude": 31.2, "longitude": 121.4, "altitude_m": 5}
     table["contract"] = {
         "supply": "under_1kv",

@@ -156,6 +156,8 @@ def test_a_key_that_is_wrong_by_itself(tmp_path: Path, path: KeyPath, value: obj
         ("limits.horizon_s", 0.1, "at least two beats, 0.2"),
         ("dispatch.rule", "time_of_use", "another rule where no [contract] with its tariff_file tells"),
         ("dispatch.block_s", 1000, "seconds that divide an hour evenly, such as 900"),
+        ("dispatch.slide_s", 70, "seconds that divide dispatch.block_s = 900 evenly, at most that: plain blocks"),
+        ("dispatch.slide_s", 1800, "seconds that divide dispatch.block_s = 900 evenly, at most that: plain blocks"),
         ("dispatch.peak_w", 80001, "at most dispatch.contract_w = 80000, or inf"),
         ("dispatch.set_w", -50001, "at most 50000 either way, envelope.pcs_w_max for each cabinet"),
         ("limits.charge_by_cell_v", [[4.05, 1.0], [4.19, 0.01]], "share 0 at mode.trip_cell_v_max = 4.19 and above"),

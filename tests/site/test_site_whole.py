@@ -155,7 +155,8 @@ def test_a_gateway_isolates_its_strings_itself(tmp_path: Path) -> None:
         (("contract", "supply"), "10", "contract.supply", '"under_1kv" or "10kv" or '),
         (("contract", "transformer_kva"), 100, "contract.contract_kw", "at most 100, the site's transformers"),
         (("contract", "tariff_file"), "no.toml", "contract.tariff_file", "a tariff file, relative to this one; "),
-        (("dispatch", "block_s"), 600, "dispatch.block_s", "900, the billing block of "),
+        (("dispatch", "block_s"), 600, "dispatch.block_s", "900, the billing window of "),
+        (("dispatch", "slide_s"), 900, "dispatch.slide_s", "60, by which the billing window slides of "),
         (("serve", "url"), "tcp://127.0.0.1:15029/3", "serve.url", "unit 1, that of the first cabinet, not 3"),
         (
             ("serve", "url"),

@@ -169,7 +169,7 @@ def test_every_tariff_of_the_checkout_has_all_three_demand_modes(file: Path) -> 
     for supply, customer in product(supplies.get(file.stem, ("10kv",)), customers):
         tariff = load_tariff(file, supply, customer)
         assert set(tariff.demand) == {"actual", "contract", "capacity"}
-        assert tariff.demand_rules.block_s == 900.0
+        assert (tariff.demand_rules.block_s, tariff.demand_rules.slide_s) == (900.0, 60.0)
 
 
 def test_a_class_without_prices_is_told() -> None:

@@ -11,7 +11,7 @@ import pytest
 from ess_controller.site.places import KeyPath, spell
 from tests.site.site_files import TARIFF_TEXT, Table, bench, problems_of, tariff, whole, with_value
 
-SITE = bench() | {"contract": whole()["contract"]}
+SITE = bench() | {name: whole()[name] for name in ("contract", "dispatch")}
 HOURS: KeyPath = ("day", 1, "hours")  # summer
 
 
@@ -57,6 +57,9 @@ def test_the_file_itself_is_right(tmp_path: Path) -> None:
             "a schedule for every day of the year; a holiday in month 9",
         ),
         (("schedule", 4, "days"), ["sunday"], "schedule[4].days[0]", '"workday" or "weekend" or "holiday"'),
+        (("demand_rules", "slide_s"), 70, "demand_rules.slide_s", "seconds that divide block_s = 900 evenly, at most"),
+        (("demand_rules", "slide_s"), 1800, "demand_rules.slide_s", "seconds that divide block_s = 900 evenly, at"),
+        (("demand_rules", "slide_s"), ..., "demand_rules.slide_s", "a number from 60 to 3600; the key is missing"),
         (("energy", 0, "cny_per_kwh", "under_1kv"), 43.5, "energy[0].cny_per_kwh.under_1kv", "a number from -5 to 5"),
         (("energy", 0, "cny_per_kwh", "10kv"), 0.4, "energy[0].cny_per_kwh", "a price for each of supplies, and no"),
         (
