@@ -21,6 +21,13 @@ class Store:
     may_export: bool  # what comes from the battery may flow out
     export_w: float = np.inf  # at most so much of it, where it may
     import_w: float = np.inf  # the site's guard keeps a block's mean import below: it stops charging, and discharges
+    dwell_wh: float = 0.0  # above it time wears
+    dwell_cny_per_wh_h: float = 0.0
+
+    @property
+    def held_cny_per_h(self) -> Floats:
+        """[level] what time takes there, convex. Counted at the begin of each step, so that no decision has to."""
+        return self.dwell_cny_per_wh_h * np.maximum(self.energy_wh - self.dwell_wh, 0.0)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

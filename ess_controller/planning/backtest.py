@@ -17,6 +17,8 @@ from ess_controller.planning.plan import costs_of, grid_of, peak_of
 from ess_controller.planning.problem import Battery, Prices, Series, hours, months
 from ess_controller.planning.replan import HORIZON_H, Replanner, Site
 from ess_controller.planning.value import Value
+from ess_controller.planning.wear import NO_WEAR
+from ess_controller.planning.worn import worn
 from firmware_bridge.records import Floats
 
 Known = Literal["load", "pv"]
@@ -32,6 +34,11 @@ class Cost:
     cny: float  # the bill, wear, and less what more is stored at the end than at the begin
     wear_cny: float
     peak_w: float
+
+    @property
+    def bill_cny(self) -> float:
+        """All of it but wear."""
+        return self.cny - self.wear_cny
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,11 +72,21 @@ class Backtest:
 
 def value_share(months_: "tuple[Month, ...] | list[Month]", way: Way = "controller") -> float:
     """How much of what perfect foresight saves a way saves; NaN where that is under a CNY a month, or not run."""
-    costs = [getattr(each, way) for each in months_]
+    return _share(months_, [getattr(each, way) for each in months_], "cny")
+
+
+def bill_share(months_: "tuple[Month, ...] | list[Month]", way: Way = "controller") -> float:
+    """The same of the bills alone. Perfect foresight weighs wear too: where wear costs, less may save more bill."""
+    return _share(months_, [getattr(each, way) for each in months_], "bill_cny")
+
+
+def _share(months_: "tuple[Month, ...] | list[Month]", costs: "list[Cost | None]", part: str) -> float:
     if None in costs:
         return float("nan")
-    saved = sum(each.no_battery.cny - cost.cny for each, cost in zip(months_, costs, strict=True))
-    best = sum(each.no_battery.cny - each.perfect.cny for each in months_)
+    saved, best = (
+        sum(each.no_battery.cny - getattr(cost, part) for each, cost in zip(months_, done, strict=True))
+        for done in (costs, [each.perfect for each in months_])
+    )
     return saved / best if months_ and best >= LEAST_CNY * len(months_) else float("nan")
 
 
@@ -112,13 +129,13 @@ def run_backtest(
     settled = []
     for (begin, end), gap in zip(months(run), gaps, strict=True):
 
-        def cost(done: Run, begin: int = begin, end: int = end) -> Cost:
-            return _cost(done, run, paid, battery, refill, begin, end)
+        def cost(done: Run, begin: int = begin, end: int = end, owned: Battery = battery) -> Cost:
+            return _cost(done, run, paid, owned, refill, begin, end)
 
         settled.append(
             Month(
                 name=run.at(begin).strftime("%Y-%m"),
-                no_battery=cost(_idle(len(run), battery)),
+                no_battery=cost(_idle(len(run), battery), owned=replace(battery, wear=NO_WEAR)),
                 rule=cost(rule),
                 controller=cost(controller),
                 perfect=cost(perfect),
@@ -237,8 +254,9 @@ def _cost(run: Run, series: Series, prices: Prices, battery: Battery, refill: fl
     part = series.cut(begin, end)
     power_w = run.battery_w[begin:end]
     grid_w, _ = grid_of(power_w, part, battery)
-    wear = battery.wear_cny_per_kwh * float(np.maximum(power_w, 0.0).sum()) * hours(series) / 1000.0
     before = run.stored_wh[begin - 1] if begin else battery.soc_start * battery.energy_wh
+    since = replace(battery, soc_start=float(before) / battery.energy_wh)
+    wear = worn(since, power_w, run.stored_wh[begin:end] / battery.energy_wh, hours(series)).cny
     gained_wh = float(run.stored_wh[end - 1] - before)
     bill = costs_of(grid_w, part, cut(prices, series, begin, end)).bill
     short_wh = 0.0

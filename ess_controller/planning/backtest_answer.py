@@ -6,7 +6,7 @@ from typing import Any, get_args
 
 import numpy as np
 
-from ess_controller.planning.backtest import Backtest, Cost, Month, Way, value_share
+from ess_controller.planning.backtest import Backtest, Cost, Month, Way, bill_share, value_share
 from ess_controller.planning.doubt import interval
 
 SCHEMA_VERSION = 1
@@ -23,6 +23,8 @@ def answer(found: Backtest) -> dict[str, Any]:
         "value_share": _known(value_share(found.months), 4),
         "value_share_interval90": [_known(low, 4), _known(high, 4)],
         **_shares(found.months),
+        "bill_share": _known(bill_share(found.months), 4),
+        "rule_bill_share": _known(bill_share(found.months, "rule"), 4),
         "replan_ms_p50": _known(float(np.median(found.replan_ms)), 2) if len(found.replan_ms) else None,
         "months": [_month(each) for each in found.months],
         "notes": list(_notes(found)),
@@ -41,6 +43,10 @@ def table(told: dict[str, Any]) -> Iterator[str]:
     low, high = told["value_share_interval90"]
     if low is not None:
         yield f"value share {told['value_share']:.3f}, 90 % interval {low:.3f} to {high:.3f} by drawing months"
+    if any(told[f"{way}_wear_cny"] for way in WAYS[1:]):
+        worn = ", ".join(f"{way} {told[f'{way}_wear_cny']:.2f}" for way in WAYS[1:])
+        yield f"of that wear, CNY: {worn}"
+        yield f"share of the bill alone {_shown(told['bill_share'])}, rule {_shown(told['rule_bill_share'])}"
     if told["replan_ms_p50"] is not None:
         yield f"a re-plan took {told['replan_ms_p50']:.1f} ms (median)"
     if gaps := told.get("gaps"):

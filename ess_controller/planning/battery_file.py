@@ -1,19 +1,31 @@
 """A battery in a file of its own (b.toml), for commands that know no site."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
 from ess_controller.planning.problem import Battery
+from ess_controller.planning.wear import priced
+from ess_controller.site.cell_rules import cell_findings
 from ess_controller.site.checking import read_and_check
+from ess_controller.site.companions import companion
 from ess_controller.site.errors import Finding, SiteError, plain
 from ess_controller.site.kinds import Share, Table
+from ess_controller.site.records import ageing_of, wear_of
+from ess_controller.site.schema import CellFile, WearTable
 from ess_controller.site.sheet import UnreadableError
 
 Efficiency = Annotated[float, Field(gt=0.0, le=1.0)]
 Watts = Annotated[float, Field(gt=0.0, le=1e9)]
+
+
+class BatteryWearTable(WearTable):
+    """What its life is worth, and the cell that says how it ages. Without the table only `wear_cny_per_kwh` counts."""
+
+    cell_file: str = Field(min_length=1, max_length=1000, description="the path of a cell file, relative to this file")
 
 
 class BatteryTable(Table):
@@ -30,20 +42,30 @@ class BatteryTable(Table):
     soc_end_min: Share | None = None
     export: Literal["none", "pv_surplus", "any"]
     wear_cny_per_kwh: float = Field(default=0.0, ge=0.0, le=100.0)
+    wear: BatteryWearTable | None = None
 
 
 def load_battery(path: Path) -> Battery:
     """Read and check a battery file; raises SiteError with every mistake."""
     try:
-        _, table, problems = read_and_check(path, str(path), BatteryTable, lambda table, _: _findings(table))
+        sheet, table, problems = read_and_check(path, str(path), BatteryTable, lambda table, _: _findings(table))
     except UnreadableError as error:
         raise SiteError([error.problem]) from None
+    cell = companion(sheet, ("wear", "cell_file"), "a cell file", CellFile, lambda cell, _: cell_findings(cell))
+    problems += cell.problems
+    if cell.content is not None and cell.content.ageing is None:
+        problems.append(sheet.problem(Finding(("wear", "cell_file"), "a cell file that has a table [ageing]")))
     if problems or table is None:
         raise SiteError(problems)
     values: dict[str, Any] = {
-        name: float(value) if isinstance(value, int) else value for name, value in table.model_dump().items()
+        name: float(value) if isinstance(value, int) else value
+        for name, value in table.model_dump(exclude={"wear"}).items()
     }
-    return Battery(**values)
+    battery = Battery(**values)
+    ageing, terms = ageing_of(cell.content) if cell.content else None, wear_of(table.wear)
+    if ageing is None or terms is None:
+        return battery
+    return replace(battery, wear=priced(ageing, terms, battery.soc_min, battery.soc_max))
 
 
 def _findings(table: dict[str, Any]) -> Iterator[Finding]:

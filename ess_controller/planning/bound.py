@@ -76,7 +76,7 @@ def _lines(problem: Problem) -> tuple[Floats, Floats, Floats]:
     taken_kw = np.sort(np.clip(bends, least_kw, most_kw), axis=0)
     grid_kw = net_kw + taken_kw
     price = np.where(grid_kw > 0.0, problem.prices.import_cny_per_kwh, problem.export_cny_per_kwh)
-    wear = battery.wear_cny_per_kwh + problem.wear.cny_per_kwh[0] / battery.discharge_efficiency
+    wear = battery.wear_cny_per_kwh + battery.wear.cny_per_kwh[0] / battery.discharge_efficiency
     stored_kw = np.where(taken_kw > 0.0, taken_kw * battery.charge_efficiency, taken_kw / battery.discharge_efficiency)
     cost = (price * grid_kw + wear * np.maximum(-taken_kw, 0.0)) * step_h
     return cost, stored_kw * step_h, np.maximum(grid_kw, 0.0)

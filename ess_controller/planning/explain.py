@@ -21,7 +21,6 @@ from ess_controller.planning.filling import Ends, Problem
 from ess_controller.planning.lp import Planner
 from ess_controller.planning.plan import Plan
 from ess_controller.planning.problem import Battery, Prices, Series, hours, months
-from ess_controller.planning.wear import ONE_SLICE
 from ess_controller.planning.what_if import Kind, Range, WhatIf
 from firmware_bridge.records import Floats
 
@@ -60,7 +59,7 @@ def explained(
     """
     if not isfinite(plan.gap_cny):
         raise BadInputError(f"--explain: this plan is not the solver's: {plan.why}")
-    problem = Problem(groups, series, prices, ONE_SLICE, ends)
+    problem = Problem(groups, series, prices, ends)
     programme = ShadowProgramme(problem, plan)
     shadows = programme.shadows
     power_w, grid_w = float(plan.battery_w[step]), float(plan.grid_w[step])

@@ -44,13 +44,7 @@ class ShadowProgramme:
 
     def __init__(self, problem: Problem, plan: Plan) -> None:
         self._problem = problem
-        self._layout = Layout.of(
-            problem.groups,
-            problem.series,
-            problem.prices,
-            len(problem.wear.cny_per_kwh),
-            dwells=problem.wear.dwell_cny_per_kwh_h > 0.0,
-        )
+        self._layout = Layout.of(problem.groups, problem.series, problem.prices)
         self._lower, self._upper = column_bounds(self._layout, problem)
         self._upper[: self._layout.steps] = INFINITY  # the inverters' limits bound it too, and must be what binds
         self._row_lower, self._row_upper = row_bounds(self._layout, problem)

@@ -10,7 +10,8 @@ import numpy as np
 
 from ess_controller.planning.groups import together
 from ess_controller.planning.plan import Plan, costs_of, grid_of, obeyed, peak_of
-from ess_controller.planning.problem import Battery, Prices, Series
+from ess_controller.planning.problem import Battery, Prices, Series, hours
+from ess_controller.planning.worn import NOTHING, worn
 from firmware_bridge.records import Bools, Floats
 
 
@@ -55,10 +56,7 @@ def described(
     grid_w, pv_w = grid_of(battery_w, series, groups[0])
     energy_wh = np.array([each.energy_wh for each in groups])
     costs = costs_of(grid_w, series, prices, peak_so_far_w)
-    wear_cny = sum(
-        float(np.maximum(power, 0.0).sum()) * each.wear_cny_per_kwh * series.step_s / 3.6e6
-        for each, power in zip(groups, group_w, strict=True)
-    )
+    parts = (worn(*each, hours(series)) for each in zip(groups, group_w, group_soc, strict=True))
     return Plan(
         begin=series.begin,
         step_s=series.step_s,
@@ -68,7 +66,7 @@ def described(
         soc=energy_wh @ group_soc / energy_wh.sum(),
         grid_w=grid_w,
         pv_w=pv_w,
-        costs=replace(costs, wear=wear_cny),
+        costs=replace(costs, worn=sum(parts, NOTHING)),
         peak_w=peak_of(grid_w, series, prices),
         gap_cny=gap_cny,
         why=why,

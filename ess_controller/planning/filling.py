@@ -7,7 +7,6 @@ import numpy as np
 
 from ess_controller.planning.layout import Layout
 from ess_controller.planning.problem import Battery, Prices, Series
-from ess_controller.planning.wear import Wear
 from firmware_bridge.records import Floats
 
 INFINITY = highspy.kHighsInf
@@ -28,7 +27,6 @@ class Problem:
     groups: tuple[Battery, ...]
     series: Series
     prices: Prices
-    wear: Wear
     ends: Ends
 
     @property
@@ -71,11 +69,12 @@ def costs(layout: Layout, problem: Problem) -> Floats:
             pieces[:] = (0.0, *problem.prices.demand_of(month).cny_per_kw)
     store = layout.store(cost)
     for group, battery in enumerate(problem.groups):
-        for segment, cny_per_kwh in enumerate(problem.wear.cny_per_kwh):
+        for segment, cny_per_kwh in enumerate(battery.wear.in_slices(layout.segments)):
             given = cny_per_kwh / battery.discharge_efficiency + battery.wear_cny_per_kwh
             store[group, segment, 1] = given * step_h
+        if layout.dwells:
+            layout.dwell(cost)[group] = battery.wear.dwell_cny_per_kwh_h * step_h
     store[:, :, 2, -1] = -problem.ends.value_cny_per_kwh
-    layout.dwell(cost)[:] = problem.wear.dwell_cny_per_kwh_h * step_h
     return cost
 
 
@@ -128,5 +127,5 @@ def row_bounds(layout: Layout, problem: Problem) -> tuple[Floats, Floats]:
         if layout.dwells:
             rows = layout.dwell_rows_at + group * n + np.arange(n)
             lower[rows] = -INFINITY
-            upper[rows] = problem.wear.dwell_soc * battery.energy_wh / 1e3 - floor
+            upper[rows] = battery.wear.dwell_soc * battery.energy_wh / 1e3 - floor
     return lower, upper

@@ -1,6 +1,9 @@
 """Several stores behind one meter, looked at as one."""
 
+from math import lcm
+
 from ess_controller.planning.problem import Battery
+from ess_controller.planning.wear import Wear
 
 
 def together(groups: tuple[Battery, ...]) -> Battery:
@@ -13,6 +16,12 @@ def together(groups: tuple[Battery, ...]) -> Battery:
     def mean(values: list[float]) -> float:
         return sum(value * each.energy_wh for value, each in zip(values, groups, strict=True)) / energy_wh
 
+    slices = lcm(*(len(each.wear.cny_per_kwh) for each in groups))
+    wear = Wear(
+        tuple(mean(list(prices)) for prices in zip(*(each.wear.in_slices(slices) for each in groups), strict=True)),
+        mean([each.wear.dwell_soc for each in groups]),
+        mean([each.wear.dwell_cny_per_kwh_h for each in groups]),
+    )
     ends = [each.soc_min if each.soc_end_min is None else each.soc_end_min for each in groups]
     return Battery(
         energy_wh=energy_wh,
@@ -28,4 +37,5 @@ def together(groups: tuple[Battery, ...]) -> Battery:
         wear_cny_per_kwh=mean([each.wear_cny_per_kwh for each in groups]),
         export_w=groups[0].export_w,
         import_w=groups[0].import_w,
+        wear=wear,
     )

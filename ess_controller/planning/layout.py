@@ -11,6 +11,7 @@ costs, which change from plan to plan while the matrix stays.
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import product
+from math import lcm
 
 import highspy
 import numpy as np
@@ -53,9 +54,7 @@ class Layout:
     pieces: int
 
     @classmethod
-    def of(
-        cls, groups: tuple[Battery, ...], series: Series, prices: Prices, segments: int, *, dwells: bool
-    ) -> "Layout":
+    def of(cls, groups: tuple[Battery, ...], series: Series, prices: Prices) -> "Layout":
         """The layout of a problem."""
         has_demand = bool(prices.demand.from_w)
         windows = windows_of(series, prices.block_s, prices.slide_s)
@@ -63,8 +62,8 @@ class Layout:
             len(series),
             hours(series),
             tuple((each.charge_efficiency, each.discharge_efficiency) for each in groups),
-            segments,
-            dwells,
+            lcm(*(len(each.wear.cny_per_kwh) for each in groups)),
+            any(each.wear.dwell_cny_per_kwh_h > 0.0 for each in groups),
             (tuple(windows.first.tolist()), tuple(windows.end.tolist())) if has_demand else ((), ()),
             tuple(windows.month.tolist()) if has_demand else (),
             len(prices.demand.from_w) + 1 if has_demand else 0,

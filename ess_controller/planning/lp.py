@@ -19,7 +19,6 @@ from ess_controller.planning.layout import Layout
 from ess_controller.planning.modes import Modes, best_modes
 from ess_controller.planning.plan import Plan
 from ess_controller.planning.problem import Battery, Prices, Series, hours
-from ess_controller.planning.wear import ONE_SLICE, Wear
 from firmware_bridge.records import Floats
 
 SLOWEST_S = 10.0  # a solver that takes longer has failed
@@ -42,7 +41,6 @@ class Planner:
         groups: Battery | tuple[Battery, ...],
         series: Series,
         prices: Prices,
-        wear: Wear = ONE_SLICE,
         ends: Ends = Ends(),  # noqa: B008  frozen
     ) -> Plan:
         """The cheapest plan, wear and what is left at the end (`ends`) weighed in.
@@ -55,7 +53,7 @@ class Planner:
         if trouble := _trouble(groups, series, prices):
             return stand_in(groups, series, prices, self._last, trouble)
         reachable = tuple(_reachable(each, series) for each in groups)
-        problem = Problem(reachable, series, prices, wear, ends)
+        problem = Problem(reachable, series, prices, ends)
         self._fill(problem)
         values, why = self._solve()
         if values is None:  # perhaps where it started from was bad
@@ -97,13 +95,7 @@ class Planner:
 
     def _fill(self, problem: Problem) -> None:
         """Everything but the matrix; that one too, if the problem has another layout than the last."""
-        layout = Layout.of(
-            problem.groups,
-            problem.series,
-            problem.prices,
-            len(problem.wear.cny_per_kwh),
-            dwells=problem.wear.dwell_cny_per_kwh_h > 0.0,
-        )
+        layout = Layout.of(problem.groups, problem.series, problem.prices)
         if layout != self._layout:
             self._solver.passModel(layout.model())
             self._layout = layout
@@ -180,10 +172,6 @@ def _clean(problem: Problem, store: Floats) -> tuple[Plan, float]:
     group_w = np.where(stored_w > 0.0, -stored_w / into, -stored_w * out_of)
     soc = start + np.cumsum(stored_w, axis=1) * step_h / energy_wh
     plan = described(problem.groups, series, problem.prices, group_w, soc, "", problem.ends.peak_so_far_w, 0.0)
-    slices = np.array(problem.wear.cny_per_kwh) @ (store[:, :, 1] / out_of[:, np.newaxis]).sum(axis=(0, 2)) * step_h
-    dwelt_kwh = np.maximum(soc - problem.wear.dwell_soc, 0.0) * energy_wh / 1000.0
-    dwelling = problem.wear.dwell_cny_per_kwh_h * float(dwelt_kwh.sum()) * step_h
     left_cny = problem.ends.value_cny_per_kwh * float((soc[:, -1:] * energy_wh).sum()) / 1000.0
-    plan = replace(plan, costs=replace(plan.costs, wear=plan.costs.wear + float(slices) + dwelling))
     too_much = bool((-plan.grid_w > 1000.0 * problem.export_kw + 1e-3).any())
     return plan, np.inf if too_much else plan.costs.bill + plan.costs.wear - left_cny

@@ -7,6 +7,7 @@ import numpy as np
 
 from ess_controller.planning.billing_windows import windows_of
 from ess_controller.planning.problem import Battery, Prices, Series, hours
+from ess_controller.planning.worn import NOTHING, Worn
 from firmware_bridge.records import Floats
 
 
@@ -17,12 +18,17 @@ class Costs:
     energy: float  # of what flows in
     demand: float  # of each month's peak, the whole monthly price
     feed_in: float  # earned by what flows out
-    wear: float  # of the battery; on no bill
+    worn: Worn = NOTHING  # of the battery; on no bill
 
     @property
     def bill(self) -> float:
         """What the supplier asks for."""
         return self.energy + self.demand - self.feed_in
+
+    @property
+    def wear(self) -> float:
+        """All that the battery's life costs."""
+        return self.worn.cny
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -56,7 +62,6 @@ def costs_of(grid_w: Floats, series: Series, prices: Prices, peak_so_far_w: floa
         energy=float(np.maximum(grid_w, 0.0) @ prices.import_cny_per_kwh * step_kwh),
         demand=prices.demand_cny(peaks_w),
         feed_in=float(np.maximum(-grid_w, 0.0) @ prices.export_cny_per_kwh * step_kwh),
-        wear=0.0,
     )
 
 

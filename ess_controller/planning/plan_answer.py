@@ -61,6 +61,9 @@ def answer(
         "demand_cny": _number(plan.costs.demand, 4),
         "feed_in_cny": _number(plan.costs.feed_in, 4),
         "wear_cny": _number(plan.costs.wear, 4),
+        "wear_by_kwh_cny": _number(plan.costs.worn.by_kwh, 4),
+        "wear_by_depth_cny": _number(plan.costs.worn.by_depth, 4),
+        "wear_by_dwell_cny": _number(plan.costs.worn.by_dwell, 4),
         "fixed_demand_cny": _number(fixed_cny, 4),
         "no_battery_cny": _number(costs_of(bare_w, series, prices, ends.peak_so_far_w).bill, 4),
         "peak_w": _number(plan.peak_w, 1),
@@ -109,8 +112,13 @@ def table(told: dict[str, Any], series: Series) -> Iterator[str]:
         ("  demand", "demand_cny"),
         ("  feed-in", "feed_in_cny"),
         ("wear, on no bill", "wear_cny"),
+        ("  by kWh", "wear_by_kwh_cny"),
+        ("  by depth", "wear_by_depth_cny"),
+        ("  by time", "wear_by_dwell_cny"),
         ("demand paid anyway", "fixed_demand_cny"),
     ):
+        if key.startswith("wear_by") and not told["wear_cny"]:
+            continue
         yield f"{words:20}{_shown(told[key]):>12} CNY"
     yield f"{'peak':20}{_shown(told['peak_w'], 1000.0):>12} kW"
     yield f"{'solved in':20}{_shown(told['solve_ms']):>12} ms"

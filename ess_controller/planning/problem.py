@@ -8,6 +8,7 @@ from typing import Literal
 
 import numpy as np
 
+from ess_controller.planning.wear import NO_WEAR, Wear
 from firmware_bridge.records import Floats
 
 Export = Literal["none", "pv_surplus", "any"]  # nothing, what the sun gives beyond the load, or the battery's too
@@ -30,6 +31,7 @@ class Battery:
     wear_cny_per_kwh: float  # of each kWh given
     export_w: float = np.inf  # of what is given, at most so much may flow out, where any may
     import_w: float = np.inf  # the site's guard keeps a billing block's mean import below this, whatever a plan says
+    wear: Wear = NO_WEAR  # and what depth and time cost beside that
 
 
 @dataclass(frozen=True, slots=True, eq=False)

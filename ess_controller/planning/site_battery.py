@@ -9,6 +9,7 @@ from ess_controller.core.stock import usable
 from ess_controller.core.types import Tuning
 from ess_controller.errors import BadInputError
 from ess_controller.planning.problem import Battery, Export
+from ess_controller.planning.wear import NO_WEAR, Wear, priced
 from ess_controller.site import Site
 
 MIDDLE = 0.5  # between empty and full, where nobody knows
@@ -22,7 +23,7 @@ def groups_of(site: Site, stock: Stock | None = None) -> tuple[Battery, ...]:
     the inverter at its worst; power is the inverter's, or what SOH leaves of the strings'. What the site's peak guard
     and contract leave of import and export is the site's, the same in each.
     """
-    tuning = site.tuning
+    tuning, wear = site.tuning, wear_of(site)
     stock = stock_of_file(tuning) if stock is None else stock
     least, most = tuning.empty_soc, tuning.full_soc
     found = []
@@ -47,11 +48,19 @@ def groups_of(site: Site, stock: Stock | None = None) -> tuple[Battery, ...]:
                 wear_cny_per_kwh=0.0,
                 export_w=tuning.dispatch.export_w,
                 import_w=min(tuning.dispatch.peak_w, tuning.dispatch.contract_w),
+                wear=wear,
             )
         )
     if not found:
         raise BadInputError(f"{site.name}: no cabinet has anything to give or to take: expected one that is in service")
     return tuple(found)
+
+
+def wear_of(site: Site) -> Wear:
+    """Prices of what the planner does to the modules: the same in all cabinets, for prices are by the kWh."""
+    if site.wear is None or site.ageing is None:
+        return NO_WEAR
+    return priced(site.ageing, site.wear, site.tuning.empty_soc, site.tuning.full_soc)
 
 
 def stock_of_file(tuning: Tuning) -> list[tuple[float, float]]:

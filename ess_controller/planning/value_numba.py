@@ -14,6 +14,7 @@ def backward(store: Store, steps: Steps, peak_w: Floats, last: Floats) -> Floats
     _backward(
         values,
         store.energy_wh,
+        store.held_cny_per_h * steps.hours,
         np.ascontiguousarray(peak_w),
         (store.charge_efficiency, store.discharge_efficiency, store.charge_w, store.discharge_w, store.wear_cny_per_wh),
         (store.export_w if store.may_export else 0.0, store.import_w),
@@ -30,6 +31,7 @@ def backward(store: Store, steps: Steps, peak_w: Floats, last: Floats) -> Floats
 def _backward(
     values,
     energy_wh,
+    held_cny,
     peak_w,
     cell,
     site,
@@ -54,6 +56,7 @@ def _backward(
                     values[t, u, e], targets, expected, energy_wh, peak_w, cell, site, hours, energy_wh[e],
                     net_w[t, u], buy[t], sell[t],
                 )  # fmt: skip
+                values[t, u, e] += held_cny[e]
 
 
 @njit(cache=True, error_model="numpy")

@@ -14,9 +14,10 @@ def backward(store: Store, steps: Steps, peak_w: Floats, last: Floats) -> Floats
     """
     values = np.empty((len(steps.net_w) + 1, *last.shape))
     values[-1] = last
+    held_cny = store.held_cny_per_h[:, None] * steps.hours
     for at in range(len(steps.net_w) - 1, -1, -1):
         expected = np.einsum("un,nez->uze", steps.follow, values[at + 1])
-        values[at] = _step(store, steps, at, peak_w, expected)
+        values[at] = _step(store, steps, at, peak_w, expected) + held_cny
     return values
 
 

@@ -26,18 +26,26 @@ class Steps:
 
 
 def store_of(battery: Battery, levels: int = ENERGY_LEVELS) -> Store:
-    """A battery on a grid of stored energy."""
-    energy_wh = np.linspace(battery.soc_min, battery.soc_max, levels) * battery.energy_wh
+    """A battery on a grid of stored energy.
+
+    Depth is priced as the mean of its slices: what a whole cycle costs by the kWh. A price by the level that is drawn
+    from would forget from where the discharge began and make the value no longer convex in what is stored; it was
+    measured to be no better.
+    """
+    energy_wh, wear = np.linspace(battery.soc_min, battery.soc_max, levels) * battery.energy_wh, battery.wear
+    by_depth = float(np.mean(wear.cny_per_kwh)) / battery.discharge_efficiency
     return Store(
         energy_wh=energy_wh,
         charge_w=battery.charge_w,
         discharge_w=battery.discharge_w,
         charge_efficiency=battery.charge_efficiency,
         discharge_efficiency=battery.discharge_efficiency,
-        wear_cny_per_wh=battery.wear_cny_per_kwh / 1000.0,
+        wear_cny_per_wh=(battery.wear_cny_per_kwh + by_depth) / 1000.0,
         may_export=battery.export == "any",
         export_w=battery.export_w,
         import_w=battery.import_w,
+        dwell_wh=wear.dwell_soc * battery.energy_wh,
+        dwell_cny_per_wh_h=wear.dwell_cny_per_kwh_h / 1000.0,
     )
 
 

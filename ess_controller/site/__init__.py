@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from ess_controller.ageing.rates import CellAgeing, WearTerms
 from ess_controller.ageing.settings import HealthSettings
 from ess_controller.core.types import Tuning
 from ess_controller.site.buses import bus_findings, name_findings
@@ -23,6 +24,7 @@ from ess_controller.site.records import (
     Contract,
     Location,
     PvArray,
+    ageing_of,
     arrays_of,
     contract_of,
     health_of,
@@ -32,6 +34,7 @@ from ess_controller.site.records import (
     origins_of,
     plant_of,
     tuning_of,
+    wear_of,
 )
 from ess_controller.site.rules import number_findings
 from ess_controller.site.schema import CellFile, SiteFile, schema
@@ -81,6 +84,8 @@ class Site:
     serve_url: str  # where our cabinets are SunSpec batteries for others, unit = cabinet from 1; "" = nowhere
     influx: InfluxSettings | None
     health: HealthSettings | None  # lines of the verdicts on modules
+    wear: WearTerms | None  # None: using the battery costs no life
+    ageing: CellAgeing | None  # of the cells; there where `wear` is
     isolated: tuple[str, ...]  # strings that are not in service: no part of `plant`
     origins: Mapping[str, str]  # module code -> where it comes from
 
@@ -147,6 +152,8 @@ def _site(site: SiteFile, cell: CellFile, tariff: TariffFile | None, file: Path)
         serve_url=site.serve.url if site.serve else "",
         influx=influx_of(site),
         health=health_of(site),
+        wear=wear_of(site.wear),
+        ageing=ageing_of(cell),
         isolated=isolated_of(site),
         origins=origins_of(site),
     )

@@ -18,6 +18,7 @@ SHEET: Final = (  # what the maker of the cell allows, in the cell file; trips a
     ("envelope.charge_c_min", ">=", "data_sheet.charge_c_min"),
 )
 MODEL_V = 0.25  # a limit so far above the voltage of a full cell belongs to another chemistry
+STRAIGHT = 1e-9  # SOH per SOC: rounding of a straight line
 CLOSING = 0.1  # of an empty string's voltage: what contactors may close on; precharge usually ends at 5 to 10 %
 
 
@@ -30,6 +31,7 @@ def cell_findings(cell: Table) -> Iterator[Finding]:
     if v and v_max > v[-1] + MODEL_V:
         expected = f"at most {plain(v[-1] + MODEL_V)}, {MODEL_V} V above the full cell of ocv.v"
         yield Finding(("data_sheet", "v_max"), expected)
+    yield from _ageing_findings(cell.get("ageing", {}))
     soc = cell.get("ocv", {}).get("soc", [])
     for index, end in ((0, 0.0), (len(soc) - 1, 1.0)):
         if soc and soc[index] != end:
@@ -47,6 +49,8 @@ def _list_findings(cell: Table) -> Iterator[Finding]:
         ("resistance", "by_temperature_c", ("temperature_factor",)),
         ("resistance", "by_soh", ("soh_factor",)),
         ("hysteresis", "soc", ("v",)),
+        ("ageing", "depth", ("per_cycle",)),
+        ("ageing", "soc", ("per_year",)),
     ):
         x = cell.get(table, {}).get(x_name, [])
         yield from rising((table, x_name), x, strictly=True)
@@ -60,6 +64,23 @@ def _list_findings(cell: Table) -> Iterator[Finding]:
             yield Finding(("resistance", "r0_ohm", index), "more than 0")
 
 
+def _ageing_findings(ageing: Table) -> Iterator[Finding]:
+    """What cycles take rises from nothing, and ever steeper; both curves cover all SOCs."""
+    for name in ("depth", "soc"):
+        x = ageing.get(name, [])
+        for index, end in ((0, 0.0), (len(x) - 1, 1.0)):
+            if x and x[index] != end:
+                yield Finding(("ageing", name, index), f"{plain(end)}: the curve covers 0 to 1")
+    depth, lost = ageing.get("depth", []), ageing.get("per_cycle", [])
+    if lost and lost[0] != 0.0:
+        yield Finding(("ageing", "per_cycle", 0), "0: a cycle of no depth")
+    elif len(depth) == len(lost) and len(lost) > 1 and (np.diff(depth) > 0.0).all():
+        bends = np.diff(np.diff(lost) / np.diff(depth), prepend=0.0)
+        if (bends < -STRAIGHT).any():
+            at = int(np.argmax(bends < -STRAIGHT)) + 1
+            yield Finding(("ageing", "per_cycle", at), "a number from which on each depth costs more")
+
+
 def together_findings(site: Table, cell: Table, cell_file: str) -> Iterator[Finding]:
     """Whether site and cell file speak of the same cell; found in the site file."""
     v = cell.get("ocv", {}).get("v", [])
@@ -68,6 +89,8 @@ def together_findings(site: Table, cell: Table, cell_file: str) -> Iterator[Find
         if words := broken(number(site, key), relation, bound):
             yield Finding(key_path(key), f"{words} {plain(bound)}, {other} of {cell_file}")
     yield from _closing_findings(site, number(cell, "data_sheet.v_min"))
+    if site.get("wear") is not None and "ageing" not in cell:
+        yield Finding(("wear",), f"no such table where {cell_file} has no [ageing]")
     if v and number(site, "limits.cell_v_min") > v[-1]:
         yield Finding(("limits", "cell_v_min"), f"less than {plain(v[-1])}, a full cell of {cell_file}")
 

@@ -21,6 +21,9 @@ Factor = Annotated[float, Field(gt=0.0, le=100.0)]
 Ohms = Annotated[float, Field(ge=0.0, le=1.0)]
 SmallVolts = Annotated[float, Field(ge=0.0, le=0.2)]
 Soh = Annotated[float, Field(ge=0.3, le=1.1)]
+LifeSoh = Annotated[float, Field(ge=0.01, le=1.0)]
+CnyPerKwh = Annotated[float, Field(ge=0.0, le=1e5)]
+Activation = Annotated[float, Field(ge=-2e5, le=2e5)]
 
 # What a bill is made by. Under 1 kV ... 220 kV as the price sheets of the grid companies have it.
 Supply = Literal["under_1kv", "10kv", "10kv_metered_low", "20kv", "35kv", "110kv", "220kv"]

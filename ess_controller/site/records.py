@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from pydantic import BaseModel
 
+from ess_controller.ageing.rates import CellAgeing, WearTerms
 from ess_controller.ageing.settings import HealthSettings
 from ess_controller.core.cell_model import KNOTS, CellModel, Circuit, Curve
 from ess_controller.core.types import (
@@ -22,7 +23,7 @@ from ess_controller.core.types import (
 )
 from ess_controller.site.devices import CabinetTable, IoTable, ModuleTable, StringTable
 from ess_controller.site.kinds import Customer, DemandMode, Supply
-from ess_controller.site.schema import CellFile, SiteFile
+from ess_controller.site.schema import CellFile, SiteFile, WearTable
 from ess_controller.telemetry.settings import InfluxSettings
 from firmware_bridge.records import (
     CabinetSpec,
@@ -124,6 +125,23 @@ def influx_of(site: SiteFile) -> InfluxSettings | None:
 def health_of(site: SiteFile) -> HealthSettings | None:
     """By which lines modules are judged, if by any."""
     return _record(HealthSettings, site.health) if site.health else None
+
+
+def wear_of(table: WearTable | None) -> WearTerms | None:
+    """What the modules' life is worth, if the file says so."""
+    if table is None:
+        return None
+    return WearTerms(float(table.value_cny_per_kwh), float(table.life_soh), float(table.cell_c))
+
+
+def ageing_of(cell: CellFile) -> CellAgeing | None:
+    """How the cell ages, if its file says so."""
+    table = cell.ageing
+    if table is None:
+        return None
+    lists = (table.depth, table.per_cycle, table.soc, table.per_year)
+    depth, per_cycle, soc, per_year = (tuple(map(float, each)) for each in lists)
+    return CellAgeing(depth, per_cycle, soc, per_year, float(table.cycle_j_per_mol), float(table.rest_j_per_mol))
 
 
 def isolated_of(site: SiteFile) -> tuple[str, ...]:

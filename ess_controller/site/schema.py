@@ -14,6 +14,7 @@ from ess_controller.site.kinds import (
     LIST,
     NUMBERS,
     SHORT,
+    Activation,
     Amperes,
     ByCelsius,
     BySoc,
@@ -21,10 +22,12 @@ from ess_controller.site.kinds import (
     ByVolt,
     CellVolts,
     Celsius,
+    CnyPerKwh,
     Customer,
     DemandMode,
     Factor,
     Kilowatts,
+    LifeSoh,
     Name,
     Ohms,
     Seconds,
@@ -150,6 +153,16 @@ class HealthTable(Table):
     fade_spread: float = Field(ge=0.1, le=2.0, description="standard deviation of its logarithm between modules")
 
 
+class WearTable(Table):
+    """What the modules' life is worth. Without the table nothing that the planner does wears them."""
+
+    value_cny_per_kwh: CnyPerKwh = Field(
+        description="of what modules hold: to replace it, less what they bring when they go, CNY"
+    )
+    life_soh: LifeSoh = Field(description="SOH that they can lose for that, from intake to their end here")
+    cell_c: Celsius = Field(description="of the cells, a mean over the year, C")
+
+
 class DispatchTable(Table):
     """What the battery is for, when no operator asks for anything else."""
 
@@ -251,6 +264,7 @@ class SiteFile(Table):
     dispatch: DispatchTable
     balance: BalanceTable | None = None
     health: HealthTable | None = None
+    wear: WearTable | None = None
     climate: ClimateTable | None = None
     location: LocationTable | None = None
     contract: ContractTable | None = None
@@ -299,6 +313,17 @@ class DataSheetTable(Table):
     charge_c_min: Celsius = Field(description="no charging below, C")
 
 
+class AgeingTable(Table):
+    """What an aged cell loses next, in SOH, at 25 C: by cycles over their depth, and in a year of rest over SOC."""
+
+    depth: Annotated[tuple[Share, ...], LIST, NUMBERS, SHORT] = Field(description="numbers from 0 to 1")
+    per_cycle: Annotated[tuple[Share, ...], LIST, NUMBERS, SHORT] = Field(description="shares of the nameplate")
+    soc: Annotated[tuple[Share, ...], LIST, NUMBERS, SHORT] = Field(description="numbers from 0 to 1")
+    per_year: Annotated[tuple[Share, ...], LIST, NUMBERS, SHORT] = Field(description="shares of the nameplate")
+    cycle_j_per_mol: Activation = Field(description="activation energy of what cycles do, J/mol")
+    rest_j_per_mol: Activation = Field(description="and of what time does, J/mol")
+
+
 class CellFile(Table):
     """What is known of a cell type when new."""
 
@@ -308,6 +333,7 @@ class CellFile(Table):
     ocv: OcvTable
     resistance: ResistanceTable
     hysteresis: HysteresisTable
+    ageing: AgeingTable | None = None
 
 
 def schema(model: type[BaseModel] = SiteFile) -> dict[str, Any]:

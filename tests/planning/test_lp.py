@@ -6,6 +6,7 @@ from datetime import datetime
 import numpy as np
 import pytest
 
+from ess_controller.ageing.rates import WearTerms
 from ess_controller.planning.filling import Ends
 from ess_controller.planning.lp import Planner
 from ess_controller.planning.plan import Plan, costs_of, grid_of
@@ -156,9 +157,11 @@ def test_what_is_left_at_the_end_is_kept_where_it_is_worth_more_than_now() -> No
 def test_wear_by_depth_makes_cycles_shallower() -> None:
     series = day(7)
     prices = tou(series)
-    wear = by_depth(BATTERY, lambda depth: 5.24e-4 * depth**2.03, 0.2, 150e3, segments=4)
-    assert list(wear.cny_per_kwh) == sorted(wear.cny_per_kwh)
-    deep, shallow = Planner().plan(BATTERY, series, prices), Planner().plan(BATTERY, series, prices, wear)
+    terms = WearTerms(700.0, 0.2, 25.0)
+    slices = by_depth(lambda depth: 5.24e-4 * depth**2.03, terms, BATTERY.soc_min, BATTERY.soc_max)
+    assert list(slices) == sorted(slices)
+    worn = replace(BATTERY, wear=Wear(slices, 1.0, 0.0))
+    deep, shallow = Planner().plan(BATTERY, series, prices), Planner().plan(worn, series, prices)
     holds(shallow, BATTERY, series)
     assert np.ptp(shallow.soc) < np.ptp(deep.soc)
     assert shallow.costs.wear > 0.0
@@ -168,7 +171,7 @@ def test_wear_by_depth_makes_cycles_shallower() -> None:
 def test_one_slice_of_depth_is_the_same_as_wear_by_the_kwh() -> None:
     series = day(8)
     store = replace(BATTERY, discharge_efficiency=1.0)
-    by_slice = Planner().plan(store, series, tou(series), Wear((0.1,), 1.0, 0.0))
+    by_slice = Planner().plan(replace(store, wear=Wear((0.1,), 1.0, 0.0)), series, tou(series))
     by_kwh = Planner().plan(replace(store, wear_cny_per_kwh=0.1), series, tou(series))
     assert by_slice.costs.bill == pytest.approx(by_kwh.costs.bill, rel=1e-6)
     assert by_slice.costs.wear == pytest.approx(by_kwh.costs.wear, rel=1e-6)
@@ -177,7 +180,7 @@ def test_one_slice_of_depth_is_the_same_as_wear_by_the_kwh() -> None:
 def test_time_spent_nearly_full_is_avoided_where_it_costs() -> None:
     series = day(9)
     free = Planner().plan(BATTERY, series, tou(series))
-    dear = Planner().plan(BATTERY, series, tou(series), Wear((0.0,), 0.8, 0.05))
+    dear = Planner().plan(replace(BATTERY, wear=Wear((0.0,), 0.8, 0.05)), series, tou(series))
     holds(dear, BATTERY, series)
     assert np.maximum(dear.soc - 0.8, 0.0).sum() < np.maximum(free.soc - 0.8, 0.0).sum()
 

@@ -15,6 +15,7 @@ from ess_controller.planning.problem import Battery, DemandCost, Export, Prices,
 from ess_controller.planning.replan import Replanner, Site
 from ess_controller.planning.value import Value, decide
 from ess_controller.planning.value_problem import Steps, chain, store_of, weights
+from ess_controller.planning.wear import Wear
 from firmware_bridge.records import Floats
 from tests.planning.sites_of_tests import ACTUAL, BATTERY, shop, two_prices
 
@@ -41,8 +42,8 @@ def random_steps(seed: int, states: int = 5) -> tuple[Steps, Floats, Floats]:
 def test_compiled_and_plain_numpy_give_the_same_numbers(export: Export, seed: int) -> None:
     value_numba = pytest.importorskip("ess_controller.planning.value_numba", reason="numba is not installed")
     steps, peak_w, last = random_steps(seed)
-    guarded = replace(BATTERY, export=export, wear_cny_per_kwh=0.1, export_w=20e3, import_w=60e3 if seed else np.inf)
-    store = store_of(guarded)
+    guarded = replace(BATTERY, export=export, export_w=20e3, import_w=60e3 if seed else np.inf)
+    store = store_of(replace(guarded, wear_cny_per_kwh=0.1, wear=Wear((0.05, 0.3), 0.4, 0.02)))
     slow, fast = (each.backward(store, steps, peak_w, last) for each in (value_numpy, value_numba))
     np.testing.assert_allclose(fast, slow, rtol=1e-12, atol=1e-9)
 
@@ -83,6 +84,21 @@ def test_a_sure_day_costs_what_the_linear_programme_says(peaks: int, above: floa
     )
     least = value_numpy.backward(store, steps, peak_w, last[None])[0, 0, 64, 0]
     assert best - 1e-6 <= least <= best * above
+
+
+def test_what_life_costs_is_weighed_by_the_kwh_given_and_by_the_hour_held() -> None:
+    """Slices of 0.1 and 0.3 CNY: a kWh given costs 0.2 / 0.95, so it is not given for 0.205. What is held for ten hours
+    above half full, at 0.04 CNY a kWh and hour, has cost 0.4 by then."""
+    store = store_of(replace(BATTERY, export="any", wear=Wear((0.1, 0.3), 0.5, 0.04)))
+    held, peak_w = store.energy_wh, np.linspace(0.0, 200e3, 4)
+    nothing = np.zeros((1, len(held), len(peak_w)))
+    for price, gives in ((0.205, False), (0.215, True)):
+        steps = Steps(1.0, np.full((1, 1), 50e3), np.array([price / 1e3]), np.array([0.0]), np.ones((1, 1)))
+        value = value_numpy.backward(replace(store, dwell_cny_per_wh_h=0.0), steps, peak_w, nothing)[0, 0, -1, -1]
+        assert bool(value < 50.0 * price - 1e-6) is gives
+    idle = Steps(1.0, np.zeros((10, 1)), np.full(10, 1e-3), np.zeros(10), np.ones((1, 1)))
+    full = value_numpy.backward(replace(store, may_export=False), idle, peak_w, nothing)[0, 0, -1, -1]
+    assert full == pytest.approx(10 * 0.04 * (held[-1] - 0.5 * BATTERY.energy_wh) / 1e3)
 
 
 def test_the_chain_s_states_are_as_frequent_as_their_weights_say() -> None:

@@ -1,9 +1,11 @@
 """How much of perfect foresight value dispatch reaches over measured loads and suns, month by month.
 
-python -m tests.planning.value_campaign --set ABCD --months 1,4,7,10 [--know load] [--wear 0.1] [--every-min 30]
-    [--mpc] [--out lines.jsonl]
+python -m tests.planning.value_campaign --set ABCD --months 1,4,7,10 [--know load] [--wear 0.1 | --wear-cell]
+    [--every-min 30] [--mpc] [--out lines.jsonl]
 
 `--mpc`: beside the rule, a plain LP-MPC planned anew each hour from persistence, its set-points obeyed.
+With `--wear` a kWh given costs so much of the battery's life, with `--wear-cell` what `sites/examples/dealer-wear.toml`
+says: value_share is then of bill and wear together, bill_share of the bill alone.
 
 With `--out`, what was run is kept there line by line, and not run again: a long campaign may be run in parts, and the
 whole table told by one command in the end. A line holds for what was asked and for the code that made it; after the
@@ -26,7 +28,8 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 
-from ess_controller.planning.backtest import Backtest, Cost, Known, Month, run_backtest, value_share
+from ess_controller.planning.backtest import Backtest, Cost, Known, Month, bill_share, run_backtest, value_share
+from ess_controller.planning.battery_file import load_battery
 from ess_controller.planning.calendar_grid import kind_by_tariff
 from ess_controller.planning.doubt import interval
 from ess_controller.planning.problem import Battery, Series
@@ -37,6 +40,8 @@ from tests.measured import DATA
 
 SIMBENCH = DATA / "site" / "simbench_2016_15min_load_pv.csv.gz"
 TARIFF = Path(__file__).parents[2] / "sites" / "tariffs" / "shanghai.toml"
+WORN = Path(__file__).parents[2] / "sites" / "examples" / "dealer-wear.toml"
+CELL = "cell"
 SETS = {  # load, kW; sun, kWp. Nothing was chosen on E..N
     "A": ("G4-A", 250.0, "PV1", 200.0),
     "B": ("G1-A", 300.0, "PV1", 200.0),
@@ -92,7 +97,7 @@ def run_month(
     return run_backtest(series, prices, battery, kind_by_tariff(tariff), first, 60.0 * every_min, known, mpc=mpc)
 
 
-Key = tuple[str, int, str, float, float]  # set, month, what is known, wear, minutes between re-plans
+Key = tuple[str, int, str, float | str, float]  # set, month, what is known, wear, minutes between re-plans
 Kept = dict[Key, tuple[Month, float]]  # and the median re-plan, ms
 
 
@@ -102,7 +107,8 @@ def main() -> None:
     parser.add_argument("--set", default="ABCD")
     parser.add_argument("--months", default="1,4,7,10")
     parser.add_argument("--know", default="", help="load, pv or load,pv: what the forecasts foresee")
-    parser.add_argument("--wear", type=float, default=0.0)
+    parser.add_argument("--wear", type=float, default=0.0, help="CNY of each kWh given")
+    parser.add_argument("--wear-cell", action="store_true", help="as the cell ages, by depth and time")
     parser.add_argument("--every-min", type=float, default=30.0)
     parser.add_argument("--mpc", action="store_true")
     parser.add_argument("--out", type=Path, help="lines of JSON: what is in it is not run again, what is run is added")
@@ -112,7 +118,7 @@ def main() -> None:
     for name in asked.set:
         of_set: list[Month] = []
         for month in map(int, asked.months.split(",")):
-            key = (name, month, asked.know, asked.wear, asked.every_min)
+            key = (name, month, asked.know, CELL if asked.wear_cell else asked.wear, asked.every_min)
             if key not in kept or (asked.mpc and kept[key][0].mpc is None):
                 kept[key] = _run(key, mpc=asked.mpc)
                 if asked.out:
@@ -129,7 +135,11 @@ def main() -> None:
 def _run(key: Key, *, mpc: bool) -> tuple[Month, float]:
     name, month, know, wear, every_min = key
     known = frozenset(cast("list[Known]", [each for each in know.split(",") if each]))
-    found = run_month(name, month, replace(BATTERY, wear_cny_per_kwh=wear), every_min, known, mpc=mpc)
+    if isinstance(wear, str):
+        worn = replace(BATTERY, wear=load_battery(WORN).wear)
+    else:
+        worn = replace(BATTERY, wear_cny_per_kwh=wear)
+    found = run_month(name, month, worn, every_min, known, mpc=mpc)
     return found.months[0], float(np.median(found.replan_ms))
 
 
@@ -151,14 +161,24 @@ def _keep(path: Path, key: Key, found: tuple[Month, float]) -> None:
 
 def _tell(what: str, months: list[Month], more: str) -> None:
     saved = sum(each.no_battery.cny - each.perfect.cny for each in months)
-    wear = sum(each.controller.wear_cny for each in months)
+    bills, wears = (
+        [sum(getattr(getattr(each, way), part) for each in months) for way in ("rule", "controller", "perfect")]
+        for part in ("bill_cny", "wear_cny")
+    )
     peak = sum(each.controller.peak_w - each.perfect.peak_w for each in months) / len(months) / 1000.0
     mpc = "" if any(each.mpc is None for each in months) else f"  mpc {value_share(months, 'mpc'):.3f}"
     print(  # noqa: T201
         f"{what:8} value_share {value_share(months):.3f}  rule {value_share(months, 'rule'):.3f}{mpc}"
-        f"  bound {saved:7.0f} CNY  peak above the best {peak:5.1f} kW  wear {wear:.0f} CNY  {more}",
+        f"  bound {saved:7.0f} CNY  peak above the best {peak:5.1f} kW  {more}",
         flush=True,
     )
+    if any(wears):
+        bill, wear = ("/".join(f"{each:.0f}" for each in row) for row in (bills, wears))
+        print(  # noqa: T201
+            f"{'':8} bill_share {bill_share(months):.3f}  rule {bill_share(months, 'rule'):.3f}"
+            f"  rule/controller/perfect: bill {bill} CNY, wear {wear} CNY",
+            flush=True,
+        )
 
 
 if __name__ == "__main__":
