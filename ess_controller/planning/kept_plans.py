@@ -23,6 +23,7 @@ from ess_controller.planning.meter_book import Block
 from ess_controller.planning.problem import Battery
 from ess_controller.planning.slot import SitePlan, packed
 from ess_controller.planning.value import backward
+from ess_controller.planning.wear import Wear
 from ess_controller.site import Site
 from ess_controller.sqlite_file import connected
 
@@ -141,8 +142,13 @@ def _kept(made: str, begins: int, count: int, given: str, blocks: bytes) -> Kept
     told: dict[str, Any] = json.loads(given)
     columns = np.frombuffer(zlib.decompress(blocks), np.float64).reshape(len(_FIELDS), count)
     rows = (Block(int(number), *rest) for number, *rest in columns.T.tolist())
-    groups = tuple(Battery(**each) for each in told.pop("groups"))
+    groups = tuple(_battery(each) for each in told.pop("groups"))
     return Kept(made=datetime.fromisoformat(made), begins=bool(begins), blocks=tuple(rows), groups=groups, **told)
+
+
+def _battery(told: dict[str, Any]) -> Battery:
+    worn = told.pop("wear")
+    return Battery(**told, wear=Wear(tuple(worn.pop("cny_per_kwh")), **worn))
 
 
 def plan_digest(plan: SitePlan) -> str:
