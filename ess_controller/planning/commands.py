@@ -49,6 +49,9 @@ def plan(
     ] = None,
     at: Annotated[str | None, typer.Option(metavar="TIME", help="From when on, with SITE; else from now on.")] = None,
     home: Annotated[Path | None, typer.Option(help="The daemon's folder, with SITE.")] = None,
+    weather: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="A weather forecast, with SITE: Open-Meteo's JSON, or CSV.")
+    ] = None,
     inputs: Annotated[
         Path | None,
         typer.Option(metavar="CSV", help="time,load_w,pv_w[,import_cny_per_kwh,export_cny_per_kwh], a sure forecast."),
@@ -94,12 +97,12 @@ def plan(
             raise BadInputError(f"{site}: expected either SITE, or --inputs with --battery")
         from ess_controller.planning.site_plan import for_site, kept_plan
 
-        kept = None if at is None else kept_plan(site, at, home)
+        kept = None if at is None or weather is not None else kept_plan(site, at, home)
         if kept is not None:
             told, found, series, prices = _of_kept(kept, site, home, explain)
             _give(told, found, series, prices, plot, as_json)
             return
-        given = for_site(site, at, home, hottest_days(hottest))
+        given = for_site(site, at, home, hottest_days(hottest), weather)
     elif inputs is None or not battery:
         raise BadInputError("ess plan: expected SITE, or --inputs with --battery")
     else:

@@ -7,13 +7,14 @@ import numpy as np
 from ess_controller.planning.calendar_grid import Days
 from ess_controller.planning.corrected import Corrected, Profile, corrected
 from ess_controller.planning.load_forecast import closed_days, similar_days
-from ess_controller.planning.pv_forecast import clear_sky, usual
-from ess_controller.planning.spread import PARTS, Spread, spread_of
+from ess_controller.planning.pv_forecast import Sky, sun_of
+from ess_controller.planning.spread import Spread, part_of_day, spread_of
 from firmware_bridge.records import Floats, Ints
 
 LEARN_DAYS = 35  # of errors
 LOAD_MEMORIES_H = (0.25, 1.0, 4.0, 24.0)
 PV_MEMORIES_H = (0.5, 2.0, 24.0)
+PV_CARRIED_H = (2.0, 24.0)  # whose clear-sky index smart persistence carries on
 YOUNG_DAYS = 3  # so long everything is learnt anew each hour, later each day
 WEEK = 7
 
@@ -46,6 +47,7 @@ class Learned:
     load: Corrected
     pv: Corrected
     spread: Spread
+    weather: str  # what the weather forecast is worth, in words; empty: there is none
 
     def ahead(self, load_w: Floats, pv_w: Floats, days: Days, origin: int) -> Forecast:
         """The forecast of the steps from `origin` on; nothing from there on is looked at."""
@@ -55,19 +57,23 @@ class Learned:
         return Forecast(load[:leads], pv[:leads], spread_w, missed_w, self.spread.memory)
 
 
-def learn(load_w: Floats, pv_w: Floats, days: Days, now: int, leads: int) -> Learned:
-    """From what was measured before the step `now`; nothing from there on is looked at. Unknown is NaN."""
+def learn(load_w: Floats, pv_w: Floats, days: Days, now: int, leads: int, sky: Sky | None = None) -> Learned:
+    """From what was measured before the step `now`; nothing from there on is looked at. Unknown is NaN.
+
+    `sky`: what is known of the sun beside it, for all steps of the calendar; None: nothing.
+    """
     first = max(now - LEARN_DAYS * days.slots, 0)
     end = min(now + days.slots + leads, len(days.day))
     load, load_missed = _load(load_w[:now], days, first, end, leads)
-    pv, pv_missed = _pv(pv_w[:now], days, first, end, leads)
-    return Learned(load, pv, spread_of(load_missed - pv_missed, load_w[:now] - pv_w[:now], days, first))
+    pv, pv_missed, weather = _pv(pv_w[:now], days, first, end, leads, sky)
+    return Learned(load, pv, spread_of(load_missed - pv_missed, load_w[:now] - pv_w[:now], days, first), weather)
 
 
 class Forecasts:
     """Learns once a day, and forecasts whenever asked. What is measured may be written into its arrays meanwhile."""
 
-    def __init__(self, load_w: Floats, pv_w: Floats, days: Days, leads: int) -> None:
+    def __init__(self, load_w: Floats, pv_w: Floats, days: Days, leads: int, sky: Sky | None = None) -> None:
+        self._sky = sky
         self._load_w, self._pv_w, self._days, self._leads = load_w, pv_w, days, leads
         self._learned: Learned | None = None
         self._at = 0
@@ -79,7 +85,7 @@ class Forecasts:
         young = origin < YOUNG_DAYS * days.slots
         every = max(days.slots // 24, 1) if young else days.slots
         if learned is None or origin - self._at >= every or (not young and days.day[origin] != days.day[self._at]):
-            learned = self._learned = learn(self._load_w, self._pv_w, days, origin, self._leads)
+            learned = self._learned = learn(self._load_w, self._pv_w, days, origin, self._leads, self._sky)
             self._at = origin
         return learned.ahead(self._load_w, self._pv_w, days, origin)
 
@@ -96,23 +102,18 @@ def _load(load_w: Floats, days: Days, first: int, end: int, leads: int) -> tuple
     week_ago = _rows(history, np.minimum(targets, len(history) - 1 + WEEK) - WEEK)[at]
     scale = np.sqrt(np.maximum(np.nan_to_num(expected), 0.0) / max(_mean(expected), 1.0))
     taught = np.where(closed[days.day[: len(load_w)]], np.nan, load_w)
-    profile = Profile(expected, scale if scale.any() else np.ones(len(scale)), week_ago, _groups(days, first, end))
+    profile = Profile(
+        expected, scale if scale.any() else np.ones(len(scale)), week_ago, expected, part_of_day(days, first, end)
+    )
     return corrected(load_w, taught, profile, first, _steps(LOAD_MEMORIES_H, days), leads)
 
 
-def _pv(pv_w: Floats, days: Days, first: int, end: int, leads: int) -> tuple[Corrected, Floats]:
-    history, targets, at = _span(pv_w, days, first, end)
-    yesterday = _rows(history, np.minimum(targets, len(history)) - 1)[at]
-    profile = Profile(
-        usual(history, targets)[at], clear_sky(history, targets)[at], yesterday, _groups(days, first, end)
-    )
-    return corrected(pv_w, pv_w, profile, first, _steps(PV_MEMORIES_H, days), leads)
-
-
-def _groups(days: Days, first: int, end: int) -> Ints:
-    """[step] of the steps first..end-1: by part of the day, workdays apart from others."""
-    steps = np.arange(first, end)
-    return days.at_work()[days.day[steps]] * PARTS + days.slot[steps] * PARTS // days.slots
+def _pv(pv_w: Floats, days: Days, first: int, end: int, leads: int, sky: Sky | None) -> tuple[Corrected, Floats, str]:
+    _, targets, at = _span(pv_w, days, first, end)
+    sun = sun_of(pv_w, days, first, targets, at, sky)
+    short, day = _steps(PV_CARRIED_H, days)
+    memories = _steps(PV_MEMORIES_H, days)
+    return *corrected(pv_w, sun.taught_w, sun.profile, first, memories, leads, (short, day)), sun.weather
 
 
 def _span(measured_w: Floats, days: Days, first: int, end: int) -> tuple[Floats, Ints, tuple[Ints, Ints]]:

@@ -39,6 +39,7 @@ from ess_controller.planning.site_battery import groups_of, stock_of_picture
 from ess_controller.planning.site_planner import SitePlanner, terms_of
 from ess_controller.planning.slot import FILE, write
 from ess_controller.planning.tariff_prices import prices_over
+from ess_controller.planning.weather_feed import WeatherFeed
 from ess_controller.site import Site, load
 from ess_controller.talk import talk
 
@@ -57,7 +58,7 @@ class Planning:
         """`alone`: no daemon has to answer; the time of day is the machine's, and what is stored is as the site file
         says."""
         self._site, self._home, self._alone = site, home, alone
-        self._planner = SitePlanner(site)
+        self._planner = SitePlanner(site, WeatherFeed(site, home))
         self._test: CapacityTest | None = None
         self._placed: date | None = None
         self._busy = False

@@ -22,13 +22,19 @@ def recent_errors(errors: Floats, scale: Floats, origins: Ints, windows: tuple[i
 
 
 def ridge(
-    recent: Floats, ahead: Floats, scale: Floats, group: Ints, groups: int, block: Ints, doubt: tuple[float, float]
+    recent: Floats,
+    ahead: Floats,
+    scale: Floats,
+    group: Ints,
+    groups: int,
+    block: Ints,
+    doubt: tuple[float | Floats, float],
 ) -> tuple[Floats, Floats]:
     """Weights that carry recent errors on: `ahead = scale x (recent @ weights)`, least squares.
 
     `recent` [origin, window], `ahead` and `scale` [origin, lead]; `group`, one of so many `groups`, and `block`
     [origin] count from 0. `doubt`: the ridge of what all origins have in common, and that which draws a group's own
-    weights towards it, in origins. Returns the weights of each group [group, window, lead], and those that a block's
+    weights towards it, in origins; the first may be [lead, 1, 1]. Returns the weights of each group [group, window, lead], and those that a block's
     origins would have had from all other blocks [block, group, window, lead]: errors by these are as large as on days
     to come.
     """
@@ -49,13 +55,13 @@ def ridge(
     return whole, np.array(others)
 
 
-def _solved(normal: Floats, right: Floats, count: Floats, doubt: tuple[float, float]) -> Floats:
+def _solved(normal: Floats, right: Floats, count: Floats, doubt: tuple[float | Floats, float]) -> Floats:
     """[group, window, lead] from sums [group, lead, window, window or 1] over so many origins [group]."""
     common = _eased(normal.sum(0), right.sum(0), count.sum(), doubt[0], 0.0)
     return np.asarray([_eased(*each, doubt[1], common)[..., 0].T for each in zip(normal, right, count, strict=True)])
 
 
-def _eased(normal: Floats, right: Floats, count: float, doubt: float, toward: Floats | float) -> Floats:
+def _eased(normal: Floats, right: Floats, count: float, doubt: float | Floats, toward: Floats | float) -> Floats:
     """[lead, window, 1] least squares, drawn to `toward` as by so many origins."""
     windows = normal.shape[-1]
     drawn = doubt * np.trace(normal, axis1=-2, axis2=-1)[:, None, None] / windows / max(count, 1.0) + 1e-9

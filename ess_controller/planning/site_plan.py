@@ -24,9 +24,11 @@ from ess_controller.planning.planner import peak_of_month
 from ess_controller.planning.problem import Battery, Prices, Series, months
 from ess_controller.planning.reopened import Reopened, reopened
 from ess_controller.planning.site_battery import groups_of, stock_of_picture
-from ess_controller.planning.site_planner import SitePlanner, terms_of
+from ess_controller.planning.site_planner import SitePlanner, WeatherNow, terms_of
 from ess_controller.planning.slot import LEAST_HISTORY_DAYS
 from ess_controller.planning.tariff_prices import fixed_cny
+from ess_controller.planning.weather_feed import WeatherFeed
+from ess_controller.planning.weather_file import of_file
 from ess_controller.site import Site, load
 
 
@@ -41,11 +43,14 @@ class Sources:
     fixed_cny: float  # a month's demand costs, whatever its peak
 
 
-def for_site(path: Path, at: str | None, home: Path | None, hottest_c: Mapping[str, float]) -> Sources:
+def for_site(
+    path: Path, at: str | None, home: Path | None, hottest_c: Mapping[str, float], weather: Path | None = None
+) -> Sources:
     """A site's day ahead, from `at` (ISO 8601) or from now on. BadInputError.
 
     What is stored comes from the running daemon, else cabinets count as half full; so do they at another time than now.
-    `hottest_c`: ISO date -> highest temperature, for a critical peak that comes by weather.
+    The weather forecast is that of the file `weather`, else the one that the site's planner has kept. `hottest_c`: ISO
+    date -> highest temperature, for a critical peak that comes by weather; it goes before that of the forecast.
     """
     site = load(path, {})
     folder = homes.find(path, home)
@@ -54,7 +59,7 @@ def for_site(path: Path, at: str | None, home: Path | None, hottest_c: Mapping[s
     groups = groups_of(site, None if picture is None else stock_of_picture(picture))
     block_s = site.tuning.dispatch.block_s
     try:
-        series, prices, days = SitePlanner(site).expected(
+        series, prices, days = SitePlanner(site, _weather(path, site, folder, weather)).expected(
             utc, lambda first, end: read_blocks(folder / FILE, block_s, first, end), groups, hottest_c
         )
         peak_w = peak_of_month(site, folder, utc)
@@ -92,6 +97,15 @@ def book_of(path: Path, home: Path | None) -> Callable[[int, int], list[Block]]:
     return lambda first, end: read_blocks(folder / FILE, site.tuning.dispatch.block_s, first, end)
 
 
+def _weather(path: Path, site: Site, folder: Path, file: Path | None) -> WeatherNow:
+    if file is not None:
+        if site.location is None:
+            raise BadInputError(f"{path}: location: expected a table, to know the weather by")
+        told = of_file(file, site.location, 0.0)
+        return lambda _: told
+    return WeatherFeed(site, folder, may_ask=False)
+
+
 def _picture(folder: Path) -> dict[str, Any] | None:
     try:
         told = ask(folder / "live.sock", {"get": "picture"})
@@ -101,7 +115,7 @@ def _picture(folder: Path) -> dict[str, Any] | None:
 
 
 def _as_now(series: Series, picture: dict[str, Any]) -> Series:
-    """While nothing else is known: the load stays as it is, and the sun gives nothing."""
+    """While nothing of the load is known: it stays as it is."""
     return replace(series, load_w=np.full(len(series), max(picture["load_w"] or 0.0, 0.0)))
 
 

@@ -1,5 +1,6 @@
 """Plans for a site: from its meter book to the value function of the day ahead, and to the inputs of a sure plan."""
 
+import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
@@ -9,23 +10,30 @@ import numpy as np
 from ess_controller.errors import BadInputError
 from ess_controller.planning.backtest import refill_cny_per_wh
 from ess_controller.planning.calendar_grid import days_of, kind_by_tariff
+from ess_controller.planning.clear_sky import NO_PVLIB, ClearSky, clear_sky_of, is_installed
 from ess_controller.planning.day_ahead import Forecasts
 from ess_controller.planning.groups import together
 from ess_controller.planning.meter_book import KNOWN_SHARE, Block
 from ess_controller.planning.problem import Battery, Prices, Series
+from ess_controller.planning.pv_forecast import Sky
 from ess_controller.planning.replan import HORIZON_H, Replanner
 from ess_controller.planning.replan import Site as Planned
 from ess_controller.planning.slot import SitePlan
 from ess_controller.planning.tariff_prices import Terms, demand_costs, prices_over
+from ess_controller.planning.weather import Weather
 from ess_controller.site import Site
 from ess_controller.site.tariff import Tariff
 from firmware_bridge.records import Floats
 
+log = logging.getLogger("ess")
+
 HISTORY_DAYS = 84  # looked back
 MONTH_DAYS = 32  # looked ahead in the calendar, for the rest of a month
+SKY_DAYS = 14  # more of the clear sky are reckoned than a day needs, so that it is done seldom
 CHANGED = 0.02  # of the usable energy: more is another battery
 
 Book = Callable[[int, int], list[Block]]  # the blocks first..end-1 that are kept
+WeatherNow = Callable[[datetime], Weather | None]  # what is forecast at that time; the same object: nothing newer
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -35,6 +43,7 @@ class _Day:
     day: date
     first: int  # block of the arrays' first step
     battery: Battery
+    weather: Weather | None
     load_w: Floats
     pv_w: Floats
     forecasts: Forecasts
@@ -50,17 +59,19 @@ def terms_of(site: Site) -> tuple[Tariff, Terms]:
 
 
 class SitePlanner:
-    """Keeps what a day's re-plans have in common; a new day, or another battery, begins anew."""
+    """Keeps what a day's re-plans have in common; a new day, another battery or a newer forecast begins anew."""
 
-    def __init__(self, site: Site) -> None:
+    def __init__(self, site: Site, weather: WeatherNow = lambda _: None) -> None:
         """BadInputError for a site without a tariff."""
-        self._site = site
+        self._site, self._weather = site, weather
         self._tariff, self._terms = terms_of(site)
         self._block_s = site.tuning.dispatch.block_s
         self._leads = round(HORIZON_H * 3600.0 / self._block_s)
         self._slots = round(86400.0 / self._block_s)
         self._day: _Day | None = None
         self.begun = False  # whether the last plan began a day anew, from nothing but what it was given
+        self._clear: tuple[int, ClearSky] | None = None  # from that block on
+        self._told = ""
 
     def plan(self, utc: datetime, book: Book, groups: tuple[Battery, ...], month_peak_w: float) -> SitePlan:
         """The value function from the present block on."""
@@ -85,7 +96,8 @@ class SitePlanner:
             self._series(now, count), load_w=np.maximum(made.load_w[:count], 0.0), pv_w=np.maximum(made.pv_w[:count], 0)
         )
         heard = int(np.isfinite(day.load_w[: now - day.first]).sum())
-        return series, prices_over(self._tariff, self._terms, series, hottest_c), heard / self._slots
+        hottest = self._hottest(day.weather) | dict(hottest_c)
+        return series, prices_over(self._tariff, self._terms, series, hottest), heard / self._slots
 
     def _number(self, utc: datetime) -> int:
         return int(utc.timestamp() // self._block_s)
@@ -93,38 +105,71 @@ class SitePlanner:
     def _of_day(self, utc: datetime, now: int, book: Book, battery: Battery) -> _Day:
         """The day's common things, with all that has been measured by now."""
         day, today = self._day, utc.astimezone(self._site.time_zone).date()
-        self.begun = day is None or day.day != today or now < day.first or _other(battery, day.battery)
+        weather = self._weather(utc)
+        changed = day is None or _other(battery, day.battery) or weather is not day.weather
+        self.begun = day is None or changed or day.day != today or now < day.first
         if self.begun or day is None:
             blocks = book(now - HISTORY_DAYS * self._slots, now)
             first = blocks[0].number if blocks else now
-            day = self._begun(today, first, now, battery)
+            day = self._begun(today, first, now, battery, weather)
         else:
             blocks = book(now - self._slots, now)
         measured(blocks, day.first, now, day.load_w, day.pv_w)
         self._day = day
         return day
 
-    def _begun(self, today: date, first: int, now: int, battery: Battery) -> _Day:
+    def _begun(self, today: date, first: int, now: int, battery: Battery, weather: Weather | None) -> _Day:
         length = now - first + self._slots + self._leads
         calendar = self._series(first, length)
         days = days_of(calendar, MONTH_DAYS * self._slots, kind_by_tariff(self._tariff))
-        prices = self._prices(calendar, now - first)
+        prices = self._prices(calendar, now - first, self._hottest(weather))
         refill = refill_cny_per_wh(
             replace(prices, import_cny_per_kwh=prices.import_cny_per_kwh[now - first :]), battery, calendar
         )
-        forecasts = Forecasts(calendar.load_w, calendar.pv_w, days, self._leads)
+        sky = self._sky(first, length + self._slots, weather)
+        forecasts = Forecasts(calendar.load_w, calendar.pv_w, days, self._leads, sky)
         hours = self._block_s / 3600.0
         planned = Planned(battery, prices, days, hours, calendar.load_w, calendar.pv_w, refill)
         replanner = Replanner(planned, forecasts.at)
-        return _Day(today, first, battery, calendar.load_w, calendar.pv_w, forecasts, replanner)
+        return _Day(today, first, battery, weather, calendar.load_w, calendar.pv_w, forecasts, replanner)
+
+    def _sky(self, first: int, count: int, weather: Weather | None) -> Sky | None:
+        """Of so many blocks; None where the site has no sun or no place, or pvlib is not there."""
+        site = self._site
+        if site.location is None or not site.pv_arrays:
+            return None
+        if not is_installed():
+            self._tell(NO_PVLIB)
+            return None
+        held = self._clear
+        if held is None or first < held[0] or first + count > held[0] + len(held[1].pv_w):
+            middle_s = self._middle_s(first, count + SKY_DAYS * self._slots)
+            rated_w = [each.rated_w for each in site.plant.pvs]
+            held = self._clear = first, clear_sky_of(site.location, site.pv_arrays, rated_w, middle_s)
+        own = slice(first - held[0], first - held[0] + count)
+        ground = held[1].horizontal_w_m2[own]
+        index = np.full(count, np.nan) if weather is None else weather.index(self._middle_s(first, count), ground)
+        return Sky(held[1].pv_w[own], index)
+
+    def _middle_s(self, first: int, count: int) -> Floats:
+        return np.asarray((first + np.arange(count, dtype=np.float64) + 0.5) * self._block_s)
+
+    def _hottest(self, weather: Weather | None) -> dict[str, float]:
+        """ISO date -> highest temperature by the forecast: where weather makes hours dear."""
+        return {} if weather is None else weather.hottest_c(self._tariff.zone)
+
+    def _tell(self, words: str) -> None:
+        if words and words != self._told:
+            log.info("%s", words)
+            self._told = words
 
     def _series(self, first: int, count: int) -> Series:
         begin = datetime.fromtimestamp(first * self._block_s, UTC).astimezone(self._site.time_zone)
         return Series(begin, self._block_s, np.full(count, np.nan), np.full(count, np.nan))
 
-    def _prices(self, calendar: Series, origin: int) -> Prices:
+    def _prices(self, calendar: Series, origin: int, hottest_c: dict[str, float]) -> Prices:
         """Prices of all blocks; of those before `origin`, which nobody looks at, none; demand of every month."""
-        ahead = prices_over(self._tariff, self._terms, calendar.cut(origin, len(calendar)), {})
+        ahead = prices_over(self._tariff, self._terms, calendar.cut(origin, len(calendar)), hottest_c)
         past, (demand, *later) = np.zeros(origin), demand_costs(self._tariff, self._terms, calendar)
         return replace(
             ahead,

@@ -37,6 +37,12 @@ class Spread:
         return sd_w, sd_w[:, None] * self.shape[later, work, slot * PARTS // days.slots]
 
 
+def part_of_day(days: Days, first: int, end: int) -> Ints:
+    """[step] of the steps first..end-1, from 0 on: which part of the day it lies in, workdays apart from others."""
+    steps = np.arange(first, end)
+    return days.at_work()[days.day[steps]] * PARTS + days.slot[steps] * PARTS // days.slots
+
+
 def spread_of(missed_w: Floats, net_w: Floats, days: Days, first: int) -> Spread:
     """From errors [origin, lead] whose first origin is the step `first`; an error that is not known is NaN.
 

@@ -24,6 +24,7 @@ from ess_controller.site.records import (
     Contract,
     Location,
     PvArray,
+    WeatherSource,
     ageing_of,
     arrays_of,
     contract_of,
@@ -35,6 +36,7 @@ from ess_controller.site.records import (
     plant_of,
     tuning_of,
     wear_of,
+    weather_of,
 )
 from ess_controller.site.rules import number_findings
 from ess_controller.site.schema import CellFile, SiteFile, schema
@@ -57,6 +59,7 @@ __all__ = [
     "SiteFile",
     "Tariff",
     "TariffFile",
+    "WeatherSource",
     "load",
     "schema",
 ]
@@ -81,6 +84,7 @@ class Site:
     pv_arrays: tuple[tuple[PvArray, ...], ...]  # [pv] of each solar inverter
     contract: Contract | None
     tariff: Tariff | None  # prices of the contract's supply and customer class
+    weather: WeatherSource | None
     serve_url: str  # where our cabinets are SunSpec batteries for others, unit = cabinet from 1; "" = nowhere
     influx: InfluxSettings | None
     health: HealthSettings | None  # lines of the verdicts on modules
@@ -149,6 +153,7 @@ def _site(site: SiteFile, cell: CellFile, tariff: TariffFile | None, file: Path)
         pv_arrays=arrays_of(site),
         contract=contract,
         tariff=tariff_of(tariff, contract.supply, contract.customer) if tariff and contract else None,
+        weather=weather_of(site),
         serve_url=site.serve.url if site.serve else "",
         influx=influx_of(site),
         health=health_of(site),

@@ -84,6 +84,20 @@ class Contract:
     transformer_kva: float
 
 
+@dataclass(frozen=True, slots=True)
+class WeatherSource:
+    """Where weather forecasts come from."""
+
+    source: str  # a URL, or a file relative to the site's
+    every_h: float
+    oldest_h: float
+
+    @property
+    def is_url(self) -> bool:
+        """Whether it is asked for over the network."""
+        return self.source.startswith(("http://", "https://"))
+
+
 def plant_of(site: SiteFile) -> PlantSpec:
     """What is connected where, in the order of the file. Strings that are not in service are left out."""
     return PlantSpec(
@@ -112,6 +126,12 @@ def contract_of(site: SiteFile) -> Contract | None:
         return None
     contract_kw = float("nan") if table.contract_kw is None else float(table.contract_kw)
     return Contract(table.supply, table.customer, table.demand, contract_kw, float(table.transformer_kva))
+
+
+def weather_of(site: SiteFile) -> WeatherSource | None:
+    """Where weather forecasts come from, if from anywhere."""
+    table = site.weather
+    return WeatherSource(table.source, float(table.every_h), float(table.oldest_h)) if table else None
 
 
 def influx_of(site: SiteFile) -> InfluxSettings | None:

@@ -36,6 +36,7 @@ ORDER: Final = (
     ("beat.can_stale_s", "<", "mode.lost_open_wire_s"),
     ("beat.register_stale_s", "<", "mode.lost_open_wire_s"),
     ("estimate.rest_a", "<", "limits.rated_a"),
+    ("weather.every_h", "<=", "weather.oldest_h"),
     ("health.recycle_soh", "<", "health.line_soh"),
     ("health.line_soh", "<", "health.derate_soh"),
     ("health.derate_resistance", "<", "health.recycle_resistance"),
@@ -93,6 +94,7 @@ def number_findings(site: Table) -> Iterator[Finding]:
     yield from _climate_findings(site)
     yield from _contract_findings(site)
     yield from _pv_findings(site)
+    yield from _weather_findings(site)
 
 
 def broken(value: float, relation: str, bound: float) -> str:
@@ -210,3 +212,12 @@ def _pv_findings(site: Table) -> Iterator[Finding]:
         least, most = dc_w / DC_AC[1], dc_w / DC_AC[0]
         if dc_w > 0.0 and not least <= pv.get("rated_w", least) <= most:
             yield Finding(("pv", at, "rated_w"), f"{plain(least)} to {plain(most)}, for arrays of {plain(dc_w)} W")
+
+
+def _weather_findings(site: Table) -> Iterator[Finding]:
+    weather = site.get("weather", {})
+    source = weather.get("source", "")
+    if weather and "location" not in site:
+        yield Finding(("location",), "a table, where the weather is to be known; the key is missing")
+    if "://" in source and not source.startswith(("http://", "https://")):
+        yield Finding(("weather", "source"), "http://, https://, or the path of a file")

@@ -225,6 +225,18 @@ class ContractTable(Table):
     transformer_kva: float = Field(gt=0.0, le=1e6, description="of the site's transformers")
 
 
+class WeatherTable(Table):
+    """Where the planner's weather forecast comes from. Without the table it goes by what was measured alone."""
+
+    source: str = Field(
+        min_length=1,
+        max_length=1000,
+        description="http(s)://HOST/PATH of Open-Meteo's forecast API, or the path of a file, relative to this",
+    )
+    every_h: float = Field(ge=0.25, le=24.0, description="asked anew so often, h")
+    oldest_h: float = Field(ge=1.0, le=72.0, description="gone on with while it is no older, h")
+
+
 class ServeTable(Table):
     """Our cabinets as SunSpec batteries for other systems, read only."""
 
@@ -268,6 +280,7 @@ class SiteFile(Table):
     climate: ClimateTable | None = None
     location: LocationTable | None = None
     contract: ContractTable | None = None
+    weather: WeatherTable | None = None
     serve: ServeTable | None = None
     influx: InfluxTable | None = None
     meter: MeterTable

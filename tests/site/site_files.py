@@ -50,6 +50,7 @@ def whole() -> Table:
         "contract_kw": 160.0,
         "transformer_kva": 315.0,
     }
+    table["weather"] = {"source": "https://api.open-meteo.com/v1/forecast", "every_h": 3.0, "oldest_h": 36.0}
     table["serve"] = {"url": "tcp://127.0.0.1:15029/1"}
     table["influx"] = {"url": "http://127.0.0.1:8086", "org": "o", "bucket": "b", "token_env": "T", "outbox_mb": 64}
     table["climate"] = {

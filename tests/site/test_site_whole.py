@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from ess_controller.site import Contract, Location, PvArray, load
+from ess_controller.site import Contract, Location, PvArray, WeatherSource, load
 from firmware_bridge.records import Climate, Contact, IoChannel, PvSpec
 from tests.site.site_files import SITES, Table, bench, loaded, problems_of, whole, with_value, written
 
@@ -62,6 +62,7 @@ def test_a_closed_chain_is_well_and_a_closed_smoke_contact_is_not(tmp_path: Path
 def test_place_roof_and_contract_are_told(tmp_path: Path) -> None:
     site = loaded(tmp_path, whole())
     assert site.location == Location(31.2, 121.4, 5.0)
+    assert site.weather == WeatherSource("https://api.open-meteo.com/v1/forecast", 3.0, 36.0)
     assert site.pv_arrays == ((PvArray(20.0, 10.0, 165.0), PvArray(15.0, 10.0, 255.0)),)
     assert site.contract == Contract("under_1kv", "commercial", "contract", 160.0, 315.0)
     assert site.tariff is not None
@@ -80,7 +81,7 @@ def test_place_roof_and_contract_are_told(tmp_path: Path) -> None:
 
 def test_the_bench_has_none_of_it() -> None:
     site = load(SITES / "bench", {})
-    assert [site.location, site.contract, site.tariff, site.influx, site.tuning.climate] == [None] * 5
+    assert [site.location, site.contract, site.tariff, site.influx, site.weather, site.tuning.climate] == [None] * 6
     assert (site.serve_url, site.pv_arrays, site.isolated, site.plant.pvs) == ("", (), (), ())
 
 
@@ -142,6 +143,8 @@ def test_a_gateway_isolates_its_strings_itself(tmp_path: Path) -> None:
         (("climate", "fan_off_c"), 30, "climate.fan_on_c", "more than climate.fan_off_c = 30"),
         (("climate", "chiller_on_c"), 41, "climate.chiller_on_c", "at most 40, where limits.charge_by_c begins"),
         (("location",), ..., "location", "a table, where the sun is to be known for [[pv]]; the key is missing"),
+        (("weather", "source"), "ftp://host/w.json", "weather.source", "http://, https://, or the path of a file"),
+        (("weather", "every_h"), 48.0, "weather.every_h", "a number from 0.25 to 24"),
         (("location", "latitude"), 121.4, "location.latitude", "a number from -90 to 90"),
         (("pv", 0, "rated_w"), 30, "pv[0].rated_w", "17500 to 70000, for arrays of 35000 W"),
         (("pv", 0, "dialect"), "sunspec_pvx", "pv[0].dialect", '"sunspec_pv"'),
