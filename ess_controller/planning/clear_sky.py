@@ -1,7 +1,10 @@
 """What a site's solar modules would give under a clear sky: the sun's geometry, by pvlib, for the planner alone."""
 
+import json
+import subprocess
+import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from importlib.util import find_spec
 
 import numpy as np
@@ -12,6 +15,7 @@ from firmware_bridge.records import Floats
 # A system's usual losses beside temperature, and its inverter's: PVWatts (Dobos 2014, NREL/TP-6A20-62641, tables 2, 5)
 SYSTEM_SHARE, INVERTER_SHARE = 0.86, 0.96
 STANDARD_W_M2 = 1000.0  # that modules are rated at
+LONGEST_S = 180.0  # of the child
 NO_PVLIB = "pvlib is not installed (extra `sun`): what the sun can give is learnt from what was measured alone"
 
 
@@ -54,3 +58,39 @@ def clear_sky_of(
             dc_w += 1000.0 * plane.kwp * np.nan_to_num(on_plane["poa_global"].to_numpy()) / STANDARD_W_M2
         total_w += np.minimum(dc_w * SYSTEM_SHARE * INVERTER_SHARE, most_w)
     return ClearSky(total_w, np.nan_to_num(clear["ghi"].to_numpy()))
+
+
+def clear_sky_apart(
+    place: Location, arrays: Sequence[Sequence[PvArray]], rated_w: Sequence[float], middle_s: Floats
+) -> ClearSky:
+    """The same from a child process, whose 150 MB go with it. OSError where it fails."""
+    asked = {
+        "place": asdict(place),
+        "arrays": [[asdict(each) for each in planes] for planes in arrays],
+        "rated_w": list(rated_w),
+        "middle_s": middle_s.tolist(),
+    }
+    try:
+        done = subprocess.run(
+            [sys.executable, "-m", "ess_controller.planning.clear_sky"],
+            input=json.dumps(asked).encode(),
+            capture_output=True,
+            timeout=LONGEST_S,
+            check=True,
+        )
+    except subprocess.SubprocessError as trouble:
+        raise OSError(f"the clear sky is not known: {trouble}") from None
+    rows = np.frombuffer(done.stdout, "<f8").reshape(2, -1)
+    return ClearSky(rows[0], rows[1])
+
+
+def main() -> None:
+    """The child: JSON in, two rows of float64 out."""
+    asked = json.load(sys.stdin)
+    arrays = [[PvArray(**each) for each in planes] for planes in asked["arrays"]]
+    found = clear_sky_of(Location(**asked["place"]), arrays, asked["rated_w"], np.array(asked["middle_s"]))
+    sys.stdout.buffer.write(np.stack((found.pv_w, found.horizontal_w_m2)).astype("<f8").tobytes())
+
+
+if __name__ == "__main__":
+    main()

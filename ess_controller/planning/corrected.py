@@ -14,7 +14,7 @@ BLOCKS = 5  # that errors are told apart in: each by what the others taught
 FADE_H = 4.0  # with too little history to learn from, an error of the last hour fades so
 FAINT = 0.2  # of the greatest scale: errors of fainter hours, as at dawn, count as if they were of such
 DAY_SHARE = 0.1  # of a day's clear sky must lie in the last hours, or the index of the whole last day is carried on
-COVERED = 0.04  # of clear sky over the last day, and over the last hours: snow lies, or the inverters are off
+COVERED = 0.01  # of clear sky over the last day, and over the last hours: snow lies, or the inverters are off
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ PRIOR_DAYS = 4.0  # of measured days that the sun's geometry counts for
 # Of clear-sky energy over a year. Global irradiation of 905 (Chongqing) to 1300 kWh/m2 (Shanghai) beside 2240 and 2180
 # by `clear_sky`: 0.40 to 0.60; the four SimBench roofs beside their own clear days: 0.58 to 0.61.
 USUAL_INDEX = 0.55
-COVERED_SHARE = 0.04  # of a clear day's energy: less is no cloud, but snow, or an inverter that is off
+COVERED_SHARE = 0.01  # of a clear day's energy: less is no cloud (dull days in November give 0.02), but snow, or off
 COVERED_OF_WEATHER = 0.2  # less of what the weather forecast lets expect, on a day that is not dark by it
 BRIGHT_INDEX = 0.3
 DIM_INDEX = 0.05  # of the weather forecast's; below, nothing is compared with it

@@ -10,7 +10,7 @@ import numpy as np
 from ess_controller.errors import BadInputError
 from ess_controller.planning.backtest import refill_cny_per_wh
 from ess_controller.planning.calendar_grid import days_of, kind_by_tariff
-from ess_controller.planning.clear_sky import NO_PVLIB, ClearSky, clear_sky_of, is_installed
+from ess_controller.planning.clear_sky import NO_PVLIB, ClearSky, clear_sky_apart, is_installed
 from ess_controller.planning.day_ahead import Forecasts
 from ess_controller.planning.groups import together
 from ess_controller.planning.meter_book import KNOWN_SHARE, Block
@@ -71,13 +71,14 @@ class SitePlanner:
         self._day: _Day | None = None
         self.begun = False  # whether the last plan began a day anew, from nothing but what it was given
         self._clear: tuple[int, ClearSky] | None = None  # from that block on
-        self._told = ""
+        self._told: set[str] = set()
 
     def plan(self, utc: datetime, book: Book, groups: tuple[Battery, ...], month_peak_w: float) -> SitePlan:
         """The value function from the present block on."""
         now, battery = self._number(utc), together(groups)
         day = self._of_day(utc, now, book, battery)
         value = day.replanner.plan(now - day.first, month_peak_w)
+        self._tell_of(day.forecasts)
         heard = int(np.isfinite(day.load_w[: now - day.first]).sum())
         return SitePlan(self._site.name, utc, replace(value, origin=now), heard / self._slots)
 
@@ -145,7 +146,11 @@ class SitePlanner:
         if held is None or first < held[0] or first + count > held[0] + len(held[1].pv_w):
             middle_s = self._middle_s(first, count + SKY_DAYS * self._slots)
             rated_w = [each.rated_w for each in site.plant.pvs]
-            held = self._clear = first, clear_sky_of(site.location, site.pv_arrays, rated_w, middle_s)
+            try:
+                held = self._clear = first, clear_sky_apart(site.location, site.pv_arrays, rated_w, middle_s)
+            except OSError as trouble:
+                self._tell(str(trouble))
+                return None
         own = slice(first - held[0], first - held[0] + count)
         ground = held[1].horizontal_w_m2[own]
         index = np.full(count, np.nan) if weather is None else weather.index(self._middle_s(first, count), ground)
@@ -158,10 +163,21 @@ class SitePlanner:
         """ISO date -> highest temperature by the forecast: where weather makes hours dear."""
         return {} if weather is None else weather.hottest_c(self._tariff.zone)
 
+    def _tell_of(self, forecasts: Forecasts) -> None:
+        learned = forecasts.learned
+        if learned is None:
+            return
+        for name, score in (("load", learned.load.score), ("sun", learned.pv.score)):
+            if score.forecast_w > score.persistence_w:
+                self._tell(f"the forecast of the {name} is not used: {score.why_not}")
+        self._tell(learned.weather)
+
     def _tell(self, words: str) -> None:
-        if words and words != self._told:
+        """Once: a second time with other figures is no news."""
+        what, _, _ = words.partition(":")
+        if what and what not in self._told:
             log.info("%s", words)
-            self._told = words
+            self._told.add(what)
 
     def _series(self, first: int, count: int) -> Series:
         begin = datetime.fromtimestamp(first * self._block_s, UTC).astimezone(self._site.time_zone)

@@ -217,7 +217,7 @@ def _pv_findings(site: Table) -> Iterator[Finding]:
 def _weather_findings(site: Table) -> Iterator[Finding]:
     weather = site.get("weather", {})
     source = weather.get("source", "")
-    if weather and "location" not in site:
+    if weather and "location" not in site and not site.get("pv"):
         yield Finding(("location",), "a table, where the weather is to be known; the key is missing")
     if "://" in source and not source.startswith(("http://", "https://")):
         yield Finding(("weather", "source"), "http://, https://, or the path of a file")

@@ -21,6 +21,7 @@ from ess_controller.planning.schedule import Jobs
 from ess_controller.planning.site_battery import groups_of
 from ess_controller.planning.site_planner import Book, SitePlanner
 from ess_controller.planning.slot import FILE, read
+from ess_controller.planning.weather import Weather
 from ess_controller.site import Site, load
 from tests.site.site_files import SITES
 
@@ -154,4 +155,36 @@ def test_ess_plan_of_a_site_answers_as_it_does_for_files(
     assert status == 0
     assert "holds 0.00 days" in talk
     assert ess("plan", str(DEALER), "--at", "noon")[0] == 2
+    nowhere = str(tmp_path / "nowhere.json")
+    status, _, talk = ess("plan", str(DEALER), "--weather", nowhere, "--home", str(tmp_path))
+    assert (status, "nowhere.json: " in talk) == (2, True)
     assert ess("plan")[0] == 2
+
+
+def test_the_first_day_s_plan_knows_the_sun_s_geometry_and_what_the_weather_forecast_makes_of_it() -> None:
+    pytest.importorskip("pvlib")
+    plain, dark = (
+        SitePlanner(dealer(), lambda _, told=told: told).expected(NOW, book(0.0), groups_of(dealer()))[0]  # type: ignore[misc]
+        for told in (None, weather(radiation_w_m2=5.0))
+    )
+    sun_kwh = plain.pv_w.sum() / 4000.0
+    assert 120.0 * 2.0 < sun_kwh < 120.0 * 5.0  # of 120 kWp on a middling day in June
+    assert (plain.pv_w[52:64] == 0.0).all()  # midnight to three
+    assert dark.pv_w.sum() < 0.1 * plain.pv_w.sum()
+
+
+def test_hot_days_by_the_weather_forecast_are_dear_where_the_tariff_says_so() -> None:
+    shenzhen = load(SITES / "shenzhen-dealer", {})
+    noon = datetime(2026, 10, 14, 2, tzinfo=UTC)  # no month of critical peaks
+    cool, hot = (
+        SitePlanner(shenzhen, lambda _, told=told: told).expected(noon, lambda *_: [], groups_of(shenzhen))[1]  # type: ignore[misc]
+        for told in (weather(noon, temperature_c=34.0), weather(noon, temperature_c=36.0))
+    )
+    dearer = hot.import_cny_per_kwh / cool.import_cny_per_kwh
+    assert (dearer > 1.2).sum() == (dearer != 1.0).sum() == 4 * (1 + 2)  # 11-12 and 15-17
+
+
+def weather(begin: datetime = NOW, **told: float) -> Weather:
+    first = int(begin.timestamp() // 3600) - 30
+    rows = {name: np.full(90, told.get(name, np.nan)) for name in ("radiation_w_m2", "cloud_share", "temperature_c")}
+    return Weather(begin.timestamp(), first, rows["radiation_w_m2"], rows["cloud_share"], rows["temperature_c"])
