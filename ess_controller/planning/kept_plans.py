@@ -21,9 +21,11 @@ import numpy as np
 
 from ess_controller.planning.meter_book import Block
 from ess_controller.planning.problem import Battery
+from ess_controller.planning.site_planner import SitePlanner
 from ess_controller.planning.slot import SitePlan, packed
 from ess_controller.planning.value import backward
 from ess_controller.planning.wear import Wear
+from ess_controller.planning.weather import Weather
 from ess_controller.site import Site
 from ess_controller.sqlite_file import connected
 
@@ -58,6 +60,7 @@ class Kept:
     begins: bool  # the planner knew nothing from a plan before it
     blocks: tuple[Block, ...]
     groups: tuple[Battery, ...]
+    weather: Weather | None  # what was forecast; kept where the planner began anew, as it does with each newer word
     month_peak_w: float
     history_days: float
     site_digest: str  # tariff, contract, billing block, time zone
@@ -71,14 +74,15 @@ class Kept:
 
 
 def kept_of(
-    site: Site, plan: SitePlan, heard: Heard, groups: tuple[Battery, ...], month_peak_w: float, *, begins: bool
+    site: Site, plan: SitePlan, heard: Heard, groups: tuple[Battery, ...], month_peak_w: float, planner: SitePlanner
 ) -> Kept:
-    """What is to be kept of a plan that was just made."""
+    """What is to be kept of the plan that `planner` just made."""
     return Kept(
         plan.made,
-        begins,
+        planner.begun,
         tuple(heard.blocks),
         groups,
+        planner.weather if planner.begun else None,
         month_peak_w,
         plan.history_days,
         site_digest(site),
@@ -99,6 +103,7 @@ class KeptPlans:
     def put(self, kept: Kept, largest_mb: float = LARGEST_MB) -> None:
         """Keep it, and let go of the oldest days that are too many."""
         given = {name: getattr(kept, name) for name in _GIVEN} | {"groups": [asdict(each) for each in kept.groups]}
+        given["weather"] = None if kept.weather is None else kept.weather.row
         columns = np.array([block.row for block in kept.blocks], np.float64).reshape(-1, len(_FIELDS)).T
         row = (_key(kept.made), int(kept.begins), len(kept.blocks), json.dumps(given), zlib.compress(columns.tobytes()))
         with self._db:
@@ -143,6 +148,8 @@ def _kept(made: str, begins: int, count: int, given: str, blocks: bytes) -> Kept
     columns = np.frombuffer(zlib.decompress(blocks), np.float64).reshape(len(_FIELDS), count)
     rows = (Block(int(number), *rest) for number, *rest in columns.T.tolist())
     groups = tuple(_battery(each) for each in told.pop("groups"))
+    weather = told.pop("weather")
+    told["weather"] = None if weather is None else Weather.of_row(weather)
     return Kept(made=datetime.fromisoformat(made), begins=bool(begins), blocks=tuple(rows), groups=groups, **told)
 
 

@@ -89,7 +89,7 @@ class Planning:
             book, peak_w = Heard(self._book), peak_of_month(self._site, self._home, utc)
             plan = self._planner.plan(utc, book, groups, peak_w)
             write(self._home / FILE, replace(plan, capacity_test=self._test.told() if self._test else None))
-            self._keep(kept_of(self._site, plan, book, groups, peak_w, begins=self._planner.begun))
+            self._keep(kept_of(self._site, plan, book, groups, peak_w, self._planner))
             log.debug("plan made in %.0f ms from %.1f days", 1000.0 * (wall_s() - began_s), plan.history_days)
             self._made += 1
         finally:

@@ -50,8 +50,10 @@ def reopened(site: Site, path: Path, utc: datetime) -> Reopened | None:
         day = plans.at(utc)
     if not day or utc - day[-1].made > OLDEST:
         return None
-    planner = SitePlanner(site)
+    weather = day[0].weather
+    planner = SitePlanner(site, lambda _: weather)
     for kept in day:
+        weather = kept.weather if kept.begins else weather
         plan = planner.plan(kept.made, kept.book, kept.groups, kept.month_peak_w)
     series, prices, _ = planner.expected(kept.made, kept.book, kept.groups, {})
     fixed = fixed_cny(*terms_of(site), series.at(0).date())

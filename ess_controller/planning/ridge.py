@@ -21,22 +21,19 @@ def recent_errors(errors: Floats, scale: Floats, origins: Ints, windows: tuple[i
     return shares
 
 
+Doubt = tuple[float | Floats, float]
+
+
 def ridge(
-    recent: Floats,
-    ahead: Floats,
-    scale: Floats,
-    group: Ints,
-    groups: int,
-    block: Ints,
-    doubt: tuple[float | Floats, float],
+    recent: Floats, ahead: Floats, scale: Floats, group: Ints, groups: int, block: Ints, doubt: Doubt
 ) -> tuple[Floats, Floats]:
     """Weights that carry recent errors on: `ahead = scale x (recent @ weights)`, least squares.
 
     `recent` [origin, window], `ahead` and `scale` [origin, lead]; `group`, one of so many `groups`, and `block`
-    [origin] count from 0. `doubt`: the ridge of what all origins have in common, and that which draws a group's own
-    weights towards it, in origins; the first may be [lead, 1, 1]. Returns the weights of each group [group, window, lead], and those that a block's
-    origins would have had from all other blocks [block, group, window, lead]: errors by these are as large as on days
-    to come.
+    [origin] count from 0. `doubt`, in origins: the ridge of what all have in common, one or [lead, 1, 1], and that
+    which draws a group's own weights towards it. Returns the weights of each group [group, window, lead], and those
+    that a block's origins would have had from all other blocks [block, group, window, lead]: errors by these are as
+    large as on days to come.
     """
     known = np.isfinite(ahead)
     squares, right_of = np.where(known, scale * scale, 0.0), np.where(known, ahead * scale, 0.0)
@@ -55,7 +52,7 @@ def ridge(
     return whole, np.array(others)
 
 
-def _solved(normal: Floats, right: Floats, count: Floats, doubt: tuple[float | Floats, float]) -> Floats:
+def _solved(normal: Floats, right: Floats, count: Floats, doubt: Doubt) -> Floats:
     """[group, window, lead] from sums [group, lead, window, window or 1] over so many origins [group]."""
     common = _eased(normal.sum(0), right.sum(0), count.sum(), doubt[0], 0.0)
     return np.asarray([_eased(*each, doubt[1], common)[..., 0].T for each in zip(normal, right, count, strict=True)])

@@ -100,6 +100,11 @@ class SitePlanner:
         hottest = self._hottest(day.weather) | dict(hottest_c)
         return series, prices_over(self._tariff, self._terms, series, hottest), heard / self._slots
 
+    @property
+    def weather(self) -> Weather | None:
+        """The forecast that the last plan knew."""
+        return None if self._day is None else self._day.weather
+
     def _number(self, utc: datetime) -> int:
         return int(utc.timestamp() // self._block_s)
 

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from datetime import date, datetime, tzinfo
 from math import nan
+from typing import Any
 
 import numpy as np
 
@@ -24,6 +25,21 @@ class Weather:
     radiation_w_m2: Floats  # [hour] global on the ground, mean of the hour
     cloud_share: Floats  # [hour]
     temperature_c: Floats  # [hour]
+
+    @property
+    def row(self) -> list[Any]:
+        """For a file; `of_row` makes the same of it."""
+        return [self.made_s, self.first, *(each.tolist() for each in self._columns)]
+
+    @classmethod
+    def of_row(cls, row: list[Any]) -> "Weather":
+        """What `row` made."""
+        made_s, first, *columns = row
+        return cls(made_s, first, *(np.array(each, np.float64) for each in columns))
+
+    @property
+    def _columns(self) -> tuple[Floats, Floats, Floats]:
+        return self.radiation_w_m2, self.cloud_share, self.temperature_c
 
     @property
     def end_s(self) -> float:

@@ -37,7 +37,7 @@ def day_of_plans(home: Path, days: float = 12.0, count: int = 3) -> list[SitePla
             ])  # fmt: skip
             groups = groups_of(dealer(), [(40e3 - 5e3 * at, 50e3 + 5e3 * at), (30e3, 60e3)])
             plan = planner.plan(utc, heard, groups, 60e3 + at)
-            plans.put(kept_of(dealer(), plan, heard, groups, 60e3 + at, begins=planner.begun))
+            plans.put(kept_of(dealer(), plan, heard, groups, 60e3 + at, planner))
             made.append(plan)
     return made
 
@@ -75,7 +75,7 @@ def test_there_is_none_of_a_time_before_the_first_or_long_after_the_last(tmp_pat
 
 def kept_at(utc: datetime, *, begins: bool) -> Kept:
     blocks = tuple(block(number) for number in range(50))
-    return Kept(utc, begins, blocks, groups_of(dealer()), 1.0, 1.0, "s", "p", "v", "d")
+    return Kept(utc, begins, blocks, groups_of(dealer()), None, 1.0, 1.0, "s", "p", "v", "d")
 
 
 def test_what_is_kept_is_bounded_by_days_and_by_size_and_goes_by_whole_days(tmp_path: Path) -> None:
