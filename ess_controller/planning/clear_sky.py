@@ -5,6 +5,7 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from functools import lru_cache
 from importlib.util import find_spec
 
 import numpy as np
@@ -60,15 +61,16 @@ def clear_sky_of(
     return ClearSky(total_w, np.nan_to_num(clear["ghi"].to_numpy()))
 
 
+@lru_cache(maxsize=2)
 def clear_sky_apart(
-    place: Location, arrays: Sequence[Sequence[PvArray]], rated_w: Sequence[float], middle_s: Floats
+    place: Location, arrays: tuple[tuple[PvArray, ...], ...], rated_w: tuple[float, ...], times_s: tuple[float, ...]
 ) -> ClearSky:
-    """The same from a child process, whose 150 MB go with it. OSError where it fails."""
+    """The same from a child process, whose 150 MB go with it. OSError where it fails. The last answers are kept."""
     asked = {
         "place": asdict(place),
         "arrays": [[asdict(each) for each in planes] for planes in arrays],
         "rated_w": list(rated_w),
-        "middle_s": middle_s.tolist(),
+        "middle_s": list(times_s),
     }
     try:
         done = subprocess.run(

@@ -150,9 +150,12 @@ class SitePlanner:
         held = self._clear
         if held is None or first < held[0] or first + count > held[0] + len(held[1].pv_w):
             middle_s = self._middle_s(first, count + SKY_DAYS * self._slots)
-            rated_w = [each.rated_w for each in site.plant.pvs]
+            rated_w = tuple(each.rated_w for each in site.plant.pvs)
             try:
-                held = self._clear = first, clear_sky_apart(site.location, site.pv_arrays, rated_w, middle_s)
+                held = self._clear = (
+                    first,
+                    clear_sky_apart(site.location, site.pv_arrays, rated_w, tuple(middle_s.tolist())),
+                )
             except OSError as trouble:
                 self._tell(str(trouble))
                 return None

@@ -135,5 +135,5 @@ def test_the_clear_sky_is_where_the_sun_is() -> None:
     assert (clear.pv_w[80:] == 0.0).all()
     assert clear.pv_w.argmax() < 46
     assert clear_sky_of(SHANGHAI, [west], [1e6], middle_s).pv_w.argmax() > 48
-    both = clear_sky_apart(SHANGHAI, [east, west], [20e3, 20e3], middle_s)
+    both = clear_sky_apart(SHANGHAI, (tuple(east), tuple(west)), (20e3, 20e3), tuple(middle_s.tolist()))
     assert both.pv_w.max() == pytest.approx(40e3)  # no more than the name plates
