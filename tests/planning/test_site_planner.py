@@ -164,7 +164,7 @@ def test_ess_plan_of_a_site_answers_as_it_does_for_files(
 def test_the_first_day_s_plan_knows_the_sun_s_geometry_and_what_the_weather_forecast_makes_of_it() -> None:
     pytest.importorskip("pvlib")
     plain, dark = (
-        SitePlanner(dealer(), lambda _, told=told: told).expected(NOW, book(0.0), groups_of(dealer()))[0]  # type: ignore[misc]
+        SitePlanner(dealer(), lambda _, told=told: told).expected(NOW, book(0.0), groups_of(dealer()), {})[0]  # type: ignore[misc]
         for told in (None, weather(radiation_w_m2=5.0))
     )
     sun_kwh = plain.pv_w.sum() / 4000.0
@@ -177,7 +177,7 @@ def test_hot_days_by_the_weather_forecast_are_dear_where_the_tariff_says_so() ->
     shenzhen = load(SITES / "shenzhen-dealer", {})
     noon = datetime(2026, 10, 14, 2, tzinfo=UTC)  # no month of critical peaks
     cool, hot = (
-        SitePlanner(shenzhen, lambda _, told=told: told).expected(noon, lambda *_: [], groups_of(shenzhen))[1]  # type: ignore[misc]
+        SitePlanner(shenzhen, lambda _, told=told: told).expected(noon, lambda *_: [], groups_of(shenzhen), {})[1]  # type: ignore[misc]
         for told in (weather(noon, temperature_c=34.0), weather(noon, temperature_c=36.0))
     )
     dearer = hot.import_cny_per_kwh / cool.import_cny_per_kwh
