@@ -43,8 +43,8 @@ def table(told: dict[str, Any]) -> Iterator[str]:
     low, high = told["value_share_interval90"]
     if low is not None:
         yield f"value share {told['value_share']:.3f}, 90 % interval {low:.3f} to {high:.3f} by drawing months"
-    if any(told[f"{way}_wear_cny"] for way in WAYS[1:]):
-        worn = ", ".join(f"{way} {told[f'{way}_wear_cny']:.2f}" for way in WAYS[1:])
+    if any(told[f"{way}_wear_cny"] for way in ways[1:]):
+        worn = ", ".join(f"{way} {told[f'{way}_wear_cny']:.2f}" for way in ways[1:])
         yield f"of that wear, CNY: {worn}"
         yield f"share of the bill alone {_shown(told['bill_share'])}, rule {_shown(told['rule_bill_share'])}"
     if told["replan_ms_p50"] is not None:

@@ -69,7 +69,7 @@ def _worth(value: Value, stage: int, net_w: float, held: float, peak_w: float, p
 def _ways(value: Value, stage: int, power_w: float, net_w: float, held: float, peak_w: float) -> list[dict[str, Any]]:
     """The chosen power and others, each with its cost beside the chosen one's, CNY."""
     store, hours = value.store, value.hours
-    most = store.discharge_w if store.may_export else min(store.discharge_w, max(net_w, 0.0))
+    most = min(store.discharge_w, max(net_w, 0.0) + (store.export_w if store.may_export else 0.0))
     give = max(min(most, (held - store.energy_wh[0]) * store.discharge_efficiency / hours), 0.0)
     take = -max(min(store.charge_w, (store.energy_wh[-1] - held) / store.charge_efficiency / hours), 0.0)
     names = ("chosen", "rest", "take all it can", "give all it can")

@@ -121,7 +121,8 @@ def test_the_chosen_power_is_what_decide_says_and_no_other_way_is_cheaper(tmp_pa
         assert way["dearer_cny"] == pytest.approx(way["dearer_now_cny"] + way["dearer_later_cny"], abs=1e-9)
         grid_w = told["net_w"] - way["battery_w"]
         price = told["import_cny_per_kwh"] if grid_w > 0.0 else 1000.0 * value.sell_cny_per_wh[0]
-        assert way["block_cny"] == pytest.approx(price * grid_w / 4000.0)
+        worn = 1000.0 * value.store.wear_cny_per_wh * max(way["battery_w"], 0.0)
+        assert way["block_cny"] == pytest.approx((price * grid_w + worn) / 4000.0)
     ahead = explained(found, SOON + timedelta(hours=2), lambda *_: [])
     assert not ahead["net_is_measured"]
     assert ahead["battery_w"] == pytest.approx(path_of(found).battery_w[8])

@@ -74,7 +74,10 @@ def test_what_the_battery_really_did_costs_what_the_meter_says(home: Path) -> No
     lost = np.where(done_w < 0.0, -done_w * past.battery.charge_efficiency, -done_w / past.battery.discharge_efficiency)
     assert gained_wh == pytest.approx(lost.sum() / 4.0)
     price = float(past.prices.import_cny_per_kwh.min()) / past.battery.charge_efficiency / 1000.0
-    assert month.really.cny == pytest.approx(bill - price * gained_wh, abs=0.05 * abs(price * gained_wh) + 1e-6)
+    assert month.really.wear_cny > 0.0
+    assert month.really.cny == pytest.approx(
+        bill + month.really.wear_cny - price * gained_wh, abs=0.05 * abs(price * gained_wh) + 1e-6
+    )
     assert month.perfect.cny < month.really.cny
 
 
