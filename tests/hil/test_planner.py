@@ -76,6 +76,7 @@ def home(tmp_path: Path) -> Planned:
     for before, after in (
         ('rule = "self_consumption"', 'rule = "value"'),
         ("peak_w = 30000.0", "peak_w = inf"),
+        ("slide_s = 900.0", "slide_s = 60.0"),
         ("[beat]\n", CONTRACT),
     ):
         assert text.count(before) == 1
