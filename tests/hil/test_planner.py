@@ -36,7 +36,7 @@ transformer_kva = 100.0
 
 
 class Planned(Household):
-    """The bench by value, at ten plant seconds a second from START on, on a site that is known for three days."""
+    """The bench by value, at thirty plant seconds a second from START on, on a site that is known for three days."""
 
     def __init__(self, site: Path, home: Path) -> None:
         super().__init__(site, load_scenario(site), home, 3, self.timed(START))
@@ -47,7 +47,7 @@ class Planned(Household):
 
     @staticmethod
     def timed(start: datetime) -> list[str]:
-        return ["--speed", "10", "--start", start.isoformat()]
+        return ["--speed", "30", "--start", start.isoformat()]
 
     def daemon_from(self, start: datetime) -> Child:
         return Child(["run", *self._options, *self._served, *self.timed(start)], self.home / "run.log")
