@@ -53,10 +53,9 @@ def test_a_surprise_in_one_round_is_told_once_and_the_line_goes_on(
     pool: RegisterPool, serve: Callable[..., int], caplog: pytest.LogCaptureFixture
 ) -> None:
     """Whatever a library raises in the middle of a round: here a host name that no socket can take."""
-    wire = pool.open("127.0.0.1", serve(Registers()), 1)
+    wire = pool.open("a" * 64 + ".invalid", serve(Registers()), 1)
     connection = wire._line.connection
     assert isinstance(connection, TcpConnection)
-    connection.host = "a" * 64 + ".invalid"
     wait_until(lambda: "the connection failed: UnicodeError" in wire.health.trouble)
     connection.host = "127.0.0.1"
 
