@@ -2,7 +2,8 @@
 
 Load is expected as a week ago, sun as yesterday. The LP plans 24 hours of billing blocks, with the month's running
 peak and what is left at the end worth what value dispatch holds it worth. The battery does what it says until the next
-plan, within its limits, whatever load and sun turn out to be.
+plan, within its limits, but for the peak: import above the month's, or the plan's if that is higher, is held down with
+what there is.
 """
 
 from dataclasses import replace
@@ -30,23 +31,23 @@ class _Mpc:
             max(round(each / hours(known)), 1) for each in (24.0, HORIZON_H, EVERY_H)
         )
         self._planner = Planner()
-        self._origin, self._powers_w = -self._every, np.zeros(0)
+        self._origin, self._powers_w, self._peak_w = -self._every, np.zeros(0), 0.0
 
     def power(
         self,
         step: int,
-        _net_w: float,
+        net_w: float,
         held_wh: float,
         peak_w: float,
         _left: float,
         _imported_w: float,
         _windows: Windows | None,
     ) -> float:
-        """Set-point of a step, W, planned from what came before its block."""
+        """Power of a step, W, planned from what came before its block; more where import would pass the peak."""
         block = int(self._grid.of_step[step])
         if not len(self._powers_w) or (block - self._origin >= self._every and step == self._grid.begin[block]):
             self._plan(block, held_wh, peak_w)
-        return float(self._powers_w[block - self._origin])
+        return max(float(self._powers_w[block - self._origin]), net_w - max(peak_w, self._peak_w))
 
     def _plan(self, block: int, held_wh: float, peak_w: float) -> None:
         known, end = self._known, min(block + self._leads, len(self._known))
@@ -64,7 +65,7 @@ class _Mpc:
         least = self._battery.soc_end_min if end == len(known) else None
         store = replace(self._battery, soc_start=held_wh / self._battery.energy_wh, soc_end_min=least)
         plan = self._planner.plan(store, ahead, prices, ends=Ends(peak_w, self._worth))
-        self._origin, self._powers_w = block, plan.battery_w
+        self._origin, self._powers_w, self._peak_w = block, plan.battery_w, plan.peak_w
 
 
 def persistent(known_w: Floats, end: int, ago: int, day: int) -> Floats:
