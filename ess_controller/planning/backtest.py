@@ -195,7 +195,7 @@ class _Foresight:
 
 
 def _in_blocks(series: Series, prices: Prices) -> Series:
-
+    """Its means over the billing blocks; itself where its steps are no finer."""
     block = blocks_of(series, prices.block_s)
     if block[-1] + 1 == len(series):
         return series

@@ -129,7 +129,7 @@ def test_a_battery_at_rest_starts_once_resting_has_cost_a_start_and_a_tired_cour
     tuned, order = site(rule="value"), Order(value=value(worth_cny_per_kwh=1.0))
     estimate = replace(seen_net(5e3), soc=np.full(94, 0.2), capacity_ah=tuned.cell_ah)
     state, beats = first_state(tuned), 0
-    assert dispatch.turn_cny(tuned, value()) == pytest.approx(0.05 + 500.0 * 120.0 / 3600.0 * 0.5e-3)
+    assert dispatch.turn_cny(tuned, value()) == pytest.approx(0.01 + 500.0 * 120.0 / 3600.0 * 0.5e-3)
     while True:
         power_w, course = dispatch.by_value(tuned, state, order, estimate, np.array([3]), nothing_yet(tuned), at(0.0))
         state, beats = replace(state, course=course), beats + 1
