@@ -21,7 +21,7 @@ from ess_controller.planning.wear import NO_WEAR
 from ess_controller.planning.worn import worn
 from firmware_bridge.records import Floats
 
-Known = Literal["load", "pv"]
+Known = Literal["load", "pv", "peak"]
 Way = Literal["rule", "mpc", "controller", "really"]
 SLOWEST_S = 120.0  # for a month of perfect foresight
 LEAST_CNY = 1.0  # a month: with less to gain there is no share of it
@@ -102,8 +102,9 @@ def run_backtest(
     *,
     mpc: bool = False,
 ) -> Backtest:
-    """Run from the step `first` to the end; what lies before is history. `known`: what the forecasts foresee, to ask
-    what not knowing it costs. `done_w` [step]: what the battery really did. `mpc`: run that peer too.
+    """Run from the step `first` to the end; what lies before is history. `known`: what is foreseen, to ask what not
+    knowing it costs: load and sun by the forecasts, and the peak that perfect foresight will pay in each month.
+    `done_w` [step]: what the battery really did. `mpc`: run that peer too.
     """
     block_h = max(prices.block_s / 3600.0, hours(series))
     grid_series = _in_blocks(series, prices)
@@ -119,13 +120,15 @@ def run_backtest(
     site = Site(battery, by_block, days, block_h, grid_series.load_w, grid_series.pv_w, refill)
     forecasts = Forecasts(site.load_w, site.pv_w, days, leads)
     timed = _Timed(site, _Foresight(forecasts, site, known) if known else forecasts)
-    controller = run_value(series, battery, grid, first, timed, max(round(every_s / 3600.0 / block_h), 1))
-    rule = run_rule(series, battery, prices, grid, first)
-    plain = run_mpc(series, battery, grid, first, grid_series, by_block, refill) if mpc else None
     run = series.cut(first, len(series))
-    really = None if done_w is None else _stored(battery, run, done_w[first:])
     paid = cut(prices, series, first, len(series))
     perfect, gaps = _perfect(run, paid, battery, refill)
+    floor_w = _peaks_w(perfect, run, paid, battery) if "peak" in known else None
+    every = max(round(every_s / 3600.0 / block_h), 1)
+    controller = run_value(series, battery, grid, first, timed, every, floor_w)
+    rule = run_rule(series, battery, prices, grid, first)
+    plain = run_mpc(series, battery, grid, first, grid_series, by_block, refill) if mpc else None
+    really = None if done_w is None else _stored(battery, run, done_w[first:])
     settled = []
     for (begin, end), gap in zip(months(run), gaps, strict=True):
 
@@ -190,7 +193,7 @@ class _Foresight:
             if name in self._known:
                 coming = true[origin : origin + len(ahead)]
                 ahead[: len(coming)] = coming
-        doubt = 1e-3 if len(self._known) == 2 else 1.0
+        doubt = 1e-3 if {"load", "pv"} <= self._known else 1.0
         return replace(made, load_w=load_w, pv_w=pv_w, missed_w=made.missed_w * doubt)
 
 
@@ -248,6 +251,13 @@ def _perfect(series: Series, prices: Prices, battery: Battery, refill: float) ->
         stored.append(plan.soc * battery.energy_wh)
         soc = float(plan.soc[-1])
     return Run(np.concatenate(power), np.concatenate(stored)), gaps
+
+
+def _peaks_w(run: Run, series: Series, prices: Prices, battery: Battery) -> Floats:
+    """[month] the highest billing window of each, W."""
+    grid_w, _ = grid_of(run.battery_w, series, battery)
+    spans = months(series)
+    return np.array([peak_of(grid_w[a:b], series.cut(a, b), cut(prices, series, a, b)) for a, b in spans])
 
 
 def _cost(run: Run, series: Series, prices: Prices, battery: Battery, refill: float, begin: int, end: int) -> Cost:

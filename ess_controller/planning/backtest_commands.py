@@ -61,7 +61,7 @@ def backtest(
     replan_min: Annotated[float, typer.Option(min=1.0, metavar="MIN", help="A new plan so often.")] = 30.0,
     know: Annotated[
         str,
-        typer.Option(metavar="WHAT", help="load, pv or load,pv: what forecasts foresee, to see what that is worth."),
+        typer.Option(metavar="WHAT", help="load, pv, peak or several: what is foreseen, to see what that is worth."),
     ] = "",
     mpc: Annotated[
         bool, typer.Option("--mpc", help="Run a plain LP-MPC on persistence too, planned anew each hour.")
@@ -148,6 +148,6 @@ def _span(series: "Series", start: str | None, days: float | None) -> tuple[int,
 
 def _known(know: str) -> "frozenset[Known]":
     words = [word.strip() for word in know.split(",") if word.strip()]
-    if not set(words) <= {"load", "pv"}:
-        raise BadInputError(f"--know {know}: expected load, pv or load,pv")
+    if not set(words) <= {"load", "pv", "peak"}:
+        raise BadInputError(f"--know {know}: expected load, pv, peak or several of them, like load,pv")
     return frozenset(cast("list[Known]", words))

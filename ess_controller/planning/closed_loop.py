@@ -50,16 +50,26 @@ def blocks(series: Series, prices: Prices, days: Days) -> Blocks:
 
 
 def run_value(
-    series: Series, battery: Battery, grid: Blocks, first: int, replanner: Replanner, every_blocks: int
+    series: Series,
+    battery: Battery,
+    grid: Blocks,
+    first: int,
+    replanner: Replanner,
+    every_blocks: int,
+    floor_w: Floats | None = None,
 ) -> Run:
-    """Plan anew every so many blocks from the step `first` on, and decide in each step."""
+    """Plan anew every so many blocks from the step `first` on, and decide in each step. `floor_w` [month run]: a peak
+    that is paid in any case, where it is known."""
     value: Value | None = None
+    of_first = grid.month[grid.of_step[first]]
 
     def power(
         step: int, net_w: float, held_wh: float, peak_w: float, left: float, imported_w: float, windows: Windows | None
     ) -> float:
         nonlocal value
         block = int(grid.of_step[step])
+        if floor_w is not None:
+            peak_w = max(peak_w, float(floor_w[grid.month[block] - of_first]))
         if value is None or (block - value.origin >= every_blocks and step == grid.begin[block]):
             value = replanner.plan(block, peak_w)
         return decide(value, block - value.origin, net_w, held_wh, peak_w, left, imported_w, windows)

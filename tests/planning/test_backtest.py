@@ -74,6 +74,17 @@ def test_value_dispatch_saves_more_than_the_rule() -> None:
     assert 0.5 < value_share(found.months) <= 1.0
 
 
+def test_what_is_foreseen_is_used() -> None:
+    """Load, sun and the peak that will be paid: what is left then is the value function's grid."""
+    series = shop(35)
+    blind, peak, all_three = (
+        run_backtest(series, two_prices(series), BATTERY, by_weekday, 96 * 30, HOURLY_S, frozenset(known))
+        for known in ((), ("peak",), ("load", "pv", "peak"))
+    )
+    assert (peak.controller.battery_w != blind.controller.battery_w).any()
+    assert value_share(all_three.months) > max(value_share(blind.months), 0.97)
+
+
 @pytest.mark.parametrize(
     "price", [lambda p: p * 100.0, lambda p: p * 0.0, lambda p: p - 0.6, lambda p: np.full_like(p, 0.7)]
 )

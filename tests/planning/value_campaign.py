@@ -106,7 +106,7 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--set", default="ABCD")
     parser.add_argument("--months", default="1,4,7,10")
-    parser.add_argument("--know", default="", help="load, pv or load,pv: what the forecasts foresee")
+    parser.add_argument("--know", default="", help="load, pv, peak or several, like load,pv: what is foreseen")
     parser.add_argument("--wear", type=float, default=0.0, help="CNY of each kWh given")
     parser.add_argument("--wear-cell", action="store_true", help="as the cell ages, by depth and time")
     parser.add_argument("--every-min", type=float, default=30.0)
