@@ -1,8 +1,9 @@
 """What load and sun were in each billing block, and how much of it was heard: what forecasts learn from. Pure sums."""
 
-from dataclasses import astuple, dataclass, replace
+from dataclasses import dataclass, fields, replace
 from datetime import datetime, timedelta, tzinfo
 from math import isfinite, isnan, nan
+from operator import attrgetter
 
 from ess_controller.core.windows import Billing
 from ess_controller.daemon import Beat
@@ -27,7 +28,8 @@ class Block:
     @property
     def row(self) -> tuple[int | float, ...]:
         """In the order of the fields."""
-        return astuple(self)
+        row: tuple[int | float, ...] = _row_of(self)
+        return row
 
     def knows_more_than(self, other: "Block") -> bool:
         """Whether it may stand in place of another word on the same block."""
@@ -37,6 +39,9 @@ class Block:
     def peak_w(self) -> float:
         """What the month's demand is counted by; 0 where too little was heard."""
         return _higher(self.import_w if self.grid_heard >= KNOWN_SHARE else 0.0, self.window_w)
+
+
+_row_of = attrgetter(*(each.name for each in fields(Block)))  # `astuple` copies deep: 0.3 s for twelve weeks of blocks
 
 
 def _higher(one: float, other: float) -> float:

@@ -16,7 +16,7 @@ def backward(store: Store, steps: Steps, peak_w: Floats, last: Floats) -> Floats
     values[-1] = last
     held_cny = store.held_cny_per_h[:, None] * steps.hours
     for at in range(len(steps.net_w) - 1, -1, -1):
-        expected = np.einsum("un,nez->uze", steps.follow, values[at + 1])
+        expected = np.ascontiguousarray(np.einsum("un,nez->uze", steps.follow, values[at + 1]))
         values[at] = _step(store, steps, at, peak_w, expected) + held_cny
     return values
 
@@ -114,4 +114,6 @@ def _total(
     place = np.clip((held - drawn - levels[0]) / (levels[1] - levels[0]), 0.0, len(levels) - 1.0)
     left = np.minimum(place.astype(np.int64), len(levels) - 2)
     share = place - left
-    return np.asarray(cost * hours + (1.0 - share) * expected[*where, left] + share * expected[*where, left + 1])
+    state, z = where
+    at_left, flat = (state * expected.shape[1] + z) * len(levels) + left, expected.reshape(-1)  # twice as fast as [,,]
+    return np.asarray(cost * hours + (1.0 - share) * flat.take(at_left) + share * flat.take(at_left + 1))
