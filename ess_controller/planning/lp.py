@@ -8,13 +8,15 @@ which way power flows in each doubtful step, and the programme is solved again w
 """
 
 from dataclasses import replace
+from datetime import datetime
 
 import highspy
 import numpy as np
 
-from ess_controller.planning import bound
+from ess_controller.planning import bound, start
 from ess_controller.planning.fallback import described, stand_in
 from ess_controller.planning.filling import Ends, Problem, column_bounds, constant, costs, row_bounds
+from ess_controller.planning.groups import together
 from ess_controller.planning.layout import Layout
 from ess_controller.planning.modes import Modes, best_modes
 from ess_controller.planning.plan import Plan
@@ -22,6 +24,7 @@ from ess_controller.planning.problem import Battery, Prices, Series, hours
 from firmware_bridge.records import Floats
 
 SLOWEST_S = 10.0  # a solver that takes longer has failed
+MOVED_ROWS = 2000  # a smaller programme is solved sooner than its last answer is moved
 SAME_SHARE, SAME_CNY = 1e-6, 1e-6  # costs that differ by less are the same
 
 
@@ -30,6 +33,7 @@ class Planner:
 
     def __init__(self, slowest_s: float = SLOWEST_S) -> None:
         self._layout: Layout | None = None
+        self._begin: datetime | None = None  # of the series that the solver holds
         self._last: Plan | None = None
         self._solver = highspy.Highs()  # type: ignore[no-untyped-call]
         self._slowest_s = slowest_s
@@ -58,7 +62,7 @@ class Planner:
         values, why = self._solve()
         if values is None:  # perhaps where it started from was bad
             self._layout = None
-            self._fill(problem)
+            self._fill(problem, guess=False)
             values, why = self._solve()
         if values is None:
             self._layout = None
@@ -93,12 +97,19 @@ class Planner:
             least_cny = max(least_cny, bound.least_cny(problem))
         return replace(plan, gap_cny=max(cny - least_cny, 0.0))
 
-    def _fill(self, problem: Problem) -> None:
+    def _fill(self, problem: Problem, *, guess: bool = True) -> None:
         """Everything but the matrix; that one too, if the problem has another layout than the last."""
         layout = Layout.of(problem.groups, problem.series, problem.prices)
-        if layout != self._layout:
+        same = layout == self._layout
+        if not same:
             self._solver.passModel(layout.model())
             self._layout = layout
+        begins = self._guess(problem, layout, same=same) if guess else None
+        # a costs' perturbation, of use on a long way, would lead a short one astray
+        self._solver.setOptionValue("dual_simplex_cost_perturbation_multiplier", 0.0 if begins and same else 1.0)
+        if begins:
+            self._solver.setBasis(begins)
+        self._begin = problem.series.begin
         everything = np.arange(layout.columns, dtype=np.int32)
         self._solver.changeColsCost(layout.columns, everything, costs(layout, problem))
         lower, upper = row_bounds(layout, problem)
@@ -106,6 +117,21 @@ class Planner:
             layout.rows, np.arange(layout.rows, dtype=np.int32), lower, upper
         )
         self._bound(problem, None)
+
+    def _guess(self, problem: Problem, layout: Layout, *, same: bool) -> highspy.HighsBasis | None:
+        """Where to begin better than where the solver stands; None: nowhere."""
+        if not same and layout.groups > 1:
+            alone = Planner(self._slowest_s)
+            alone._fill(replace(problem, groups=(together(problem.groups),)))
+            values, _ = alone._solve()
+            return None if values is None else start.like(alone._solver.getBasis(), start.shared(layout))
+        if not same or self._begin is None or layout.rows < MOVED_ROWS:
+            return None
+        by = (problem.series.begin - self._begin).total_seconds() / problem.series.step_s
+        if not (by.is_integer() and 0.0 < by < layout.steps):
+            return None
+        basis = self._solver.getBasis()
+        return start.like(basis, start.moved(layout, int(by))) if basis.valid else None
 
     def _bound(self, problem: Problem, modes: Modes | None) -> None:
         layout = self._layout_now

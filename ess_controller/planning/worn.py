@@ -57,4 +57,6 @@ def _by_depth(battery: Battery, held_kwh: Floats) -> float:
             filled[at] += moved
             cost -= price * min(moved, 0.0)
             rest -= moved
+            if not rest:
+                break
     return cost

@@ -141,11 +141,12 @@ def group_rows(demand: DemandCost) -> list[Row]:
     prices, what = tou(series, demand), f"plan, {GROUPS} groups, 96 steps"
     first_ms, warm_ms = ours_ms(fleet(1), series, prices, 96)
     worn = tuple(replace(each, wear=Wear(SLICES, 1.0, 0.0)) for each in fleet(1))
-    _, worn_ms = ours_ms(worn, series, prices, 96)
+    first_worn_ms, worn_ms = ours_ms(worn, series, prices, 96)
     return [
         row(f"{what}, joint, warm", warm_ms, "ms", "target", GROUPS_TARGET_MS),
         row(f"{what}, joint, first", first_ms, "ms"),
-        row(f"{what}, {len(SLICES)} slices of depth, warm", worn_ms, "ms"),
+        row(f"{what}, {len(SLICES)} slices of depth, warm", worn_ms, "ms", "target", GROUPS_TARGET_MS),
+        row(f"{what}, {len(SLICES)} slices of depth, first", first_worn_ms, "ms"),
     ]
 
 

@@ -1,0 +1,107 @@
+"""A guess where to begin changes how long the solver takes, and nothing else."""
+
+from dataclasses import replace
+
+import highspy
+import numpy as np
+import pytest
+
+from ess_controller.planning.filling import Ends, Problem, column_bounds, costs, row_bounds
+from ess_controller.planning.groups import together
+from ess_controller.planning.layout import Layout
+from ess_controller.planning.lp import MOVED_ROWS, Planner
+from ess_controller.planning.problem import Battery, Prices, Series
+from ess_controller.planning.start import like, moved, shared
+from ess_controller.planning.wear import Wear
+from tests.planning.worlds import actual, battery, day, tou
+
+WEAR = Wear((0.04, 0.14, 0.25, 0.49), 0.8, 0.002)
+
+
+def fleet(count: int, wear: Wear = WEAR) -> tuple[Battery, ...]:
+    return tuple(replace(battery(3 * seed, "pv_surplus"), wear=wear, soc_end_min=None) for seed in range(count))
+
+
+def grown(seed: int, steps: int, times: float) -> Series:
+    series = day(seed, steps)
+    return replace(series, load_w=times * series.load_w, pv_w=times * series.pv_w)
+
+
+def loaded(groups: tuple[Battery, ...], series: Series, prices: Prices) -> tuple[highspy.Highs, Layout]:
+    """A solver with the whole problem, not yet run."""
+    problem = Problem(groups, series, prices, Ends())
+    layout = Layout.of(groups, series, prices)
+    model = layout.model()
+    model.col_cost_ = costs(layout, problem)
+    model.col_lower_, model.col_upper_ = column_bounds(layout, problem)
+    model.row_lower_, model.row_upper_ = row_bounds(layout, problem)
+    solver = highspy.Highs()  # type: ignore[no-untyped-call]
+    solver.setOptionValue("output_flag", False)
+    solver.setOptionValue("presolve", "off")
+    solver.passModel(model)
+    return solver, layout
+
+
+def iterations(solver: highspy.Highs) -> int:
+    solver.run()
+    assert solver.getModelStatus() == highspy.HighsModelStatus.kOptimal
+    return int(solver.getInfo().simplex_iteration_count)
+
+
+def test_a_step_begins_like_the_one_that_it_was_before() -> None:
+    series, groups = day(1, 24), fleet(3)
+    layout = Layout.of(groups, series, tou(series, actual(40.8)))
+    columns, rows = moved(layout, 5)
+    later = np.array([*range(5, 24), *range(19, 24)])  # the last five are like themselves
+    assert columns[:24].tolist() == later.tolist()
+    was, now = layout.store(np.arange(layout.columns)), layout.store(columns)  # type: ignore[arg-type]
+    assert (now == was[..., later]).all()
+    assert columns[2 * 24 : layout.stores_at].tolist() == list(range(2 * 24, layout.stores_at))  # a month's peak stays
+    assert rows[:24].tolist() == later.tolist()
+    ends = layout.sum_rows_at + np.arange(3) * (2 * 24 + 1) + 2 * 24  # what is left at the end is of no step
+    assert rows[ends].tolist() == ends.tolist()
+
+
+def test_each_store_begins_like_all_of_them_together() -> None:
+    series, groups = day(1, 24), fleet(3)
+    layout = Layout.of(groups, series, tou(series, actual(40.8)))
+    one = Layout.of((together(groups),), series, tou(series, actual(40.8)))
+    columns, rows = shared(layout)
+    for each in layout.store(columns):  # type: ignore[arg-type]
+        assert (each == one.store(np.arange(one.columns))[0]).all()  # type: ignore[arg-type]
+    assert sorted(set(columns)) == list(range(one.columns))
+    assert sorted(set(rows)) == list(range(one.rows))
+
+
+def test_the_plan_of_all_together_is_more_than_half_the_way() -> None:
+    groups, series = fleet(8), grown(2, 48, 4.0)
+    prices = tou(series, actual(40.8))
+    cold, layout = loaded(groups, series, prices)
+    one, _ = loaded((together(groups),), series, prices)
+    whole, alone = iterations(cold), iterations(one)
+    warm, _ = loaded(groups, series, prices)
+    warm.setBasis(like(one.getBasis(), shared(layout)))
+    assert alone + iterations(warm) < whole / 2
+    least = cold.getInfo().objective_function_value
+    assert warm.getInfo().objective_function_value == pytest.approx(least, rel=1e-7)
+
+
+@pytest.mark.parametrize("wear", [Wear((0.04, 0.14, 0.25, 0.49), 1.0, 0.0), WEAR], ids=["depth", "depth and dwell"])
+def test_plans_of_many_stores_that_follow_one_another_are_as_cheap_as_fresh_ones(wear: Wear) -> None:
+    groups, whole, planner = fleet(8, wear), grown(3, 96 + 12, 4.0), Planner()
+    assert Layout.of(groups, whole.cut(0, 96), tou(whole.cut(0, 96))).rows > MOVED_ROWS
+    for first in (0, 1, 2, 6, 6, 12, 0):  # on, twice the same, and back
+        part = whole.cut(first, first + 96)
+        prices = tou(part, actual(40.8))
+        plan, fresh = planner.plan(groups, part, prices), Planner().plan(groups, part, prices)
+        assert (plan.why, plan.gap_cny) == ("", 0.0)
+        assert plan.costs.bill + plan.costs.wear == pytest.approx(fresh.costs.bill + fresh.costs.wear, rel=1e-6)
+
+
+def test_a_long_plan_that_follows_another_is_as_cheap_as_a_fresh_one() -> None:
+    store, whole, planner = battery(4), day(4, 672 + 8), Planner()
+    for first in (0, 1, 8):
+        part = whole.cut(first, first + 672)
+        prices = tou(part, actual(40.8))
+        plan, fresh = planner.plan(store, part, prices), Planner().plan(store, part, prices)
+        assert plan.costs.bill + plan.costs.wear == pytest.approx(fresh.costs.bill + fresh.costs.wear, rel=1e-6)
