@@ -23,7 +23,7 @@ from firmware_bridge.records import Floats
 
 Known = Literal["load", "pv", "peak"]
 Way = Literal["rule", "mpc", "controller", "really"]
-SLOWEST_S = 120.0  # for a month of perfect foresight
+SLOWEST_S = 600.0  # for a month of perfect foresight: of minutes, windows that slide, a slow machine
 LEAST_CNY = 1.0  # a month: with less to gain there is no share of it
 
 

@@ -9,6 +9,7 @@ which way power flows in each doubtful step, and the programme is solved again w
 
 from dataclasses import replace
 from datetime import datetime
+from typing import NamedTuple
 
 import highspy
 import numpy as np
@@ -18,14 +19,24 @@ from ess_controller.planning.fallback import described, stand_in
 from ess_controller.planning.filling import Ends, Problem, column_bounds, constant, costs, row_bounds
 from ess_controller.planning.groups import together
 from ess_controller.planning.layout import Layout
-from ess_controller.planning.modes import Modes, best_modes
+from ess_controller.planning.modes import Modes, best_modes, settled, turned
 from ess_controller.planning.plan import Plan
 from ess_controller.planning.problem import Battery, Prices, Series, hours
 from firmware_bridge.records import Floats
 
 SLOWEST_S = 10.0  # a solver that takes longer has failed
 MOVED_ROWS = 2000  # a smaller programme is solved sooner than its last answer is moved
+SETTLINGS = 6  # programmes, each of which settles where the one before still let power flow both ways
+WORTH_TURNING, MOST_TURNS = 5e-4, 300  # of the cost; programmes
 SAME_SHARE, SAME_CNY = 1e-6, 1e-6  # costs that differ by less are the same
+
+
+class _Found(NamedTuple):
+    """A plan without power both ways, what it is worth, and what is settled in it."""
+
+    plan: Plan
+    cny: float
+    modes: Modes
 
 
 class Planner:
@@ -70,7 +81,7 @@ class Planner:
         least_cny = float(self._solver.getInfo().objective_function_value) + constant(problem)
         plan, cny = _clean(problem, self._layout_now.store(values))
         if cny - least_cny > SAME_CNY + SAME_SHARE * abs(least_cny):
-            plan = self._without_overlap(problem, plan, cny, least_cny)
+            plan = self._without_overlap(problem, plan, least_cny)
         if not np.isfinite(plan.gap_cny):
             return stand_in(groups, series, prices, self._last, "no plan without power both ways was found")
         if reachable != groups:
@@ -83,19 +94,44 @@ class Planner:
         assert self._layout is not None
         return self._layout
 
-    def _without_overlap(self, problem: Problem, plan: Plan, cny: float, least_cny: float) -> Plan:
-        """The better of the cleaned plan and the best one within the modes that a search over SOC finds."""
-        for modes in best_modes(problem.groups, problem.series, problem.prices, problem.ends.value_cny_per_kwh):
-            self._bound(problem, modes)
-            values, _ = self._solve()
-            if values is not None:
-                better, better_cny = _clean(problem, self._layout_now.store(values))
-                if better_cny < cny:
-                    plan, cny = better, better_cny
-        self._bound(problem, None)
-        if len(problem.groups) == 1:
+    def _without_overlap(self, problem: Problem, plan: Plan, least_cny: float) -> Plan:
+        """The better of the cleaned plan and the best one within the modes that a search over SOC finds.
+
+        Where that may still be dearer than need be, single steps are turned round, one after the other.
+        """
+        groups, series, prices = problem.groups, problem.series, problem.prices
+        best = _Found(plan, np.inf, Modes.free(len(series)))  # it is found again at once
+        for tried in (best.modes, *best_modes(groups, series, prices, problem.ends.value_cny_per_kwh)):
+            best = self._within(problem, tried, best)
+        if len(groups) == 1:
             least_cny = max(least_cny, bound.least_cny(problem))
-        return replace(plan, gap_cny=max(cny - least_cny, 0.0))
+        before, turns = None, 0
+        while before is not best and turns < MOST_TURNS and best.cny - least_cny > WORTH_TURNING * abs(best.cny):
+            before = best
+            for tried in turned(best.modes, groups, prices):
+                best, turns = self._within(problem, tried, best), turns + 1
+                if best is not before or turns >= MOST_TURNS:
+                    break
+        self._bound(problem, None)
+        return replace(best.plan, gap_cny=max(best.cny - least_cny, 0.0))
+
+    def _within(self, problem: Problem, modes: Modes, best: _Found) -> _Found:
+        """The best plan found within modes, if it is cheaper than the best so far; else that one."""
+        layout = self._layout_now
+        more: Modes | None = modes
+        for _ in range(SETTLINGS):
+            if more is None:
+                break
+            self._bound(problem, more)
+            values, _ = self._solve()
+            if values is None:
+                break
+            store = layout.store(values)
+            plan, cny = _clean(problem, store)
+            now, more = more, settled(more, values[: 2 * layout.steps].reshape(2, -1), store[:, :, :2].sum(axis=1))
+            if cny < best.cny - SAME_CNY:
+                best = _Found(plan, cny, more or now)
+        return best
 
     def _fill(self, problem: Problem, *, guess: bool = True) -> None:
         """Everything but the matrix; that one too, if the problem has another layout than the last."""
@@ -185,7 +221,8 @@ def _reachable(battery: Battery, series: Series) -> Battery:
 def _clean(problem: Problem, store: Floats) -> tuple[Plan, float]:
     """What inverters do that store what the programme's did, never both ways at once; and what it is all worth, CNY.
 
-    `store` is [group, segment, (charge, discharge, energy), step]. Infinitely dear where more would flow out than may.
+    `store` is [group, segment, (charge, discharge, energy), step]. Infinitely dear where more would flow out than may,
+    or sun be turned down to make room for what the battery gives.
     """
     series, step_h = problem.series, hours(problem.series)
     into = np.array([each.charge_efficiency for each in problem.groups])[:, np.newaxis]
@@ -199,5 +236,5 @@ def _clean(problem: Problem, store: Floats) -> tuple[Plan, float]:
     soc = start + np.cumsum(stored_w, axis=1) * step_h / energy_wh
     plan = described(problem.groups, series, problem.prices, group_w, soc, "", problem.ends.peak_so_far_w, 0.0)
     left_cny = problem.ends.value_cny_per_kwh * float((soc[:, -1:] * energy_wh).sum()) / 1000.0
-    too_much = bool((-plan.grid_w > 1000.0 * problem.export_kw + 1e-3).any())
+    too_much = bool((plan.battery_w - series.net_w > 1000.0 * problem.export_kw + 1e-3).any())
     return plan, np.inf if too_much else plan.costs.bill + plan.costs.wear - left_cny

@@ -22,6 +22,7 @@ MOVES = 24  # levels that a full step of power covers, if LEVELS allow
 CEILINGS = 9  # tried in a first look, as shares of the peak without a battery
 CLOSER = 8  # and then around the best
 KEPT = 3  # ceilings whose directions are handed on
+BOTH_KW = 1e-6  # less flows back only by rounding
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -32,6 +33,11 @@ class Modes:
     exports: Bools
     charges: Bools
     discharges: Bools
+
+    @classmethod
+    def free(cls, steps: int) -> "Modes":
+        """Nothing is settled."""
+        return cls(*np.zeros((4, steps), np.bool_))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -72,16 +78,59 @@ def best_modes(
     groups: tuple[Battery, ...], series: Series, prices: Prices, end_cny_per_kwh: float = 0.0
 ) -> Iterator[Modes]:
     """Directions worth a programme, of the best ceilings: first of the doubtful steps alone, then of all."""
-    earned = np.zeros(len(series)) if groups[0].export == "none" else prices.export_cny_per_kwh
+    by_meter, by_loss = _doubtful(groups, prices)
     search = _search(together(groups), series, prices, end_cny_per_kwh)
     for taken in _tried(search, series, prices)[:KEPT]:
         choice = taken.astype(np.int64)
         grid_kw, move = search.grid_kw[np.arange(len(series)), choice], search.moves[choice]
         importing, charging = grid_kw >= 0.0, move >= 0.0
-        by_meter = earned > prices.import_cny_per_kwh
-        by_loss = np.minimum(prices.import_cny_per_kwh, earned) < 0.0
         yield Modes(by_meter & importing, by_meter & ~importing, by_loss & charging, by_loss & (move < 0.0))
         yield Modes(importing, ~importing, charging, ~charging)
+
+
+def settled(modes: Modes, meter_kw: Floats, store_kw: Floats) -> Modes | None:
+    """These, and in steps where a programme within them still lets power flow both ways, the way of the greater flow;
+    None where it does nowhere.
+
+    Also at a good price it pays to burn what is stored, if prices below zero are to fill the store again. `meter_kw`
+    [import or export, step], `store_kw` [group, charge or discharge, step].
+    """
+    meter = (meter_kw.min(axis=0) > BOTH_KW) & ~(modes.imports | modes.exports)
+    store = (store_kw.min(axis=1) > BOTH_KW).any(axis=0) & ~(modes.charges | modes.discharges)
+    if not (meter.any() or store.any()):
+        return None
+    importing, charging = meter_kw[0] >= meter_kw[1], store_kw[:, 0].sum(axis=0) >= store_kw[:, 1].sum(axis=0)
+    return Modes(
+        modes.imports | (meter & importing),
+        modes.exports | (meter & ~importing),
+        modes.charges | (store & charging),
+        modes.discharges | (store & ~charging),
+    )
+
+
+def turned(modes: Modes, groups: tuple[Battery, ...], prices: Prices) -> Iterator[Modes]:
+    """All that differ from these in one step that is settled: in how the meter's power flows, how the battery's does,
+    or in both. Doubtful steps come first."""
+    doubtful = np.logical_or(*_doubtful(groups, prices))
+    known = modes.imports | modes.exports | modes.charges | modes.discharges
+    for step in (*np.flatnonzero(known & doubtful), *np.flatnonzero(known & ~doubtful)):
+        here = np.arange(len(modes.imports)) == step
+        imports, exports = (np.where(here, *pair) for pair in _swapped(modes.imports, modes.exports))
+        charges, discharges = (np.where(here, *pair) for pair in _swapped(modes.charges, modes.discharges))
+        yield Modes(imports, exports, modes.charges, modes.discharges)
+        yield Modes(modes.imports, modes.exports, charges, discharges)
+        yield Modes(imports, exports, charges, discharges)
+
+
+def _swapped(one: Bools, other: Bools) -> tuple[tuple[Bools, Bools], tuple[Bools, Bools]]:
+    return (other, one), (one, other)
+
+
+def _doubtful(groups: tuple[Battery, ...], prices: Prices) -> tuple[Bools, Bools]:
+    """[step] where a programme would let power flow both ways: through the meter, and through the battery."""
+    none = groups[0].export == "none"
+    earned = np.zeros(len(prices.import_cny_per_kwh)) if none else prices.export_cny_per_kwh
+    return earned > prices.import_cny_per_kwh, np.minimum(prices.import_cny_per_kwh, earned) < 0.0
 
 
 def _search(battery: Battery, series: Series, prices: Prices, end_cny_per_kwh: float) -> _Search:

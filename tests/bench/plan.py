@@ -4,30 +4,35 @@ PYTHON is the interpreter of an environment of its own that has EMHASS (`uv venv
 it only our side is shown. A re-solve is one step later with the same object, on both sides, filling or building
 included; ours 20, EMHASS's 5. EMHASS's MIP gap is its default, 1 %; `--gap 0` asks it for the optimum. Both plans'
 bills are worked out here, from their grid powers. With a demand charge EMHASS takes a minute for 672 steps:
-`--demand 0` leaves it out, and `--steps 96` the long ones.
+`--demand 0` leaves it out, and `--steps 96` the long ones. `--minutes DAYS` is perfect foresight over so many days of
+minutes instead, with billing windows of 15 min in blocks and sliding by one minute.
 """
 
 import argparse
 import json
+import resource
 import subprocess
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from ess_controller.clock import wall_s
+from ess_controller.planning.filling import Ends
 from ess_controller.planning.lp import Planner
 from ess_controller.planning.plan import costs_of
 from ess_controller.planning.problem import Battery, DemandCost, Prices, Series
 from ess_controller.planning.wear import Wear
 from tests.bench.table import Row, row, show
-from tests.planning.worlds import BATTERY, NO_DEMAND, actual, day, tou
+from tests.planning.worlds import BATTERY, CHINA, NO_DEMAND, actual, day, tou
 
 TARGETS_MS = {96: 5.0, 192: 12.0, 672: 40.0}
 RE_SOLVES, EMHASS_RE_SOLVES = 20, 5
 SHANGHAI_CNY_PER_KW = 40.8  # demand, under 1 kV
+MONTH = datetime(2026, 6, 1, tzinfo=CHINA)
 GROUPS, GROUPS_TARGET_MS = 8, 50.0
 SLICES = (0.04, 0.14, 0.25, 0.49)  # CNY per kWh: `sites/examples/dealer-wear.toml`
 
@@ -150,13 +155,38 @@ def group_rows(demand: DemandCost) -> list[Row]:
     ]
 
 
+def minute_rows(days: int) -> list[Row]:
+    """Perfect foresight over days of minutes: as a month of a backtest, in one programme."""
+    rng, steps = np.random.default_rng(days), 1440 * days
+    quarters = day(5, 96 * days, begin=MONTH)
+    gusts = rng.normal(1.0, 0.12, (2, steps)).clip(0.0)
+    load_w, pv_w = (
+        np.repeat(each, 15) * gust for each, gust in zip((quarters.load_w, quarters.pv_w), gusts, strict=True)
+    )
+    series, found = Series(MONTH, 60.0, load_w, pv_w), []
+    blocks = tou(series, actual(SHANGHAI_CNY_PER_KW))
+    for name, prices in (("blocks", blocks), ("sliding windows", replace(blocks, slide_s=60.0))):
+        began_s = wall_s()
+        plan = Planner(600.0).plan(replace(BATTERY, soc_end_min=None), series, prices, Ends(value_cny_per_kwh=0.35))
+        what = f"perfect foresight, {days} days of minutes, {name}"
+        found.append(row(what, wall_s() - began_s, "s"))
+        if plan.why:
+            raise SystemExit(f"{what}: {plan.why}")
+    most_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000.0
+    return [*found, row("resident at most", most_mb, "MB")]
+
+
 def main() -> None:
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     options.add_argument("--emhass", metavar="PYTHON", default="", help="the interpreter that has EMHASS")
     options.add_argument("--gap", type=float, default=0.01, help="EMHASS's relative MIP gap")
     options.add_argument("--demand", type=float, default=SHANGHAI_CNY_PER_KW, help="CNY a month for a kW of peak")
     options.add_argument("--steps", type=int, nargs="+", choices=TARGETS_MS, default=list(TARGETS_MS))
+    options.add_argument("--minutes", type=int, metavar="DAYS", help="only perfect foresight over days of minutes")
     chosen = options.parse_args()
+    if chosen.minutes:
+        show(minute_rows(chosen.minutes))
+        return
     if not chosen.emhass:
         print("skipped: EMHASS, for want of --emhass PYTHON")  # noqa: T201
     peer = Peer(chosen.emhass, chosen.gap) if chosen.emhass else None

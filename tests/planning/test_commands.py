@@ -2,14 +2,16 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from ess_controller.planning.problem import Series
-from tests.planning.plain import least_cny, plain
+from ess_controller.planning.problem import Prices, Series
+from firmware_bridge.records import Floats
+from tests.planning.plain import least_cny, least_cny_one_way, plain
 from tests.planning.test_inputs import B_TOML
 from tests.planning.worlds import BATTERY, NO_DEMAND, day, tou
 from tests.site.site_files import SITES
@@ -26,8 +28,10 @@ def battery(tmp_path: Path) -> Path:
     return path
 
 
-def csv(folder: Path, series: Series, *, priced: bool = False, scale: float = 1.0) -> Path:
-    prices = tou(series)
+def csv(
+    folder: Path, series: Series, *, priced: bool = False, scale: float = 1.0, prices: Prices | None = None
+) -> Path:
+    prices, priced = prices or tou(series), priced or prices is not None
     lines = ["time,load_w,pv_w" + (",import_cny_per_kwh,export_cny_per_kwh" if priced else "")]
     for at in range(len(series)):
         line = f"{series.at(at).isoformat()},{series.load_w[at] * scale:.9g},{series.pv_w[at] * scale:.9g}"
@@ -58,6 +62,30 @@ def test_a_plan_as_json_balances_and_costs_the_least(ess: Ess, tmp_path: Path, b
     assert found["steps"][0]["time"] == "2026-06-10T00:00:00+08:00"
     assert found["steps"][-1]["soc"] >= 0.5 - 1e-6
     assert found["peak_w"] == pytest.approx(max(step["grid_w"] for step in found["steps"]), abs=0.1)
+
+
+HARD: dict[str, Callable[[Floats], tuple[Floats, Floats]]] = {
+    "two prices a hundredfold": lambda buy: (np.where(np.arange(24) % 11 == 9, 100.0 * buy, buy), 0.3 + 0.0 * buy),
+    "paid to take at noon": lambda buy: (np.where(abs(np.arange(24) - 12) < 2, -0.4, buy), 0.3 + 0.0 * buy),
+    "giving costs": lambda buy: (buy, -0.2 + 0.0 * buy),
+    "giving costs more than taking": lambda buy: (np.where(np.arange(24) < 15, -0.1, buy), -0.5 + 0.0 * buy),
+    "giving earns more than taking costs": lambda buy: (buy, 1.2 * buy),
+}
+
+
+@pytest.mark.parametrize("named", HARD)
+@pytest.mark.parametrize("seed", [3, 4])
+def test_at_hard_prices_a_plan_costs_what_an_exact_one_does(
+    ess: Ess, tmp_path: Path, battery: Path, named: str, seed: int
+) -> None:
+    series = day(seed, 24, 3600.0)
+    series = replace(series, pv_w=2.0 * series.pv_w)
+    buy, sell = HARD[named](tou(series).import_cny_per_kwh)
+    prices = Prices(buy, sell, NO_DEMAND, 3600.0)
+    found = told(ess, "plan", "--inputs", csv(tmp_path, series, prices=prices), "--battery", battery)
+    exact = least_cny_one_way(plain(BATTERY, series, prices))
+    assert found["cost_cny"] == pytest.approx(exact, rel=1e-3)
+    assert found["cost_cny"] - found["gap_cny"] <= exact + 1e-4 * abs(exact)
 
 
 def test_a_plan_by_tariff_is_told_in_a_few_lines_and_drawn(ess: Ess, tmp_path: Path, battery: Path) -> None:

@@ -78,6 +78,34 @@ def test_where_a_programme_would_cheat_the_plan_is_as_good_as_one_with_binaries(
     assert plan.costs.bill - plan.gap_cny <= best + 1e-3
 
 
+def test_burning_what_is_stored_to_be_paid_for_filling_it_again_stays_within_what_an_inverter_can() -> None:
+    """A good price, before prices below zero: the programme charges and discharges at once there too."""
+    series, store = day(33, 24, 3600.0), battery(33, "none")
+    buy = by_hour(TOU, series)
+    buy[[2, 4, 6, 8, 10, 12]] = [-0.7, -0.6, -1.2, -1.5, -1.5, -0.9]
+    for demand in (NO_DEMAND, actual(40.8)):
+        prices = Prices(buy, np.zeros(24), demand, 3600.0)
+        plan = Planner().plan(store, series, prices)
+        holds(plan, store, series)
+        assert (plan.battery_w <= np.maximum(series.net_w, 0.0) + 1e-3).all()  # no sun makes room for it
+        exact = least_cny_one_way(plain(store, series, prices))
+        assert plan.costs.bill + plan.costs.wear == pytest.approx(exact, rel=1e-3)
+
+
+@pytest.mark.parametrize("seed", range(9))
+def test_prices_of_any_sign_and_size_are_planned_for_as_exactly(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    exports: tuple[Export, ...] = ("none", "pv_surplus", "any")
+    series, store = day(seed, 24, 3600.0), battery(seed, exports[seed % 3])
+    buy = by_hour(TOU, series) * rng.choice([-1.0, 1.0, 1.0, 100.0], 24)
+    prices = Prices(buy, rng.uniform(-1.0, 1.0, 24) * np.abs(buy), actual(5.0) if seed % 2 else NO_DEMAND, 3600.0)
+    plan = Planner().plan(store, series, prices)
+    holds(plan, store, series)
+    exact = least_cny_one_way(plain(store, series, prices))
+    assert plan.costs.bill + plan.costs.wear == pytest.approx(exact, rel=1e-3)
+    assert plan.costs.bill + plan.costs.wear - plan.gap_cny <= exact + 1e-4 * abs(exact)
+
+
 def test_no_sun_is_wasted_that_may_flow_out_and_none_flows_out_that_may_not() -> None:
     series = day(3)
     series = replace(series, pv_w=series.pv_w * 5.0)
@@ -125,6 +153,25 @@ def test_a_peak_is_the_mean_of_a_billing_block_whatever_the_steps(step_s: float)
     blocks = np.maximum(plan.grid_w, 0.0).reshape(-1, size).mean(axis=1)
     assert plan.peak_w == pytest.approx(blocks.max())
     assert plan.costs.demand == pytest.approx(blocks.max() / 1000.0 * 40.8)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_windows_that_slide_cost_what_a_plain_programme_of_all_of_them_does(seed: int) -> None:
+    series = day(seed, 240, 60.0, datetime(2026, 6, 10, 8, tzinfo=CHINA))
+    store = replace(battery(2 * seed), energy_wh=60e3)
+    prices = replace(tou(series, actual(40.8)), slide_s=60.0)
+    plan, blocks = (Planner().plan(store, series, each) for each in (prices, replace(prices, slide_s=0.0)))
+    imported = np.maximum(plan.grid_w, 0.0)
+    assert plan.peak_w == pytest.approx(np.convolve(imported, np.full(15, 1 / 15.0), "valid").max())
+    every = plain(store, series, prices)
+    mean = np.zeros((226, every.less.shape[1]))
+    for first in range(226):
+        mean[first, first : first + 15] = 1 / 15.0
+    mean[:, -1] = -1.0
+    assert plan.costs.bill + plan.costs.wear == pytest.approx(
+        least_cny(replace(every, less=mean, than=np.zeros(226))), rel=1e-5
+    )
+    assert costs_of(blocks.grid_w, series, prices).bill > plan.costs.bill + 0.5  # a plan for blocks is none for these
 
 
 def test_billing_blocks_stand_still_on_the_clock() -> None:
