@@ -194,7 +194,8 @@ class _Foresight:
                 coming = true[origin : origin + len(ahead)]
                 ahead[: len(coming)] = coming
         doubt = 1e-3 if {"load", "pv"} <= self._known else 1.0
-        return replace(made, load_w=load_w, pv_w=pv_w, missed_w=made.missed_w * doubt)
+        errors = replace(made.errors, missed_w=made.errors.missed_w * doubt, seen_w=made.errors.seen_w * doubt)
+        return replace(made, load_w=load_w, pv_w=pv_w, errors=errors)
 
 
 def _in_blocks(series: Series, prices: Prices) -> Series:

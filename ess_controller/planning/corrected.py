@@ -96,14 +96,24 @@ def corrected(
     now = len(measured_w)
     known = slice(0, now - first)
     errors, taught = (each[first:now] - profile.expected_w[known] for each in (measured_w, taught_w))
-    if len(errors) < leads + 2 * max(windows) or not np.isfinite(taught).any():
-        weights = np.zeros((int(profile.group.max()) + 1, len(windows), leads))
-        weights[:, min(1, len(windows) - 1)] = np.exp(-np.arange(leads) / (FADE_H * windows[min(1, len(windows) - 1)]))
-        unknown = Score(np.nan, np.nan, np.nan)
-        return Corrected(first, expected, scale, windows, weights, profile.group, unknown, carried), _none(leads)
+    fading = _fading(windows, leads)
+    young = Corrected(
+        first=first,
+        expected_w=expected,
+        scale_w=scale,
+        windows=windows,
+        weights=np.broadcast_to(fading, (int(profile.group.max()) + 1, *fading.shape)),
+        group=profile.group,
+        score=Score(np.nan, np.nan, np.nan),
+        carried=carried,
+    )
+    if len(errors) < leads:
+        return young, np.full((0, leads), np.nan)
     origins = np.arange(len(errors) - leads + 1)
     recent = recent_errors(errors, _near(scale)[known], origins, windows)
     to_come, scales = sliding_window_view(taught, leads), sliding_window_view(scale[known], leads)
+    if len(errors) < leads + 2 * max(windows) or not np.isfinite(taught).any():
+        return young, to_come - scales * (recent @ fading)
     block = origins * BLOCKS // len(origins)
     group, groups = profile.group[: len(origins)], int(profile.group.max()) + 1
     doubts = (DOUBT if carried is None else _doubts(leads), OWN_DOUBT)
@@ -117,6 +127,8 @@ def corrected(
         later = sliding_window_view(taught_w[first:now], leads) - scales * index[:, None]
     usual = sliding_window_view(taught_w[first:now] - profile.climatology_w[known], leads)
     both = np.isfinite(later) & np.isfinite(missed)  # compared over the same steps
+    if not both.any():  # a week old or less: there is nothing to compare with
+        return young, to_come - scales * (recent @ fading)
     score = Score(_rms(missed[both]), _rms(later[both]), _rms(usual[both]))
     if score.why_not:
         weights, missed = np.zeros_like(weights), later
@@ -133,7 +145,7 @@ def carried_index(
 
     Of the last `windows[0]` steps where enough of a day's clear sky lies in them, else of the last `windows[1]`, a day.
     """
-    shares = recent_errors(measured_w, clear_w, origins, windows)
+    shares = recent_errors(np.where(clear_w > 0.0, measured_w, np.nan), clear_w, origins, windows)
     possible = np.concatenate(([0.0], np.cumsum(np.where(np.isfinite(measured_w), clear_w, 0.0))))
     lately, of_day = (possible[origins] - possible[np.maximum(origins - window, 0)] for window in windows)
     light = lately > DAY_SHARE * of_day
@@ -158,8 +170,11 @@ def _filled(expected_w: Floats, measured_w: Floats) -> Floats:
     return np.where(np.isfinite(expected_w), expected_w, known.mean() if len(known) else 0.0)
 
 
-def _none(leads: int) -> Floats:
-    return np.full((0, leads), np.nan)
+def _fading(windows: tuple[int, ...], leads: int) -> Floats:
+    """[window, lead] weights while nothing is learnt: an error of the last hour fades."""
+    weights, hour = np.zeros((len(windows), leads)), min(1, len(windows) - 1)
+    weights[hour] = np.exp(-np.arange(leads) / (FADE_H * windows[hour]))
+    return weights
 
 
 def _rms(errors: Floats) -> float:

@@ -6,6 +6,7 @@ import numpy as np
 
 from ess_controller.planning.calendar_grid import Days
 from ess_controller.planning.corrected import Corrected, Profile, corrected
+from ess_controller.planning.error_chain import Errors
 from ess_controller.planning.load_forecast import closed_days, similar_days
 from ess_controller.planning.pv_forecast import Sky, sun_of
 from ess_controller.planning.spread import Spread, part_of_day, spread_of
@@ -25,9 +26,7 @@ class Forecast:
 
     load_w: Floats
     pv_w: Floats
-    spread_w: Floats  # standard deviation of the net load's error
-    missed_w: Floats  # [lead, state] errors that it is reckoned with, as often as the chain's states are; rising
-    memory: float  # share of the error that a step passes on to the next
+    errors: Errors  # of their difference
 
     @property
     def net_w(self) -> Floats:
@@ -37,7 +36,7 @@ class Forecast:
     @property
     def states_w(self) -> Floats:
         """[lead, state] net load that is reckoned with, from least to most."""
-        return self.net_w[:, None] + self.missed_w
+        return self.net_w[:, None] + self.errors.missed_w
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -53,8 +52,7 @@ class Learned:
         """The forecast of the steps from `origin` on; nothing from there on is looked at."""
         load, pv = self.load.ahead(load_w, origin), self.pv.ahead(pv_w, origin)
         leads = min(len(load), len(pv))
-        spread_w, missed_w = self.spread.ahead(days, origin, leads)
-        return Forecast(load[:leads], pv[:leads], spread_w, missed_w, self.spread.memory)
+        return Forecast(load[:leads], pv[:leads], self.spread.ahead(days, origin, leads))
 
 
 def learn(load_w: Floats, pv_w: Floats, days: Days, now: int, leads: int, sky: Sky | None = None) -> Learned:

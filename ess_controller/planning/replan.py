@@ -10,7 +10,7 @@ from ess_controller.planning.day_ahead import Forecast
 from ess_controller.planning.month_value import MonthAhead
 from ess_controller.planning.problem import Battery, Prices
 from ess_controller.planning.value import Value, backward
-from ess_controller.planning.value_problem import Steps, chain, store_of
+from ess_controller.planning.value_problem import Steps, store_of
 from firmware_bridge.records import Floats
 
 HORIZON_H = 24.0
@@ -48,8 +48,8 @@ class Replanner:
         forecast = self._forecast(origin)
         count = min(round(HORIZON_H / site.hours), len(site.prices.import_cny_per_kwh) - origin, len(forecast.load_w))
         buy, sell = self._priced(origin, origin + count)
-        follow = chain(forecast.missed_w.shape[1], forecast.memory)
-        steps = Steps(site.hours, forecast.states_w[:count], buy, sell, follow)
+        errors = forecast.errors
+        steps = Steps(site.hours, forecast.states_w[:count], buy, sell, errors.follow)
         top = self._top(origin, peak_w)
         month = site.days.month[site.days.day[origin : origin + count]]
         change = int(np.searchsorted(month, month[0], side="right"))
@@ -58,7 +58,7 @@ class Replanner:
         last = self._left(origin + count)[:, None] + self._month.cost(
             self._net_w, origin, origin + count, fresh, buy, sell
         )
-        last = np.broadcast_to(last, (len(follow), *last.shape))
+        last = np.broadcast_to(last, (len(errors.follow), *last.shape))
         late = backward()(self._store, _cut(steps, change, count), fresh, np.ascontiguousarray(last))
         if change == count:
             late = last[np.newaxis]
@@ -67,8 +67,8 @@ class Replanner:
         early = backward()(self._store, _cut(steps, 0, change), running, np.ascontiguousarray(edge))
         after = np.concatenate((early[1:], late[1:]))
         peaks = np.concatenate((np.tile(running, (change, 1)), np.tile(fresh, (count - change, 1))))
-        expected = (follow @ after.reshape(*after.shape[:2], -1)).reshape(after.shape)
-        return Value(origin, self._store, site.hours, buy, sell, steps.net_w, peaks, expected)
+        seen_w = forecast.net_w[:, None] + errors.seen_w
+        return Value(origin, self._store, site.hours, buy, sell, seen_w[:count], peaks, errors.once_seen(after))
 
     def _priced(self, first: int, end: int) -> tuple[Floats, Floats]:
         prices, pays = self._site.prices, self._site.battery.export != "none"

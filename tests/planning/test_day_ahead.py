@@ -28,7 +28,7 @@ def test_what_comes_later_changes_no_forecast() -> None:
 
 
 def vars_of(made: Forecast) -> list[np.ndarray]:
-    return [made.load_w, made.pv_w, made.spread_w, made.missed_w]
+    return [made.load_w, made.pv_w, made.errors.missed_w, made.errors.seen_w, made.errors.given]
 
 
 def test_a_weekend_is_not_taken_for_a_workday() -> None:
@@ -69,11 +69,18 @@ def test_the_first_hours_of_a_site_are_forecast_from_what_there_is() -> None:
     for origin in (0, 1, 5, 96, 96 * 2 + 7):
         made = forecast(series, origin)
         assert all(np.isfinite(each).all() for each in vars_of(made))
-        assert (made.spread_w > 0.0).all()
+        assert (made.errors.spread_w > 0.0).all()
     assert (
         "too little history"
         in learn(series.load_w, series.pv_w, days_of(series, 192, by_weekday), 50, 96).load.score.why_not
     )
+
+
+@pytest.mark.parametrize("day", [3, 4, 9])
+def test_a_site_of_a_few_days_knows_its_working_hours(day: int) -> None:
+    """With less than a week there is no such day to compare with; what its days had in common is known all the same."""
+    made = forecast(shop(12), 96 * day)  # begins on a Monday
+    assert made.load_w[40:64].mean() > 3.0 * made.load_w[:16].mean()
 
 
 @pytest.mark.parametrize("share", [0.1, 0.6, 1.0])
@@ -106,6 +113,8 @@ def test_a_night_without_sun_and_a_load_that_never_changes_are_forecast_as_they_
 
 def test_states_of_the_error_rise_and_are_centred_near_the_forecast() -> None:
     made = forecast(shop(60), 96 * 55)
-    assert (np.diff(made.missed_w, axis=1) > 0.0).all()
-    assert (made.missed_w[:, 0] < 0.0).all()
-    assert (made.missed_w[:, -1] > 0.0).all()
+    for errors_w in (made.errors.missed_w, made.errors.seen_w):
+        assert (errors_w[:, 0] < 0.0).all()
+        assert (errors_w[:, -1] > 0.0).all()
+    assert (np.diff(made.errors.seen_w, axis=1) > 0.0).all()
+    np.testing.assert_allclose(made.errors.given.sum(axis=2), 1.0)

@@ -137,3 +137,12 @@ def test_the_clear_sky_is_where_the_sun_is() -> None:
     assert clear_sky_of(SHANGHAI, [west], [1e6], middle_s).pv_w.argmax() > 48
     both = clear_sky_apart(SHANGHAI, (tuple(east), tuple(west)), (20e3, 20e3), tuple(middle_s.tolist()))
     assert both.pv_w.max() == pytest.approx(40e3)  # no more than the name plates
+
+
+def test_sun_of_a_day_whose_clear_sky_is_not_known_tells_no_index() -> None:
+    """A site's second morning: all of the first day's sun must not count as that of its first light."""
+    clear_w = np.concatenate((np.zeros(96), np.linspace(0.0, 50e3, 40)))
+    measured_w = np.concatenate((np.full(96, 40e3), 0.5 * clear_w[96:]))
+    index, lasting = carried_index(measured_w, clear_w, np.array([100, 130]), (8, 96))
+    np.testing.assert_allclose(index, 0.5)
+    np.testing.assert_allclose(lasting, 0.5)

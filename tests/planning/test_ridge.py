@@ -2,8 +2,9 @@
 
 import numpy as np
 
+from ess_controller.planning.error_chain import SHAPE_STATES
 from ess_controller.planning.ridge import recent_errors, ridge
-from ess_controller.planning.spread import STATES, _shape
+from ess_controller.planning.spread import _shape
 from ess_controller.planning.value_problem import weights
 from firmware_bridge.records import Floats
 
@@ -59,7 +60,7 @@ def test_recent_errors_are_shares_of_what_was_expected_and_know_no_gaps() -> Non
 def test_the_states_of_an_error_vary_as_much_as_the_errors() -> None:
     missed = RNG.gamma(2.0, 1.0, 4000) - 2.0  # skewed, as errors on cloudy days are
     states = _shape(missed, np.zeros(len(missed), np.int64))[0, 0, 0]
-    often = weights(STATES)
+    often = weights(SHAPE_STATES)
     assert abs(often @ states - missed.mean()) < 0.02
     assert abs(often @ (states - often @ states) ** 2 / missed.var() - 1.0) < 0.01
     assert (np.diff(states) > 0.0).all()

@@ -1,0 +1,75 @@
+"""What a forecast may be off by: a part that lasts for hours and a part of the moment, as the states of a chain."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ess_controller.planning.value_problem import chain, weights
+from firmware_bridge.records import Floats
+
+# Shares that a quarter of an hour passes on: of what a day's level or its clouds are off by, and of what a machine or a
+# single cloud is. Errors of five commercial sites on workdays, by how alike they are 1, 4, 8 and 16 quarters apart:
+# 0.94 to 0.97, and 0.3 to 0.5.
+SLOW_MEMORY, FAST_MEMORY = 0.96, 0.4
+SLOW_STATES, FAST_STATES = 3, 3
+SHAPE_STATES = 5  # that the shape of errors is told by
+SEEN = np.linspace(-2.4, 2.4, 7)  # errors, in normal deviations, that the fast loop may find itself in
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Errors:
+    """The chain: a state is a slow part and a fast one. Only their sum is ever seen."""
+
+    spread_w: Floats  # [lead] standard deviation
+    missed_w: Floats  # [lead, state]
+    follow: Floats  # [state, next state] probability
+    seen_w: Floats  # [lead, seen] errors that may be seen, rising
+    given: Floats  # [lead, seen, state] how likely each state is once that is seen
+
+    def once_seen(self, after: Floats) -> Floats:
+        """[lead, seen, any, any] expected of what comes after each lead, of values [lead, state, any, any] there."""
+        leads = len(after)
+        expected = (self.given[:leads] @ self.follow) @ after.reshape(*after.shape[:2], -1)
+        return np.asarray(expected.reshape(leads, -1, *after.shape[2:]))
+
+
+def errors_of(spread_w: Floats, shape: Floats, slow_share: Floats, quarters: float) -> Errors:
+    """Errors of leads that are so many quarters of an hour apart.
+
+    `spread_w` and `slow_share` (of the variance, within 0..1) [lead]. `shape` [lead, SHAPE_STATES]: errors in standard
+    deviations where normal ones would be at the evenly spaced states of Rouwenhorst's chain; rising.
+    """
+    slow, fast, share = even(SLOW_STATES), even(FAST_STATES), slow_share[:, None]
+    normal = np.sqrt(share) * np.repeat(slow, FAST_STATES) + np.sqrt(1.0 - share) * np.tile(fast, SLOW_STATES)
+    return Errors(
+        spread_w=spread_w,
+        missed_w=spread_w[:, None] * _shaped(normal, shape),
+        follow=np.kron(chain(SLOW_STATES, SLOW_MEMORY**quarters), chain(FAST_STATES, FAST_MEMORY**quarters)),
+        seen_w=spread_w[:, None] * _shaped(np.broadcast_to(SEEN, (len(shape), len(SEEN))), shape),
+        given=_given(share),
+    )
+
+
+def even(states: int) -> Floats:
+    """[state] errors of Rouwenhorst's chain of unit variance."""
+    return np.linspace(-1.0, 1.0, states) * np.sqrt(states - 1.0)
+
+
+def _shaped(normal: Floats, shape: Floats) -> Floats:
+    """[lead, any] normal deviations drawn to the shape, on lines between its states and beyond them."""
+    first, second = even(SHAPE_STATES)[:2]
+    place = (normal - first) / (second - first)
+    left = np.clip(place.astype(np.int64), 0, SHAPE_STATES - 2)
+    low, high = (np.take_along_axis(shape, left + more, axis=1) for more in (0, 1))
+    return np.asarray(low + (place - left) * (high - low))
+
+
+def _given(share: Floats) -> Floats:
+    """[lead, seen, state] by Bayes' rule, of `share` [lead, 1]: how likely a slow part is; the fast one is the rest."""
+    slow, fast = even(SLOW_STATES), even(FAST_STATES)
+    rest = (SEEN[:, None] - np.sqrt(share)[:, :, None] * slow) / np.sqrt(1.0 - share)[:, :, None]  # [lead, seen, slow]
+    log = np.log(weights(SLOW_STATES)) - rest * rest / 2.0
+    likely = np.exp(log - log.max(axis=2, keepdims=True))
+    likely /= likely.sum(axis=2, keepdims=True)
+    apart = np.abs(np.clip(rest, fast[0], fast[-1])[..., None] - fast) / (fast[1] - fast[0])
+    return np.asarray((likely[..., None] * np.maximum(1.0 - apart, 0.0)).reshape(*likely.shape[:2], -1))

@@ -1,0 +1,85 @@
+"""The chain of a forecast's errors: what lasts and what is of the moment, and what of each is learnt from the past."""
+
+import numpy as np
+import pytest
+
+from ess_controller.planning.calendar_grid import by_weekday, days_of
+from ess_controller.planning.error_chain import SHAPE_STATES, Errors, errors_of, even
+from ess_controller.planning.problem import Series
+from ess_controller.planning.spread import Spread, spread_of
+from ess_controller.planning.value_problem import weights
+from firmware_bridge.records import Floats
+from tests.planning.worlds import BEGIN
+
+NORMAL = np.broadcast_to(even(SHAPE_STATES), (4, SHAPE_STATES))
+OFTEN = np.kron(weights(3), weights(3))
+DAYS = days_of(Series(BEGIN, 900.0, np.zeros(96 * 40), np.zeros(96 * 40)), 192, by_weekday)
+
+
+def errors(share: float) -> Errors:
+    return errors_of(np.full(4, 10e3), NORMAL, np.full(4, share), 1.0)
+
+
+def learned(slow: float, fast: float, memory: float = 0.96) -> Spread:
+    """From a month of errors of 20 kW, made of an AR(1) that lasts and of white noise, the same at all leads."""
+    rng, steps = np.random.default_rng(1), 96 * 36
+    lasting, noise = np.zeros(steps), rng.standard_normal(steps)
+    for step, push in enumerate(rng.standard_normal(steps - 1)):
+        lasting[step + 1] = memory * lasting[step] + np.sqrt(1.0 - memory**2) * push
+    missed = 20e3 * (np.sqrt(slow) * lasting + np.sqrt(fast) * noise)
+    return spread_of(np.lib.stride_tricks.sliding_window_view(missed, 96), missed, DAYS, 0)
+
+
+@pytest.mark.parametrize("share", [0.05, 0.5, 0.95])
+def test_the_two_parts_vary_together_as_much_as_the_errors_whatever_lasts(share: float) -> None:
+    made = errors(share)
+    np.testing.assert_allclose(OFTEN @ made.missed_w.T, 0.0, atol=1e-6)
+    np.testing.assert_allclose(OFTEN @ made.missed_w.T**2, 10e3**2, rtol=1e-9)
+    np.testing.assert_allclose(OFTEN @ made.follow, OFTEN, atol=1e-12)
+
+
+def expected_hours_later(made: Errors, steps: int) -> Floats:
+    """[seen] what is left of the error that is seen, so many steps later."""
+    return np.asarray(made.given[0] @ np.linalg.matrix_power(made.follow, steps) @ made.missed_w[0])
+
+
+def test_of_a_jump_that_may_be_of_the_moment_less_is_expected_to_last() -> None:
+    """Two hours later: of a normal error the slow share times what the slow part keeps."""
+    for share in (0.1, 0.5, 0.9):
+        made = errors(share)
+        left = expected_hours_later(made, 8) / made.seen_w[0].clip(1.0)
+        assert left[-2] == pytest.approx(share * 0.96**8, abs=0.12)
+    brief, lasting = (expected_hours_later(errors(share), 8)[-1] for share in (0.1, 0.9))
+    assert lasting > 3.0 * brief > 0.0
+
+
+def test_what_is_seen_is_shared_out_among_states_that_explain_it() -> None:
+    made = errors(0.5)
+    np.testing.assert_allclose(made.given.sum(axis=2), 1.0)
+    inner = slice(1, -1)  # beyond the outmost states no state is as far off
+    np.testing.assert_allclose((made.given[0] @ made.missed_w[0])[inner], made.seen_w[0][inner], rtol=0.25, atol=1.0)
+
+
+def test_values_once_an_error_is_seen_are_those_of_the_states_that_follow() -> None:
+    made, after = errors(0.5), np.random.default_rng(0).random((4, 9, 2, 3))
+    seen = made.once_seen(after)
+    assert seen.shape == (4, 7, 2, 3)
+    np.testing.assert_allclose(seen[2, 4, 1, 2], made.given[2, 4] @ made.follow @ after[2, :, 1, 2])
+    np.testing.assert_allclose(made.once_seen(np.full((4, 9, 1, 1), 5.0)), 5.0)
+
+
+@pytest.mark.parametrize("slow", [0.2, 0.5, 0.8])
+def test_how_much_of_an_error_lasts_is_found_again(slow: float) -> None:
+    found = learned(slow, 1.0 - slow)
+    assert found.slow.mean() == pytest.approx(slow, abs=0.12)
+    assert found.sd_w.mean() == pytest.approx(20e3, rel=0.15)
+
+
+def test_while_little_is_known_errors_are_as_large_as_the_load_s_own_changes() -> None:
+    net_w = np.tile([0.0, 100e3], 96)
+    unknown = spread_of(np.full((0, 96), np.nan), net_w, DAYS, 0)
+    np.testing.assert_allclose(unknown.sd_w, 50e3)
+    one_day = spread_of(np.full((96, 96), 1e3), net_w, DAYS, 0)
+    month = spread_of(np.full((96 * 35, 96), 1e3), net_w, DAYS, 0)
+    assert 30e3 < one_day.sd_w.max() < 50e3
+    assert month.sd_w.max() < 2e3
