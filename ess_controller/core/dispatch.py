@@ -7,7 +7,7 @@ import numpy as np
 from ess_controller.core.steady import Course, keep_course
 from ess_controller.core.stock import stock
 from ess_controller.core.types import Bound, Estimate, Order, State, Tuning
-from ess_controller.core.value import Value, options
+from ess_controller.core.value import Moment, Value, options
 from ess_controller.core.windows import LEAST_REST_S, Windows
 from firmware_bridge.records import Bools, Floats, Ints, Measurements, PcsState, Tick
 
@@ -84,7 +84,7 @@ def by_value(
     left_s = max((number + 1) * block_s - tick.utc.timestamp(), LEAST_REST_S)
     given_wh, _ = stock(tuning, now, modes)
     held_wh = min(value.store.energy_wh[0] + float(given_wh.sum()), value.store.energy_wh[-1])
-    found = options(value, 0, now.net_load_w, held_wh, order.month_peak_w, left_s / block_s, windows=windows)
+    found = options(value, 0, Moment(now.net_load_w, held_wh, order.month_peak_w, left_s / block_s, windows=windows))
     if found is None:
         return 0.0, Course()
     course = state.course if np.any(state.idle_s < tuning.dispatch.idle_stop_s) else Course()

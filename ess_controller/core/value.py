@@ -66,6 +66,31 @@ class Value:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Moment:
+    """Where a site stands within a billing block."""
+
+    net_w: float  # load minus sun, as measured
+    energy_wh: float  # stored
+    peak_w: float  # the month's highest billing window so far
+    left: float = 1.0  # share of the block that is still to come
+    imported_w: float = 0.0  # mean import over the part that is gone
+    windows: Windows | None = None  # those that the meter has in flight, where the block is not the only one
+
+    @property
+    def known(self) -> bool:
+        """Whether nothing of it is NaN."""
+        return bool(np.isfinite(self.net_w + self.energy_wh + self.peak_w + self.imported_w))
+
+    @property
+    def counted(self) -> tuple[Floats, Floats]:
+        """[window] the share of each that is still to come, and what is gone of its mean, W."""
+        windows = self.windows
+        to_come, so_far_w = (self.left, self.imported_w) if windows is None else (windows.left, windows.imported_w)
+        to_come = np.atleast_1d(to_come)
+        return to_come, np.atleast_1d(so_far_w * (1.0 - to_come))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Options:
     """What can be done now, and what each costs if it is done until the block ends."""
 
@@ -80,87 +105,50 @@ class Options:
         return int(np.where(cost <= cost.min() + 1e-9, np.abs(self.power_w), np.inf).argmin())
 
 
-def decide(
-    value: Value,
-    stage: int,
-    net_w: float,
-    energy_wh: float,
-    peak_w: float,
-    left: float = 1.0,
-    imported_w: float = 0.0,
-    windows: Windows | None = None,
-) -> float:
+def decide(value: Value, stage: int, now: Moment) -> float:
     """Power of least cost now, discharging positive, W; 0 where something is not known. As `options` has it."""
-    found = options(value, stage, net_w, energy_wh, peak_w, left, imported_w, windows)
+    found = options(value, stage, now)
     return 0.0 if found is None else float(found.power_w[found.best()])
 
 
-def options(
-    value: Value,
-    stage: int,
-    net_w: float,
-    energy_wh: float,
-    peak_w: float,
-    left: float = 1.0,
-    imported_w: float = 0.0,
-    windows: Windows | None = None,
-) -> Options | None:
+def options(value: Value, stage: int, now: Moment) -> Options | None:
     """What is worth looking at now; None where something is not known (NaN).
 
-    `net_w` is measured, `energy_wh` stored, `peak_w` the month's highest billing window so far. `left` is the share of
-    the stage that is still to come, `imported_w` the mean import over the part that is gone. `windows`: those that the
-    meter has in flight, where the stage is not the only one; a power counts by the highest mean that any of them ends
-    with if import stays as it is. A battery outside its window has no power in the direction that leads further out.
+    Where windows overlap a power counts by the highest mean that any of them ends with if import stays as it is. A
+    battery outside its window has no power in the direction that leads further out.
     """
-    if not np.isfinite(net_w + energy_wh + peak_w + imported_w):
+    if not now.known:
         return None
-    store, hours = value.store, value.hours * left
+    store, hours, net_w, energy_wh = value.store, value.hours * now.left, now.net_w, now.energy_wh
     low, high = store.energy_wh[0], store.energy_wh[-1]
     most = min(store.discharge_w, max(net_w, 0.0) + (store.export_w if store.may_export else 0.0))
     top = max(min(most, (energy_wh - low) * store.discharge_efficiency / hours), 0.0)
     bottom = -max(min(store.charge_w, (high - energy_wh) / store.charge_efficiency / hours), 0.0)
-    to_come, gone_w = _counted(left, imported_w, windows)
+    to_come, gone_w = now.counted
     bottom = min(max(bottom, net_w - float(((store.import_w - gone_w) / to_come).min())), top)
     drawn_w = (energy_wh - store.energy_wh) / hours
     to_level = np.where(drawn_w > 0.0, drawn_w * store.discharge_efficiency, drawn_w / store.charge_efficiency)
-    to_peak = net_w - ((np.append(value.peak_w[stage], peak_w)[:, None] - gone_w) / to_come).min(axis=1)
+    to_peak = net_w - ((np.append(value.peak_w[stage], now.peak_w)[:, None] - gone_w) / to_come).min(axis=1)
     power = np.concatenate(([0.0, net_w, bottom, top], to_level, to_peak))
     power = power[(power >= bottom) & (power <= top)]
-    now, after, block_w = weighed(value, stage, power, net_w, energy_wh, peak_w, left, imported_w, windows)
-    return Options(power, now + after, block_w, peak_w)
+    cost, after, block_w = weighed(value, stage, power, now)
+    return Options(power, cost + after, block_w, now.peak_w)
 
 
-def weighed(
-    value: Value,
-    stage: int,
-    power_w: Floats,
-    net_w: float,
-    energy_wh: float,
-    peak_w: float,
-    left: float = 1.0,
-    imported_w: float = 0.0,
-    windows: Windows | None = None,
-) -> tuple[Floats, Floats, Floats]:
+def weighed(value: Value, stage: int, power_w: Floats, now: Moment) -> tuple[Floats, Floats, Floats]:
     """What is weighed of powers [power]: the cost of the rest of the block, and what is expected after it, CNY.
 
     And the highest mean import of a billing window that each leads to, W.
     """
-    store, hours = value.store, value.hours * left
-    grid_w = net_w - power_w
+    store, hours = value.store, value.hours * now.left
+    grid_w = now.net_w - power_w
     price = np.where(grid_w > 0.0, value.buy_cny_per_wh[stage], value.sell_cny_per_wh[stage])
     cost = (price * grid_w + store.wear_cny_per_wh * np.maximum(power_w, 0.0)) * hours
     flow_w = np.where(power_w > 0.0, power_w / store.discharge_efficiency, power_w * store.charge_efficiency)
-    to_come, gone_w = _counted(left, imported_w, windows)
+    to_come, gone_w = now.counted
     highest_w = (gone_w + to_come * np.maximum(grid_w, 0.0)[:, None]).max(axis=1)
-    after = _after(value, stage, net_w, energy_wh - flow_w * hours, np.maximum(peak_w, highest_w))
+    after = _after(value, stage, now.net_w, now.energy_wh - flow_w * hours, np.maximum(now.peak_w, highest_w))
     return cost, after, highest_w
-
-
-def _counted(left: float, imported_w: float, windows: Windows | None) -> tuple[Floats, Floats]:
-    """[window] the share of each that is still to come, and what is gone of its mean, W."""
-    to_come, so_far_w = (left, imported_w) if windows is None else (windows.left, windows.imported_w)
-    to_come = np.atleast_1d(to_come)
-    return to_come, np.atleast_1d(so_far_w * (1.0 - to_come))
 
 
 def _after(value: Value, stage: int, net_w: float, energy_wh: Floats, peak_w: Floats) -> Floats:

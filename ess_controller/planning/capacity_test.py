@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from ess_controller.core.value import Moment
 from ess_controller.errors import BadInputError
 from ess_controller.known_modules import Known
 from ess_controller.planning.problem import Battery, Prices, Series, hours
@@ -125,7 +126,7 @@ def _path(best: Value, battery: Battery, series: Series) -> list[float]:
     after = replace(best, after_cny=best.after_cny[1:])
     found = [battery.soc_start * battery.energy_wh]
     for step, net_w in enumerate(series.net_w[:-1].tolist()):
-        power_w = decide(after, step, net_w, found[-1], float(best.peak_w[0, 0]))
+        power_w = decide(after, step, Moment(net_w, found[-1], float(best.peak_w[0, 0])))
         found.append(found[-1] - _flow_w(battery, power_w) * best.hours)
     return found
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ess_controller.core.value import Moment
 from ess_controller.core.windows import Windows
 from ess_controller.planning.billing_windows import block_means, blocks_of, slides
 from ess_controller.planning.calendar_grid import Days
@@ -63,16 +64,14 @@ def run_value(
     value: Value | None = None
     of_first = grid.month[grid.of_step[first]]
 
-    def power(
-        step: int, net_w: float, held_wh: float, peak_w: float, left: float, imported_w: float, windows: Windows | None
-    ) -> float:
+    def power(step: int, now: Moment) -> float:
         nonlocal value
         block = int(grid.of_step[step])
         if floor_w is not None:
             peak_w = max(peak_w, float(floor_w[grid.month[block] - of_first]))
         if value is None or (block - value.origin >= every_blocks and step == grid.begin[block]):
-            value = replanner.plan(block, peak_w)
-        return decide(value, block - value.origin, net_w, held_wh, peak_w, left, imported_w, windows)
+            value = replanner.plan(block, now.peak_w)
+        return decide(value, block - value.origin, now)
 
     return run_powers(series, battery, grid, first, power)
 
@@ -85,19 +84,18 @@ def run_rule(series: Series, battery: Battery, prices: Prices, grid: Blocks, fir
     past = max(round(30 * 24.0 / step_h), 1)
     expected: dict[int, float] = {}
 
-    def power(
-        step: int, net: float, held_wh: float, peak_w: float, left: float, imported_w: float, windows: Windows | None
-    ) -> float:
+    def power(step: int, now: Moment) -> float:
         if month[step] not in expected:
             before = net_w[max(step - past, 0) : step]
             expected[month[step]] = float(before[np.isfinite(before)].max(initial=0.0))
-        return rule_power(battery, step_h, net, held_wh, float(shares[step]), peak_w, expected[month[step]])
+        return rule_power(
+            battery, step_h, now.net_w, now.energy_wh, float(shares[step]), now.peak_w, expected[month[step]]
+        )
 
     return run_powers(series, battery, grid, first, power)
 
 
-# step, net, stored, peak, share of the block left, mean import in it, windows in flight where they overlap -> W
-Power = Callable[[int, float, float, float, float, float, Windows | None], float]
+Power = Callable[[int, Moment], float]  # step, and how things stand at its begin -> W
 
 
 class _Sliding:
@@ -147,7 +145,8 @@ def run_powers(series: Series, battery: Battery, grid: Blocks, first: int, power
                 if sliding:
                     sliding.month_begins(step)
         windows = sliding.in_flight(step) if sliding else None
-        asked = power(step, float(net_w[step]), held, peak, 1.0 - done / grid.steps, gone_w / max(done, 1), windows)
+        now = Moment(float(net_w[step]), held, peak, 1.0 - done / grid.steps, gone_w / max(done, 1), windows)
+        asked = power(step, now)
         most = battery.discharge_w if battery.export == "any" else max(net_w[step], 0.0)
         out_w = min(battery.discharge_w, most, max(held - low, 0.0) * battery.discharge_efficiency / step_h)
         in_w = min(battery.charge_w, max(high - held, 0.0) / battery.charge_efficiency / step_h)

@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     from ess_controller.planning.reopened import Reopened
     from ess_controller.planning.site_plan import Sources
 
+    Answered = tuple[dict[str, Any], Plan, Series, Prices]  # as JSON, and what is drawn of it
+
 SLOWEST_S = 120.0  # of a solver: a year in quarters of an hour takes ten seconds
 
 
@@ -89,20 +91,10 @@ def plan(
     """
     if plot is not None:
         check_installed("matplotlib", "ess plan --plot")
-    from ess_controller.planning.lp import Planner
-    from ess_controller.planning.plan_answer import answer, solve_ms
-
+    if site is not None and (inputs is not None or battery):
+        raise BadInputError(f"{site}: expected either SITE, or --inputs with --battery")
     if site is not None:
-        if inputs is not None or battery:
-            raise BadInputError(f"{site}: expected either SITE, or --inputs with --battery")
-        from ess_controller.planning.site_plan import for_site, kept_plan
-
-        kept = None if at is None or weather is not None else kept_plan(site, at, home)
-        if kept is not None:
-            told, found, series, prices = _of_kept(kept, site, home, explain)
-            _give(told, found, series, prices, plot, as_json)
-            return
-        given = for_site(site, at, home, hottest_days(hottest), weather)
+        answered = _of_site(site, at, home, weather, hottest, explain)
     elif inputs is None or not battery:
         raise BadInputError("ess plan: expected SITE, or --inputs with --battery")
     else:
@@ -111,6 +103,27 @@ def plan(
         metered = read_metered(inputs, loaded)
         prices, fixed_cny = prices_of(inputs, metered, loaded, demand, contract_kw, transformer_kva, hottest)
         given = _of_files(inputs, battery, metered, prices, fixed_cny, peak_so_far_kw, tariff is not None)
+        answered = _planned(given, explain)
+    _give(*answered, plot, as_json)
+
+
+def _of_site(
+    site: Path, at: str | None, home: Path | None, weather: Path | None, hottest: Path | None, explain: str | None
+) -> "Answered":
+    """The plan that is kept of then, else one that is made now."""
+    from ess_controller.planning.site_plan import for_site, kept_plan
+
+    kept = None if at is None or weather is not None else kept_plan(site, at, home)
+    if kept is not None:
+        return _of_kept(kept, site, home, explain)
+    return _planned(for_site(site, at, home, hottest_days(hottest), weather), explain)
+
+
+def _planned(given: "Sources", explain: str | None) -> "Answered":
+    """The cheapest plan over what is given as sure."""
+    from ess_controller.planning.lp import Planner
+    from ess_controller.planning.plan_answer import answer, solve_ms
+
     groups, series, prices, ends = given.groups, given.series, given.prices, given.ends
     planner = Planner(slowest_s=SLOWEST_S)
     found = planner.plan(groups, series, prices, ends=ends)
@@ -121,16 +134,13 @@ def plan(
 
         step = step_at(series, explain)
         told["explain"] = explained(groups, series, prices, ends, found, step, taken_ms)
-    told["kept"] = None
-    _give(told, found, series, prices, plot, as_json)
-    if told["gap_cny"] is None:
-        raise TroubleError(found.why)
+    return told | {"kept": None}, found, series, prices
 
 
 def _give(
     told: dict[str, Any], found: "Plan", series: "Series", prices: "Prices", plot: Path | None, as_json: bool
 ) -> None:
-    """Draw and print it."""
+    """Draw and print it; TroubleError where the solver failed."""
     from ess_controller.planning.plan_answer import table
 
     if plot is not None:
@@ -138,11 +148,11 @@ def _give(
 
         save_plot(plot, found, series, prices)
     print(json.dumps(told) if as_json else "\n".join(table(told, series)))
+    if told["gap_cny"] is None and told["kept"] is None:
+        raise TroubleError(found.why)
 
 
-def _of_kept(
-    kept: "Reopened", site: Path, home: Path | None, explain: str | None
-) -> "tuple[dict[str, Any], Plan, Series, Prices]":
+def _of_kept(kept: "Reopened", site: Path, home: Path | None, explain: str | None) -> "Answered":
     """A plan that the daemon went by, as it was."""
     from ess_controller.planning.explain import step_at
     from ess_controller.planning.explain_value import explained

@@ -5,12 +5,13 @@ powers that it could choose are put side by side: what each costs in the block, 
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
 import numpy as np
 
-from ess_controller.core.value import Value, decide, weighed
+from ess_controller.core.value import Moment, Value, decide, weighed
 from ess_controller.planning.meter_book import KNOWN_SHARE, Block
 from ess_controller.planning.reopened import Reopened, after
 
@@ -28,10 +29,11 @@ def explained(found: Reopened, utc: datetime, book: Callable[[int, int], list[Bl
     held, peak_w = found.battery.soc_start * found.battery.energy_wh, found.kept.month_peak_w
     for at in range(stage):
         net_w, _ = _net(found, measured, at)
-        power_w = decide(value, at, net_w, held, peak_w)
+        power_w = decide(value, at, Moment(net_w, held, peak_w))
         held, peak_w = after(value, held, power_w), max(peak_w, net_w - power_w)
     net_w, known = _net(found, measured, stage)
-    power_w = decide(value, stage, net_w, held, peak_w)
+    now = Moment(net_w, held, peak_w)
+    power_w = decide(value, stage, now)
     told = {
         "time": found.series.at(stage).isoformat(),
         "made": found.kept.made.astimezone(found.series.begin.tzinfo).isoformat(timespec="seconds"),
@@ -43,8 +45,8 @@ def explained(found: Reopened, utc: datetime, book: Callable[[int, int], list[Bl
         "soc": held / found.battery.energy_wh,
         "month_peak_w": peak_w,
         "import_cny_per_kwh": 1000.0 * float(value.buy_cny_per_wh[stage]),
-        "stored_cny_per_kwh": _worth(value, stage, net_w, held, peak_w, power_w),
-        "ways": _ways(value, stage, power_w, net_w, held, peak_w),
+        "stored_cny_per_kwh": _worth(value, stage, now, power_w),
+        "ways": _ways(value, stage, now, power_w),
     }
     return {**told, "words": list(_words(told))}
 
@@ -56,34 +58,36 @@ def _net(found: Reopened, measured: dict[int, Block], stage: int) -> tuple[float
     return float(found.series.net_w[stage]), False
 
 
-def _worth(value: Value, stage: int, net_w: float, held: float, peak_w: float, power_w: float) -> float:
+def _worth(value: Value, stage: int, now: Moment, power_w: float) -> float:
     """Of a kWh more in the store after the block, CNY: the slope over one level of the grid."""
     level_wh = float(value.store.energy_wh[1] - value.store.energy_wh[0])
-    end = after(value, held, power_w)
+    end = after(value, now.energy_wh, power_w)
     low = min(max(end, value.store.energy_wh[0]), value.store.energy_wh[-1] - level_wh)
-    reached_w, still = max(peak_w, net_w - power_w), np.zeros(1)
-    less, more = (weighed(value, stage, still, net_w, wh, max(reached_w, net_w))[1][0] for wh in (low, low + level_wh))
+    reached_w, still = max(now.peak_w, now.net_w - power_w, now.net_w), np.zeros(1)
+    less, more = (
+        weighed(value, stage, still, replace(now, energy_wh=wh, peak_w=reached_w))[1][0] for wh in (low, low + level_wh)
+    )
     return float(less - more) / level_wh * 1000.0
 
 
-def _ways(value: Value, stage: int, power_w: float, net_w: float, held: float, peak_w: float) -> list[dict[str, Any]]:
+def _ways(value: Value, stage: int, now: Moment, power_w: float) -> list[dict[str, Any]]:
     """The chosen power and others, each with its cost beside the chosen one's, CNY."""
-    store, hours = value.store, value.hours
+    store, hours, net_w, held = value.store, value.hours, now.net_w, now.energy_wh
     most = min(store.discharge_w, max(net_w, 0.0) + (store.export_w if store.may_export else 0.0))
     give = max(min(most, (held - store.energy_wh[0]) * store.discharge_efficiency / hours), 0.0)
     take = -max(min(store.charge_w, (store.energy_wh[-1] - held) / store.charge_efficiency / hours), 0.0)
     names = ("chosen", "rest", "take all it can", "give all it can")
     powers = np.array([power_w, 0.0, take, give])
-    now, later, _ = weighed(value, stage, powers, net_w, held, peak_w)
+    block, later, _ = weighed(value, stage, powers, now)
     return [
         {
             "way": name,
             "battery_w": float(power),
-            "block_cny": float(now[at]),
-            "dearer_now_cny": float(now[at] - now[0]),
+            "block_cny": float(block[at]),
+            "dearer_now_cny": float(block[at] - block[0]),
             "dearer_later_cny": float(later[at] - later[0]),
-            "dearer_cny": float(now[at] + later[at] - now[0] - later[0]),
-            "peak_w": float(max(peak_w, net_w - power)),
+            "dearer_cny": float(block[at] + later[at] - block[0] - later[0]),
+            "peak_w": float(max(now.peak_w, net_w - power)),
         }
         for at, (name, power) in enumerate(zip(names, powers, strict=True))
     ]

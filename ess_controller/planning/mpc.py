@@ -10,7 +10,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from ess_controller.core.windows import Windows
+from ess_controller.core.value import Moment
 from ess_controller.planning.closed_loop import Blocks, Run, run_powers
 from ess_controller.planning.filling import Ends
 from ess_controller.planning.lp import Planner
@@ -33,21 +33,12 @@ class _Mpc:
         self._planner = Planner()
         self._origin, self._powers_w, self._peak_w = -self._every, np.zeros(0), 0.0
 
-    def power(
-        self,
-        step: int,
-        net_w: float,
-        held_wh: float,
-        peak_w: float,
-        _left: float,
-        _imported_w: float,
-        _windows: Windows | None,
-    ) -> float:
+    def power(self, step: int, now: Moment) -> float:
         """Power of a step, W, planned from what came before its block; more where import would pass the peak."""
         block = int(self._grid.of_step[step])
         if not len(self._powers_w) or (block - self._origin >= self._every and step == self._grid.begin[block]):
-            self._plan(block, held_wh, peak_w)
-        return max(float(self._powers_w[block - self._origin]), net_w - max(peak_w, self._peak_w))
+            self._plan(block, now.energy_wh, now.peak_w)
+        return max(float(self._powers_w[block - self._origin]), now.net_w - max(now.peak_w, self._peak_w))
 
     def _plan(self, block: int, held_wh: float, peak_w: float) -> None:
         known, end = self._known, min(block + self._leads, len(self._known))

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ess_controller.core.value import Value, decide
+from ess_controller.core.value import Moment, Value, decide
 from ess_controller.planning.fallback import described
 from ess_controller.planning.groups import together
 from ess_controller.planning.kept_plans import Kept, KeptPlans, plan_digest, program_digest, site_digest
@@ -78,7 +78,7 @@ def path_of(found: Reopened) -> Plan:
     power_w, stored_wh = np.zeros(len(net_w)), np.zeros(len(net_w))
     held, peak_w = battery.soc_start * battery.energy_wh, found.kept.month_peak_w
     for stage, net in enumerate(net_w.tolist()):
-        power_w[stage] = decide(value, stage, net, held, peak_w)
+        power_w[stage] = decide(value, stage, Moment(net, held, peak_w))
         held = after(value, held, float(power_w[stage]))
         peak_w, stored_wh[stage] = max(peak_w, net - power_w[stage]), held
     series = found.series.cut(0, len(net_w))

@@ -14,7 +14,7 @@ import numpy as np
 
 from ess_controller.core.dispatch import turn_cny
 from ess_controller.core.steady import Course, keep_course
-from ess_controller.core.value import Value, options
+from ess_controller.core.value import Moment, Value, options
 from ess_controller.core.windows import LEAST_REST_S
 from ess_controller.planning.groups import together
 from ess_controller.planning.meter_book import Block
@@ -92,7 +92,7 @@ class Run:
                 gone_w = gone_ws / (beat * beat_s) if beat else 0.0
                 held_wh = out.held_wh - battery.soc_min * battery.energy_wh + value.store.energy_wh[0]
                 seen_w = float(net_w[at - 1])
-                found = options(value, stage, seen_w, held_wh, out.peak_w, left_s / self._block_s, gone_w)
+                found = options(value, stage, Moment(seen_w, held_wh, out.peak_w, left_s / self._block_s, gone_w))
                 if found is None:
                     raise ValueError("what was played is not a number")
                 course = course if idle_s < knobs.idle_stop_s else Course()

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ess_controller.core.steady import PEAK_TOLERANCE_W, Course, keep_course
-from ess_controller.core.value import Options, Value, options
+from ess_controller.core.value import Moment, Options, Value, options
 from tests.core.test_value_dispatch import value
 
 TURN_CNY = 0.1
@@ -23,7 +23,7 @@ def random_options(rng: np.random.Generator) -> Options:
 
 
 def of_plan(plan: Value, net_w: float, peak_w: float = 50e3) -> Options:
-    found = options(plan, 0, net_w, 10e3, peak_w)
+    found = options(plan, 0, Moment(net_w, 10e3, peak_w))
     assert found is not None
     return found
 

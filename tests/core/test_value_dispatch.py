@@ -11,7 +11,7 @@ from ess_controller.core.steady import Course
 from ess_controller.core.step import first_state
 from ess_controller.core.stock import stock
 from ess_controller.core.types import Mode, Order, Tuning
-from ess_controller.core.value import Store, Value, decide
+from ess_controller.core.value import Moment, Store, Value, decide
 from ess_controller.core.windows import Counted, Windows, in_flight
 from firmware_bridge.records import Tick
 from tests.core.pictures import tuning
@@ -69,7 +69,7 @@ def test_the_loop_decides_as_the_plan_does_on_the_same_numbers() -> None:
             estimate = replace(seen_net(net_w), soc=np.full(94, 0.5), capacity_ah=tuning().cell_ah)
             given_wh, _ = stock(tuning(), estimate, np.array([int(Mode.RUN)]))
             held_wh = min(float(given_wh.sum()), 20e3)
-            assert found == decide(plan, 0, net_w, held_wh, 20e3, 600.0 / 900.0, imported_ws / 300.0)
+            assert found == decide(plan, 0, Moment(net_w, held_wh, 20e3, 600.0 / 900.0, imported_ws / 300.0))
 
 
 def test_energy_worth_more_than_its_price_is_bought_and_energy_worth_less_is_given() -> None:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from ess_controller.core import dispatch
 from ess_controller.core.types import Order
-from ess_controller.core.value import decide
+from ess_controller.core.value import Moment, decide
 from ess_controller.core.windows import Billing, Counted, Windows, counted, in_flight, nothing_counted
 from firmware_bridge.records import Floats, Tick
 from tests.core.pictures import tuning
@@ -126,7 +126,8 @@ def test_on_blocks_of_our_own_clock_every_bit_is_as_it_was(
     assert windows.room_w(PEAK_W) == max(PEAK_W * 900.0 - then_ws, 0.0) / left_s
     left, mean_w = left_s / 900.0, then_ws / (900.0 - left_s) if left_s < 900.0 else 0.0
     plan = value(cny_per_kw=40.0)
-    assert decide(plan, 0, grid_w, 9e3, 20e3, left, windows=windows) == decide(plan, 0, grid_w, 9e3, 20e3, left, mean_w)
+    by_windows, by_block = (Moment(grid_w, 9e3, 20e3, left, windows=windows), Moment(grid_w, 9e3, 20e3, left, mean_w))
+    assert decide(plan, 0, by_windows) == decide(plan, 0, by_block)
 
 
 # --- windows that slide ---------------------------------------------------------------------------------------------
@@ -220,7 +221,7 @@ def test_value_dispatch_holds_the_month_s_peak_in_every_window(
         utc = begin + timedelta(seconds=beat * dt_s)
         state = counted(billing, state, net_w - power_w, INF, tick(utc, dt_s))
         left = max(1.0 - utc.timestamp() % 900.0 / 900.0, 1.0 / 30.0)
-        power_w = decide(plan, 0, net_w, 10e3, 20e3, left, windows=in_flight(billing, state, tick(utc, dt_s)))
+        power_w = decide(plan, 0, Moment(net_w, 10e3, 20e3, left, windows=in_flight(billing, state, tick(utc, dt_s))))
     found = means(np.array(flowed), dt_s, *meter, ahead_s, begin)
     assert found.max() <= 20e3 + 2.0 * dt_s * 50e3 / meter[0]
 

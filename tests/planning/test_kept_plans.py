@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ess_controller.core.value import decide
+from ess_controller.core.value import Moment, decide
 from ess_controller.planning.explain_value import explained
 from ess_controller.planning.kept_plans import FILE, KEEP_DAYS, Heard, Kept, KeptPlans, kept_of, plan_digest
 from ess_controller.planning.planner import Planning
@@ -115,7 +115,7 @@ def test_the_chosen_power_is_what_decide_says_and_no_other_way_is_cheaper(tmp_pa
     told = explained(found, SOON, lambda first, end: [block(number) for number in range(first, end)])
     value, held = found.plan.value, found.battery.soc_start * found.battery.energy_wh
     assert told["net_is_measured"]
-    assert told["battery_w"] == decide(value, 0, told["net_w"], held, found.kept.month_peak_w)
+    assert told["battery_w"] == decide(value, 0, Moment(told["net_w"], held, found.kept.month_peak_w))
     assert all(way["dearer_cny"] >= -1e-9 for way in told["ways"])
     for way in told["ways"]:
         assert way["dearer_cny"] == pytest.approx(way["dearer_now_cny"] + way["dearer_later_cny"], abs=1e-9)

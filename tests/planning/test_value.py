@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ess_controller.core.value import Moment
 from ess_controller.planning import value_numpy
 from ess_controller.planning.calendar_grid import by_weekday, days_of
 from ess_controller.planning.day_ahead import Forecasts
@@ -111,15 +112,15 @@ def test_the_chain_s_states_are_as_frequent_as_their_weights_say() -> None:
 def test_the_month_s_peak_is_guarded_while_energy_lasts() -> None:
     series = shop(40)
     value = planned(series, two_prices(series), BATTERY, 96 * 38 + 44, peak_w=70e3)
-    assert decide(value, 0, 95e3, 120e3, 70e3) >= 24.9e3
+    assert decide(value, 0, Moment(95e3, 120e3, 70e3)) >= 24.9e3
 
 
 def test_within_a_block_the_import_so_far_counts() -> None:
     """Half a block at 40 kW leaves room for 100 kW in the other half below a peak of 70 kW."""
     series = shop(40)
     value = planned(series, two_prices(series), BATTERY, 96 * 38 + 50, peak_w=70e3)
-    whole = decide(value, 0, 98e3, 30e3, 70e3)
-    half = decide(value, 0, 98e3, 30e3, 70e3, left=0.5, imported_w=40e3)
+    whole = decide(value, 0, Moment(98e3, 30e3, 70e3))
+    half = decide(value, 0, Moment(98e3, 30e3, 70e3, left=0.5, imported_w=40e3))
     assert half <= whole - 20e3
 
 
@@ -129,15 +130,16 @@ def test_agreed_demand_is_not_shaved_below_what_is_agreed() -> None:
     origin, agreed = 96 * 38 + 23, DemandCost((90e3,), (81.6,))
     by_contract = planned(series, two_prices(series, agreed), BATTERY, origin, peak_w=10e3)
     by_actual = planned(series, two_prices(series), BATTERY, origin, peak_w=10e3)
-    assert 10e3 - decide(by_contract, 0, 10e3, 20e3, 10e3) > 10e3 - decide(by_actual, 0, 10e3, 20e3, 10e3)
-    assert 10e3 - decide(by_contract, 0, 10e3, 20e3, 10e3) <= 90e3 + 1.0
+    now = Moment(10e3, 20e3, 10e3)
+    assert 10e3 - decide(by_contract, 0, now) > 10e3 - decide(by_actual, 0, now)
+    assert 10e3 - decide(by_contract, 0, now) <= 90e3 + 1.0
 
 
 def test_what_is_not_known_gives_no_power() -> None:
     series = shop(10)
     value = planned(series, two_prices(series), BATTERY, 96 * 9)
-    assert decide(value, 0, float("nan"), 80e3, 50e3) == 0.0
-    assert decide(value, 0, 80e3, float("nan"), 50e3) == 0.0
+    assert decide(value, 0, Moment(float("nan"), 80e3, 50e3)) == 0.0
+    assert decide(value, 0, Moment(80e3, float("nan"), 50e3)) == 0.0
 
 
 @given(st.integers(0, 95), st.floats(-90e3, 200e3), st.floats(0.0, 160e3), st.floats(0.0, 200e3), st.floats(0.01, 1.0))
@@ -145,7 +147,7 @@ def test_what_is_not_known_gives_no_power() -> None:
 def test_decisions_stay_within_the_battery_and_never_send_it_to_the_grid(
     stage: int, net_w: float, held_wh: float, peak_w: float, left: float
 ) -> None:
-    power = decide(VALUE, stage, net_w, held_wh, peak_w, left, 20e3)
+    power = decide(VALUE, stage, Moment(net_w, held_wh, peak_w, left, 20e3))
     assert -BATTERY.charge_w <= power <= min(BATTERY.discharge_w, max(net_w, 0.0))
     flow = power / 0.95 if power > 0.0 else power * 0.95
     after = held_wh - flow * 0.25 * left
