@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
     Answered = tuple[dict[str, Any], Plan, Series, Prices]  # as JSON, and what is drawn of it
 
+NO_SITE = {"in_force": None, "capacity_test": None}
 SLOWEST_S = 120.0  # of a solver: a year in quarters of an hour takes ten seconds
 
 
@@ -87,7 +88,9 @@ def plan(
     re-solves, filling the programme included, each with the series turned by one step more. gap_cny: a better plan
     would be at most so much cheaper. With --at the plan that the site's planner made then is made again from its own
     inputs, where it is kept (kept: when it was made, whether every number is that of then), else a plan is made from
-    the meter book; --explain says why. Exit status 1: the solver failed, and a rule stands in (why).
+    the meter book; --explain says why. in_force: the plan that the daemon goes by then, and why_not, if it does not;
+    capacity_test: the one that is placed. Import beyond the site's limit (import_limit_w) is let pass only where the
+    battery cannot hold it, and said. Exit status 1: the solver failed, and a rule stands in (why).
     """
     if plot is not None:
         check_installed("matplotlib", "ess plan --plot")
@@ -111,11 +114,12 @@ def _of_site(
     site: Path, at: str | None, home: Path | None, weather: Path | None, hottest: Path | None, explain: str | None
 ) -> "Answered":
     """The plan that is kept of then, else one that is made now."""
-    from ess_controller.planning.site_plan import for_site, kept_plan
+    from ess_controller.planning.site_plan import for_site, kept_plan, standing_then
 
     kept = None if at is None or weather is not None else kept_plan(site, at, home)
     if kept is not None:
-        return _of_kept(kept, site, home, explain)
+        told, found, series, prices = _of_kept(kept, site, home, explain)
+        return told | standing_then(site, at or "", home), found, series, prices
     return _planned(for_site(site, at, home, hottest_days(hottest), weather), explain)
 
 
@@ -134,7 +138,7 @@ def _planned(given: "Sources", explain: str | None) -> "Answered":
 
         step = step_at(series, explain)
         told["explain"] = explained(groups, series, prices, ends, found, step, taken_ms)
-    return told | {"kept": None}, found, series, prices
+    return told | {"kept": None} | dict(given.standing), found, series, prices
 
 
 def _give(
@@ -194,4 +198,4 @@ def _of_files(
             )
     power_w = sum(min(each.charge_w, each.discharge_w) for each in groups)
     say(inputs, faint(metered.series, power_w), ill_fitting(metered.series, prices.block_s) if has_tariff else "")
-    return Sources(groups, metered.series, prices, Ends(peak_so_far_w=1000.0 * peak_so_far_kw), fixed_cny)
+    return Sources(groups, metered.series, prices, Ends(peak_so_far_w=1000.0 * peak_so_far_kw), fixed_cny, NO_SITE)

@@ -37,6 +37,7 @@ class Shadows:
     full: Floats  # [group, step] what a kWh more of room at the step's end would save
     empty: Floats  # [group, step] what a kWh less of floor at the step's end would save
     outflow_limit: Floats  # [step] what a kWh more that may flow out would save
+    import_limit: Floats  # [step] what a kWh more that the site may import would save
 
 
 class ShadowProgramme:
@@ -58,7 +59,7 @@ class ShadowProgramme:
         left_cny = problem.ends.value_cny_per_kwh * sum(
             float(soc[-1]) * each.energy_wh / 1000.0 for soc, each in zip(plan.group_soc, problem.groups, strict=True)
         )
-        self._plan_cny = plan.costs.bill + plan.costs.wear - left_cny
+        self._plan_cny = plan.costs.bill + plan.costs.wear + problem.beyond_cny(plan.grid_w) - left_cny
         self.least_cny = self._solve()
         self.one_way = self.least_cny < self._plan_cny - SAME_CNY - SAME_SHARE * abs(self._plan_cny)
         if self.one_way:
@@ -112,6 +113,7 @@ class ShadowProgramme:
             full=np.maximum(-energy, 0.0),
             empty=np.maximum(energy, 0.0),
             outflow_limit=np.maximum(-reduced[n : 2 * n], 0.0) / step_h,
+            import_limit=np.maximum(-row[layout.limit_rows_at :], 0.0) / step_h if layout.limited else np.zeros(n),
         )
 
     def worth_stored(self, group: int, step: int) -> tuple[float, float]:

@@ -33,6 +33,7 @@ def of_group(problem: Problem, programme: ShadowProgramme, plan: Plan, group: in
         "full": float(shadows.full[group, step]),
         "empty": float(shadows.empty[group, step]),
         "outflow": float(shadows.outflow_limit[step]),
+        "import": float(shadows.import_limit[step]),
     }
     limit = max(limits, key=lambda name: limits[name])
     return {

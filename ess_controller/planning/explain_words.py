@@ -119,6 +119,13 @@ def _why_no_more(told: Told, group: Told, verb: str) -> Iterator[str]:
         yield f"Then it is full; a kWh more of room would be worth {worth}."
     elif limit == "empty" and verb == "give":
         yield f"Then it is empty; a kWh more would be worth {worth}."
+    elif limit == "import":
+        rest = f"worth {worth} a kWh"
+        yield (
+            f"It gives what keeps import at the site's limit, {rest}."
+            if verb == "give"
+            else f"It cannot take more: the site's import limit, {rest}."
+        )
     elif abs(told["grid_w"]) < 1.0:
         yield (
             "The load is covered: more would flow out." if verb == "give" else "The sun is taken: more would be bought."

@@ -28,7 +28,11 @@ def stand_in(groups: tuple[Battery, ...], series: Series, prices: Prices, last: 
     whole = together(groups)
     share = [each.energy_wh / whole.energy_wh for each in groups]
     done = [
-        obeyed(each, replace(known, load_w=known.load_w * part, pv_w=known.pv_w * part), wanted_w * part)
+        obeyed(
+            replace(each, import_w=each.import_w * part, export_w=each.export_w * part),
+            replace(known, load_w=known.load_w * part, pv_w=known.pv_w * part),
+            wanted_w * part,
+        )
         for each, part in zip(groups, share, strict=True)
     ]
     group_w, group_soc = np.array([power for power, _ in done]), np.array([soc for _, soc in done])

@@ -6,10 +6,13 @@ import highspy
 import numpy as np
 
 from ess_controller.planning.layout import Layout
-from ess_controller.planning.problem import Battery, Prices, Series
+from ess_controller.planning.problem import Battery, Prices, Series, hours
 from firmware_bridge.records import Floats
 
 INFINITY = highspy.kHighsInf
+# What a kWh beyond the site's import limit counts, in times of the dearest kWh of the horizon (of a CNY at least): the
+# guard gives all that is stored before it lets one pass, so no saving may pay for one. On no bill.
+BEYOND_TIMES = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +47,24 @@ class Problem:
     def export_kw(self) -> Floats:
         """[step] most that can leave, to the grid or by curtailing."""
         surplus = np.maximum(-self.series.net_w, 0.0) / 1000.0
-        any_out = self.groups[0].export == "any"
-        return surplus + (sum(each.discharge_w for each in self.groups) / 1000.0 if any_out else 0.0)
+        if self.groups[0].export != "any":
+            return surplus
+        return surplus + min(sum(each.discharge_w for each in self.groups), self.groups[0].export_w) / 1000.0
+
+    @property
+    def unmet_kw(self) -> Floats:
+        """[step] what load and sun alone take beyond the site's import limit."""
+        return np.maximum(self.series.net_w - self.groups[0].import_w, 0.0) / 1000.0
+
+    @property
+    def beyond_cny_per_kwh(self) -> float:
+        """What a kWh beyond the site's import limit counts."""
+        return BEYOND_TIMES * max(float(self.prices.import_cny_per_kwh.max()), 1.0)
+
+    def beyond_cny(self, grid_w: Floats) -> float:
+        """What import [step] beyond the site's limit counts."""
+        beyond_w = np.maximum(grid_w - self.groups[0].import_w, 0.0)
+        return self.beyond_cny_per_kwh * float(beyond_w.sum()) * hours(self.series) / 1000.0
 
 
 def floor_kwh(battery: Battery) -> float:
@@ -75,6 +94,7 @@ def costs(layout: Layout, problem: Problem) -> Floats:
         if layout.dwells:
             layout.dwell(cost)[group] = battery.wear.dwell_cny_per_kwh_h * step_h
     store[:, :, 2, -1] = -problem.ends.value_cny_per_kwh
+    layout.beyond(cost)[:] = problem.beyond_cny_per_kwh * step_h
     return cost
 
 
@@ -94,6 +114,8 @@ def column_bounds(layout: Layout, problem: Problem) -> tuple[Floats, Floats]:
         so_far_kw = max(problem.ends.peak_so_far_w, 0.0) / 1000.0
         edges = np.array((0.0, *from_kw, INFINITY))
         layout.peak(lower)[0] = np.clip(so_far_kw - edges[:-1], 0.0, np.diff(edges))
+    if layout.limited:  # charging never leads beyond it
+        layout.beyond(upper)[:] = problem.unmet_kw
     store_lower, store_upper = layout.store(lower), layout.store(upper)
     for group, battery in enumerate(problem.groups):
         floor = floor_kwh(battery)
@@ -128,4 +150,7 @@ def row_bounds(layout: Layout, problem: Problem) -> tuple[Floats, Floats]:
             rows = layout.dwell_rows_at + group * n + np.arange(n)
             lower[rows] = -INFINITY
             upper[rows] = battery.wear.dwell_soc * battery.energy_wh / 1e3 - floor
+    if layout.limited:
+        lower[layout.limit_rows_at :] = -INFINITY
+        upper[layout.limit_rows_at :] = problem.groups[0].import_w / 1000.0
     return lower, upper

@@ -67,6 +67,7 @@ class Kept:
     program_digest: str
     version: str
     plan_digest: str
+    capacity_test: dict[str, Any] | None = None  # the planner's proposal of that day, as JSON
 
     def book(self, first: int, end: int) -> list[Block]:
         """As the meter book answered then."""
@@ -120,6 +121,15 @@ class KeptPlans:
         rows = self._db.execute("SELECT * FROM plan WHERE made BETWEEN ? AND ? ORDER BY made", (first, last))
         return [_kept(*row) for row in rows]
 
+    def last(self, utc: datetime) -> dict[str, Any] | None:
+        """What is told of the newest plan made by then: `made` and what no plan is made from; None: there is none."""
+        query = "SELECT made, given FROM plan WHERE made <= ? ORDER BY made DESC LIMIT 1"
+        row = self._db.execute(query, (_key(utc),)).fetchone()
+        if row is None:
+            return None
+        told: dict[str, Any] = json.loads(row[1])
+        return {name: told.get(name) for name in _GIVEN} | {"made": datetime.fromisoformat(row[0])}
+
     def close(self) -> None:
         """Let go of the file."""
         self._db.close()
@@ -136,7 +146,7 @@ class KeptPlans:
         self._db.execute("DELETE FROM plan WHERE made < ?", (oldest,))
 
 
-_GIVEN = ("month_peak_w", "history_days", "site_digest", "program_digest", "version", "plan_digest")
+_GIVEN = ("month_peak_w", "history_days", "site_digest", "program_digest", "version", "plan_digest", "capacity_test")
 
 
 def _key(utc: datetime) -> str:

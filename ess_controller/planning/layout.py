@@ -2,9 +2,10 @@
 
 Columns, in kW and kWh: import and export [step]; the pieces of each month's peak; then for each group and each of its
 depth segments charge, discharge and stored energy [step]; then, if dwelling is priced, what each group holds above its
-line [step]. Rows: power balance [step]; the peak over each billing window; the store of each group and segment [step];
-then, where a group has several segments, its charge and discharge together [step] and what is left at its end; then
-the dwelling [step]. Only efficiencies and lengths are in the matrix: prices, loads, limits and SOC are bounds and
+line [step]; then, if the site's import is limited, what passes that limit [step]. Rows: power balance [step]; the peak
+over each billing window; the store of each group and segment [step]; then, where a group has several segments, its
+charge and discharge together [step] and what is left at its end; then the dwelling [step]; then import less what
+passes its limit [step]. Only efficiencies and lengths are in the matrix: prices, loads, limits and SOC are bounds and
 costs, which change from plan to plan while the matrix stays.
 """
 
@@ -49,6 +50,7 @@ class Layout:
     efficiencies: tuple[tuple[float, float], ...]  # [group] charge, discharge
     segments: int
     dwells: bool
+    limited: bool  # import
     windows: tuple[tuple[int, ...], tuple[int, ...]]  # [window] first step, step after the last
     months: tuple[int, ...]  # [window]; empty where a month's peak costs nothing
     pieces: int
@@ -64,6 +66,7 @@ class Layout:
             tuple((each.charge_efficiency, each.discharge_efficiency) for each in groups),
             lcm(*(len(each.wear.cny_per_kwh) for each in groups)),
             any(each.wear.dwell_cny_per_kwh_h > 0.0 for each in groups),
+            bool(np.isfinite(groups[0].import_w)),
             (tuple(windows.first.tolist()), tuple(windows.end.tolist())) if has_demand else ((), ()),
             tuple(windows.month.tolist()) if has_demand else (),
             len(prices.demand.from_w) + 1 if has_demand else 0,
@@ -87,7 +90,7 @@ class Layout:
     @cached_property
     def columns(self) -> int:
         """How many columns."""
-        return self.stores_at + self.steps * self.groups * (3 * self.segments + self.dwells)
+        return self.stores_at + self.steps * (self.groups * (3 * self.segments + self.dwells) + self.limited)
 
     @cached_property
     def store_rows_at(self) -> int:
@@ -105,9 +108,14 @@ class Layout:
         return self.sum_rows_at + (self.groups * (2 * self.steps + 1) if self.segments > 1 else 0)
 
     @cached_property
+    def limit_rows_at(self) -> int:
+        """First row of the site's import."""
+        return self.dwell_rows_at + self.steps * self.groups * self.dwells
+
+    @cached_property
     def rows(self) -> int:
         """How many rows."""
-        return self.dwell_rows_at + self.steps * self.groups * self.dwells
+        return self.limit_rows_at + self.steps * self.limited
 
     def store(self, values: Floats) -> Floats:
         """[group, segment, (charge, discharge, energy), step] of a column vector; a view."""
@@ -116,8 +124,12 @@ class Layout:
 
     def dwell(self, values: Floats) -> Floats:
         """[group, step] of a column vector, a view; empty where dwelling is not priced."""
-        rest = values[self.stores_at + 3 * self.steps * self.groups * self.segments :]
-        return rest.reshape(self.groups, -1)
+        first = self.stores_at + 3 * self.steps * self.groups * self.segments
+        return values[first : self.columns - self.steps * self.limited].reshape(self.groups, -1)
+
+    def beyond(self, values: Floats) -> Floats:
+        """[step] of a column vector, a view: import beyond the site's limit; empty where there is none."""
+        return values[self.columns - self.steps * self.limited :]
 
     def peak(self, values: Floats) -> Floats:
         """[month, piece] of a column vector; a view."""
@@ -147,6 +159,9 @@ class Layout:
         if self.dwells:
             held = self.dwell(np.arange(self.columns))  # type: ignore[arg-type]
             entries.append(_entry(self.dwell_rows_at + np.arange(held.size), held.ravel(), -1.0))
+        if self.limited:
+            entries.append(_entry(self.limit_rows_at + step, step, 1.0))
+            entries.append(_entry(self.limit_rows_at + step, self.columns - n + step, -1.0))
         return entries
 
     def _peak_entries(self) -> list[Entry]:

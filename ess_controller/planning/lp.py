@@ -29,6 +29,8 @@ MOVED_ROWS = 2000  # a smaller programme is solved sooner than its last answer i
 SETTLINGS = 6  # programmes, each of which settles where the one before still let power flow both ways
 WORTH_TURNING, MOST_TURNS = 5e-4, 300  # of the cost; programmes
 SAME_SHARE, SAME_CNY = 1e-6, 1e-6  # costs that differ by less are the same
+NOTICED_W = 1.0  # beyond a limit
+END_SHORT = "soc_end_min cannot be reached: as much as can be"
 
 
 class _Found(NamedTuple):
@@ -60,14 +62,14 @@ class Planner:
     ) -> Plan:
         """The cheapest plan, wear and what is left at the end (`ends`) weighed in.
 
-        Groups share the export rule of the first. What they must have left but cannot reach is lowered to what they
-        can, and said.
+        Groups share the export rule and the site's limits of the first. What they must have left but cannot reach is
+        lowered to what they can, and import that cannot be held below its limit is let pass; both are said.
         """
         if isinstance(groups, Battery):
             groups = (groups,)
         if trouble := _trouble(groups, series, prices):
             return stand_in(groups, series, prices, self._last, trouble)
-        reachable = tuple(_reachable(each, series) for each in groups)
+        reachable = _reachable(groups, series)
         problem = Problem(reachable, series, prices, ends)
         self._fill(problem)
         values, why = self._solve()
@@ -84,9 +86,8 @@ class Planner:
             plan = self._without_overlap(problem, plan, least_cny)
         if not np.isfinite(plan.gap_cny):
             return stand_in(groups, series, prices, self._last, "no plan without power both ways was found")
-        if reachable != groups:
-            plan = replace(plan, why="soc_end_min cannot be reached: as much as can be")
-        self._last = plan
+        notes = [plan.why, END_SHORT if reachable != groups else "", _let_pass(problem, plan)]
+        self._last = plan = replace(plan, why="; ".join(filter(None, notes)))
         return plan
 
     @property
@@ -209,17 +210,34 @@ def _trouble(groups: tuple[Battery, ...], series: Series, prices: Prices) -> str
     return ""
 
 
-def _reachable(battery: Battery, series: Series) -> Battery:
-    """The battery with an end that can be reached from its start."""
-    if battery.soc_end_min is None:
-        return battery
-    gained_wh = len(series) * hours(series) * battery.charge_w * battery.charge_efficiency
-    most = min(max(battery.soc_max, battery.soc_start), battery.soc_start + gained_wh / battery.energy_wh)
-    return battery if battery.soc_end_min <= most else replace(battery, soc_end_min=most)
+def _reachable(groups: tuple[Battery, ...], series: Series) -> tuple[Battery, ...]:
+    """The batteries with ends that can be reached from their starts; the site's room to charge is shared by power."""
+    room_w, all_w = np.maximum(groups[0].import_w - series.net_w, 0.0), sum(each.charge_w for each in groups)
+    found = []
+    for each in groups:
+        into_w = np.minimum(each.charge_w, room_w * (each.charge_w / all_w))
+        gained = float(into_w.sum()) * hours(series) * each.charge_efficiency / each.energy_wh
+        most = min(max(each.soc_max, each.soc_start), each.soc_start + gained)
+        wanted = each.soc_end_min
+        found.append(each if wanted is None else replace(each, soc_end_min=min(wanted, most)))
+    return tuple(found)
+
+
+def _let_pass(problem: Problem, plan: Plan) -> str:
+    """In words, what is imported beyond the site's limit; empty: nothing."""
+    limit_w = problem.groups[0].import_w
+    beyond_w = plan.grid_w - limit_w
+    steps = int((beyond_w > NOTICED_W).sum())
+    if not steps:
+        return ""
+    return (
+        f"import cannot be held below the site's {limit_w / 1000.0:.1f} kW: it passes that in {steps} steps, "
+        f"by {float(beyond_w.max()) / 1000.0:.1f} kW at most"
+    )
 
 
 def _clean(problem: Problem, store: Floats) -> tuple[Plan, float]:
-    """What inverters do that store what the programme's did, never both ways at once; and what it is all worth, CNY.
+    """What inverters do that store what the programme's did, never both ways at once; and what it all counts, CNY.
 
     `store` is [group, segment, (charge, discharge, energy), step]. Infinitely dear where more would flow out than may,
     or sun be turned down to make room for what the battery gives.
@@ -237,4 +255,5 @@ def _clean(problem: Problem, store: Floats) -> tuple[Plan, float]:
     plan = described(problem.groups, series, problem.prices, group_w, soc, "", problem.ends.peak_so_far_w, 0.0)
     left_cny = problem.ends.value_cny_per_kwh * float((soc[:, -1:] * energy_wh).sum()) / 1000.0
     too_much = bool((plan.battery_w - series.net_w > 1000.0 * problem.export_kw + 1e-3).any())
-    return plan, np.inf if too_much else plan.costs.bill + plan.costs.wear - left_cny
+    cny = plan.costs.bill + plan.costs.wear + problem.beyond_cny(plan.grid_w) - left_cny
+    return plan, np.inf if too_much else cny

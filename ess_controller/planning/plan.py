@@ -73,7 +73,7 @@ def peak_of(grid_w: Floats, series: Series, prices: Prices) -> float:
 def obeyed(battery: Battery, series: Series, wanted_w: Floats) -> tuple[Floats, Floats]:
     """What a battery does that is asked for `wanted_w` [step], and its SOC at the end of each step.
 
-    Bounded by power, by what is stored and by the export rule; never more than asked.
+    Bounded by power, by what is stored, by the export rule and by the site's import limit, as its guard does.
     """
     step_h, stored_wh = hours(series), battery.soc_start * battery.energy_wh
     least_wh, most_wh = battery.soc_min * battery.energy_wh, battery.soc_max * battery.energy_wh
@@ -81,8 +81,9 @@ def obeyed(battery: Battery, series: Series, wanted_w: Floats) -> tuple[Floats, 
     for at, (wanted, net_w) in enumerate(zip(wanted_w, series.net_w, strict=True)):
         out_w = max(stored_wh - least_wh, 0.0) * battery.discharge_efficiency / step_h
         in_w = max(most_wh - stored_wh, 0.0) / battery.charge_efficiency / step_h
-        export_w = battery.discharge_w if battery.export == "any" else max(float(net_w), 0.0)
-        power = float(np.clip(wanted, -min(in_w, battery.charge_w), min(out_w, battery.discharge_w, export_w)))
+        most_w = max(float(net_w), 0.0) + (battery.export_w if battery.export == "any" else 0.0)
+        guarded = max(float(wanted), float(net_w) - battery.import_w)
+        power = float(np.clip(guarded, -min(in_w, battery.charge_w), min(out_w, battery.discharge_w, most_w)))
         flow = power / battery.discharge_efficiency if power > 0.0 else power * battery.charge_efficiency
         stored_wh -= flow * step_h
         done_w[at], soc[at] = power, stored_wh / battery.energy_wh

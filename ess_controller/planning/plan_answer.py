@@ -67,6 +67,8 @@ def answer(
         "fixed_demand_cny": _number(fixed_cny, 4),
         "no_battery_cny": _number(costs_of(bare_w, series, prices, ends.peak_so_far_w).bill, 4),
         "peak_w": _number(plan.peak_w, 1),
+        "import_limit_w": _number(groups[0].import_w, 1),
+        "beyond_import_limit_w": _number(max(float(plan.grid_w.max()) - groups[0].import_w, 0.0), 1),
         "solve_ms": _number(taken_ms, 3),
         "gap_cny": _number(plan.gap_cny, 4),
         "why": plan.why,
@@ -121,12 +123,16 @@ def table(told: dict[str, Any], series: Series) -> Iterator[str]:
             continue
         yield f"{words:20}{_shown(told[key]):>12} CNY"
     yield f"{'peak':20}{_shown(told['peak_w'], 1000.0):>12} kW"
+    if told["import_limit_w"] is not None:
+        yield f"{'import limit':20}{_shown(told['import_limit_w'], 1000.0):>12} kW"
     yield f"{'solved in':20}{_shown(told['solve_ms']):>12} ms"
     if told["gap_cny"]:
         yield f"{'best plan':20}not proven: at most {told['gap_cny']:.2f} CNY cheaper"
     if told.get("kept"):
         same = "with every number of then" if told["kept"]["identical"] else "; " + "; ".join(told["kept"]["doubts"])
         yield f"{'kept':20}made at {told['kept']['made']}, {same}"
+    if told.get("in_force"):
+        yield from _standing(told["in_force"], told["capacity_test"])
     if told["why"]:
         yield f"{'note':20}{told['why']}"
     yield ""
@@ -134,6 +140,24 @@ def table(told: dict[str, Any], series: Series) -> Iterator[str]:
     if "explain" in told:
         yield ""
         yield from told["explain"]["words"]
+
+
+def _standing(in_force: dict[str, Any], test: dict[str, Any] | None) -> Iterator[str]:
+    """The plan that the daemon goes by, and the capacity test that is placed."""
+    why_not = in_force["why_not"]
+    if in_force["made"] is None:
+        yield f"{'plan in force':20}none: {why_not}"
+    else:
+        words = f"made at {in_force['made']} from {in_force['history_days']:.1f} days"
+        yield f"{'plan in force':20}{words}" + (f", not followed: {why_not}" if why_not else "")
+    if test is None:
+        yield f"{'capacity test':20}none is placed"
+    else:
+        window = test["window"]
+        yield (
+            f"{'capacity test':20}{test['module']}, {test['way']}, from {window['begin']} to {window['end']}, "
+            f"{test['cost_cny']:.2f} CNY"
+        )
 
 
 def _shown(value: float | None, unit: float = 1.0) -> str:

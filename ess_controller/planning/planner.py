@@ -88,8 +88,9 @@ class Planning:
             (utc, groups), began_s = seen, wall_s()
             book, peak_w = Heard(self._book), peak_of_month(self._site, self._home, utc)
             plan = self._planner.plan(utc, book, groups, peak_w)
-            write(self._home / FILE, replace(plan, capacity_test=self._test.told() if self._test else None))
-            self._keep(kept_of(self._site, plan, book, groups, peak_w, self._planner))
+            test = self._test.told() if self._test else None
+            write(self._home / FILE, replace(plan, capacity_test=test))
+            self._keep(replace(kept_of(self._site, plan, book, groups, peak_w, self._planner), capacity_test=test))
             log.debug("plan made in %.0f ms from %.1f days", 1000.0 * (wall_s() - began_s), plan.history_days)
             self._made += 1
         finally:

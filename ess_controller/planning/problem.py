@@ -30,7 +30,7 @@ class Battery:
     export: Export
     wear_cny_per_kwh: float  # of each kWh given
     export_w: float = np.inf  # of what is given, at most so much may flow out, where any may
-    import_w: float = np.inf  # the site's guard keeps a billing block's mean import below this, whatever a plan says
+    import_w: float = np.inf  # the site's guard keeps a step's mean import below this, as far as the battery can
     wear: Wear = NO_WEAR  # and what depth and time cost beside that
 
 

@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Callable, Mapping
+from contextlib import closing
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -18,6 +19,7 @@ from ess_controller.planning.backtest import refill_cny_per_wh
 from ess_controller.planning.filling import Ends
 from ess_controller.planning.groups import together
 from ess_controller.planning.kept_plans import FILE as PLANS
+from ess_controller.planning.kept_plans import KeptPlans
 from ess_controller.planning.meter_book import Block
 from ess_controller.planning.meter_store import FILE, MeterBookError, read_blocks
 from ess_controller.planning.planner import peak_of_month
@@ -25,7 +27,7 @@ from ess_controller.planning.problem import Battery, Prices, Series, months
 from ess_controller.planning.reopened import Reopened, reopened
 from ess_controller.planning.site_battery import groups_of, stock_of_picture
 from ess_controller.planning.site_planner import SitePlanner, WeatherNow, terms_of
-from ess_controller.planning.slot import LEAST_HISTORY_DAYS
+from ess_controller.planning.slot import LEAST_HISTORY_DAYS, why_unfit
 from ess_controller.planning.tariff_prices import fixed_cny
 from ess_controller.planning.weather_feed import WeatherFeed
 from ess_controller.planning.weather_file import of_file
@@ -41,6 +43,7 @@ class Sources:
     prices: Prices
     ends: Ends
     fixed_cny: float  # a month's demand costs, whatever its peak
+    standing: Mapping[str, Any]  # of a site, the plan in force and the capacity test that is placed: see `standing_at`
 
 
 def for_site(
@@ -70,7 +73,41 @@ def for_site(
     value = 1000.0 * refill_cny_per_wh(prices, together(groups), series)
     tariff, terms = terms_of(site)
     fixed = sum(fixed_cny(tariff, terms, series.at(first).date()) for first, _ in months(series))
-    return Sources(groups, series, prices, Ends(peak_so_far_w=peak_w, value_cny_per_kwh=value), fixed)
+    ends = Ends(peak_so_far_w=peak_w, value_cny_per_kwh=value)
+    return Sources(groups, series, prices, ends, fixed, standing_at(site, folder, utc))
+
+
+def standing_at(site: Site, folder: Path, utc: datetime) -> dict[str, Any]:
+    """The plan that the daemon went by at `utc` (`in_force`) and the `capacity_test` placed with it, as JSON.
+
+    `why_not` in `in_force`: why the rule of the hour stood in for that plan; empty: it did not. BadInputError.
+    """
+    last = None
+    try:
+        if (folder / PLANS).exists():
+            with closing(KeptPlans(folder / PLANS, make=False)) as plans:
+                last = plans.last(utc)
+    except SqliteError as trouble:
+        raise BadInputError(f"{folder / PLANS}: {trouble}") from None
+    if last is None:
+        nothing = dict.fromkeys(("made", "version", "history_days", "month_peak_w"))
+        return {"in_force": nothing | {"why_not": "no plan is kept"}, "capacity_test": None}
+    rule = site.tuning.dispatch.rule
+    why_not = "" if rule == "value" else f'the site\'s rule is "{rule}"'
+    told = {
+        "made": last["made"].astimezone(site.time_zone).isoformat(timespec="seconds"),
+        "version": last["version"],
+        "history_days": round(last["history_days"], 2),
+        "month_peak_w": round(last["month_peak_w"], 1),
+        "why_not": why_not or why_unfit(last["made"], last["history_days"], utc),
+    }
+    return {"in_force": told, "capacity_test": last["capacity_test"]}
+
+
+def standing_then(path: Path, at: str, home: Path | None) -> dict[str, Any]:
+    """The same of a site's file and a time in words. BadInputError."""
+    site = load(path, {})
+    return standing_at(site, homes.find(path, home), time_of(site, at))
 
 
 def kept_plan(path: Path, at: str, home: Path | None) -> Reopened | None:

@@ -45,13 +45,18 @@ class SitePlan:
 
     def why_not(self, utc: datetime) -> str:
         """Why it is not to be followed now; empty: it is."""
-        age = utc - self.made
-        if self.history_days < LEAST_HISTORY_DAYS:
-            return f"the plan has seen {self.history_days:.1f} days of the site"
-        if age > OLDEST:
-            return f"the plan is {age.total_seconds() / 3600.0:.1f} h old"
+        if unfit := why_unfit(self.made, self.history_days, utc):
+            return unfit
         block = int(utc.timestamp() // (self.value.hours * 3600.0))
         return "" if self.value.of_block(block) is not None else "the plan does not cover this hour"
+
+
+def why_unfit(made: datetime, history_days: float, utc: datetime) -> str:
+    """Why a plan made then from so many days is not to be followed now; empty: nothing speaks against it."""
+    if history_days < LEAST_HISTORY_DAYS:
+        return f"the plan has seen {history_days:.1f} days of the site"
+    age = utc - made
+    return f"the plan is {age.total_seconds() / 3600.0:.1f} h old" if age > OLDEST else ""
 
 
 def packed(plan: SitePlan) -> bytes:

@@ -18,6 +18,7 @@ from ess_controller.planning.meter_store import FILE as BOOK
 from ess_controller.planning.meter_store import MeterStore
 from ess_controller.planning.planner import Planning
 from ess_controller.planning.problem import Prices, Series
+from ess_controller.planning.site_plan import standing_at
 from ess_controller.planning.site_planner import terms_of
 from ess_controller.planning.slot import FILE, read
 from ess_controller.site.tariff import price_at
@@ -147,3 +148,6 @@ def test_the_planner_proposes_a_test_with_its_plan(tmp_path: Path) -> None:
     assert told is not None
     assert told["module"] in dealer().tuning.layout.module_names
     assert told["window"]["begin"] < told["window"]["swing"] < told["window"]["end"]
+    standing = standing_at(dealer(), tmp_path, utc_now())
+    assert standing["capacity_test"] == told
+    assert standing["in_force"]["month_peak_w"] > 0.0

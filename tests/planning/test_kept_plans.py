@@ -17,6 +17,7 @@ from ess_controller.planning.kept_plans import FILE, KEEP_DAYS, Heard, Kept, Kep
 from ess_controller.planning.planner import Planning
 from ess_controller.planning.reopened import after, path_of, reopened
 from ess_controller.planning.site_battery import groups_of
+from ess_controller.planning.site_plan import standing_at
 from ess_controller.planning.site_planner import SitePlanner
 from ess_controller.planning.slot import SitePlan
 from tests.planning.test_site_planner import DEALER, NOW, NUMBER, block, dealer, write_book
@@ -140,12 +141,34 @@ def test_ess_plan_at_reopens_what_is_kept_and_says_which_of_the_two(
     assert status == 0
     assert f"the plan made at {SOON.isoformat()}, as it was" in talk
     assert told["kept"]["identical"] is True
+    assert told["in_force"]["made"] == "2026-06-19T11:40:00+08:00"
+    assert told["in_force"]["why_not"] == 'the site\'s rule is "time_of_use"'
+    assert told["capacity_test"] is None
     assert len(told["steps"]) == 96
     assert told["explain"]["ways"][0]["way"] == "chosen"
     status, out, _ = ess(*words, "--explain", "11:45")
+    assert "plan in force       made at 2026-06-19T11:40:00+08:00 from 12.0 days, not followed: the site's rule" in out
+    assert "capacity test       none is placed" in out
     assert "with every number of then" in out
     assert "In the block from 11:45 the plan made at 11:40" in out
     status, out, talk = ess(*words[:-1], (NOW - timedelta(days=1)).isoformat(), "--json")
     assert status == 0
     assert "no plan is kept of then: one is made from the meter book" in talk
     assert json.loads(out)["kept"] is None
+    assert json.loads(out)["in_force"]["why_not"] == "no plan is kept"
+
+
+def test_the_plan_in_force_and_its_test_are_named_and_why_it_is_not_followed(tmp_path: Path) -> None:
+    by_value = replace(dealer().tuning.dispatch, rule="value")
+    site = replace(dealer(), tuning=replace(dealer().tuning, dispatch=by_value))
+    assert standing_at(site, tmp_path, NOW)["in_force"]["why_not"] == "no plan is kept"
+    with closing(KeptPlans(tmp_path / FILE, make=True)) as plans:
+        for minutes, test in ((0, None), (30, {"module": "M1"})):
+            kept = kept_at(NOW + timedelta(minutes=minutes), begins=not minutes)
+            plans.put(replace(kept, history_days=3.0, month_peak_w=61e3, capacity_test=test))
+    first, second = (standing_at(site, tmp_path, NOW + timedelta(minutes=each)) for each in (29, 31))
+    assert (first["in_force"]["made"], first["capacity_test"]) == ("2026-06-19T11:10:00+08:00", None)
+    assert (second["in_force"]["month_peak_w"], second["capacity_test"]) == (61e3, {"module": "M1"})
+    assert second["in_force"]["why_not"] == ""
+    late = standing_at(site, tmp_path, NOW + timedelta(hours=3))
+    assert late["in_force"]["why_not"] == "the plan is 2.5 h old"
