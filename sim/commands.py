@@ -27,6 +27,15 @@ FaultsSite = Annotated[
 ]
 Seed = Annotated[int | None, typer.Option(min=0, help="Another world: cells, sensors, weather. Default: world.toml's.")]
 FaultFile = Annotated[Path | None, typer.Option("--faults", metavar="FILE", help="A schedule of faults (TOML).")]
+History = Annotated[
+    float,
+    typer.Option(
+        min=0.0,
+        max=400.0,
+        metavar="DAYS",
+        help="How far the site's meter book reaches back at the start: what plans by value learn from.",
+    ),
+]
 Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="Only answers.")]
 CENTURY_DAYS = 36_525
 SITES = Path(__file__).parents[1] / "sites"
@@ -63,6 +72,7 @@ def demo(
     start: Start = "2026-06-01T08:00:00+08:00",
     seed: Seed = None,
     fault_file: FaultFile = None,
+    history: History = 28.0,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
@@ -76,7 +86,14 @@ def demo(
         load_schedule(fault_file, loaded.plant)
     summary = run_demo(
         Demo(
-            site, speed, hours, plant_time(start), seed, fault_file, show=sys.stdout.isatty() and not (as_json or quiet)
+            site,
+            speed,
+            hours,
+            plant_time(start),
+            seed,
+            fault_file,
+            show=sys.stdout.isatty() and not (as_json or quiet),
+            history_days=history,
         )
     )
     _tell(summary, as_json=as_json)
@@ -124,6 +141,7 @@ def simulate(
     ] = None,
     seed: Seed = None,
     fault_file: FaultFile = None,
+    history: History = 28.0,
     out: Annotated[
         Path | None,
         typer.Option(
@@ -150,6 +168,7 @@ def simulate(
     from sim.faults import Schedule, load_schedule
     from sim.judge import Judge
     from sim.keep import kept
+    from sim.past import past
 
     when = plant_time(start)
     assert when is not None
@@ -161,12 +180,14 @@ def simulate(
         make_ready(out, to_plot=truth)
     series = Series(every_s=60.0)
     began_s = wall_s()
+    plans = loaded.tuning.dispatch.rule == "value"
+    known = past(loaded, scenario, when, history, seed) if plans else []
     with ExitStack() as held:
         judge = held.enter_context(Judge(out, loaded.tuning, truth_every)) if truth and out is not None else None
         bar = held.enter_context(Bar(days * 86_400, show=not (as_json or quiet) and sys.stderr.isatty()))
         recorders: tuple[Tee, ...] = held.enter_context(kept(loaded, out, when)) if out is not None else ()
         tees: tuple[Tee, ...] = (*recorders, series, lambda beat: bar(beat.tick.t_s))
-        summary, _ = run_span(loaded, scenario, span, tees=tees, schedule=schedule, judge=judge or nobody)
+        summary, _ = run_span(loaded, scenario, span, tees=tees, schedule=schedule, judge=judge or nobody, known=known)
     if judge is not None:
         summary |= judge.save()
     summary["wall_s"] = wall_s() - began_s

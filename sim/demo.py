@@ -14,10 +14,14 @@ from pathlib import Path
 from threading import Event
 from typing import Any
 
-from ess_controller.clock import wall_s
+from ess_controller.clock import utc_now, wall_s
 from ess_controller.errors import TroubleError
 from ess_controller.live import NoDaemonError, ask
+from ess_controller.planning.meter_store import FILE as METER_BOOK
+from ess_controller.planning.meter_store import MeterStore
 from ess_controller.site import load
+from sim.past import past
+from sim.scenario_file import load as load_scenario
 
 UP_WITHIN_S = 20.0
 DOWN_WITHIN_S = 20.0
@@ -35,6 +39,7 @@ class Demo:
     seed: int | None
     faults: Path | None
     show: bool  # draw the running daemon on the terminal
+    history_days: float  # before the start, that the site's meter book holds
 
 
 def run_demo(wanted: Demo) -> dict[str, Any]:
@@ -45,6 +50,7 @@ def run_demo(wanted: Demo) -> dict[str, Any]:
     with tempfile.TemporaryDirectory(prefix="ess-demo-") as folder, ExitStack() as processes, sigterm_as_ctrl_c():
         home = Path(folder)
         world, daemon = _commands(wanted, home)
+        remember(wanted, home)
         try:
             children = [processes.enter_context(Child(arguments)) for arguments in (world, daemon)]
             _watch(home, wanted, children)
@@ -54,6 +60,18 @@ def run_demo(wanted: Demo) -> dict[str, Any]:
         for child in reversed(children):
             child.stop()
         return _read(home / "summary.json") | _read(home / "world.json")
+
+
+def remember(wanted: Demo, home: Path) -> None:
+    """Fill the meter book with the days before the start, for a site that plans. The daemon goes on with it."""
+    site = load(wanted.site, {})
+    if site.tuning.dispatch.rule != "value" or wanted.history_days == 0.0:
+        return
+    folder = wanted.site if wanted.site.is_dir() else wanted.site.parent
+    known = past(site, load_scenario(folder), wanted.start or utc_now(), wanted.history_days, wanted.seed)
+    store = MeterStore(home / METER_BOOK, site.tuning.billing.block_s, make=True)
+    store.put(known)
+    store.close()
 
 
 def _commands(wanted: Demo, home: Path) -> tuple[list[str], list[str]]:

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -18,6 +18,7 @@ from ess_controller.daemon import Beat, Tee, run
 from ess_controller.errors import BadInputError
 from ess_controller.planned import Planned
 from ess_controller.planning.inline import InlinePlanner
+from ess_controller.planning.meter_book import Block
 from ess_controller.prices import Priced
 from ess_controller.site import Site
 from ess_controller.tees import Totals
@@ -130,8 +131,10 @@ def simulate(
     order: Callable[[Tick], Order] = lambda _: Order(),
     schedule: Schedule | None = None,
     judge: Callable[[Beat, World], None] = nobody,
+    known: Iterable[Block] = (),
 ) -> tuple[dict[str, Any], Bench]:
-    """Run the daemon for the span; `judge` sees every beat beside the world as it is then.
+    """Run the daemon for the span; `judge` sees every beat beside the world as it is then. `known` is what the site's
+    meter book holds before it begins.
 
     Returns the summary (keys of Totals, and `digest`) and the bench as it then is.
     """
@@ -142,7 +145,7 @@ def simulate(
     orders: Callable[[Tick], Order] = Priced(site, order)
     planner: InlinePlanner | None = None
     if site.tuning.dispatch.rule == "value":
-        planner = InlinePlanner(site)
+        planner = InlinePlanner(site, known)
         orders = Planned(site, orders, planner.slot, planner.month_peak_w)
 
     def break_things(beat: Beat) -> None:

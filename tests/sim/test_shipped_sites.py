@@ -1,10 +1,18 @@
-"""Each shipped site and its world belong together: every panel has an inverter, and the roof gives what it can."""
+"""Each shipped site and its world belong together: every panel has an inverter, and the roof gives what it can.
+
+Customers' sites plan by value, from the first hour where their past is known, and say what they wait for where not.
+"""
+
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from ess_controller.daemon import Beat
 from ess_controller.errors import BadInputError
 from ess_controller.site import load as load_site
 from sim.bench import Bench
+from sim.fast import Span, simulate
+from sim.past import past
 from sim.scenario_file import load
 from sim.world import World
 from sim.world.scenario import OnRecord
@@ -36,3 +44,29 @@ def test_panels_reach_what_their_kilowatts_peak_and_their_inverter_allow(name: s
     for sun, pv, arrays in zip(scenario.premises.sun, site.plant.pvs, site.pv_arrays, strict=True):
         peak_w = sum(array.kwp for array in arrays) * 1000.0
         assert 0.7 * peak_w < sun.peak_w <= min(peak_w, pv.rated_w), sun.pv
+
+
+@pytest.mark.parametrize("name", SITES)
+def test_a_customer_s_site_plans_by_value_and_can_do_without_a_plan(name: str) -> None:
+    site = load_site(BENCH.parent / name, {})
+    knobs = site.tuning.dispatch
+    if site.contract is None:
+        assert name == "bench"
+        assert knobs.rule == "self_consumption"
+    else:
+        assert knobs.rule == "value"
+        assert knobs.store_w > 0.0
+
+
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize(
+    ("days", "by"), [(3.0, "value of the plan"), (0.0, "(the plan has seen 0.0 days of the site)")]
+)
+def test_a_simulated_site_goes_by_its_plan_from_the_first_minutes_on_or_says_why_not(days: float, by: str) -> None:
+    folder = BENCH.parent / "chongqing-dealer"
+    site, scenario = load_site(folder, {}), load(folder)
+    start = datetime(2026, 6, 3, 2, tzinfo=UTC)
+    beats: list[Beat] = []
+    span = Span(start, timedelta(minutes=10) / timedelta(days=1), 60.0)
+    simulate(site, scenario, span, tees=(beats.append,), known=past(site, scenario, start, days))
+    assert all(beat.decision.wanted_by.endswith(by) for beat in beats[5:])  # before, the meter is not heard
