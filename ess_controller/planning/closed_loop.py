@@ -1,7 +1,7 @@
 """The fast loop on a recorded series: what the battery does in each step, from what was measured by then."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -68,7 +68,7 @@ def run_value(
         nonlocal value
         block = int(grid.of_step[step])
         if floor_w is not None:
-            peak_w = max(peak_w, float(floor_w[grid.month[block] - of_first]))
+            now = replace(now, peak_w=max(now.peak_w, float(floor_w[grid.month[block] - of_first])))
         if value is None or (block - value.origin >= every_blocks and step == grid.begin[block]):
             value = replanner.plan(block, now.peak_w)
         return decide(value, block - value.origin, now)

@@ -44,7 +44,9 @@ def errors_of(spread_w: Floats, shape: Floats, slow_share: Floats, quarters: flo
     return Errors(
         spread_w=spread_w,
         missed_w=spread_w[:, None] * _shaped(normal, shape),
-        follow=np.kron(chain(SLOW_STATES, SLOW_MEMORY**quarters), chain(FAST_STATES, FAST_MEMORY**quarters)),
+        follow=np.asarray(
+            np.kron(chain(SLOW_STATES, SLOW_MEMORY**quarters), chain(FAST_STATES, FAST_MEMORY**quarters)), np.float64
+        ),
         seen_w=spread_w[:, None] * _shaped(np.broadcast_to(SEEN, (len(shape), len(SEEN))), shape),
         given=_given(share),
     )
@@ -52,7 +54,7 @@ def errors_of(spread_w: Floats, shape: Floats, slow_share: Floats, quarters: flo
 
 def even(states: int) -> Floats:
     """[state] errors of Rouwenhorst's chain of unit variance."""
-    return np.linspace(-1.0, 1.0, states) * np.sqrt(states - 1.0)
+    return np.asarray(np.linspace(-1.0, 1.0, states) * np.sqrt(states - 1.0), np.float64)
 
 
 def _shaped(normal: Floats, shape: Floats) -> Floats:

@@ -24,7 +24,7 @@ def moved(layout: Layout, by: int) -> Likeness:
     runs = [columns[: 2 * n].reshape(2, n), layout.store(columns), layout.dwell(columns), rows[:n]]  # type: ignore[arg-type]
     runs += [windows] if len(windows) == n else []
     runs += [rows[layout.store_rows_at : layout.sum_rows_at].reshape(-1, n), sums[:, : 2 * n].reshape(len(sums), -1, n)]
-    runs.append(rows[layout.dwell_rows_at :].reshape(-1, n))
+    runs += [rows[layout.dwell_rows_at :].reshape(-1, n), layout.beyond(columns)]  # type: ignore[arg-type]
     for run in runs:
         if run.size:
             run[..., :-by] = run[..., by:].copy()
@@ -39,10 +39,14 @@ def shared(layout: Layout) -> Likeness:
     columns[: layout.stores_at] = of_one[: one.stores_at]
     layout.store(columns)[:] = one.store(of_one)  # type: ignore[arg-type]
     layout.dwell(columns)[:] = one.dwell(of_one)  # type: ignore[arg-type]
+    layout.beyond(columns)[:] = one.beyond(of_one)  # type: ignore[arg-type]
     rows[: layout.store_rows_at] = row[: one.store_rows_at]
     _stores(layout, rows)[:] = _stores(one, row)
     _sums(layout, rows)[:] = _sums(one, row)
-    rows[layout.dwell_rows_at :].reshape(layout.groups, -1)[:] = row[one.dwell_rows_at :]
+    rows[layout.dwell_rows_at : layout.limit_rows_at].reshape(layout.groups, -1)[:] = row[
+        one.dwell_rows_at : one.limit_rows_at
+    ]
+    rows[layout.limit_rows_at :] = row[one.limit_rows_at :]
     return columns, rows
 
 

@@ -18,8 +18,9 @@ from tests.planning.worlds import actual, battery, day, tou
 WEAR = Wear((0.04, 0.14, 0.25, 0.49), 0.8, 0.002)
 
 
-def fleet(count: int, wear: Wear = WEAR) -> tuple[Battery, ...]:
-    return tuple(replace(battery(3 * seed, "pv_surplus"), wear=wear, soc_end_min=None) for seed in range(count))
+def fleet(count: int, wear: Wear = WEAR, import_w: float = np.inf) -> tuple[Battery, ...]:
+    each = (replace(battery(3 * seed, "pv_surplus"), wear=wear, soc_end_min=None) for seed in range(count))
+    return tuple(replace(one, import_w=import_w) for one in each)
 
 
 def grown(seed: int, steps: int, times: float) -> Series:
@@ -62,8 +63,9 @@ def test_a_step_begins_like_the_one_that_it_was_before() -> None:
     assert rows[ends].tolist() == ends.tolist()
 
 
-def test_each_store_begins_like_all_of_them_together() -> None:
-    series, groups = day(1, 24), fleet(3)
+@pytest.mark.parametrize("import_w", [np.inf, 30e3])
+def test_each_store_begins_like_all_of_them_together(import_w: float) -> None:
+    series, groups = day(1, 24), fleet(3, import_w=import_w)
     layout = Layout.of(groups, series, tou(series, actual(40.8)))
     one = Layout.of((together(groups),), series, tou(series, actual(40.8)))
     columns, rows = shared(layout)
@@ -86,9 +88,13 @@ def test_the_plan_of_all_together_is_more_than_half_the_way() -> None:
     assert warm.getInfo().objective_function_value == pytest.approx(least, rel=1e-7)
 
 
-@pytest.mark.parametrize("wear", [Wear((0.04, 0.14, 0.25, 0.49), 1.0, 0.0), WEAR], ids=["depth", "depth and dwell"])
-def test_plans_of_many_stores_that_follow_one_another_are_as_cheap_as_fresh_ones(wear: Wear) -> None:
-    groups, whole, planner = fleet(8, wear), grown(3, 96 + 12, 4.0), Planner()
+@pytest.mark.parametrize(
+    ("wear", "import_w"),
+    [(Wear((0.04, 0.14, 0.25, 0.49), 1.0, 0.0), np.inf), (WEAR, np.inf), (WEAR, 300e3)],
+    ids=["depth", "depth and dwell", "import limited"],
+)
+def test_plans_of_many_stores_that_follow_one_another_are_as_cheap_as_fresh_ones(wear: Wear, import_w: float) -> None:
+    groups, whole, planner = fleet(8, wear, import_w), grown(3, 96 + 12, 4.0), Planner()
     assert Layout.of(groups, whole.cut(0, 96), tou(whole.cut(0, 96))).rows > MOVED_ROWS
     for first in (0, 1, 2, 6, 6, 12, 0):  # on, twice the same, and back
         part = whole.cut(first, first + 96)

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import numpy as np
 import pytest
@@ -19,7 +20,7 @@ DEALER = BENCH.parent / "shenzhen-dealer"
 BLOCK_S = 900.0
 
 
-def dealer(**dispatch: float) -> Site:
+def dealer(**dispatch: Any) -> Site:
     found = load_site(DEALER, {})
     return replace(found, tuning=replace(found.tuning, dispatch=replace(found.tuning.dispatch, **dispatch)))
 
