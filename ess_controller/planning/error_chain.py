@@ -41,12 +41,11 @@ def errors_of(spread_w: Floats, shape: Floats, slow_share: Floats, quarters: flo
     """
     slow, fast, share = even(SLOW_STATES), even(FAST_STATES), slow_share[:, None]
     normal = np.sqrt(share) * np.repeat(slow, FAST_STATES) + np.sqrt(1.0 - share) * np.tile(fast, SLOW_STATES)
+    follow = np.kron(chain(SLOW_STATES, SLOW_MEMORY**quarters), chain(FAST_STATES, FAST_MEMORY**quarters))
     return Errors(
         spread_w=spread_w,
         missed_w=spread_w[:, None] * _shaped(normal, shape),
-        follow=np.asarray(
-            np.kron(chain(SLOW_STATES, SLOW_MEMORY**quarters), chain(FAST_STATES, FAST_MEMORY**quarters)), np.float64
-        ),
+        follow=np.asarray(follow, np.float64),
         seen_w=spread_w[:, None] * _shaped(np.broadcast_to(SEEN, (len(shape), len(SEEN))), shape),
         given=_given(share),
     )
@@ -54,7 +53,7 @@ def errors_of(spread_w: Floats, shape: Floats, slow_share: Floats, quarters: flo
 
 def even(states: int) -> Floats:
     """[state] errors of Rouwenhorst's chain of unit variance."""
-    return np.asarray(np.linspace(-1.0, 1.0, states) * np.sqrt(states - 1.0), np.float64)
+    return np.asarray(np.linspace(-1.0, 1.0, states) * np.sqrt(states - 1.0))
 
 
 def _shaped(normal: Floats, shape: Floats) -> Floats:
