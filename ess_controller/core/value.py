@@ -7,6 +7,8 @@ import numpy as np
 from ess_controller.core.windows import Windows
 from firmware_bridge.records import Bools, Floats, Ints
 
+LEAST_SHARE = 0.02  # of the power: a level at which nothing may flow is still reached, in time
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Store:
@@ -23,6 +25,33 @@ class Store:
     import_w: float = np.inf  # the site's guard keeps a block's mean import below: it stops charging, and discharges
     dwell_wh: float = 0.0  # above it time wears
     dwell_cny_per_wh_h: float = 0.0
+    charge_by_level: tuple[float, ...] = ()  # [level] share of the power that it may take there; empty: all of it
+    discharge_by_level: tuple[float, ...] = ()  # [level] the same of what it may give
+
+    def most_charge_w(self, energy_wh: Floats | float, hours: float) -> Floats:
+        """Highest mean power that it takes over the next hours, by its inverter, its room and its level, W.
+
+        With levels: it takes all it can, and what it can falls as it fills. Not below 0.
+        """
+        levels_wh = self.energy_wh
+        most = np.minimum(self.charge_w, (levels_wh[-1] - energy_wh) / self.charge_efficiency / hours)
+        if self.charge_by_level:
+            flow_w = self.charge_w * self.charge_efficiency * np.array(self.charge_by_level)
+            at_h = _hours(levels_wh, flow_w)
+            end_wh = np.interp(np.interp(energy_wh, levels_wh, at_h) + hours, at_h, levels_wh)
+            most = np.minimum(most, (end_wh - energy_wh) / self.charge_efficiency / hours)
+        return np.asarray(np.maximum(most, 0.0))
+
+    def most_discharge_w(self, energy_wh: Floats | float, hours: float) -> Floats:
+        """The same of what it gives."""
+        levels_wh = self.energy_wh
+        most = np.minimum(self.discharge_w, (energy_wh - levels_wh[0]) * self.discharge_efficiency / hours)
+        if self.discharge_by_level:
+            flow_w = self.discharge_w / self.discharge_efficiency * np.array(self.discharge_by_level)
+            at_h = _hours(levels_wh, flow_w)
+            end_wh = np.interp(np.interp(energy_wh, levels_wh, at_h) - hours, at_h, levels_wh)
+            most = np.minimum(most, (energy_wh - end_wh) * self.discharge_efficiency / hours)
+        return np.asarray(np.maximum(most, 0.0))
 
     @property
     def held_cny_per_h(self) -> Floats:
@@ -120,10 +149,9 @@ def options(value: Value, stage: int, now: Moment) -> Options | None:
     if not now.known:
         return None
     store, hours, net_w, energy_wh = value.store, value.hours * now.left, now.net_w, now.energy_wh
-    low, high = store.energy_wh[0], store.energy_wh[-1]
-    most = min(store.discharge_w, max(net_w, 0.0) + (store.export_w if store.may_export else 0.0))
-    top = max(min(most, (energy_wh - low) * store.discharge_efficiency / hours), 0.0)
-    bottom = -max(min(store.charge_w, (high - energy_wh) / store.charge_efficiency / hours), 0.0)
+    most = max(net_w, 0.0) + (store.export_w if store.may_export else 0.0)
+    top = min(most, float(store.most_discharge_w(energy_wh, hours)))
+    bottom = -float(store.most_charge_w(energy_wh, hours))
     to_come, gone_w = now.counted
     bottom = min(max(bottom, net_w - float(((store.import_w - gone_w) / to_come).min())), top)
     drawn_w = (energy_wh - store.energy_wh) / hours
@@ -164,6 +192,15 @@ def _after(value: Value, stage: int, net_w: float, energy_wh: Floats, peak_w: Fl
     low = table[left, under] + e * (table[left + 1, under] - table[left, under])
     high = table[left, under + 1] + e * (table[left + 1, under + 1] - table[left, under + 1])
     return np.asarray(low + z * (high - low))
+
+
+def _hours(levels_wh: Floats, flow_w: Floats) -> Floats:
+    """[level] hours from the first level to each, with a flow that is straight between levels."""
+    flow_w = np.maximum(flow_w, LEAST_SHARE * flow_w.max())
+    ratio = flow_w[1:] / flow_w[:-1]
+    level = np.abs(ratio - 1.0) < 1e-6
+    mean_w = np.where(level, flow_w[1:], np.diff(flow_w) / np.log(np.where(level, 2.0, ratio)))
+    return np.append(0.0, np.cumsum(np.diff(levels_wh) / mean_w))
 
 
 def _place(at: Floats, grid: Floats) -> tuple[Floats, Ints]:

@@ -2,22 +2,25 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
 from ess_controller.planning.problem import Battery
+from ess_controller.planning.taper import is_concave, within
 from ess_controller.planning.wear import priced
 from ess_controller.site.cell_rules import cell_findings
 from ess_controller.site.checking import read_and_check
 from ess_controller.site.companions import companion
 from ess_controller.site.errors import Finding, SiteError, plain
-from ess_controller.site.kinds import Share, Table
+from ess_controller.site.kinds import BySoc, Share, Table
 from ess_controller.site.records import ageing_of, wear_of
 from ess_controller.site.schema import CellFile, WearTable
 from ess_controller.site.sheet import UnreadableError
 
+LINES = ("charge_by_soc", "discharge_by_soc")  # what SOC leaves of the powers
 Efficiency = Annotated[float, Field(gt=0.0, le=1.0)]
 Watts = Annotated[float, Field(gt=0.0, le=1e9)]
 
@@ -42,6 +45,8 @@ class BatteryTable(Table):
     soc_end_min: Share | None = None
     export: Literal["none", "pv_surplus", "any"]
     wear_cny_per_kwh: float = Field(default=0.0, ge=0.0, le=100.0)
+    charge_by_soc: BySoc | None = None  # share of charge_w; without it all of it up to soc_max
+    discharge_by_soc: BySoc | None = None
     wear: BatteryWearTable | None = None
 
 
@@ -59,8 +64,10 @@ def load_battery(path: Path) -> Battery:
         raise SiteError(problems)
     values: dict[str, Any] = {
         name: float(value) if isinstance(value, int) else value
-        for name, value in table.model_dump(exclude={"wear"}).items()
+        for name, value in table.model_dump(exclude={"wear", *LINES}).items()
     }
+    for name in LINES:
+        values[name] = within(getattr(table, name) or (), table.soc_min, table.soc_max)
     battery = Battery(**values)
     ageing, terms = ageing_of(cell.content) if cell.content else None, wear_of(table.wear)
     if ageing is None or terms is None:
@@ -76,5 +83,11 @@ def _findings(table: dict[str, Any]) -> Iterator[Finding]:
         return
     if not least <= table.get("soc_start", least) <= most:
         yield Finding(("soc_start",), f"a number from soc_min to soc_max, {plain(least)} to {plain(most)}")
+    for name in LINES:
+        line = table.get(name, ())
+        if not all(one[0] < other[0] for one, other in pairwise(line)):
+            yield Finding((name,), "SOCs that rise")
+        elif not is_concave(within(line, least, most)):
+            yield Finding((name,), "a line that only bends down between soc_min and soc_max, and ends no sooner")
     if table.get("soc_end_min", least) > most:
         yield Finding(("soc_end_min",), f"at most soc_max, {plain(most)}")

@@ -82,7 +82,13 @@ def place(
     the month's peak so far, `peak_w`, nor what the load makes of it anyway; discharging exports nothing that may not
     flow out.
     """
-    tester = replace(battery, import_w=min(battery.import_w, max(peak_w, float(series.net_w.max()))))
+    # without a taper: how a test reaches the very ends of its window is not what tells one hour from another
+    tester = replace(
+        battery,
+        import_w=min(battery.import_w, max(peak_w, float(series.net_w.max()))),
+        charge_by_soc=(),
+        discharge_by_soc=(),
+    )
     pays = prices if battery.export != "none" else replace(prices, export_cny_per_kwh=0.0 * prices.export_cny_per_kwh)
     best = _best(tester, series, pays, refill_cny_per_wh)
     alone_cny = np.append(0.0, np.cumsum([_cny(series, pays, step, 0.0) for step in range(len(series))]))

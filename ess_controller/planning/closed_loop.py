@@ -13,6 +13,7 @@ from ess_controller.planning.problem import Battery, Prices, Series, block_steps
 from ess_controller.planning.replan import Replanner
 from ess_controller.planning.rule import price_shares, rule_power
 from ess_controller.planning.value import Value, decide
+from ess_controller.planning.value_problem import store_of
 from firmware_bridge.records import Floats, Ints
 
 
@@ -132,7 +133,7 @@ class _Sliding:
 def run_powers(series: Series, battery: Battery, grid: Blocks, first: int, power: Power) -> Run:
     """Ask `power` in each step from `first` on; what battery and export rule allow of it is done."""
     step_h, net_w = hours(series), series.net_w
-    low, high = battery.soc_min * battery.energy_wh, battery.soc_max * battery.energy_wh
+    store = store_of(battery)
     held, peak, gone_w, done = battery.soc_start * battery.energy_wh, 0.0, 0.0, 0
     battery_w, stored_wh = np.zeros(len(series) - first), np.zeros(len(series) - first)
     sliding = _Sliding(series, grid, first) if grid.slide else None
@@ -148,8 +149,8 @@ def run_powers(series: Series, battery: Battery, grid: Blocks, first: int, power
         now = Moment(float(net_w[step]), held, peak, 1.0 - done / grid.steps, gone_w / max(done, 1), windows)
         asked = power(step, now)
         most = battery.discharge_w if battery.export == "any" else max(net_w[step], 0.0)
-        out_w = min(battery.discharge_w, most, max(held - low, 0.0) * battery.discharge_efficiency / step_h)
-        in_w = min(battery.charge_w, max(high - held, 0.0) / battery.charge_efficiency / step_h)
+        out_w = min(most, float(store.most_discharge_w(held, step_h)))
+        in_w = float(store.most_charge_w(held, step_h))
         given = min(max(asked, -in_w), out_w)
         held -= (given / battery.discharge_efficiency if given > 0.0 else given * battery.charge_efficiency) * step_h
         gone_w, done = gone_w + max(net_w[step] - given, 0.0), done + 1

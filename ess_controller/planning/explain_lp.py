@@ -38,6 +38,7 @@ class Shadows:
     empty: Floats  # [group, step] what a kWh less of floor at the step's end would save
     outflow_limit: Floats  # [step] what a kWh more that may flow out would save
     import_limit: Floats  # [step] what a kWh more that the site may import would save
+    taper: Floats  # [group, step] what a kWh more of the power that SOC takes away would save
 
 
 class ShadowProgramme:
@@ -100,6 +101,9 @@ class ShadowProgramme:
             per_kw = _over_steps(window, first, end, n)
             share = _over_steps(window / (end - first), first, end, n) / step_h
         energy = by_bound[:, :, 2].sum(axis=1)
+        taper = np.zeros((groups, n))
+        for at, (group, *_) in enumerate(layout.tapers):
+            taper[group] += np.maximum(-row[layout.taper_rows_at + at * n :][:n], 0.0) / step_h
         return Shadows(
             load=row[:n] / step_h,
             peak=share,
@@ -113,7 +117,10 @@ class ShadowProgramme:
             full=np.maximum(-energy, 0.0),
             empty=np.maximum(energy, 0.0),
             outflow_limit=np.maximum(-reduced[n : 2 * n], 0.0) / step_h,
-            import_limit=np.maximum(-row[layout.limit_rows_at :], 0.0) / step_h if layout.limited else np.zeros(n),
+            import_limit=np.maximum(-row[layout.limit_rows_at : layout.taper_rows_at], 0.0) / step_h
+            if layout.limited
+            else np.zeros(n),
+            taper=taper,
         )
 
     def worth_stored(self, group: int, step: int) -> tuple[float, float]:

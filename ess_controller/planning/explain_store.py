@@ -30,6 +30,7 @@ def of_group(problem: Problem, programme: ShadowProgramme, plan: Plan, group: in
     at_power = max(shadows.charge_limit[group, step], shadows.discharge_limit[group, step])
     limits = {
         "power": float(at_power),
+        "taper": float(shadows.taper[group, step]),
         "full": float(shadows.full[group, step]),
         "empty": float(shadows.empty[group, step]),
         "outflow": float(shadows.outflow_limit[step]),
@@ -70,7 +71,7 @@ def _setters(problem: Problem, shadows: Shadows, group: int, step: int) -> list[
         ("charged", shadows.charge[group], battery.charge_w, to_charge),
         ("given", shadows.discharge[group], battery.discharge_w, to_give),
     ):
-        free = (flow > NOTHING_KW) & (flow < most_w / 1000.0 - NOTHING_KW)
+        free = (flow > NOTHING_KW) & (flow < most_w / 1000.0 - NOTHING_KW) & (shadows.taper[group] < WORTH_NOTHING)
         found += _spans(problem, shadows, moves & (free | (np.abs(even - worth[step]) < 1e-6)), kind)
     if end == n and abs(worth[-1] - problem.ends.value_cny_per_kwh) < 1e-6:
         found.append({"kind": "end", "cny_per_kwh": problem.ends.value_cny_per_kwh})

@@ -73,9 +73,11 @@ def _worth(value: Value, stage: int, now: Moment, power_w: float) -> float:
 def _ways(value: Value, stage: int, now: Moment, power_w: float) -> list[dict[str, Any]]:
     """The chosen power and others, each with its cost beside the chosen one's, CNY."""
     store, hours, net_w, held = value.store, value.hours, now.net_w, now.energy_wh
-    most = min(store.discharge_w, max(net_w, 0.0) + (store.export_w if store.may_export else 0.0))
-    give = max(min(most, (held - store.energy_wh[0]) * store.discharge_efficiency / hours), 0.0)
-    take = -max(min(store.charge_w, (store.energy_wh[-1] - held) / store.charge_efficiency / hours), 0.0)
+    most = max(net_w, 0.0) + (store.export_w if store.may_export else 0.0)
+    give, take = (
+        min(most, float(store.most_discharge_w(held, hours))),
+        -float(store.most_charge_w(held, hours)),
+    )
     names = ("chosen", "rest", "take all it can", "give all it can")
     powers = np.array([power_w, 0.0, take, give])
     block, later, _ = weighed(value, stage, powers, now)

@@ -115,6 +115,8 @@ def _why_no_more(told: Told, group: Told, verb: str) -> Iterator[str]:
             f"; without it {_kw(abs(free))}" if free is not None and abs(free) > abs(told["battery_w"]) + 50.0 else ""
         )
         yield f"It cannot {verb} more: the inverter's limit, worth {worth} a kWh{would}."
+    elif limit == "taper":
+        yield f"It cannot {verb} more: its cells bear no more power so {_end(verb)}, worth {worth} a kWh."
     elif limit == "full" and verb == "take":
         yield f"Then it is full; a kWh more of room would be worth {worth}."
     elif limit == "empty" and verb == "give":
@@ -132,6 +134,10 @@ def _why_no_more(told: Told, group: Told, verb: str) -> Iterator[str]:
         )
     elif (told["peak"] or {}).get("here_cny_per_kwh", 0.0) > LITTLE:
         yield f"It {verb}s what keeps the block at the month's peak."
+
+
+def _end(verb: str) -> str:
+    return "near to full" if verb == "take" else "near to empty"
 
 
 def _rests(group: Told) -> str:

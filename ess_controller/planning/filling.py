@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import highspy
 import numpy as np
 
-from ess_controller.planning.layout import Layout
+from ess_controller.planning.layout import Layout, tapers_of
 from ess_controller.planning.problem import Battery, Prices, Series, hours
 from firmware_bridge.records import Floats
 
@@ -151,6 +151,12 @@ def row_bounds(layout: Layout, problem: Problem) -> tuple[Floats, Floats]:
             lower[rows] = -INFINITY
             upper[rows] = battery.wear.dwell_soc * battery.energy_wh / 1e3 - floor
     if layout.limited:
-        lower[layout.limit_rows_at :] = -INFINITY
-        upper[layout.limit_rows_at :] = problem.groups[0].import_w / 1000.0
+        lower[layout.limit_rows_at : layout.taper_rows_at] = -INFINITY
+        upper[layout.limit_rows_at : layout.taper_rows_at] = problem.groups[0].import_w / 1000.0
+    lower[layout.taper_rows_at :] = -INFINITY
+    for at, (group, _, piece) in enumerate(tapers_of(problem.groups, layout.step_h)):
+        battery, row = problem.groups[group], layout.taper_rows_at + at * n
+        upper[row : row + n] = piece.at_empty_kw + piece.slope * floor_kwh(battery)
+        stored_kwh = battery.soc_start * battery.energy_wh / 1e3 - floor_kwh(battery)
+        upper[row] += piece.slope * (1.0 - piece.theta) * stored_kwh
     return lower, upper

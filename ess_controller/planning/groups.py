@@ -3,6 +3,7 @@
 from math import lcm
 
 from ess_controller.planning.problem import Battery
+from ess_controller.planning.taper import joined
 from ess_controller.planning.wear import Wear
 
 
@@ -38,4 +39,6 @@ def together(groups: tuple[Battery, ...]) -> Battery:
         export_w=groups[0].export_w,
         import_w=groups[0].import_w,
         wear=wear,
+        charge_by_soc=joined([(each.charge_w, each.charge_by_soc) for each in groups]),
+        discharge_by_soc=joined([(each.discharge_w, each.discharge_by_soc) for each in groups]),
     )

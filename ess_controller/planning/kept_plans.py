@@ -165,6 +165,8 @@ def _kept(made: str, begins: int, count: int, given: str, blocks: bytes) -> Kept
 
 def _battery(told: dict[str, Any]) -> Battery:
     worn = told.pop("wear")
+    for name in ("charge_by_soc", "discharge_by_soc"):
+        told[name] = tuple(tuple(corner) for corner in told.get(name, ()))
     return Battery(**told, wear=Wear(tuple(worn.pop("cny_per_kwh")), **worn))
 
 

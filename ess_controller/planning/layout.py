@@ -5,8 +5,9 @@ depth segments charge, discharge and stored energy [step]; then, if dwelling is 
 line [step]; then, if the site's import is limited, what passes that limit [step]. Rows: power balance [step]; the peak
 over each billing window; the store of each group and segment [step]; then, where a group has several segments, its
 charge and discharge together [step] and what is left at its end; then the dwelling [step]; then import less what
-passes its limit [step]. Only efficiencies and lengths are in the matrix: prices, loads, limits and SOC are bounds and
-costs, which change from plan to plan while the matrix stays.
+passes its limit [step]; then each power less what SOC leaves of it, piece by piece [step]. Only efficiencies, lengths
+and tapers are in the matrix: prices, loads, limits and SOC are bounds and costs, which change from plan to plan while
+the matrix stays.
 """
 
 from dataclasses import dataclass
@@ -20,10 +21,22 @@ from numpy.typing import NDArray
 
 from ess_controller.planning.billing_windows import windows_of
 from ess_controller.planning.problem import Battery, Prices, Series, hours
+from ess_controller.planning.taper import Piece, Way, pieces
 from firmware_bridge.records import Floats
 
 Ints = NDArray[np.int64]
 Entry = tuple[Ints, Ints, Floats]  # rows, columns, values
+
+
+def tapers_of(groups: tuple[Battery, ...], step_h: float) -> list[tuple[int, int, Piece]]:
+    """[row] what SOC leaves of the powers: group, 0 charge 1 discharge, and the piece of its line."""
+    ways: tuple[Way, Way] = ("charge", "discharge")
+    return [
+        (group, at, piece)
+        for group, battery in enumerate(groups)
+        for at, way in enumerate(ways)
+        for piece in pieces(battery, way, step_h)
+    ]
 
 
 def programme(entries: list[Entry], columns: int, rows: int) -> highspy.HighsLp:
@@ -51,6 +64,7 @@ class Layout:
     segments: int
     dwells: bool
     limited: bool  # import
+    tapers: tuple[tuple[int, int, float, float], ...]  # [row] group, 0 charge 1 discharge, slope, theta: `taper.Piece`
     windows: tuple[tuple[int, ...], tuple[int, ...]]  # [window] first step, step after the last
     months: tuple[int, ...]  # [window]; empty where a month's peak costs nothing
     pieces: int
@@ -67,6 +81,7 @@ class Layout:
             lcm(*(len(each.wear.cny_per_kwh) for each in groups)),
             any(each.wear.dwell_cny_per_kwh_h > 0.0 for each in groups),
             bool(np.isfinite(groups[0].import_w)),
+            tuple((group, way, piece.slope, piece.theta) for group, way, piece in tapers_of(groups, hours(series))),
             (tuple(windows.first.tolist()), tuple(windows.end.tolist())) if has_demand else ((), ()),
             tuple(windows.month.tolist()) if has_demand else (),
             len(prices.demand.from_w) + 1 if has_demand else 0,
@@ -115,6 +130,11 @@ class Layout:
     @cached_property
     def rows(self) -> int:
         """How many rows."""
+        return self.taper_rows_at + self.steps * len(self.tapers)
+
+    @cached_property
+    def taper_rows_at(self) -> int:
+        """First row of what SOC leaves of the powers."""
         return self.limit_rows_at + self.steps * self.limited
 
     def store(self, values: Floats) -> Floats:
@@ -162,6 +182,11 @@ class Layout:
         if self.limited:
             entries.append(_entry(self.limit_rows_at + step, step, 1.0))
             entries.append(_entry(self.limit_rows_at + step, self.columns - n + step, -1.0))
+        for at, (group, way, slope, theta) in enumerate(self.tapers):
+            row = self.taper_rows_at + at * n + step
+            for flows in column[group]:
+                entries += [_entry(row, flows[way], 1.0), _entry(row, flows[2], -slope * theta)]
+                entries.append(_entry(row[1:], flows[2][:-1], -slope * (1.0 - theta)))
         return entries
 
     def _peak_entries(self) -> list[Entry]:

@@ -22,6 +22,7 @@ from ess_controller.planning.layout import Layout
 from ess_controller.planning.modes import Modes, best_modes, settled, turned
 from ess_controller.planning.plan import Plan
 from ess_controller.planning.problem import Battery, Prices, Series, hours
+from ess_controller.planning.taper import reachable_soc
 from firmware_bridge.records import Floats
 
 SLOWEST_S = 10.0  # a solver that takes longer has failed
@@ -216,10 +217,9 @@ def _reachable(groups: tuple[Battery, ...], series: Series) -> tuple[Battery, ..
     found = []
     for each in groups:
         into_w = np.minimum(each.charge_w, room_w * (each.charge_w / all_w))
-        gained = float(into_w.sum()) * hours(series) * each.charge_efficiency / each.energy_wh
-        most = min(max(each.soc_max, each.soc_start), each.soc_start + gained)
         wanted = each.soc_end_min
-        found.append(each if wanted is None else replace(each, soc_end_min=min(wanted, most)))
+        lowered = wanted is not None and wanted > (most := reachable_soc(each, into_w, hours(series)))
+        found.append(replace(each, soc_end_min=most) if lowered else each)
     return tuple(found)
 
 

@@ -32,6 +32,9 @@ class Battery:
     export_w: float = np.inf  # of what is given, at most so much may flow out, where any may
     import_w: float = np.inf  # the site's guard keeps a step's mean import below this, as far as the battery can
     wear: Wear = NO_WEAR  # and what depth and time cost beside that
+    # (SOC, share of the power) from soc_min to soc_max, concave: see `taper`. Empty: all of it everywhere.
+    charge_by_soc: tuple[tuple[float, float], ...] = ()
+    discharge_by_soc: tuple[tuple[float, float], ...] = ()
 
 
 @dataclass(frozen=True, slots=True, eq=False)

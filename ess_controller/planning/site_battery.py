@@ -9,6 +9,7 @@ from ess_controller.core.stock import usable
 from ess_controller.core.types import Tuning
 from ess_controller.errors import BadInputError
 from ess_controller.planning.problem import Battery, Export
+from ess_controller.planning.taper import KNOTS, Line, concave, of_string
 from ess_controller.planning.wear import NO_WEAR, SLICES, Wear, priced
 from ess_controller.site import Site
 
@@ -21,8 +22,9 @@ def groups_of(site: Site, stock: Stock | None = None) -> tuple[Battery, ...]:
     """A battery a cabinet. `stock` None: modules as large as their SOH says, and half full.
 
     Energy is that at the strings between the SOCs at which nothing may be given or taken any more; losses are those of
-    the inverter at its worst; power is the inverter's, or what SOH leaves of the strings'. What the site's peak guard
-    and contract leave of import and export is the site's, the same in each.
+    the inverter at its worst; power is the inverter's, or what SOH leaves of the strings', and near full and empty what
+    voltage and SOC leave (`taper.of_string`). What the site's peak guard and contract leave of import and export is the
+    site's, the same in each.
     """
     tuning = site.tuning
     stock = stock_of_file(tuning) if stock is None else stock
@@ -34,7 +36,7 @@ def groups_of(site: Site, stock: Stock | None = None) -> tuple[Battery, ...]:
         if usable_wh <= 0.0:
             continue
         efficiency = tuning.limits.inverter_efficiency
-        charge_w, discharge_w = _powers_w(tuning, cabinet)
+        charge_w, discharge_w, into, out_of = _powers(tuning, cabinet)
         found.append(
             Battery(
                 energy_wh=usable_wh / (most - least),
@@ -51,6 +53,8 @@ def groups_of(site: Site, stock: Stock | None = None) -> tuple[Battery, ...]:
                 export_w=tuning.dispatch.export_w,
                 import_w=min(tuning.dispatch.peak_w, tuning.dispatch.contract_w),
                 wear=wear,
+                charge_by_soc=into,
+                discharge_by_soc=out_of,
             )
         )
     if not found:
@@ -85,16 +89,16 @@ def export_of(site: Site) -> Export:
     return "none" if site.tuning.dispatch.feed_in_w <= 0.0 else "pv_surplus"
 
 
-def _powers_w(tuning: Tuning, cabinet: int) -> tuple[float, float]:
-    """Charge and discharge of a cabinet: its inverter's, or what its weakest string bears by SOH, times its strings."""
-    layout = tuning.layout
-    strings = [int(each) for each in layout.strings_of_cabinet[cabinet]]
-    shares = tuning.limits.charge_by_soh(tuning.module_soh)
-    string_of_module = layout.module_string
-    charge_w = min(
-        float(shares[string_of_module == each].min()) * tuning.limits.rated_a * float(tuning.string_usable_v[each])
-        for each in strings
-    ) * len(strings)
-    discharge_w = min(tuning.limits.rated_a * float(tuning.string_usable_v[each]) for each in strings) * len(strings)
+def _powers(tuning: Tuning, cabinet: int) -> tuple[float, float, Line, Line]:
+    """Charge and discharge of a cabinet, W, and what SOC leaves of them: its inverter's, or what its weakest string
+    bears for long (`taper.of_string`), times its strings."""
+    strings = [int(each) for each in tuning.layout.strings_of_cabinet[cabinet]]
+    soc = np.linspace(tuning.empty_soc, tuning.full_soc, KNOTS)
+    volts = [float(tuning.string_usable_v[each]) for each in strings]
+    of_strings = zip(volts, (of_string(tuning, each, soc) for each in strings), strict=True)
+    into, out_of = np.array([(charge_a * v, discharge_a * v) for v, (charge_a, discharge_a) in of_strings]).min(axis=0)
     most_w = tuning.envelope.pcs_w_max
-    return min(charge_w, most_w), min(discharge_w * tuning.limits.inverter_efficiency, most_w)
+    into_w = np.minimum(len(strings) * into, most_w)
+    out_w = np.minimum(len(strings) * out_of * tuning.limits.inverter_efficiency, most_w)
+    charge_w, discharge_w = float(into_w.max()), float(out_w.max())
+    return charge_w, discharge_w, concave(soc, into_w / charge_w), concave(soc, out_w / discharge_w)

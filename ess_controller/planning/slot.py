@@ -93,7 +93,10 @@ def opened(data: bytes, site: str) -> SitePlan:
         count = prod(shape)
         arrays[name] = np.frombuffer(numbers, "<f8", count, at).reshape(shape)
         at += 8 * count
-    store = Store(energy_wh=arrays.pop("energy_wh"), **head["store"])
+    of_store: dict[str, Any] = {
+        name: tuple(told) if isinstance(told, list) else told for name, told in head["store"].items()
+    }
+    store = Store(energy_wh=arrays.pop("energy_wh"), **of_store)
     value = Value(origin=head["origin"], store=store, hours=head["hours"], **arrays)
     _check(value)
     return SitePlan(site, datetime.fromisoformat(head["made"]), value, head["history_days"], head.get("capacity_test"))

@@ -16,7 +16,10 @@ def backward(store: Store, steps: Steps, peak_w: Floats, last: Floats) -> Floats
         store.energy_wh,
         store.held_cny_per_h * steps.hours,
         np.ascontiguousarray(peak_w),
-        (store.charge_efficiency, store.discharge_efficiency, store.charge_w, store.discharge_w, store.wear_cny_per_wh),
+        (store.charge_efficiency, store.discharge_efficiency, store.wear_cny_per_wh),
+        np.stack(
+            (store.most_charge_w(store.energy_wh, steps.hours), store.most_discharge_w(store.energy_wh, steps.hours))
+        ),
         (store.export_w if store.may_export else 0.0, store.import_w),
         steps.hours,
         np.ascontiguousarray(steps.net_w),
@@ -34,6 +37,7 @@ def _backward(
     held_cny,
     peak_w,
     cell,
+    most_w,
     site,
     hours,
     net_w,
@@ -53,15 +57,15 @@ def _backward(
             _targets(targets, expected, energy_wh, cell, buy[t], sell[t])
             for e in range(levels):
                 _least(
-                    values[t, u, e], targets, expected, energy_wh, peak_w, cell, site, hours, energy_wh[e],
-                    net_w[t, u], buy[t], sell[t],
+                    values[t, u, e], targets, expected, energy_wh, peak_w, cell, most_w[:, e], site, hours,
+                    energy_wh[e], net_w[t, u], buy[t], sell[t],
                 )  # fmt: skip
                 values[t, u, e] += held_cny[e]
 
 
 @njit(cache=True, error_model="numpy")
 def _targets(targets, expected, energy_wh, cell, buy, sell):
-    charge_eff, discharge_eff, _, _, wear = cell
+    charge_eff, discharge_eff, wear = cell
     slopes = (buy / charge_eff, (buy - wear) * discharge_eff, sell / charge_eff, (sell - wear) * discharge_eff)
     for way in range(4):
         for z in range(targets.shape[1]):
@@ -130,6 +134,7 @@ def _least(
     energy_wh,
     peak_w,
     cell,
+    most_w,
     site,
     hours,
     held,
@@ -137,7 +142,7 @@ def _least(
     buy,
     sell,
 ):
-    charge_eff, discharge_eff, charge_w, discharge_w, wear = cell
+    charge_eff, discharge_eff, wear = cell
     buy, sell, wear = buy * hours, sell * hours, wear * hours
     peaks, last = len(peak_w), len(energy_wh) - 2
     per_given, per_taken = discharge_eff / hours, 1.0 / charge_eff / hours
@@ -145,9 +150,8 @@ def _least(
     up, down = charge_eff * hours * steps, hours / discharge_eff * steps
     held_steps = (held - energy_wh[0]) * steps
     export_w, import_w = site
-    most = min(discharge_w, max(net, 0.0) + export_w)
-    top = min(most, (held - energy_wh[0]) * per_given)
-    bottom = -min(charge_w, (energy_wh[-1] - held) * per_taken)
+    top = min(most_w[1], max(net, 0.0) + export_w)
+    bottom = -most_w[0]
     bottom = min(max(bottom, net - import_w), top)  # the site's guard
     forced_w = net - top  # least import that there can be
     per = (held_steps, up, down, per_given, per_taken)

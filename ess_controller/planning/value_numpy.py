@@ -42,9 +42,9 @@ def _step(store: Store, steps: Steps, at: int, peak_w: Floats, expected: Floats)
     hours, held = steps.hours, store.energy_wh[:, None]
     buy, sell = steps.buy_cny_per_wh[at], steps.sell_cny_per_wh[at]
     net = steps.net_w[at][:, None, None]  # [state, energy, peak]
-    most = np.minimum(np.maximum(net, 0.0) + (store.export_w if store.may_export else 0.0), store.discharge_w)
-    top = np.minimum(most, (held - held[0]) * store.discharge_efficiency / hours)
-    bottom = -np.minimum(store.charge_w, (held[-1] - held) / store.charge_efficiency / hours)
+    most = np.maximum(net, 0.0) + (store.export_w if store.may_export else 0.0)
+    top = np.minimum(most, store.most_discharge_w(held, hours))
+    bottom = -store.most_charge_w(held, hours)
     bottom = np.minimum(np.maximum(bottom, net - store.import_w), top)  # the site's guard
     lowest = np.maximum(bottom, net - peak_w)
     can = peak_w >= net - top  # the least import that there can be

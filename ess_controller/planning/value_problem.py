@@ -7,6 +7,7 @@ import numpy as np
 
 from ess_controller.core.value import Store
 from ess_controller.planning.problem import Battery
+from ess_controller.planning.taper import Line, shares
 from firmware_bridge.records import Floats
 
 __all__ = ["ENERGY_LEVELS", "Steps", "Store", "chain", "store_of", "weights"]
@@ -46,7 +47,13 @@ def store_of(battery: Battery, levels: int = ENERGY_LEVELS) -> Store:
         import_w=battery.import_w,
         dwell_wh=wear.dwell_soc * battery.energy_wh,
         dwell_cny_per_wh_h=wear.dwell_cny_per_kwh_h / 1000.0,
+        charge_by_level=_levels(battery.charge_by_soc, energy_wh / battery.energy_wh),
+        discharge_by_level=_levels(battery.discharge_by_soc, energy_wh / battery.energy_wh),
     )
+
+
+def _levels(line: Line, soc: Floats) -> tuple[float, ...]:
+    return tuple(shares(line, soc).tolist()) if line else ()
 
 
 def chain(states: int, memory: float) -> Floats:
