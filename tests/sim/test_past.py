@@ -2,7 +2,6 @@
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 import numpy as np
 import pytest
@@ -20,9 +19,9 @@ DEALER = BENCH.parent / "shenzhen-dealer"
 BLOCK_S = 900.0
 
 
-def dealer(**dispatch: Any) -> Site:
+def dealer(feed_in_w: float = 0.0) -> Site:
     found = load_site(DEALER, {})
-    return replace(found, tuning=replace(found.tuning, dispatch=replace(found.tuning.dispatch, **dispatch)))
+    return replace(found, tuning=replace(found.tuning, dispatch=replace(found.tuning.dispatch, feed_in_w=feed_in_w)))
 
 
 def test_it_ends_with_the_last_block_that_was_over_and_has_no_gap() -> None:
