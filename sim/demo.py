@@ -17,13 +17,18 @@ from typing import Any
 from ess_controller.clock import utc_now, wall_s
 from ess_controller.errors import TroubleError
 from ess_controller.live import NoDaemonError, ask
+from ess_controller.planning.inline import InlinePlanner
 from ess_controller.planning.meter_store import FILE as METER_BOOK
 from ess_controller.planning.meter_store import MeterStore
+from ess_controller.planning.site_battery import groups_of
+from ess_controller.planning.site_planner import SitePlanner
+from ess_controller.planning.slot import FILE as PLAN
+from ess_controller.planning.slot import write
 from ess_controller.site import load
 from sim.past import past
 from sim.scenario_file import load as load_scenario
 
-UP_WITHIN_S = 20.0
+UP_WITHIN_S = 60.0
 DOWN_WITHIN_S = 20.0
 LOOK_EVERY_S = 0.5
 
@@ -63,15 +68,21 @@ def run_demo(wanted: Demo) -> dict[str, Any]:
 
 
 def remember(wanted: Demo, home: Path) -> None:
-    """Fill the meter book with the days before the start, for a site that plans. The daemon goes on with it."""
+    """Fill the meter book with the days before the start, and plan from them, for a site that plans: as a planner that
+    has been at work leaves it. Daemon and planner go on with both.
+    """
     site = load(wanted.site, {})
     if site.tuning.dispatch.rule != "value" or wanted.history_days == 0.0:
         return
-    folder = wanted.site if wanted.site.is_dir() else wanted.site.parent
-    known = past(site, load_scenario(folder), wanted.start or utc_now(), wanted.history_days, wanted.seed)
+    if wanted.show:
+        print(f"planning from {wanted.history_days:g} days of load and sun")  # noqa: T201
+    folder, start = wanted.site if wanted.site.is_dir() else wanted.site.parent, wanted.start or utc_now()
+    known = past(site, load_scenario(folder), start, wanted.history_days, wanted.seed)
     store = MeterStore(home / METER_BOOK, site.tuning.billing.block_s, make=True)
     store.put(known)
     store.close()
+    seen = InlinePlanner(site, known)
+    write(home / PLAN, SitePlanner(site).plan(start, seen.book, groups_of(site), seen.month_peak_w(start)))
 
 
 def _commands(wanted: Demo, home: Path) -> tuple[list[str], list[str]]:

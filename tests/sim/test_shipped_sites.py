@@ -4,13 +4,19 @@ Customers' sites plan by value, from the first hour where their past is known, a
 """
 
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 
 from ess_controller.daemon import Beat
 from ess_controller.errors import BadInputError
+from ess_controller.planning.meter_store import FILE as BOOK
+from ess_controller.planning.meter_store import read_blocks
+from ess_controller.planning.slot import FILE as PLAN
+from ess_controller.planning.slot import read
 from ess_controller.site import load as load_site
 from sim.bench import Bench
+from sim.demo import Demo, remember
 from sim.fast import Span, simulate
 from sim.past import past
 from sim.scenario_file import load
@@ -70,3 +76,19 @@ def test_a_simulated_site_goes_by_its_plan_from_the_first_minutes_on_or_says_why
     span = Span(start, timedelta(minutes=10) / timedelta(days=1), 60.0)
     simulate(site, scenario, span, tees=(beats.append,), known=past(site, scenario, start, days))
     assert all(beat.decision.wanted_by.endswith(by) for beat in beats[5:])  # before, the meter is not heard
+
+
+@pytest.mark.timeout(900)
+def test_a_demo_begins_with_a_meter_book_and_a_plan_to_follow(tmp_path: Path) -> None:
+    folder, start = BENCH.parent / "chongqing-dealer", datetime(2026, 6, 3, 2, tzinfo=UTC)
+    remember(Demo(folder, 60.0, 1.0, start, None, None, show=False, history_days=3.0), tmp_path)
+    plan = read(tmp_path / PLAN, "chongqing-dealer")
+    assert (plan.made, plan.history_days, plan.why_not(start)) == (start, 3.0, "")
+    number = int(start.timestamp() // 900)
+    assert [each.number for each in read_blocks(tmp_path / BOOK, 900.0, 0, 2**40)] == [*range(number - 288, number)]
+
+
+def test_a_demo_that_needs_no_plan_or_has_no_past_begins_with_nothing(tmp_path: Path) -> None:
+    for name, days in (("bench", 3.0), ("chongqing-dealer", 0.0)):
+        remember(Demo(BENCH.parent / name, 60.0, 1.0, NOON, None, None, show=False, history_days=days), tmp_path)
+        assert not list(tmp_path.iterdir())
