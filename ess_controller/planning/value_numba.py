@@ -159,19 +159,19 @@ def _least(least, targets, expected, energy_wh, peak_w, per, bounds, net, price)
         for e in range(levels):
             held, bottom, top = energy_wh[e], bounds[0, e], bounds[1, e]
             power = (held - using) * per_given if held > using else min(held - buying, 0.0) * per_taken
-            power = max(min(power, net, top), net - peak, bottom)  # all of what is bought
+            power = max(max(min(power, min(net, top)), net - peak), bottom)  # all of what is bought
             place = e - power * (down if power > 0.0 else up)
             left = min(max(int(place), 0), levels - 2)
             bought = buy * (net - power) + wear * max(power, 0.0)
             bought += row[left] + (place - left) * (row[left + 1] - row[left])
             power = (held - selling) * per_given if held > selling else min(held - keeping, 0.0) * per_taken
-            power = min(max(power, net, bottom), top)  # what flows out
+            power = min(max(power, max(net, bottom)), top)  # what flows out
             place = e - power * (down if power > 0.0 else up)
             left = min(max(int(place), 0), levels - 2)
             sold = sell * (net - power) + wear * max(power, 0.0)
             sold += row[left] + (place - left) * (row[left + 1] - row[left])
             can = peak >= net - top  # the least import that there can be
             total = min(bought if can and net >= bottom else np.inf, sold if can and net <= top else np.inf)
-            best[e] = min(best[e], total, raised[e])
+            best[e] = min(best[e], min(total, raised[e]))
         for e in range(levels):
             raised[e] = best[e]
