@@ -162,7 +162,11 @@ class Planner:
             alone = Planner(self._slowest_s)
             alone._fill(replace(problem, groups=(together(problem.groups),)))
             values, _ = alone._solve()
-            return None if values is None else start.like(alone._solver.getBasis(), start.shared(layout))
+            return (
+                None
+                if values is None
+                else start.like(alone._solver.getBasis(), start.shared(layout, alone._layout_now))
+            )
         if not same or self._begin is None or layout.rows < MOVED_ROWS:
             return None
         by = (problem.series.begin - self._begin).total_seconds() / problem.series.step_s

@@ -4,7 +4,6 @@ A simplex solver walks from a first guess of which limits bind (the basis) to th
 the way. Here a guess says of each column and row which one of another programme's it resembles.
 """
 
-from dataclasses import replace
 from operator import itemgetter
 
 import highspy
@@ -31,9 +30,8 @@ def moved(layout: Layout, by: int) -> Likeness:
     return columns, rows
 
 
-def shared(layout: Layout) -> Likeness:
-    """Each group is like the one store of a programme for all of them together."""
-    one = replace(layout, efficiencies=layout.efficiencies[:1])
+def shared(layout: Layout, one: Layout) -> Likeness:
+    """Each group is like the one store of a programme for all of them together, `one`."""
     columns, rows = np.zeros(layout.columns, np.int64), np.zeros(layout.rows, np.int64)
     of_one, row = np.arange(one.columns), np.arange(one.rows)
     columns[: layout.stores_at] = of_one[: one.stores_at]
@@ -46,7 +44,8 @@ def shared(layout: Layout) -> Likeness:
     rows[layout.dwell_rows_at : layout.limit_rows_at].reshape(layout.groups, -1)[:] = row[
         one.dwell_rows_at : one.limit_rows_at
     ]
-    rows[layout.limit_rows_at :] = row[one.limit_rows_at :]
+    rows[layout.limit_rows_at : layout.taper_rows_at] = row[one.limit_rows_at : one.taper_rows_at]
+    _tapers(layout, rows)[:] = _tapers(one, row)[_alike(layout, one)]
     return columns, rows
 
 
@@ -68,3 +67,19 @@ def _stores(layout: Layout, rows: Ints) -> Ints:
 def _sums(layout: Layout, rows: Ints) -> Ints:
     """[group, row] of what segments do together; a view."""
     return rows[layout.sum_rows_at : layout.dwell_rows_at].reshape(layout.groups, -1)
+
+
+def _tapers(layout: Layout, rows: Ints) -> Ints:
+    """[taper, step] of what SOC leaves of the powers; a view."""
+    return rows[layout.taper_rows_at :].reshape(-1, layout.steps)
+
+
+def _alike(layout: Layout, one: Layout) -> Ints:
+    """[taper] which of the one store's each is like: the piece of the same way and number, or the last of its way."""
+    of_way = {way: [at for at, taper in enumerate(one.tapers) if taper[1] == way] for way in (0, 1)}
+    seen: dict[tuple[int, int], int] = {}
+    found = []
+    for group, way, *_ in layout.tapers:
+        number = seen[group, way] = seen.get((group, way), -1) + 1
+        found.append(of_way[way][min(number, len(of_way[way]) - 1)])
+    return np.array(found, np.int64)

@@ -142,12 +142,12 @@ def test_ess_plan_at_reopens_what_is_kept_and_says_which_of_the_two(
     assert f"the plan made at {SOON.isoformat()}, as it was" in talk
     assert told["kept"]["identical"] is True
     assert told["in_force"]["made"] == "2026-06-19T11:40:00+08:00"
-    assert told["in_force"]["why_not"] == 'the site\'s rule is "time_of_use"'
+    assert told["in_force"]["why_not"] == ""
     assert told["capacity_test"] is None
     assert len(told["steps"]) == 96
     assert told["explain"]["ways"][0]["way"] == "chosen"
     status, out, _ = ess(*words, "--explain", "11:45")
-    assert "plan in force       made at 2026-06-19T11:40:00+08:00 from 12.0 days, not followed: the site's rule" in out
+    assert "plan in force       made at 2026-06-19T11:40:00+08:00 from 12.0 days" in out
     assert "capacity test       none is placed" in out
     assert "with every number of then" in out
     assert "In the block from 11:45 the plan made at 11:40" in out
