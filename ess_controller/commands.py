@@ -148,7 +148,7 @@ def _ask(site: Path | None, home: Path | None, request: dict[str, Any]) -> dict[
         raise TroubleError(str(trouble)) from None
 
 
-def _look(site: Path | None, home: Path | None) -> dict[str, Any]:
+def look(site: Path | None, home: Path | None) -> dict[str, Any]:
     """The present picture; a daemon that has just come up is given a moment for its first beat."""
     from threading import Event
 
@@ -172,7 +172,7 @@ def status(
     svg: Annotated[Path | None, typer.Option(metavar="FILE", help="Save it as a picture instead.")] = None,
 ) -> None:
     """What the running daemon does, and why it is limited."""
-    told = _look(site, home)
+    told = look(site, home)
     if as_json:
         print(json.dumps(told))
         return
@@ -199,9 +199,9 @@ def top(
 
     from ess_controller.screen import draw
 
-    with Live(draw(_look(site, home)), auto_refresh=False, screen=sys.stdout.isatty()) as screen:
+    with Live(draw(look(site, home)), auto_refresh=False, screen=sys.stdout.isatty()) as screen:
         while not Event().wait(every):
-            screen.update(draw(_look(site, home)), refresh=True)
+            screen.update(draw(look(site, home)), refresh=True)
 
 
 def order(

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from ess_controller import balancing
+from ess_controller.arbitrated import Since, arbitrated
 from ess_controller.core import joining
 from ess_controller.core.balance import Outstanding
 from ess_controller.core.health import DIAGNOSES, STOPS
@@ -16,16 +17,16 @@ from ess_controller.core.sop import Sop, told
 from ess_controller.core.stock import stock
 from ess_controller.core.types import Bound, Decision, Mode, Rule, Tuning
 from ess_controller.core.worst import highest, lowest
+from ess_controller.core.worth import worth
 from ess_controller.daemon import Beat
 from ess_controller.odd_cells import odd_cells
-from ess_controller.reasons import CHARGE, DISCHARGE, why
+from ess_controller.reasons import CHARGE, DISCHARGE, name_of, why
 from firmware_bridge.frames import WireHealth
 from firmware_bridge.guard import in_words
 from firmware_bridge.records import Climate, Contact, Contactor, Floats, Layout, Measurements, PcsState
 
 SCHEMA_VERSION = 1
 NOTHING_MORE: Mapping[str, Mapping[str, Any]] = MappingProxyType({})
-_NAMES = {Rule.MODULE_SOH: "module SOH", Rule.CELL_SOC: "cell SOC", Rule.PCS: "PCS"}
 _OF_MODULE = {Rule.CELL_TEMPERATURE, Rule.MODULE_SOH}
 _OF_STRING = {Rule.STRING_CURRENT, Rule.SETTLING}
 
@@ -43,7 +44,7 @@ def limits(decision: Decision, cabinet: int, layout: Layout) -> dict[str, Any]:
 
 def _reason(rule: int, words: Floats, cabinet: int, layout: Layout) -> str:
     """`cell voltage predicted, A1/M03/C07`: the rule, and the cell, module or string in the cabinet that it names."""
-    name = _NAMES.get(Rule(rule), Rule(rule).name.lower().replace("_", " "))
+    name = name_of(Rule(rule))
     if rule not in STRING_RULES:
         return name
     mine = layout.string_cabinet[layout.cell_string] == cabinet
@@ -63,12 +64,14 @@ def picture(
     wires: Mapping[str, WireHealth],
     now_s: float,
     more: Mapping[str, Mapping[str, Any]] = NOTHING_MORE,
+    since: Since | None = None,
 ) -> dict[str, Any]:
     """The whole site at one beat, looked at when the wires' clock says `now_s`; `more`: what stands beside the beat:
-    journal, outbox, price. Unknown numbers are null. Keys may be added, none renamed."""
+    journal, outbox, price; `since`: since when rules act. Unknown numbers are null. Keys may be added, none renamed."""
     layout, seen, decision = tuning.layout, beat.seen, beat.decision
     powers, left = told(tuning, beat.state, seen, decision), balancing.todo(tuning, beat)
     stored = stock(tuning, decision.estimate, beat.state.mode)
+    records = arbitrated(tuning, beat, since)
     return {
         "schema_version": SCHEMA_VERSION,
         "site": site,
@@ -81,7 +84,12 @@ def picture(
         "load_w": _number(decision.estimate.net_load_w + seen.pv_w.sum()),
         "wanted_w": _number(decision.wanted_w),
         "wanted_by": decision.wanted_by,
-        "cabinets": [_cabinet(tuning, beat, number, powers, stored) for number in range(layout.cabinets)],
+        "set_w": _number(beat.commands.pcs_w.sum()),
+        "worth": found.told() if (found := worth(tuning, beat.state, decision)) else None,
+        "cabinets": [
+            _cabinet(tuning, beat, number, powers, stored) | {"why": records[number]}
+            for number in range(layout.cabinets)
+        ],
         "strings": [_string(tuning, beat, number, powers, left) for number in range(layout.strings)],
         "pvs": [_pv(beat, number, layout) for number in range(layout.pvs)],
         "wires": {name: _wire(health) for name, health in wires.items()},

@@ -12,6 +12,12 @@ from ess_controller.core.types import Decision, Rule, Tuning
 from firmware_bridge.records import Floats, Measurements
 
 CHARGE, DISCHARGE = "charge", "discharge"
+_NAMES = {Rule.MODULE_SOH: "module SOH", Rule.CELL_SOC: "cell SOC", Rule.PCS: "PCS"}
+
+
+def name_of(rule: Rule) -> str:
+    """As operators read it."""
+    return _NAMES.get(rule, rule.name.lower().replace("_", " "))
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +57,11 @@ def why(tuning: Tuning, seen: Measurements, decision: Decision, cabinet: int, wa
     """One cabinet's bound one way, "charge" or "discharge"."""
     bound = decision.cabinet_bound
     rule = Rule(int((bound.charge_by if way == CHARGE else bound.discharge_by)[cabinet]))
+    return reason(tuning, seen, decision, rule, cabinet, way)
+
+
+def reason(tuning: Tuning, seen: Measurements, decision: Decision, rule: Rule, cabinet: int, way: str) -> Reason:
+    """Of any rule's word on one cabinet, whether it acts or not."""
     if rule in STRING_RULES:
         spot = _Spot(tuning, seen, decision, blamed(tuning, decision, rule, cabinet, way), way)
         place, rests_on, lifted_by = _OF_STRING[rule]

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from ess_controller import home as homes
+from ess_controller.arbitrated import Since
 from ess_controller.cell_record import FILE as CELLS
 from ess_controller.cell_record import CellRecord
 from ess_controller.clock import WallClock, wall_s
@@ -121,7 +122,8 @@ def serve(site: Site, options: Options) -> dict[str, Any]:
         open_things.callback(stores.close)
         memory = Memory(home / MEMORY, layout, recalled, record.keep)
         open_things.callback(memory.close)
-        tees: list[Tee] = [totals, ChangeLog(site.tuning, plant), *stores.tees, memory, Watchdog()]
+        since = Since(layout.cabinets)
+        tees: list[Tee] = [totals, since, ChangeLog(site.tuning, plant), *stores.tees, memory, Watchdog()]
         if site.serve_url:
             served = Served(site.serve_url, site.name, spec, site.tuning, home)
             open_things.callback(served.close)
@@ -135,7 +137,7 @@ def serve(site: Site, options: Options) -> dict[str, Any]:
             if beat is None:
                 return None
             more = stores.told() | around(site, beat.tick.utc) | planned.told(beat.tick.utc)
-            return picture(site.name, site.tuning, beat, health, clock.monotonic_s(), more)
+            return picture(site.name, site.tuning, beat, health, clock.monotonic_s(), more, since)
 
         open_things.callback(Window(home / "live.sock", show, orders).close)
         _on_signals(orders)

@@ -13,17 +13,18 @@ from ess_controller.core.estimate import obeying
 from ess_controller.core.types import Bound, Estimate, Mode, Order, Rule, RuleTable, State, Tuning
 from firmware_bridge.records import Bools, Contactor, Floats, Ints, Measurements, Tick
 
-# Of rules that say the same, the first is named: silence before what follows from it.
+# Of rules that say the same, the first is named: silence before what follows from it, and what a string is built for
+# before curves that would let it carry all of that.
 STRING_RULES = (
     Rule.COMMUNICATION,
     Rule.SETTLING,
     Rule.DEEP_DISCHARGE,
+    Rule.STRING_CURRENT,
     Rule.CELL_VOLTAGE,
     Rule.CELL_VOLTAGE_PREDICTED,
     Rule.CELL_TEMPERATURE,
     Rule.CELL_SOC,
     Rule.MODULE_SOH,
-    Rule.STRING_CURRENT,
 )
 CABINET_RULES = tuple(map(int, (Rule.OPERATOR, Rule.PCS, Rule.GRID_CONTRACT, Rule.GRID_EXPORT)))  # told every beat
 SOC_SIGMAS = 1.0  # standard deviations of SOC kept; `tests.core.weak_cell_campaign` says what each holds and costs
@@ -43,12 +44,12 @@ def string_rules(tuning: Tuning, seen: Measurements, now: Estimate, deep: Bools,
         communication(tuning, seen),
         settling(tuning, settled),
         deep_discharge(deep),
+        string_current(tuning),
         cell_voltage(tuning, seen),
         cell_voltage_predicted(now),
         cell_temperature(tuning, seen),
         cell_soc(tuning, now),
         module_soh(tuning, now),
-        string_current(tuning),
     )
     return RuleTable(*_tabled(words, tuning.layout.cells))
 
