@@ -94,6 +94,11 @@ def cpu_s() -> float:
     return time.thread_time()
 
 
+def process_cpu_s() -> float:
+    """CPU time of the whole process."""
+    return time.process_time()
+
+
 def wall_s() -> float:
     """Monotonic wall time, for how long a run took."""
     return time.monotonic()

@@ -80,7 +80,7 @@ class Planned:
     ) -> None:
         self._has_plans = site.tuning.dispatch.rule == "value"
         self._block_s = site.tuning.dispatch.block_s
-        self._orders, self._slot, self._month_peak_w = orders, slot, month_peak_w
+        self._orders, self.slot, self._month_peak_w = orders, slot, month_peak_w
         self._looked: tuple[int, int, SitePlan | None] | None = None  # block, minute, plan
         self._value: Value | None = None
         self._why = NO_PLAN
@@ -89,7 +89,7 @@ class Planned:
         """The order of this beat, with the plan's word on its billing block."""
         if not self._has_plans:
             return self._orders(tick)
-        plan, trouble = self._slot()
+        plan, trouble = self.slot()
         epoch_s = tick.utc.timestamp()
         block = int(epoch_s // self._block_s)
         if self._looked != (now := (block, int(epoch_s // 60.0), plan)):
@@ -104,7 +104,7 @@ class Planned:
         """The plan for status, where the site has one: how old, how far, what is wrong with it."""
         if not self._has_plans:
             return {}
-        plan, trouble = self._slot()
+        plan, trouble = self.slot()
         if plan is None:
             return {
                 "plan": {

@@ -130,6 +130,7 @@ def serve(site: Site, options: Options) -> dict[str, Any]:
             tees.append(served)
 
         planned = held_plan(site, home, Priced(site, orders), stores, options.speed, open_things)
+        stores.follow(planned.slot)
 
         def show() -> dict[str, Any] | None:
             health = {name: wire.health for name, wire in plant.wires().items()}

@@ -11,9 +11,15 @@ from ess_controller.ageing.store import FILE as HISTORY
 from ess_controller.core.types import State
 from ess_controller.daemon import Tee
 from ess_controller.journal import Journal
+from ess_controller.planned import nobody_plans
 from ess_controller.planning.meter_recorder import MeterRecorder
 from ess_controller.planning.meter_store import FILE as METER_BOOK
+from ess_controller.planning.slot import SitePlan
+from ess_controller.rollups.recorder import RollupRecorder, nobody
+from ess_controller.rollups.store import FILE as ROLLUPS
 from ess_controller.site import Site
+from ess_controller.telemetry.beside import Beside, PlanSlot
+from ess_controller.telemetry.daily import Facts
 from ess_controller.telemetry.keeper import Keeper, command
 from ess_controller.telemetry.outbox import FILE, Outbox
 from firmware_bridge.wires import WireClock
@@ -31,6 +37,7 @@ class Stores:
         self.tees: list[Tee] = []
         self._journal: Journal | None = None
         self._outbox: Outbox | None = None
+        self._slot: PlanSlot = nobody_plans
         self._before = 0  # lines in the outbox from earlier runs
         self._history = HealthRecorder(site, home / HISTORY)
         self._open.callback(self._history.close)
@@ -45,9 +52,20 @@ class Stores:
             self._outbox = Outbox(home / FILE, site.influx.outbox_mb, clock)
             self._outbox.flush()  # what waits from earlier runs is known
             self._before = _lines(self._outbox.depth())
-            self._open.callback(Keeper(command(site.influx, home)).close)
+            self._open.callback(Keeper(command(site.influx, home, Facts.of(site))).close)
             self._open.callback(self._outbox.close)  # closed first: what it puts last may still be sent
-            self.tees.append(self._outbox.tee(site.tuning, site.name))
+            beside = Beside(site, home, self._plan)
+            self.tees.append(self._outbox.tee(site.tuning, site.name, beside))
+        rollups = RollupRecorder(site, home / ROLLUPS, self._outbox.roll if self._outbox else nobody)
+        self._open.callback(rollups.close)
+        self.tees.append(rollups)
+
+    def follow(self, slot: PlanSlot) -> None:
+        """Where the newest plan is: what it expects is reported."""
+        self._slot = slot
+
+    def _plan(self) -> tuple[SitePlan | None, str]:
+        return self._slot()
 
     def told(self) -> dict[str, dict[str, Any]]:
         """How full they are, for status: `journal` and `outbox`, each where there is one; and the history's notices."""
@@ -74,6 +92,6 @@ class Stores:
         return {"points_stored": stored, "beats_dropped": dropped}
 
 
-def _lines(told: Mapping[str, int | str | None]) -> int:
+def _lines(told: Mapping[str, Any]) -> int:
     """Every line that has ever been put into an outbox's file and is not lost."""
     return sum(int(told[key] or 0) for key in ("lines", "sent", "dead"))

@@ -139,7 +139,7 @@ def influx_of(site: SiteFile) -> InfluxSettings | None:
     table = site.influx
     if table is None:
         return None
-    return InfluxSettings(table.url, table.org, table.bucket, table.token_env, float(table.outbox_mb))
+    return _record(InfluxSettings, table)
 
 
 def health_of(site: SiteFile) -> HealthSettings | None:

@@ -249,6 +249,8 @@ class InfluxTable(Table):
     url: str = Field(pattern=r"^https?://[^\s/]+(/\S*)?$", max_length=1000, description="http(s)://HOST:PORT")
     org: str = Field(min_length=1, max_length=200, description="an organisation's name")
     bucket: str = Field(min_length=1, max_length=200, description="a bucket's name")
+    bucket_1m: str = Field(min_length=1, max_length=200, description="a bucket's name, that of `bucket` or another")
+    bucket_long: str = Field(min_length=1, max_length=200, description="a bucket's name, that of `bucket` or another")
     token_env: str = Field(
         pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,99}$",
         description="the name of the environment variable that holds the token",

@@ -35,7 +35,8 @@ def upload(
     settings = load(site, {}).influx
     if settings is None:
         raise BadInputError(
-            f"{site}: influx: is not there: expected a table with url, org, bucket, token_env, outbox_mb"
+            f"{site}: influx: is not there: expected a table with url, org, bucket, bucket_1m, bucket_long, token_env,"
+            " outbox_mb"
         )
     token = token_of(settings)
     path = homes.find(site, home) / FILE

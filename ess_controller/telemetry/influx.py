@@ -42,18 +42,19 @@ class Influx:
     """A bucket to write to. Certificates are verified (against SSL_CERT_FILE, where that is set, else the system's)."""
 
     def __init__(self, settings: InfluxSettings, token: str, timeout_s: float = TIMEOUT_S) -> None:
-        self._settings, self._token = settings, token
+        self.settings, self._token = settings, token
         self._client = InfluxDBClient(
             settings.url, token, org=settings.org, timeout=round(timeout_s * 1000), verify_ssl=True, retries=False
         )
         self._service = WriteService(self._client.api_client)  # type: ignore[no-untyped-call]  # theirs
 
-    def write(self, lines: bytes) -> Outcome:
-        """Write line protocol with time stamps in ms. Never raises for anything a network or a server can do."""
+    def write(self, lines: bytes, bucket: str = "") -> Outcome:
+        """Write line protocol with time stamps in ms; "": to the bucket of records. Never raises for anything that a
+        network or a server can do."""
         try:
             _, status, _ = self._service.post_write_with_http_info(  # type: ignore[no-untyped-call]
-                org=self._settings.org,
-                bucket=self._settings.bucket,
+                org=self.settings.org,
+                bucket=bucket or self.settings.bucket,
                 body=gzip.compress(lines, 1),
                 content_encoding="gzip",
                 content_type="text/plain; charset=utf-8",

@@ -10,6 +10,7 @@ from pathlib import Path
 from threading import Event, Thread
 
 from ess_controller.clock import wall_s
+from ess_controller.telemetry.daily import Facts
 from ess_controller.telemetry.outbox import FILE
 from ess_controller.telemetry.settings import InfluxSettings
 
@@ -21,9 +22,11 @@ END_WITHIN_S = 5.0  # then it is killed; what was not acknowledged stays in the 
 NO_USE = 2  # its exit status when only people can help
 
 
-def command(settings: InfluxSettings, home: Path, *, quiet: bool = False) -> list[str]:
-    """How the uploader of a home is started; the token is in the environment, never here."""
-    given = {"home": str(home), "file": FILE, "settings": asdict(settings), "verbose": 0, "quiet": quiet}
+def command(settings: InfluxSettings, home: Path, facts: Facts | None = None, *, quiet: bool = False) -> list[str]:
+    """How the uploader of a home is started; the token is in the environment, never here. `facts`: of the site, for
+    what is told once a day."""
+    told = None if facts is None else asdict(facts)
+    given = {"home": str(home), "file": FILE, "settings": asdict(settings), "facts": told, "verbose": 0, "quiet": quiet}
     return [sys.executable, "-m", "ess_controller.telemetry.upload", json.dumps(given)]
 
 

@@ -13,10 +13,12 @@ from typing import Generic, Literal, TypeVar
 
 import numpy as np
 
+from ess_controller.telemetry.kinds import Kind as ReportKind
 from firmware_bridge.records import Bools, Floats
 
 Kind = Literal["float", "int", "text"]
 Column = Floats | Sequence[str]
+Columns = Sequence[Column]
 Source = TypeVar("Source")  # what fields take their values from
 ROWS_AT_ONCE = 100  # some 0.1 ms of CPU, after which whoever builds lines may let others run
 
@@ -35,6 +37,7 @@ class Field(Generic[Source]):
     get: Callable[[Source], Column]
     """[row] what it is; numbers as floats whatever the kind. NaN, inf and "" are left out."""
     digits: int = 1  # behind the decimal point of a float
+    in_bursts: bool = True  # cheap enough to be kept each second
 
     @property
     def pattern(self) -> str:
@@ -52,6 +55,7 @@ class Measurement(Generic[Source]):
     cadence_s: float  # plant time; 0: whenever it happens
     fields: tuple[Field[Source], ...]
     says: str
+    report: ReportKind = ReportKind.RECORD
 
 
 def milliseconds(utc: datetime) -> int:
@@ -97,10 +101,20 @@ class Sheet(Generic[Source]):
 
     def lines(self, source: Source, stamp_ms: int) -> Iterator[str]:
         """Its lines at one time, at most ROWS_AT_ONCE together; a row of which nothing is known has none."""
-        if not self._heads:
+        if self._heads:
+            yield from self.write(self.columns(source), stamp_ms)
+
+    def columns(self, source: Source) -> Columns:
+        """[field] what `write` needs, to be kept until it is known whether it is wanted."""
+        return [field.get(source) for field in self._fields] if self._heads else []
+
+    def write(self, columns: Columns, stamp_ms: int, wanted: Bools | None = None) -> Iterator[str]:
+        """Lines of columns; `wanted` [row]: only these."""
+        if not columns:
             return
-        columns = [field.get(source) for field in self._fields]
         known: Bools = np.array([_known(column) for column in columns])
+        if wanted is not None:
+            known &= wanted
         all_known: Bools = np.logical_and.reduce(known)
         values = [
             [quoted(text) for text in column] if is_text else np.asarray(column, np.float64).tolist()

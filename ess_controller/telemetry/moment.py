@@ -2,24 +2,67 @@
 
 from collections.abc import Mapping
 from functools import cached_property
+from types import MappingProxyType
 
 import numpy as np
 
+from ess_controller.arbitrated import WAYS, Since
+from ess_controller.core.arbitration import Arbitration, arbitration
 from ess_controller.core.sop import Sop, told
 from ess_controller.core.types import Tuning
 from ess_controller.core.worst import highest, lowest
+from ess_controller.core.worth import Worth, worth
 from ess_controller.daemon import Beat
 from ess_controller.picture import limits
 from firmware_bridge.records import Contactor, Floats, Ints
 
+NOTHING: Mapping[str, float] = MappingProxyType({})
+
 
 class Moment:
-    """A beat, and what is worked out of it at most once."""
+    """A beat, and what is worked out of it at most once. `own`: what stands beside the beat: the daemon about itself,
+    the price, the plan's age; `since`: since when rules act."""
 
-    def __init__(self, beat: Beat, tuning: Tuning, own: Mapping[str, float]) -> None:
+    def __init__(
+        self, beat: Beat, tuning: Tuning, own: Mapping[str, float] = NOTHING, since: Since | None = None
+    ) -> None:
         self.beat, self.seen, self.now, self.state = beat, beat.seen, beat.decision.estimate, beat.state
         self.tuning, self.layout = tuning, tuning.layout
-        self.own = own  # the daemon about itself
+        self._own, self._since = own, since
+
+    def outside(self, name: str) -> Floats:
+        """[1] what stands beside the beat; NaN where it is not known."""
+        return np.array([self._own.get(name, np.nan)])
+
+    @property
+    def load_w(self) -> float:
+        """What the site uses, grid + battery + sun; NaN where one is not known."""
+        seen = self.seen
+        return float(seen.grid_w + seen.pcs_w.sum() + (seen.pv_w.sum() if self.layout.pvs else 0.0))
+
+    @property
+    def month_peak_w(self) -> float:
+        """Highest billing window of the month so far; NaN where nobody has planned with it."""
+        return self.beat.decision.order.month_peak_w or np.nan
+
+    @cached_property
+    def arbitration(self) -> dict[str, Arbitration]:
+        """[way] what each rule takes."""
+        both = arbitration(self.tuning, self.state, self.seen, self.beat.decision)
+        return dict(zip(WAYS, both, strict=True))
+
+    @cached_property
+    def worth(self) -> Worth | None:
+        """What the plan goes by."""
+        return worth(self.tuning, self.state, self.beat.decision)
+
+    def since_s(self, way: str) -> Floats:
+        """[cabinet] how long the rule that acts has done so; NaN where that is not known."""
+        if self._since is None:
+            return np.full(self.layout.cabinets, np.nan)
+        moments = [self._since.of(way, cabinet) for cabinet in range(self.layout.cabinets)]
+        now = self.beat.tick.utc
+        return np.array([np.nan if each is None else max((now - each).total_seconds(), 0.0) for each in moments])
 
     @cached_property
     def limits(self) -> list[dict[str, object]]:

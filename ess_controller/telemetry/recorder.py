@@ -1,35 +1,22 @@
-"""Turns beats into lines: measurements when due, decisions when their rule changes, events when they happen."""
+"""Turns beats into lines: measurements when due, decisions when their rule changes, bursts around alarms, events."""
 
 from collections.abc import Callable, Iterator, Mapping
 
-import numpy as np
-
-from ess_controller.core.health import DIAGNOSES
-from ess_controller.core.types import Mode, Tuning
+from ess_controller.arbitrated import Since
+from ess_controller.core.types import Tuning
 from ess_controller.daemon import Beat
-from ess_controller.odd_cells import behind, odd_cells
-from ess_controller.telemetry.line_protocol import Field, Measurement, Sheet, milliseconds, quoted, series
-from ess_controller.telemetry.moment import Moment
-from ess_controller.telemetry.points import DECISION, TABLE, rows_of
-from firmware_bridge.guard import in_words
-from firmware_bridge.records import Contact, Ints
+from ess_controller.telemetry.bursts import Bursts
+from ess_controller.telemetry.events import Events
+from ess_controller.telemetry.kinds import Kind
+from ess_controller.telemetry.line_protocol import Sheet, milliseconds
+from ess_controller.telemetry.moment import NOTHING, Moment
+from ess_controller.telemetry.points import TABLE, rows_of
+from ess_controller.telemetry.points_places import CELL, SITE
+from ess_controller.telemetry.points_reasons import DAEMON, DECISION
 
 DECISIONS_EVERY_MS = 1000  # a rule that flaps is told no more often
-
-EVENT: Measurement[Mapping[str, str]] = Measurement(
-    "event",
-    ("site", "cabinet", "string", "kind", "what"),
-    0.0,
-    tuple(
-        Field(name, "", "text", says, lambda event, name=name: [event[name]])  # type: ignore[misc]
-        for name, says in (
-            ("level", "info, notice, derate, stop or error"),
-            ("state", "come, over, or what it has become"),
-            ("text", "in an operator's words"),
-        )
-    ),
-    "what happened: kind is mode, diagnosis, guard or contacts; what is the diagnosis",
-)
+SECOND_MS = 1000  # between two pictures that are kept for bursts
+Told = tuple[Kind, str]  # lines, each with its end
 
 
 class Due:
@@ -38,12 +25,13 @@ class Due:
 
     def __init__(self) -> None:
         self._cadence_ms = min(each.cadence_s for each in TABLE) * 1000
-        self._slot = -1
+        self._slot, self._second = -1, -1
         self._before = b""
 
     def __call__(self, beat: Beat) -> bool:
         """Remembers the beat; True for the first one."""
-        slot = int(milliseconds(beat.tick.utc) // self._cadence_ms)
+        stamp_ms = milliseconds(beat.tick.utc)
+        slot = int(stamp_ms // self._cadence_ms)
         bound = beat.decision.cabinet_bound
         changing = (
             beat.state.mode,
@@ -55,37 +43,60 @@ class Due:
         )
         now = b"".join([each.tobytes() for each in changing])
         due = slot != self._slot or now != self._before
-        self._slot, self._before = slot, now
+        self.second = stamp_ms // SECOND_MS != self._second
+        self._slot, self._second, self._before = slot, stamp_ms // SECOND_MS, now
         return due
+
+    second = True
+    """Whether the last beat is the first of its second: bursts keep it."""
+
+
+def alone(_: Beat) -> Mapping[str, float]:
+    """Where nothing stands beside a beat."""
+    return NOTHING
 
 
 class Recorder:
     """Lines of one site's beats. Each measurement is due once in every `cadence_s` of plant time of day, so that points
     of all sites lie on one grid."""
 
-    def __init__(self, tuning: Tuning, site: str, own: Callable[[], Mapping[str, float]] = dict) -> None:
-        self._tuning, self._layout, self._site, self._own = tuning, tuning.layout, site, own
-        self._sheets = [Sheet(each, rows_of(each, self._layout, site)) for each in TABLE]
+    def __init__(self, tuning: Tuning, site: str, own: Callable[[Beat], Mapping[str, float]] = alone) -> None:
+        """`own`: what stands beside a beat, as `Moment` has it."""
+        self._tuning, self._own = tuning, own
+        self._sheets = [Sheet(each, rows_of(each, tuning.layout, site)) for each in TABLE]
         self._slots = [-1] * len(TABLE)
-        layout = self._layout
-        self._mode: Ints | None = None  # not yet seen: a start is no event
-        self._active = np.zeros((len(DIAGNOSES), layout.strings), bool)
-        self._trips = np.zeros(layout.cabinets, np.int64)
-        self._contacts: Ints = np.full(layout.ios, 0, np.int64)
+        self._second, self._own_slot = -1, -1
+        self._since = Since(tuning.layout.cabinets)
+        self._events, self._bursts = Events(tuning, site), Bursts(tuning, site)
         self._rules = b""
         self._decided_ms = 0
 
-    def lines(self, beat: Beat) -> Iterator[str]:
-        """Everything to be reported of a beat, a few lines at a time, each with its line end."""
+    def lines(self, beat: Beat) -> Iterator[Told]:
+        """Everything to be reported of a beat, a few lines at a time."""
         stamp_ms = milliseconds(beat.tick.utc)
-        yield from self._events(beat, stamp_ms)
-        moment = Moment(beat, self._tuning, self._own())
+        self._since(beat)
+        for text in self._events.lines(beat, stamp_ms):
+            yield Kind.EVENT, text
+        due = stamp_ms // (DAEMON.cadence_s * 1000) != self._own_slot
+        self._own_slot = int(stamp_ms // (DAEMON.cadence_s * 1000))
+        moment = Moment(beat, self._tuning, self._own(beat) if due else NOTHING, self._since)
+        told = set()
         ruled_anew = self._ruled_anew(beat, stamp_ms)
         for number, sheet in enumerate(self._sheets):
-            slot = int(stamp_ms // (sheet.measurement.cadence_s * 1000))
-            if slot != self._slots[number] or (ruled_anew and sheet.measurement is DECISION):
+            measurement = sheet.measurement
+            slot = int(stamp_ms // (measurement.cadence_s * 1000))
+            if slot != self._slots[number] or (ruled_anew and measurement is DECISION):
                 self._slots[number] = slot
-                yield from sheet.lines(moment, stamp_ms)
+                told.add(measurement.name)
+                for text in sheet.lines(moment, stamp_ms):
+                    yield measurement.report, text
+        if stamp_ms // SECOND_MS != self._second:
+            self._second = stamp_ms // SECOND_MS
+            self._bursts.keep(moment, stamp_ms, above_told=SITE.name in told, cells_told=CELL.name in told)
+        if self._events.alarmed.any():
+            self._bursts.alarm(self._events.alarmed, stamp_ms)
+        for text in self._bursts.lines(stamp_ms):
+            yield Kind.BURST, text
 
     def _ruled_anew(self, beat: Beat, stamp_ms: int) -> bool:
         """Whether the rules that bind have changed since they were last told."""
@@ -95,67 +106,3 @@ class Recorder:
             return False
         self._rules, self._decided_ms = rules, stamp_ms
         return True
-
-    # --- events -------------------------------------------------------------------------------------------------------
-
-    def _events(self, beat: Beat, stamp_ms: int) -> Iterator[str]:
-        yield from self._of_modes(beat, stamp_ms)
-        yield from self._of_diagnoses(beat, stamp_ms)
-        yield from self._of_guard(beat, stamp_ms)
-        yield from self._of_contacts(beat, stamp_ms)
-
-    def _of_modes(self, beat: Beat, stamp_ms: int) -> Iterator[str]:
-        mode, before = beat.state.mode, self._mode
-        self._mode = mode
-        if before is None:
-            return
-        for string in np.flatnonzero(mode != before).tolist():
-            old, new = (Mode(int(each[string])).name.lower() for each in (before, mode))
-            yield self._event(self._string(string), "mode", "", "info", new, f"{old} -> {new}", stamp_ms)
-
-    def _of_diagnoses(self, beat: Beat, stamp_ms: int) -> Iterator[str]:
-        active = beat.decision.active
-        for row, string in np.argwhere(active != self._active).tolist():
-            which, come = DIAGNOSES[row], active[row, string]
-            cells = behind(odd_cells(self._tuning, beat.state, row, string))
-            state, words = ("come", f"{which.name}: {which.action}{cells}") if come else ("over", f"over: {which.name}")
-            level = which.level.name.lower() if come else "info"
-            yield self._event(self._string(string), "diagnosis", which.name, level, state, words, stamp_ms)
-        self._active = active
-
-    def _of_guard(self, beat: Beat, stamp_ms: int) -> Iterator[str]:
-        for cabinet in np.flatnonzero(beat.trips != self._trips).tolist():
-            words = in_words(int(beat.trips[cabinet]))
-            level, state = ("error", "come") if words else ("info", "over")
-            told = f"guard cut a command: {words}" if words else "over: guard cuts nothing"
-            yield self._event(self._cabinet(cabinet), "guard", "", level, state, told, stamp_ms)
-        self._trips = beat.trips
-
-    def _of_contacts(self, beat: Beat, stamp_ms: int) -> Iterator[str]:
-        contacts = beat.seen.io_contact
-        if len(contacts) != len(self._contacts):  # a site whose remote I/O nobody reads
-            return
-        changed = np.flatnonzero((contacts != self._contacts) & (contacts >= 0))
-        for number in changed.tolist():
-            bits = int(contacts[number])
-            names = ", ".join(str(each.name).lower() for each in Contact if bits & each)
-            cabinet = self._cabinet(int(self._layout.io_cabinet[number]))
-            state = names or "well"
-            yield self._event(
-                cabinet, "contacts", "", "error" if bits else "info", state, f"contacts: {state}", stamp_ms
-            )
-        self._contacts = np.where(contacts >= 0, contacts, self._contacts)
-
-    def _string(self, string: int) -> dict[str, str]:
-        cabinet = self._cabinet(int(self._layout.string_cabinet[string]))
-        return cabinet | {"string": self._layout.string_names[string]}
-
-    def _cabinet(self, cabinet: int) -> dict[str, str]:
-        return {"cabinet": self._layout.cabinet_names[cabinet]}
-
-    def _event(
-        self, place: dict[str, str], kind: str, what: str, level: str, state: str, text: str, stamp_ms: int
-    ) -> str:
-        """Its time stamp and its tags tell it from every other: a beat has at most one of a kind, place and `what`."""
-        head = series(EVENT.name, {"site": self._site, "kind": kind, "what": what, **place})
-        return f"{head} level={quoted(level)},state={quoted(state)},text={quoted(text)} {stamp_ms}\n"

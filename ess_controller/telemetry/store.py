@@ -1,20 +1,25 @@
 """The outbox's file: batches of compressed lines in SQLite, oldest first out, within a disk budget, all drops counted.
 
-Two processes use it at once: the daemon puts, the uploader takes. Write-ahead log with synchronous=FULL: a batch that
-was put survives a killed process and a power cut (one fsync a put, which comes at most once a second and, on a quiet
-site, every 10 s). Not acknowledged means still in the file.
+Over budget, the kind of report that matters least goes first (`kinds.Kind`), the oldest of it before the younger; drops
+are counted by kind. Two processes use it at once: the daemon puts, the uploader takes. Write-ahead log with
+synchronous=FULL: a batch that was put survives a killed process and a power cut (one fsync a put, which comes at most
+once a second and, on a quiet site, every 10 s). Not acknowledged means still in the file.
 """
 
 import sqlite3
 import zlib
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from heapq import merge
 from pathlib import Path
+from types import MappingProxyType
 
+from ess_controller.telemetry.kinds import Kind
 from ess_controller.telemetry.line_protocol import first_and_last_ms
 
-VERSION = 1
+VERSION = 2  # 1 knew no kinds
 BUSY_S = 5.0  # longest wait for the other process
 LOG_BYTES = 1_000_000  # what the write-ahead log may take, inside the budget
 DEAD_LINES = 10_000  # refused lines that are kept; the oldest go first
@@ -23,12 +28,14 @@ PAGES_GIVEN_BACK = 1000  # to the file system at once: 4 MB
 _SCHEMA = """
 CREATE TABLE batch (
     id INTEGER PRIMARY KEY AUTOINCREMENT,       -- an id never comes again: what is acknowledged is what was sent
-    first_ms INTEGER NOT NULL, last_ms INTEGER NOT NULL, lines INTEGER NOT NULL, data BLOB NOT NULL
+    first_ms INTEGER NOT NULL, last_ms INTEGER NOT NULL, lines INTEGER NOT NULL, kind INTEGER NOT NULL,
+    data BLOB NOT NULL
 );
+CREATE INDEX batch_by_kind ON batch (kind);     -- and by id, which every index ends with
 CREATE TABLE dead (id INTEGER PRIMARY KEY AUTOINCREMENT, utc TEXT NOT NULL, reason TEXT NOT NULL, line BLOB NOT NULL);
 CREATE TABLE total (name TEXT PRIMARY KEY, value NOT NULL) WITHOUT ROWID;
 INSERT INTO total VALUES
-    ('batches', 0), ('lines', 0), ('bytes', 0), ('dropped', 0), ('dead', 0), ('sent', 0), ('trouble', '');
+    ('batches', 0), ('lines', 0), ('bytes', 0), ('dropped', 0), ('dead', 0), ('sent', 0);
 CREATE TRIGGER batch_in AFTER INSERT ON batch BEGIN
     UPDATE total SET value = value + 1 WHERE name = 'batches';
     UPDATE total SET value = value + NEW.lines WHERE name = 'lines';
@@ -40,6 +47,16 @@ CREATE TRIGGER batch_out AFTER DELETE ON batch BEGIN
     UPDATE total SET value = value - length(OLD.data) WHERE name = 'bytes';
 END;
 """
+_FROM_THE_FIRST = f"""
+ALTER TABLE batch ADD COLUMN kind INTEGER NOT NULL DEFAULT {int(Kind.CELL)};
+CREATE INDEX batch_by_kind ON batch (kind);
+"""
+
+
+_TOTALS = ("batches", "lines", "bytes", "dropped", "dead", "sent")
+ALL = tuple(Kind)
+NOTHING: Mapping[Kind, int] = MappingProxyType({})
+NO_MARKS: Mapping[str, str] = MappingProxyType({})
 
 
 class ForeignError(Exception):
@@ -54,11 +71,12 @@ class Batch:
     last_ms: int
     lines: int
     data: bytes  # zlib of line protocol, each line with its end
+    kind: Kind = Kind.RECORD
 
     @classmethod
-    def of(cls, text: bytes) -> "Batch":
+    def of(cls, text: bytes, kind: Kind = Kind.RECORD) -> "Batch":
         """Compress whole lines."""
-        return cls(*first_and_last_ms(text), text.count(b"\n"), zlib.compress(text, 6))
+        return cls(*first_and_last_ms(text), text.count(b"\n"), zlib.compress(text, 6), kind)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +85,7 @@ class Waiting:
 
     id: int
     text: bytes  # line protocol, each line with its end
+    kind: Kind = Kind.RECORD
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +97,7 @@ class Depth:
     bytes: int = 0  # compressed
     oldest_ms: int | None = None
     dropped: int = 0  # lines that will never be sent: over budget, or the disk was full
+    dropped_by_kind: Mapping[str, int] = field(default_factory=dict)  # of them; kinds of which none was are left out
     dead: int = 0  # lines that InfluxDB refused
     sent: int = 0  # lines that it acknowledged
     trouble: str = ""  # why nothing is being sent, in words
@@ -115,6 +135,10 @@ class Store:
                 for statement in _statements(_SCHEMA):
                     db.execute(statement)
                 db.execute(f"PRAGMA user_version={VERSION}")
+            elif version == 1:
+                for statement in _statements(_FROM_THE_FIRST):
+                    db.execute(statement)
+                db.execute(f"PRAGMA user_version={VERSION}")
             elif version != VERSION:
                 raise ForeignError(f"version {version}: expected {VERSION}")
             db.execute("SELECT count(*) FROM total").fetchone()
@@ -130,64 +154,104 @@ class Store:
                 self._db.execute("ROLLBACK")
             raise
 
-    def put(self, batches: Sequence[Batch], dropped: int = 0) -> None:
-        """Add batches, safely on disk when this returns; `dropped` lines were lost on the way here. Over budget the
-        oldest go, counted, the newest never."""
+    def put(
+        self,
+        batches: Sequence[Batch],
+        dropped: Mapping[Kind, int] = NOTHING,
+        marks: Mapping[str, str] = NO_MARKS,
+    ) -> None:
+        """Add batches, safely on disk when this returns; `dropped` lines were lost on the way here, by kind. Over
+        budget the least kinds' oldest go, counted, the newest never. `marks`: to be remembered with them."""
+        lost = Counter(dropped)
         with self._transaction():
             self._db.executemany(
-                "INSERT INTO batch (first_ms, last_ms, lines, data) VALUES (?, ?, ?, ?)",
-                [(each.first_ms, each.last_ms, each.lines, each.data) for each in batches],
+                "INSERT INTO batch (first_ms, last_ms, lines, kind, data) VALUES (?, ?, ?, ?, ?)",
+                [(each.first_ms, each.last_ms, each.lines, int(each.kind), each.data) for each in batches],
             )
             while self._pages() > self._budget_pages:
                 gone = self._db.execute(
-                    "DELETE FROM batch WHERE id IN (SELECT id FROM batch ORDER BY id LIMIT 16)"
-                    " AND id < (SELECT max(id) FROM batch) RETURNING lines"
+                    "DELETE FROM batch WHERE id IN (SELECT id FROM batch ORDER BY kind, id LIMIT 16)"
+                    " AND id < (SELECT max(id) FROM batch) RETURNING kind, lines"
                 ).fetchall()
                 if not gone:
                     break
-                dropped += sum(lines for (lines,) in gone)
-            if dropped:
-                self._count("dropped", dropped)
+                for kind, lines in gone:
+                    lost[Kind(kind)] += lines
+            self._lose(lost)
+            self._db.executemany(
+                "INSERT OR REPLACE INTO total VALUES (?, ?)", [(f"mark:{name}", told) for name, told in marks.items()]
+            )
+
+    def mark(self, name: str) -> str:
+        """What was put with it last; "" where nothing was."""
+        found = self._db.execute("SELECT value FROM total WHERE name = ?", (f"mark:{name}",)).fetchone()
+        return "" if found is None else str(found[0])
+
+    def _lose(self, lines: Mapping[Kind, int]) -> None:
+        if total := sum(lines.values()):
+            self._count("dropped", total)
+            for kind, count in lines.items():
+                name = f"dropped:{kind.words}"
+                self._db.execute("INSERT OR IGNORE INTO total VALUES (?, 0)", (name,))
+                self._count(name, count)
 
     def _pages(self) -> int:
         """In use."""
         (pages,), (free,) = (self._db.execute(f"PRAGMA {what}").fetchone() for what in ("page_count", "freelist_count"))
         return int(pages - free)
 
-    def oldest(self, lines: int) -> list[Waiting]:
-        """The oldest batches, in order, up to so many lines together (or one batch, however large)."""
-        return self._read("SELECT id, lines, data FROM batch ORDER BY id", lines)
+    def oldest(self, lines: int, kinds: Sequence[Kind] = ALL, after: int = 0) -> list[Waiting]:
+        """The oldest batches of some kinds, in order, up to so many lines together (or one batch, however large);
+        `after`: only those put after the batch of that id."""
+        cursors = [
+            self._db.execute(
+                "SELECT id, kind, lines, data FROM batch INDEXED BY batch_by_kind"
+                " WHERE kind = ? AND id > ? ORDER BY id",
+                (int(kind), after),
+            )
+            for kind in kinds
+        ]
+        try:
+            return self._taken(merge(*cursors, key=lambda row: row[0]), lines)
+        finally:
+            for cursor in cursors:
+                cursor.close()  # an open read would keep the log from being folded in
 
-    def newest(self) -> list[Waiting]:
-        """The newest batch, if any waits."""
-        return self._read("SELECT id, lines, data FROM batch ORDER BY id DESC", 0)
+    def newest(self, kinds: Sequence[Kind] = ALL) -> list[Waiting]:
+        """The newest batch of some kinds, if any waits."""
+        marks = ",".join("?" * len(kinds))
+        query = f"SELECT id, kind, lines, data FROM batch WHERE kind IN ({marks}) ORDER BY id DESC LIMIT 1"
+        return self._taken(iter(self._db.execute(query, [int(kind) for kind in kinds]).fetchall()), 0)
 
-    def _read(self, query: str, lines: int) -> list[Waiting]:
+    def last_id(self) -> int:
+        """Of the batch that was put last, sent or not; 0: none ever was."""
+        found = self._db.execute("SELECT seq FROM sqlite_sequence WHERE name = 'batch'").fetchone()
+        return 0 if found is None else int(found[0])
+
+    def _taken(self, rows: Iterator[tuple[int, int, int, bytes]], lines: int) -> list[Waiting]:
         found: list[Waiting] = []
         damaged: list[int] = []
         taken = 0
-        cursor = self._db.execute(query)
-        for number, count, data in cursor:
+        for number, kind, count, data in rows:
             if found and taken + count > lines:
                 break
             try:
-                found.append(Waiting(number, zlib.decompress(data)))
-            except zlib.error:
+                found.append(Waiting(number, zlib.decompress(data), Kind(kind)))
+            except (zlib.error, ValueError):
                 damaged.append(number)
                 continue
             taken += count
             if taken >= lines:
                 break
-        cursor.close()  # an open read would keep the log from being folded in
         if damaged:
             with self._transaction():
-                self._count("dropped", self._remove(damaged))
+                self._lose(self._remove(damaged))
         return found
 
     def settle(self, done: Sequence[Waiting], dead: Sequence[tuple[bytes, str]] = (), utc: str = "") -> None:
         """Batches are acknowledged, but for the `dead` lines in them (line, reason), which are kept aside."""
         with self._transaction():
-            gone = self._remove([each.id for each in done])
+            gone = sum(self._remove([each.id for each in done]).values())
             self._count("sent", gone - len(dead))
             if dead:
                 self._db.executemany(
@@ -196,10 +260,13 @@ class Store:
                 self._db.execute(f"DELETE FROM dead WHERE id <= (SELECT max(id) FROM dead) - {DEAD_LINES}")
                 self._count("dead", len(dead))
 
-    def _remove(self, ids: Sequence[int]) -> int:
-        """How many lines they had."""
-        query = f"DELETE FROM batch WHERE id IN ({','.join('?' * len(ids))}) RETURNING lines"
-        return sum(lines for (lines,) in self._db.execute(query, ids).fetchall())
+    def _remove(self, ids: Sequence[int]) -> Mapping[Kind, int]:
+        """How many lines they had, by kind."""
+        query = f"DELETE FROM batch WHERE id IN ({','.join('?' * len(ids))}) RETURNING kind, lines"
+        gone: Counter[Kind] = Counter()
+        for kind, lines in self._db.execute(query, ids).fetchall():
+            gone[Kind(min(max(kind, 0), max(Kind)))] += lines
+        return gone
 
     def give_back(self) -> None:
         """Some of what is free in the file goes back to the file system: when there is nothing else to do."""
@@ -209,10 +276,10 @@ class Store:
         """What InfluxDB refused and why, oldest first: (reason, line)."""
         return self._db.execute("SELECT reason, line FROM dead ORDER BY id").fetchall()
 
-    def note(self, trouble: str) -> None:
-        """Why nothing is being sent; empty when all goes well."""
+    def note(self, trouble: str, where: str = "") -> None:
+        """Why nothing is being sent to a bucket; empty when all goes well."""
         with self._transaction():
-            self._db.execute("UPDATE total SET value = ? WHERE name = 'trouble'", (trouble,))
+            self._db.execute("INSERT OR REPLACE INTO total VALUES (?, ?)", (f"trouble:{where}", trouble))
 
     def _count(self, name: str, more: int) -> None:
         self._db.execute("UPDATE total SET value = value + ? WHERE name = ?", (more, name))
@@ -221,7 +288,15 @@ class Store:
         """Some 0.1 ms, however much waits."""
         totals = dict(self._db.execute("SELECT name, value FROM total").fetchall())
         oldest = self._db.execute("SELECT first_ms FROM batch ORDER BY id LIMIT 1").fetchone()
-        return Depth(oldest_ms=oldest[0] if oldest else None, **totals)
+        troubles = [value for name, value in sorted(totals.items()) if name.startswith("trouble:") and value]
+        return Depth(
+            **{name: totals[name] for name in _TOTALS},
+            oldest_ms=oldest[0] if oldest else None,
+            dropped_by_kind={
+                name.partition(":")[2]: value for name, value in totals.items() if name.startswith("dropped:")
+            },
+            trouble="; ".join(dict.fromkeys(troubles)),
+        )
 
     def close(self) -> None:
         """Let go of the file."""

@@ -1,5 +1,6 @@
-"""Empties the outbox into InfluxDB, oldest first: retried with back-off, bad lines set aside, nothing lost, and, as a
-point is known by its series and time stamp, nothing twice.
+"""Empties the outbox into InfluxDB: what has just come, then the oldest; nothing is lost, and nothing comes twice.
+
+It is tried again with back-off; bad lines are set aside; a point is known by its series and time stamp.
 
 Runs as a process of its own, the daemon's child, so that no network can hold up a beat:
 `python -m ess_controller.telemetry.upload JSON`. It ends when its standard input does, as that means the daemon's end.
@@ -12,18 +13,21 @@ import sqlite3
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from random import Random
 from threading import Event
 
 from ess_controller import home as homes
 from ess_controller.child import began, leave
-from ess_controller.clock import utc_now
+from ess_controller.clock import utc_now, wall_s
 from ess_controller.errors import BadInputError
 from ess_controller.talk import talk
+from ess_controller.telemetry.daily import Daily, Facts
 from ess_controller.telemetry.influx import NOT_ALLOWED, REFUSED, TOO_LARGE, Influx, Outcome
+from ess_controller.telemetry.kinds import IN_ORDER, Kind
 from ess_controller.telemetry.settings import InfluxSettings
-from ess_controller.telemetry.store import ForeignError, Store, Waiting, current
+from ess_controller.telemetry.store import ALL, ForeignError, Store, Waiting, current
 
 log = logging.getLogger("ess")
 
@@ -47,18 +51,39 @@ class Sifted:
 class Uploader:
     """One step at a time: sends, settles, and says how long to wait. Time is its caller's."""
 
-    def __init__(self, store: Store, write: Callable[[bytes], Outcome], where: str, random: Random) -> None:
-        self._store, self._write, self._where, self._random = store, write, where, random
+    def __init__(
+        self,
+        store: Store,
+        write: Callable[[bytes], Outcome],
+        where: str,
+        random: Random,
+        kinds: Sequence[Kind] = ALL,
+    ) -> None:
+        """`kinds`: what goes this way."""
+        self._store, self._write, self._where, self._random, self._kinds = store, write, where, random, kinds
+        self._live = [kind for kind in kinds if kind not in IN_ORDER]
+        self._seen = store.last_id()  # what was put before is a backlog; what comes after need not wait for it
         self._failures = 0
+        self._answers = False  # something was taken in this step: what is refused is refused for itself
         self._trouble = ""  # as told
         self.sent_lines = 0
 
     def step(self) -> float:
-        """Send the oldest batches. Returns how many seconds to wait before the next step; 0 when there may be more."""
-        batches = self._store.oldest(LINES_AT_ONCE)
+        """Send what has just come, then the oldest batches. Returns how many seconds to wait before the next step; 0
+        when there may be more."""
+        self._answers = False
+        fresh = self._store.oldest(LINES_AT_ONCE, self._live, self._seen)
+        if fresh:
+            if wait_s := self._send(fresh):
+                return wait_s
+            self._seen, self._answers = fresh[-1].id, True
+        batches = self._store.oldest(LINES_AT_ONCE, self._kinds)
         if not batches:
             self._store.give_back()
             return IDLE_S
+        return self._send(batches)
+
+    def _send(self, batches: Sequence[Waiting]) -> float:
         text = b"".join(each.text for each in batches)
         outcome = self._write(text)
         if outcome.acknowledged:
@@ -73,8 +98,8 @@ class Uploader:
         sifted = self._parts(text.splitlines(keepends=True), outcome)
         if sifted.stopped is not None:
             return self._later(sifted.stopped)
-        if not sifted.some_taken:
-            newest = self._store.newest()
+        if not sifted.some_taken and not self._answers:
+            newest = self._store.newest(self._kinds)
             alone = newest[0].id == batches[-1].id
             answer = outcome if alone else self._write(newest[0].text)
             if not answer.acknowledged:
@@ -116,6 +141,7 @@ class Uploader:
     def _later(self, outcome: Outcome) -> float:
         """Nothing is settled: how long to wait."""
         self._failures += 1
+        self._seen = self._store.last_id()
         if outcome.status in NOT_ALLOWED or outcome.status in REFUSED:
             advice = {401: "check the token", 403: "check the token's rights", 404: "check org and bucket"}
             self._tell(f"HTTP {outcome.status}: {outcome.why}: {advice.get(outcome.status, 'refuses everything')}")
@@ -136,13 +162,17 @@ class Uploader:
         else:
             log.info("influx: %s: takes reports again", self._where)
         self._trouble = trouble
-        self._store.note(trouble)
+        self._store.note(trouble, self._where)
 
 
-def work(path: Path, influx: Influx, where: str, ending: Event, *, once: bool = False) -> int:
+def work(
+    path: Path, influx: Influx, where: str, ending: Event, facts: Facts | None = None, *, once: bool = False
+) -> int:
     """Upload until `ending`, or, with `once`, until the outbox is empty or does not get emptier. Returns lines sent.
 
-    sqlite3.Error and ForeignError for a file that cannot be used: the daemon makes a new one.
+    Each bucket has its own way: one that is missing holds up no other. `facts`: of the site, for what is told once a
+    day. sqlite3.Error and ForeignError for a file that
+    cannot be used: the daemon makes a new one.
     """
     sent = 0
     while not ending.is_set():
@@ -151,16 +181,33 @@ def work(path: Path, influx: Influx, where: str, ending: Event, *, once: bool = 
             continue
         store = Store(current(path))
         try:
-            uploader = Uploader(store, influx.write, where, Random())
-            while not ending.is_set() and store.path == current(path):  # else the daemon has made a new one
-                wait_s = uploader.step()
-                if once and wait_s:
-                    ending.set()
-                ending.wait(wait_s)
-            sent += uploader.sent_lines
+            uploaders = [
+                Uploader(store, partial(influx.write, bucket=bucket), f"{where}, bucket {bucket}", Random(), kinds)
+                for bucket, kinds in influx.settings.lanes().items()
+            ]
+            steps = [uploader.step for uploader in uploaders]
+            if facts is not None:
+                steps.append(Daily(store, path.parent, facts).step)
+            _in_turn(steps, ending, lambda store=store: store.path == current(path), once=once)  # type: ignore[misc]
+            sent += sum(uploader.sent_lines for uploader in uploaders)
         finally:
             store.close()
     return sent
+
+
+def _in_turn(
+    steps: Sequence[Callable[[], float]], ending: Event, is_current: Callable[[], bool], *, once: bool
+) -> None:
+    """Each is taken when it is due, while the file is the one in use; with `once`, until all want to wait."""
+    due_s = [0.0] * len(steps)
+    while not ending.is_set() and is_current():
+        for number, step in enumerate(steps):
+            if due_s[number] <= wall_s():
+                wait_s = step()
+                due_s[number] = wall_s() + wait_s if wait_s else 0.0
+        if once and all(due_s):
+            ending.set()
+        ending.wait(max(min(due_s) - wall_s(), 0.0))
 
 
 def token_of(settings: InfluxSettings) -> str:
@@ -182,7 +229,8 @@ def main(given: str) -> int:
     ending = began()
     try:
         with homes.lock(home, "uploader"):
-            work(home / told["file"], Influx(settings, token_of(settings)), settings.where, ending)
+            facts = Facts(**told["facts"]) if told["facts"] else None
+            work(home / told["file"], Influx(settings, token_of(settings)), settings.where, ending, facts)
     except (sqlite3.Error, ForeignError, homes.HomeError) as trouble:  # or the uploader of a daemon just killed
         log.warning("influx: the outbox cannot be used: %s", trouble)
         return 1

@@ -73,7 +73,7 @@ def in_the_beat(beats: list[Beat]) -> list[Row]:
     lines = 0
     for beat in beats[:360]:
         whole_s = mark_s = cpu_s()
-        for text in recorder.lines(beat):
+        for _, text in recorder.lines(beat):
             now_s = cpu_s()
             pieces.append(now_s - mark_s)
             lines += text.count("\n")
@@ -145,7 +145,7 @@ def a_backlog(folder: Path, beats: list[Beat]) -> list[Row]:
         front = Front(behind=server).up()
         held.callback(front.down)
         os.environ["ESS_BENCH_TOKEN"] = TOKEN
-        settings = InfluxSettings(front.url, "org", "bench", "ESS_BENCH_TOKEN", 2000.0)
+        settings = InfluxSettings(front.url, "org", "bench", "bench", "bench", "ESS_BENCH_TOKEN", 2000.0)
         waiting, pause = Store(folder / FILE), Event()
         held.callback(waiting.close)
         keeper = Keeper(command(settings, folder, quiet=True))

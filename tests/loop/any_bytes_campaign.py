@@ -61,7 +61,7 @@ def onlookers(site: Site, bench: NoisyBench, served: Served) -> Sequence[Tee]:
     tuning, recorder = site.tuning, Recorder(site.tuning, site.name)
 
     def report(beat: Beat) -> None:
-        for line in recorder.lines(beat):
+        for _, line in recorder.lines(beat):
             assert line.endswith("\n")
 
     def show(beat: Beat) -> None:

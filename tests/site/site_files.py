@@ -52,7 +52,15 @@ def whole() -> Table:
     }
     table["weather"] = {"source": "https://api.open-meteo.com/v1/forecast", "every_h": 3.0, "oldest_h": 36.0}
     table["serve"] = {"url": "tcp://127.0.0.1:15029/1"}
-    table["influx"] = {"url": "http://127.0.0.1:8086", "org": "o", "bucket": "b", "token_env": "T", "outbox_mb": 64}
+    table["influx"] = {
+        "url": "http://127.0.0.1:8086",
+        "org": "o",
+        "bucket": "b",
+        "bucket_1m": "b_1m",
+        "bucket_long": "b_long",
+        "token_env": "T",
+        "outbox_mb": 64,
+    }
     table["climate"] = {
         "heater_on_c": 8.0,
         "heater_off_c": 12.0,

@@ -10,13 +10,13 @@ import numpy as np
 
 from ess_controller.core.types import Tuning
 from ess_controller.daemon import Beat
-from ess_controller.telemetry.line_protocol import Measurement
 from ess_controller.telemetry.points import TABLE
-from ess_controller.telemetry.recorder import EVENT
+from ess_controller.telemetry.points_apart import EVENT
+from ess_controller.telemetry.recorder import Recorder
 from tests.loop.story import NOON, Story, site
 
 SITE = "bench"
-EVERYTHING: tuple[Measurement[Any], ...] = (*TABLE, EVENT)
+OF_BEATS = (*TABLE, EVENT)
 
 
 @cache
@@ -45,6 +45,11 @@ def every(period_s: float, count: int, first: datetime = NOON) -> Iterator[Beat]
     beats = run()[-100:]
     for number in range(count):
         yield at(beats[number % len(beats)], first + timedelta(seconds=period_s * number))
+
+
+def texts(recorder: Recorder, beat: Beat) -> list[str]:
+    """What is to be told of a beat, whatever kind it is of."""
+    return [text for _, text in recorder.lines(beat)]
 
 
 def nothing_heard(beat: Beat) -> Beat:

@@ -44,4 +44,4 @@ def bucket(tmp_path: Path) -> str:
 @pytest.fixture
 def settings(bucket: str) -> InfluxSettings:
     """Of a site; the URL is put in by whoever knows it."""
-    return InfluxSettings("http://127.0.0.1:9", "org", bucket, "ESS_TEST_TOKEN", 50.0)
+    return InfluxSettings("http://127.0.0.1:9", "org", bucket, bucket, bucket, "ESS_TEST_TOKEN", 50.0)

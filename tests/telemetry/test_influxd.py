@@ -23,7 +23,7 @@ from ess_controller.telemetry.store import Batch, Store
 from ess_controller.telemetry.upload import IDLE_S, Uploader
 from tests.loop.story import NOON
 from tests.rig.influx import TOKEN, Front, Influxd
-from tests.telemetry.beats import EVERYTHING, SITE, every_10_s, run, tuning
+from tests.telemetry.beats import OF_BEATS, SITE, every_10_s, run, texts, tuning
 from tests.telemetry.reading import Point, read_all
 from tests.telemetry.waiting import wait_until
 
@@ -34,7 +34,7 @@ LATER = NOON + timedelta(hours=1)
 
 def points_of(beats: list[Beat], tuned: Tuning) -> list[Point]:
     recorder = Recorder(tuned, SITE)
-    return [point for beat in beats for text in recorder.lines(beat) for point in read_all(text)]
+    return [point for beat in beats for text in texts(recorder, beat) for point in read_all(text)]
 
 
 def store_all(path: Path, beats: list[Beat]) -> None:
@@ -53,7 +53,7 @@ class Way:
 
     def __init__(self, folder: Path, front: Front, bucket: str) -> None:
         self.store = Store(folder / FILE)
-        self.influx = Influx(InfluxSettings(front.url, "org", bucket, "-", 50.0), TOKEN)
+        self.influx = Influx(InfluxSettings(front.url, "org", bucket, bucket, bucket, "-", 50.0), TOKEN)
         self.uploader = Uploader(self.store, self.influx.write, front.url, Random(1))
 
     def drain(self) -> float:
@@ -75,7 +75,7 @@ def way(tmp_path: Path, real: Front, bucket: str) -> Iterator[Way]:
 
 def counted(engine: Influxd, bucket: str) -> dict[tuple[str, str], int]:
     """How many points have each field, as the engine says."""
-    names = [(each.name, field.name) for each in EVERYTHING for field in each.fields]
+    names = [(each.name, field.name) for each in OF_BEATS for field in each.fields]
     return {name: count for name in names if (count := engine.count(bucket, *name))}
 
 
@@ -167,7 +167,7 @@ def reporting(
     """A daemon's outbox and its uploading child."""
     monkeypatch.setenv("ESS_TEST_TOKEN", TOKEN)
     outbox = Outbox(tmp_path / FILE, 50.0, WallClock(0.1))
-    keeper = Keeper(command(InfluxSettings(real.url, "org", bucket, "ESS_TEST_TOKEN", 50.0), tmp_path))
+    keeper = Keeper(command(InfluxSettings(real.url, "org", bucket, bucket, bucket, "ESS_TEST_TOKEN", 50.0), tmp_path))
     yield outbox, keeper
     outbox.close()
     keeper.close()

@@ -18,7 +18,7 @@ pytestmark = pytest.mark.hil
 
 
 def settings_of(front: Front, token_env: str = "ESS_TEST_TOKEN") -> InfluxSettings:
-    return InfluxSettings(front.url, "org", "bucket", token_env, 50.0)
+    return InfluxSettings(front.url, "org", "bucket", "bucket", "bucket", token_env, 50.0)
 
 
 def test_what_waits_is_sent_by_the_child_and_its_end_is_clean(

@@ -20,7 +20,7 @@ from ess_controller.telemetry.outbox import PENDING_BYTES, QUEUE_BEATS, Outbox
 from ess_controller.telemetry.recorder import Recorder
 from ess_controller.telemetry.store import Store
 from tests.loop.story import NOON
-from tests.telemetry.beats import SITE, every_10_s, tuning
+from tests.telemetry.beats import SITE, every_10_s, texts, tuning
 from tests.telemetry.reading import read
 
 
@@ -39,7 +39,11 @@ def stored(path: Path) -> list[str]:
 def lines_of(beats: Iterable[Beat]) -> list[str]:
     """What is to be told of beats."""
     recorder = Recorder(tuning(), SITE)
-    return [line for beat in beats for text in recorder.lines(beat) for line in text.splitlines(keepends=True)]
+    return [line for beat in beats for text in texts(recorder, beat) for line in text.splitlines(keepends=True)]
+
+
+def _of(lines: list[str], name: str) -> list[str]:
+    return [line for line in lines if line.startswith(name)]
 
 
 def test_every_line_of_every_due_beat_is_in_the_file_in_order(tmp_path: Path) -> None:
@@ -49,11 +53,13 @@ def test_every_line_of_every_due_beat_is_in_the_file_in_order(tmp_path: Path) ->
     for beat in beats:
         report(beat)
     outbox.close()
-    told, expected = (
+    told, expected = (  # kinds are kept apart
         [line for line in lines if not line.startswith("daemon")]  # which tells of the outbox itself
         for lines in (stored(tmp_path / "o.db"), lines_of(beats))
     )
-    assert told == expected
+    assert sorted(told) == sorted(expected)
+    for name in ("site,", "cell,", "event,"):
+        assert _of(told, name) == _of(expected, name)
     assert outbox.depth()["beats_dropped"] == 0
 
 
@@ -124,7 +130,9 @@ def test_reports_that_waited_in_memory_are_stored_when_the_disk_is_back(
     assert caplog.records[-1].message == "outbox: is written again"
 
 
-def test_what_does_not_fit_into_memory_is_dropped_oldest_first_and_counted(tmp_path: Path) -> None:
+def test_of_what_does_not_fit_into_memory_records_go_before_cells_the_oldest_first_and_all_is_counted(
+    tmp_path: Path,
+) -> None:
     outbox = opened(tmp_path / "later" / "o.db", 20_000)
     report = outbox.tee(tuning(), SITE)
     for beat in every_10_s(60):
@@ -134,11 +142,15 @@ def test_what_does_not_fit_into_memory_is_dropped_oldest_first_and_counted(tmp_p
     assert outbox.flush()
     depth = outbox.depth()
     outbox.close()
-    sites = [read(line).stamp for line in stored(tmp_path / "later" / "o.db") if line.startswith("site,")]
-    last_ms = milliseconds(NOON) + 590_000
-    assert 0 < len(sites) < 60
-    assert sites == list(range(last_ms - 10_000 * (len(sites) - 1), last_ms + 1, 10_000))  # the newest, without a gap
-    assert depth["dropped"] == len(lines_of(every_10_s(60 - len(sites))))
+    left = stored(tmp_path / "later" / "o.db")
+    assert not _of(left, "site,")
+    cells = sorted({read(line).stamp for line in _of(left, "cell,")})
+    last_ms = milliseconds(NOON) + 570_000
+    assert 0 < len(cells) < 20
+    assert cells == list(range(last_ms - 30_000 * (len(cells) - 1), last_ms + 1, 30_000))  # the newest, without a gap
+    assert depth["dropped"] == len(lines_of(every_10_s(60))) - len(left)
+    assert depth["dropped_by_kind"]["record"] == len(lines_of(every_10_s(60))) - 20 * 94
+    assert sum(depth["dropped_by_kind"].values()) == depth["dropped"]
 
 
 @pytest.mark.parametrize("content", [b"no database at all " * 400, b"SQLite format 3\0" + b"\xff" * 8000])

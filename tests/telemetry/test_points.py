@@ -12,19 +12,19 @@ import pytest
 from ess_controller.core.health import DIAGNOSES
 from ess_controller.core.types import Mode, Tuning
 from ess_controller.daemon import Beat
-from ess_controller.telemetry.points import TABLE
+from ess_controller.telemetry.points import EVERYTHING, TABLE
 from ess_controller.telemetry.recorder import Due, Recorder
 from tests.loop.story import NOON
-from tests.telemetry.beats import EVERYTHING, SITE, at, every, every_10_s, nothing_heard, run, tuning
+from tests.telemetry.beats import OF_BEATS, SITE, at, every, every_10_s, nothing_heard, run, texts, tuning
 from tests.telemetry.reading import Point, read_all
 
 KINDS = MappingProxyType({"float": float, "int": int, "text": str})
-TYPES = {(each.name, field.name): KINDS[field.kind] for each in EVERYTHING for field in each.fields}
+TYPES = {(each.name, field.name): KINDS[field.kind] for each in OF_BEATS for field in each.fields}
 
 
 def told(*beats: Beat, recorder: Recorder | None = None) -> list[Point]:
     recorder = recorder or Recorder(tuning(), SITE)
-    return [point for beat in beats for text in recorder.lines(beat) for point in read_all(text)]
+    return [point for beat in beats for text in texts(recorder, beat) for point in read_all(text)]
 
 
 def of(points: list[Point], measurement: str) -> list[Point]:
@@ -43,7 +43,7 @@ def test_names_are_unique_and_a_field_has_one_type_and_a_meaning() -> None:
 
 def test_every_field_of_a_whole_run_has_the_type_that_the_table_says() -> None:
     points = told(*run())
-    assert {point.measurement for point in points} == {each.name for each in EVERYTHING} - {"pv"}
+    assert {point.measurement for point in points} == {each.name for each in OF_BEATS} - {"pv", "plan"}
     for point in points:
         for name, value in point.fields.items():
             assert type(value) is TYPES[point.measurement, name], (point.measurement, name, value)

@@ -35,7 +35,7 @@ def secured(certificate: Path) -> Iterator[Front]:
 
 
 def outcome(front: Front) -> tuple[int, str]:
-    influx = Influx(InfluxSettings(front.url, "org", "bucket", "-", 1.0), TOKEN, timeout_s=5.0)
+    influx = Influx(InfluxSettings(front.url, "org", "bucket", "bucket", "bucket", "-", 1.0), TOKEN, timeout_s=5.0)
     told = influx.write(b"m x=1i 1\n")
     influx.close()
     return told.status, told.why

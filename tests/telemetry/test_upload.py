@@ -22,7 +22,9 @@ class Way:
 
     def __init__(self, folder: Path, front: Front, token: str = TOKEN) -> None:
         self.front, self.store = front, Store(folder / "o.db")
-        self.influx = Influx(InfluxSettings(front.url, "org", "bucket", "-", 1.0), token, timeout_s=5.0)
+        self.influx = Influx(
+            InfluxSettings(front.url, "org", "bucket", "bucket", "bucket", "-", 1.0), token, timeout_s=5.0
+        )
         self.uploader = Uploader(self.store, self.influx.write, front.url, Random(1))
 
     def put(self, *texts: bytes) -> None:

@@ -35,7 +35,8 @@ def place(tmp_path: Path, front: Front) -> Path:
     """The bench, reporting to the front."""
     sites = tmp_path / "sites"
     shutil.copytree(BENCH.parent, sites)  # with the cells that it refers to
-    table = f'url = "{front.url}"\norg = "org"\nbucket = "bucket"\ntoken_env = "ESS_TEST_TOKEN"\noutbox_mb = 50.0\n'
+    buckets = "".join(f'{key} = "bucket"\n' for key in ("bucket", "bucket_1m", "bucket_long"))
+    table = f'url = "{front.url}"\norg = "org"\n{buckets}token_env = "ESS_TEST_TOKEN"\noutbox_mb = 50.0\n'
     site = sites / "bench/site.toml"
     head, meter, rest = site.read_text().partition("[meter]")
     site.write_text(f"{head}[influx]\n{table}\n{meter}{rest}")

@@ -1,0 +1,51 @@
+"""What a plan expects of each billing block if load and sun come as forecast: grid, battery, stored energy, peak."""
+
+from collections.abc import Iterator, Mapping
+from datetime import datetime, timedelta
+
+import numpy as np
+
+from ess_controller.core.value import decide
+from ess_controller.planning.slot import SitePlan
+from ess_controller.planning.value_problem import weights
+
+
+def expected(
+    plan: SitePlan, utc: datetime, stored_wh: float, peak_w: float
+) -> Iterator[tuple[datetime, Mapping[str, float]]]:
+    """(begin, numbers as in `points_apart.FORECAST`) of each block from the present one on, one at a time.
+
+    The plan is carried out by its own value function, with the net load that is the mean over the states it reckons
+    with. `stored_wh`: above what must stay, at `utc`; NaN: then only what is forecast is told. `peak_w`: the month's
+    highest block so far.
+    """
+    value, store = plan.value, plan.value.store
+    block_s = value.hours * 3600.0
+    chances = weights(value.states_w.shape[1])
+    low_wh, high_wh = float(store.energy_wh[0]), float(store.energy_wh[-1])
+    energy_wh = min(low_wh + stored_wh, high_wh)
+    first = max(int(utc.timestamp() // block_s) - value.origin, 0)
+    for stage in range(first, value.stages):
+        begin = datetime.fromtimestamp((value.origin + stage) * block_s, utc.tzinfo)
+        net_w = float(chances @ value.states_w[stage])
+        sd_w = float(np.sqrt(chances @ (value.states_w[stage] - net_w) ** 2))
+        row = {
+            "net_load_w": net_w,
+            "net_load_sd_w": sd_w,
+            "buy_cny_per_kwh": 1000.0 * float(value.buy_cny_per_wh[stage]),
+            "lead_s": (begin - plan.made) / timedelta(seconds=1),
+        }
+        if np.isfinite(energy_wh):
+            left = 1.0 if stage > first else 1.0 - (utc.timestamp() % block_s) / block_s
+            power_w = decide(value, stage, net_w, energy_wh, peak_w, max(left, 0.01))
+            out = power_w / store.discharge_efficiency if power_w > 0.0 else power_w * store.charge_efficiency
+            energy_wh = min(max(energy_wh - out * value.hours * left, low_wh), high_wh)
+            peak_w = max(peak_w, net_w - power_w)
+            row |= {
+                "battery_w": power_w,
+                "grid_w": net_w - power_w,
+                "stored_wh": energy_wh - low_wh,
+                "stored_share": (energy_wh - low_wh) / (high_wh - low_wh) if high_wh > low_wh else 0.0,
+                "peak_w": peak_w,
+            }
+        yield begin, row
