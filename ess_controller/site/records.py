@@ -49,6 +49,7 @@ Record = TypeVar(
     ClimateTuning,
     BalanceTuning,
     HealthSettings,
+    InfluxSettings,
 )
 
 

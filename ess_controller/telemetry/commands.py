@@ -1,17 +1,47 @@
-"""The command `ess upload`: send by hand what waits in a site's outbox, e.g. while its daemon does not run."""
+"""The commands of reports: `ess points`, `ess metrics`, and `ess upload`, which sends by hand what waits."""
 
+import json
 import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from ess_controller.commands import Home, Json, OptionalSite, look
 from ess_controller.errors import BadInputError, TroubleError
 
 
 def register(app: typer.Typer) -> None:
-    """Add it; not among those that `--help` lists, for the daemon does it by itself."""
+    """Add them; `upload` is not among those that `--help` lists, for the daemon does it by itself."""
+    app.command()(points)
+    app.command()(metrics)
     app.command(hidden=True)(upload)
+
+
+def points(
+    measurement: Annotated[str, typer.Argument(metavar="[MEASUREMENT]", help="Only this one, e.g. `string`.")] = "",
+    as_json: Json = False,
+    as_markdown: Annotated[bool, typer.Option("--markdown", help="As the file sites/points.md.")] = False,
+) -> None:
+    """What is reported to InfluxDB: every measurement, its tags, fields, types, units and how often it comes."""
+    from ess_controller.telemetry.dictionary import markdown, plain, table
+
+    told = plain()
+    names = [each["name"] for each in told["measurements"]]
+    if measurement and measurement not in names:
+        raise BadInputError(f"points {measurement}: no such measurement: expected one of {', '.join(names)}")
+    if as_json:
+        wanted = [each for each in told["measurements"] if measurement in ("", each["name"])]
+        print(json.dumps(told | {"measurements": wanted}))
+    else:
+        print("\n".join(markdown() if as_markdown else table(measurement)))
+
+
+def metrics(site: OptionalSite = None, home: Home = None) -> None:
+    """The running daemon as Prometheus reads it; the page of `ess board` serves the same at /metrics."""
+    from ess_controller.metrics import text
+
+    print(text(look(site, home)), end="")
 
 
 def upload(

@@ -12,7 +12,7 @@ from ess_controller.telemetry.line_protocol import Field, Measurement
 from ess_controller.telemetry.moment import Moment
 from firmware_bridge.records import Floats
 
-DECISION_S, LIMIT_S, PLAN_S, DAEMON_S = 10.0, 10.0, 60.0, 10.0
+DECISION_S, LIMIT_S, PLAN_S, DAEMON_S = 10.0, 30.0, 60.0, 10.0
 
 
 def _way(way: str) -> tuple[Field[Moment], ...]:

@@ -23,7 +23,8 @@ VERSION = 2  # 1 knew no kinds
 BUSY_S = 5.0  # longest wait for the other process
 LOG_BYTES = 1_000_000  # what the write-ahead log may take, inside the budget
 DEAD_LINES = 10_000  # refused lines that are kept; the oldest go first
-PAGES_GIVEN_BACK = 1000  # to the file system at once: 4 MB
+PAGE_BYTES = 2048  # of what was measured for batches of 2 to 6 kB: 11 % on top of them, with 4096 it is 48 %
+PAGES_GIVEN_BACK = 2000  # to the file system at once: 4 MB
 
 _SCHEMA = """
 CREATE TABLE batch (
@@ -123,11 +124,12 @@ class Store:
 
     def _prepare(self) -> None:
         db = self._db
+        db.execute(f"PRAGMA page_size={PAGE_BYTES}")
         db.execute("PRAGMA auto_vacuum=INCREMENTAL")  # heeded before the first table only
         db.execute("PRAGMA journal_mode=WAL")
         db.execute("PRAGMA synchronous=FULL")
         db.execute(f"PRAGMA journal_size_limit={LOG_BYTES}")
-        db.execute("PRAGMA wal_autocheckpoint=200")  # pages of 4 kB
+        db.execute("PRAGMA wal_autocheckpoint=400")  # pages
         with self._transaction():
             (version,) = db.execute("PRAGMA user_version").fetchone()
             (tables,) = db.execute("SELECT count(*) FROM sqlite_master").fetchone()
@@ -280,6 +282,11 @@ class Store:
         """Why nothing is being sent to a bucket; empty when all goes well."""
         with self._transaction():
             self._db.execute("INSERT OR REPLACE INTO total VALUES (?, ?)", (f"trouble:{where}", trouble))
+
+    def noted(self, where: str) -> str:
+        """What was noted last of a bucket."""
+        found = self._db.execute("SELECT value FROM total WHERE name = ?", (f"trouble:{where}",)).fetchone()
+        return "" if found is None else str(found[0])
 
     def _count(self, name: str, more: int) -> None:
         self._db.execute("UPDATE total SET value = value + ? WHERE name = ?", (more, name))

@@ -65,7 +65,7 @@ class Uploader:
         self._seen = store.last_id()  # what was put before is a backlog; what comes after need not wait for it
         self._failures = 0
         self._answers = False  # something was taken in this step: what is refused is refused for itself
-        self._trouble = ""  # as told
+        self._trouble = store.noted(where)  # as told
         self.sent_lines = 0
 
     def step(self) -> float:

@@ -16,6 +16,7 @@ from influxdb_client.client.write.point import Point
 from ess_controller.clock import WallClock, cpu_s, wall_s
 from ess_controller.core.types import Tuning
 from ess_controller.daemon import Beat
+from ess_controller.rollups.sums import Roller
 from ess_controller.site import Site
 from ess_controller.telemetry.keeper import Keeper, command
 from ess_controller.telemetry.outbox import FILE, Outbox
@@ -106,12 +107,15 @@ def point_s() -> float:
 
 
 def store(path: Path, beats: list[Beat], together: int) -> tuple[float, int, int]:
-    """Through the outbox to disk, so many beats a batch: (wall s, lines, compressed bytes)."""
-    outbox = Outbox(path, 2000.0, WallClock(0.1))
-    report = outbox.tee(dealership().tuning, "dealer")
+    """Through the outbox to disk with all means, so many beats a batch: (wall s, lines, compressed bytes)."""
+    site = dealership()
+    outbox, roller = Outbox(path, 2000.0, WallClock(0.1)), Roller(site.tuning, site.time_zone, {})
+    report = outbox.tee(site.tuning, "dealer")
     began_s = wall_s()
     for number, beat in enumerate(beats, 1):
         report(beat)
+        for rolled in roller.add(beat):
+            outbox.roll(rolled)
         if number % together == 0:
             assert outbox.flush(60.0)
     outbox.close()

@@ -106,6 +106,9 @@ class Front:
     always: tuple[int, dict[str, str]] | None = None  # after the script, whatever is asked
     answered: list[tuple[int, bytes]] = field(default_factory=list)  # (status, body) in turn
     tokens: set[str] = field(default_factory=set)  # as they came
+    buckets: set[str] = field(default_factory=set)  # that were written to
+    missing: set[str] = field(default_factory=set)  # buckets that are not there
+    breaks_off: int = 0  # so many answers end in the middle of their head
     port: int = 0
     certificate: Path | None = None  # with its key, PEM: https
     _lock: Lock = field(default_factory=Lock)
@@ -164,6 +167,9 @@ class Front:
             return *ordered, b'{"code": "ordered", "message": "as the test has ordered"}'
         if token != f"Token {TOKEN}":
             return 401, {}, b'{"code": "unauthorized", "message": "unauthorized access"}'
+        if asked["bucket"] in self.missing:
+            return 404, {}, b'{"code": "not found", "message": "bucket not found"}'
+        self.buckets.add(asked["bucket"])
         if self.behind is not None:
             return self._pass_on(self.behind, asked, body)
         if self.bad in body:
@@ -211,6 +217,13 @@ class _Visit(BaseHTTPRequestHandler):
             status, headers, told = 404, {}, b'{"code": "not found", "message": "path not found"}'
         with front._lock:
             front.answered.append((status, body))
+            breaks_off, front.breaks_off = front.breaks_off > 0, max(front.breaks_off - 1, 0)
+        if breaks_off:
+            self.wfile.write(b"HTTP/1.1 20")
+            self.wfile.flush()
+            self.connection.shutdown(socket.SHUT_RDWR)
+            self.close_connection = True
+            return
         self.send_response(status)
         self.send_header("Content-Type", "application/json")
         for key, value in headers.items():

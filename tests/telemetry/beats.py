@@ -10,13 +10,14 @@ import numpy as np
 
 from ess_controller.core.types import Tuning
 from ess_controller.daemon import Beat
+from ess_controller.telemetry.line_protocol import Measurement
 from ess_controller.telemetry.points import TABLE
 from ess_controller.telemetry.points_apart import EVENT
 from ess_controller.telemetry.recorder import Recorder
 from tests.loop.story import NOON, Story, site
 
 SITE = "bench"
-OF_BEATS = (*TABLE, EVENT)
+OF_BEATS: tuple[Measurement[Any], ...] = (*TABLE, EVENT)
 
 
 @cache

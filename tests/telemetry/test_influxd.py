@@ -193,7 +193,7 @@ def test_the_uploader_is_killed_again_and_again_and_every_point_is_there_once(
 
     def all_sent() -> bool:
         assert outbox.flush()
-        return outbox.depth()["batches"] == 0
+        return bool(outbox.depth()["batches"] == 0)
 
     wait_until(all_sent)
     assert keeper.starts == 3

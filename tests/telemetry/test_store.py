@@ -4,6 +4,9 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import zlib
+from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -11,6 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ess_controller.telemetry.kinds import Kind
 from ess_controller.telemetry.store import VERSION, Batch, ForeignError, Store, current, following
 from tests.telemetry.batches import noise, text
 
@@ -64,6 +68,79 @@ def test_over_budget_the_oldest_go_and_are_counted_and_the_newest_stays(tmp_path
     assert depth.lines > 10_000
     assert depth.oldest_ms == 1000 - depth.batches
     store.close()
+
+
+def test_over_budget_bursts_go_first_then_records_then_cells_and_events_last(tmp_path: Path) -> None:
+    order = (Kind.EVENT, Kind.CELL, Kind.BURST, Kind.RECORD, Kind.MINUTE)
+    store = Store(tmp_path / "o.db", 4_000_000)
+    gone: list[Kind] = []
+    for number in range(1000):
+        before = store.depth().dropped_by_kind
+        store.put([replace(noise(number), kind=order[number % 5])])
+        after = store.depth().dropped_by_kind
+        gone += [Kind[name.upper()] for name in after if after[name] > before.get(name, 0)]
+    left = Counter(each.kind for each in store.oldest(10**9))
+    assert gone.index(Kind.BURST) < gone.index(Kind.RECORD)
+    assert set(left) <= {Kind.EVENT, Kind.MINUTE, Kind.CELL}
+    assert left[Kind.EVENT] == 200 - (store.depth().dropped_by_kind.get("event", 0)) // 100
+    assert store.depth().dropped_by_kind.get("event", 0) == 0 or Kind.CELL not in left
+    depth = store.depth()
+    assert sum(depth.dropped_by_kind.values()) == depth.dropped
+    assert depth.dropped + depth.lines == 100_000
+    store.close()
+
+
+def test_kinds_are_read_apart_and_after_a_batch(tmp_path: Path) -> None:
+    store = Store(tmp_path / "o.db")
+    kinds = (Kind.RECORD, Kind.CELL, Kind.EVENT)
+    store.put([Batch.of(text(number), kinds[number % 3]) for number in range(1, 10)])
+    assert [each.text for each in store.oldest(10**9, [Kind.CELL])] == [text(1), text(4), text(7)]
+    assert [each.text for each in store.oldest(10**9, [Kind.CELL, Kind.EVENT], after=5)] == [text(7), text(8)]
+    assert [each.text for each in store.newest([Kind.RECORD])] == [text(9)]
+    assert store.last_id() == 9
+    store.settle(store.oldest(10**9))
+    assert (store.last_id(), store.oldest(10), store.newest()) == (9, [], [])
+    store.close()
+
+
+def test_a_mark_is_there_with_what_it_marks(tmp_path: Path) -> None:
+    store = Store(tmp_path / "o.db")
+    assert store.mark("value") == ""
+    store.put([Batch.of(text(1))], marks={"value": "2026-01-15"})
+    store.close()
+    store = Store(tmp_path / "o.db")
+    assert store.mark("value") == "2026-01-15"
+    store.close()
+
+
+def test_an_outbox_of_the_version_before_is_gone_on_with(tmp_path: Path) -> None:
+    Store(tmp_path / "o.db").close()
+    with sqlite3.connect(tmp_path / "o.db") as old:
+        old.execute("DROP INDEX batch_by_kind")
+        old.execute("ALTER TABLE batch DROP COLUMN kind")
+        old.execute("INSERT INTO total VALUES ('trouble', 'HTTP 404')")
+        old.execute("PRAGMA user_version=1")
+        old.execute(
+            "INSERT INTO batch (first_ms, last_ms, lines, data) VALUES (1000, 1009, 10, ?)", (zlib.compress(text(1)),)
+        )
+    old.close()
+    store = Store(tmp_path / "o.db")
+    store.put([Batch.of(text(2), Kind.EVENT)])
+    assert [(each.text, each.kind) for each in store.oldest(100)] == [(text(1), Kind.CELL), (text(2), Kind.EVENT)]
+    assert (store.depth().lines, store.depth().trouble) == (20, "")
+    store.close()
+
+
+def test_a_week_of_a_dealership_takes_little_more_than_its_bytes(tmp_path: Path) -> None:
+    """Batches as they come: 2 kB of records every 10 s, 6 kB of cells every 30 s, 2.6 kB of means a minute."""
+    store, size = Store(tmp_path / "o.db"), 0
+    for number in range(1200):
+        batches = [noise(number, 2200), *([noise(number, 6075)] * (number % 3 == 0))]
+        batches += [noise(number, 2600)] * (number % 6 == 0)
+        size += sum(len(each.data) for each in batches)
+        store.put(batches)
+    store.close()
+    assert (tmp_path / "o.db").stat().st_size < 1.2 * size
 
 
 def test_one_batch_larger_than_the_budget_is_kept_all_the_same(tmp_path: Path) -> None:

@@ -4,11 +4,14 @@ import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from random import Random
 
 import pytest
 
 from ess_controller.telemetry.influx import Influx
 from ess_controller.telemetry.settings import InfluxSettings
+from ess_controller.telemetry.store import Batch, Store
+from ess_controller.telemetry.upload import Uploader
 from tests.rig.influx import TOKEN, Front
 
 pytestmark = pytest.mark.rig
@@ -17,13 +20,20 @@ pytestmark = pytest.mark.rig
 @pytest.fixture
 def certificate(tmp_path: Path) -> Path:
     """One that nobody has signed but itself, for 127.0.0.1, with its key."""
+    return made(tmp_path, "2")
+
+
+def made(tmp_path: Path, days: str) -> Path:
+    """A certificate that holds so many days from now; -1: it has expired."""
     if shutil.which("openssl") is None:
         pytest.skip("openssl is not installed")
-    path = tmp_path / "own.pem"
-    key = ["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=127.0.0.1"]
-    files = ["-addext", "subjectAltName=IP:127.0.0.1", "-keyout", str(tmp_path / "key.pem"), "-out", str(path)]
-    subprocess.run(["openssl", *key, *files], check=True, capture_output=True)
-    path.write_text(path.read_text() + (tmp_path / "key.pem").read_text())
+    path, key, request, names = (tmp_path / name for name in ("own.pem", "key.pem", "own.csr", "names"))
+    names.write_text("subjectAltName=IP:127.0.0.1\n")
+    asked = ["req", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=127.0.0.1", "-keyout", key, "-out", request]
+    signed = ["x509", "-req", "-in", request, "-signkey", key, "-days", days, "-extfile", names, "-out", path]
+    for arguments in (asked, signed):
+        subprocess.run(["openssl", *arguments], check=True, capture_output=True)
+    path.write_text(path.read_text() + key.read_text())
     return path
 
 
@@ -54,3 +64,23 @@ def test_an_authority_of_one_s_own_is_trusted_where_the_environment_says_so(
     monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
     assert outcome(secured) == (204, "")
     assert secured.taken == [b"m x=1i 1"]
+
+
+def test_a_certificate_that_has_expired_is_refused_and_the_reason_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    expired = made(tmp_path, "-1")
+    monkeypatch.setenv("SSL_CERT_FILE", str(expired))
+    front = Front(certificate=expired).up()
+    store = Store(tmp_path / "o.db")
+    store.put([Batch.of(b"m x=1i 1\n")])
+    influx = Influx(InfluxSettings(front.url, "org", "bucket", "bucket", "bucket", "-", 1.0), TOKEN, timeout_s=5.0)
+    uploader = Uploader(store, influx.write, front.url, Random(1))
+    uploader.step()
+    uploader.step()
+    assert "certificate has expired" in store.depth().trouble
+    assert "certificate has expired" in caplog.text
+    assert front.tokens == set()
+    store.close()
+    influx.close()
+    front.down()

@@ -6,13 +6,15 @@ from datetime import UTC, datetime
 from email.utils import format_datetime
 from pathlib import Path
 from random import Random
+from threading import Event
 
 import pytest
 
 from ess_controller.telemetry.influx import Influx, retry_after_s
+from ess_controller.telemetry.kinds import Kind
 from ess_controller.telemetry.settings import InfluxSettings
 from ess_controller.telemetry.store import Batch, Store
-from ess_controller.telemetry.upload import IDLE_S, LONGEST_RETRY_S, Uploader
+from ess_controller.telemetry.upload import IDLE_S, LONGEST_RETRY_S, Uploader, work
 from tests.rig.influx import TOKEN, Front
 from tests.telemetry.batches import text
 
@@ -259,3 +261,63 @@ def test_killed_between_acknowledgement_and_settling_it_sends_the_same_points_ag
     assert way.influx.write(text(1)).acknowledged  # and then it died
     assert way.drain() == IDLE_S
     assert way.front.taken == lines(text(1), text(1))
+
+
+# --- what has just come, and what waits ----------------------------------------------------------------------------
+
+
+def test_what_comes_while_a_backlog_drains_goes_before_it(way: Way) -> None:
+    """The rest of the backlog still goes oldest first."""
+    way.front.down()
+    way.put(*(text(number, 1000) for number in range(1, 31)))
+    assert way.drain() > 0.0
+    way.front.up()
+    for number in range(101, 105):
+        way.put(text(number))
+        way.uploader.step()
+    way.drain()
+    bodies = [body for status, body in way.front.answered if status == 204]
+    live = [bodies.index(text(number)) for number in range(101, 105)]
+    assert live == [0, 2, 4, 6]  # each right after the request that was under way
+    old = [line for body in bodies if b"\n" in body[:-1] and len(body) > 1000 for line in body.splitlines()]
+    assert old == lines(*(text(number, 1000) for number in range(1, 31)))
+    assert way.store.depth().batches == 0
+
+
+def test_forecasts_stay_in_order_for_the_newer_word_is_to_stand(way: Way) -> None:
+    way.front.down()
+    way.store.put([Batch.of(text(1), Kind.FORECAST)])
+    way.drain()
+    way.front.up()
+    way.store.put([Batch.of(text(2), Kind.FORECAST), Batch.of(text(3))])
+    way.drain()
+    assert way.front.taken == lines(text(3), text(1), text(2))
+
+
+def test_a_bucket_that_is_missing_holds_up_no_other_and_is_told(
+    tmp_path: Path, front: Front, caplog: pytest.LogCaptureFixture
+) -> None:
+    store = Store(tmp_path / "o.db")
+    store.put([Batch.of(text(1), Kind.EVENT), Batch.of(text(2)), Batch.of(text(3), Kind.MINUTE)])
+    front.missing = {"long"}
+    influx = Influx(InfluxSettings(front.url, "org", "raw", "year", "long", "-", 1.0), TOKEN, timeout_s=5.0)
+    work(tmp_path / "o.db", influx, front.url, Event(), once=True)
+    assert sorted(front.taken) == sorted(lines(text(2), text(3)))
+    assert store.depth().lines == 10
+    assert "bucket long" in caplog.text
+    assert "404" in store.depth().trouble
+    front.missing = set()
+    work(tmp_path / "o.db", influx, front.url, Event(), once=True)
+    assert (store.depth().lines, store.depth().trouble) == (0, "")
+    assert front.buckets == {"raw", "year", "long"}
+    store.close()
+    influx.close()
+
+
+def test_a_response_that_breaks_off_is_no_acknowledgement(way: Way) -> None:
+    way.put(text(1))
+    way.front.breaks_off = 1
+    assert 0.4 < way.uploader.step() <= 1.0
+    assert way.store.depth().batches == 1
+    assert way.drain() == IDLE_S
+    assert set(way.front.taken) == set(lines(text(1)))
