@@ -34,7 +34,7 @@ SAVINGS = "savings.json"  # `planning.daily_report.FILE`, without the planner
 SAVINGS_VERSION = 1
 EVERY_S = 600.0  # of wall time, between two looks
 LOOK_BACK_DAYS = 400.0
-TROUBLES = (OSError, sqlite3.Error, HistoryError, ValueError, KeyError, TypeError, RecursionError)
+TROUBLES = (OSError, sqlite3.Error, HistoryError, ValueError, KeyError, TypeError, AttributeError, RecursionError)
 
 
 @dataclass(frozen=True, slots=True)
