@@ -72,6 +72,8 @@ class Uploader:
         """Send what has just come, then the oldest batches. Returns how many seconds to wait before the next step; 0
         when there may be more."""
         self._answers = False
+        if self._failures:
+            self._seen = self._store.last_id()  # all that has come meanwhile is a backlog too
         fresh = self._store.oldest(LINES_AT_ONCE, self._live, self._seen)
         if fresh:
             if wait_s := self._send(fresh):
@@ -141,7 +143,6 @@ class Uploader:
     def _later(self, outcome: Outcome) -> float:
         """Nothing is settled: how long to wait."""
         self._failures += 1
-        self._seen = self._store.last_id()
         if outcome.status in NOT_ALLOWED or outcome.status in REFUSED:
             advice = {401: "check the token", 403: "check the token's rights", 404: "check org and bucket"}
             self._tell(f"HTTP {outcome.status}: {outcome.why}: {advice.get(outcome.status, 'refuses everything')}")

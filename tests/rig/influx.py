@@ -125,6 +125,11 @@ class Front:
         """Every line that was acknowledged, in turn."""
         return [line for status, body in self.answered if status == 204 for line in body.splitlines()]
 
+    @property
+    def taken_any(self) -> bool:
+        """Whether anything was acknowledged."""
+        return any(status == 204 for status, _ in self.answered)
+
     def up(self) -> "Front":
         """Listen, at the same port as before."""
         front = self

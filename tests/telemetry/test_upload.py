@@ -272,26 +272,26 @@ def test_what_comes_while_a_backlog_drains_goes_before_it(way: Way) -> None:
     way.put(*(text(number, 1000) for number in range(1, 31)))
     assert way.drain() > 0.0
     way.front.up()
+    way.uploader.step()
     for number in range(101, 105):
         way.put(text(number))
         way.uploader.step()
     way.drain()
     bodies = [body for status, body in way.front.answered if status == 204]
     live = [bodies.index(text(number)) for number in range(101, 105)]
-    assert live == [0, 2, 4, 6]  # each right after the request that was under way
+    assert live == [1, 3, 5, 7]  # each right after the request that was under way
     old = [line for body in bodies if b"\n" in body[:-1] and len(body) > 1000 for line in body.splitlines()]
     assert old == lines(*(text(number, 1000) for number in range(1, 31)))
     assert way.store.depth().batches == 0
 
 
 def test_forecasts_stay_in_order_for_the_newer_word_is_to_stand(way: Way) -> None:
-    way.front.down()
-    way.store.put([Batch.of(text(1), Kind.FORECAST)])
+    way.store.put([Batch.of(text(number, 1000), Kind.FORECAST) for number in range(1, 11)])
+    way.uploader.step()
+    way.store.put([Batch.of(text(11), Kind.FORECAST), Batch.of(text(12))])
     way.drain()
-    way.front.up()
-    way.store.put([Batch.of(text(2), Kind.FORECAST), Batch.of(text(3))])
-    way.drain()
-    assert way.front.taken == lines(text(3), text(1), text(2))
+    first, rest = [text(number, 1000) for number in range(1, 6)], [text(number, 1000) for number in range(6, 11)]
+    assert way.front.taken == lines(*first, text(12), *rest, text(11))
 
 
 def test_a_bucket_that_is_missing_holds_up_no_other_and_is_told(
