@@ -1,0 +1,56 @@
+"""What an alarm is: what has gone wrong, where, with which number, in words of both languages, and what to do."""
+
+from dataclasses import dataclass
+
+from ess_controller.alarms.table import WORDS
+from ess_controller.alarms.words import Level, Words
+
+LANGUAGES = ("en", "zh")
+SHOWN = 4  # places named in a text; the rest are counted
+
+
+@dataclass(frozen=True, slots=True)
+class Alarm:
+    """One thing that is wrong at one place. Who it is does not change with its number or its cells."""
+
+    kind: str  # diagnosis, guard, inverter, wire, meter, daemon, plan, reports, disk, health, delivery
+    place: str  # string, cabinet, bus, channel or module; empty: the site
+    what: str  # a key of WORDS
+    at: tuple[str, ...] = ()  # cells or modules, by position: A1/M03/C07
+    parts: tuple[str, ...] = ()  # codes of the modules that they are in: what a technician brings
+    number: str = ""  # what it rests on: `4.213 V`, or the words of whoever found it
+
+    @property
+    def id(self) -> str:
+        """`diagnosis/A1/cell-over-voltage`: the same as long as it is the same trouble, over restarts too."""
+        return "/".join((self.kind, self.place, self.what)).replace(" ", "-")
+
+    @property
+    def words(self) -> Words:
+        """Its row of the table."""
+        return WORDS[self.what]
+
+    @property
+    def level(self) -> Level:
+        """How bad."""
+        return self.words.level
+
+    def text(self, language: str) -> str:
+        """What is wrong: `A1: cell over-voltage: A1/M03/C07 (BMW-IX3-04213): 4.213 V`; `language` is en or zh."""
+        name = self.words.en if language == "en" else self.words.zh
+        return ": ".join(part for part in (self.place, name, self._places(), self.number) if part)
+
+    def advice(self, language: str) -> str:
+        """What to do about it, position and module code included where they are known."""
+        does = self.words.do_en if language == "en" else self.words.do_zh
+        where = self._places()
+        if not where:
+            return does
+        return f"{does} ({where})" if language == "en" else f"{does}（{where}）"
+
+    def _places(self) -> str:
+        if not self.at:
+            return ""
+        more = len(self.at) - SHOWN
+        named = ", ".join(self.at[:SHOWN]) + (f" +{more}" if more > 0 else "")
+        return f"{named} [{', '.join(self.parts[:SHOWN])}]" if self.parts else named
