@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from threading import Event
 from types import FrameType
@@ -14,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from ess_controller import home as homes
+from ess_controller.alarms.companion import command as watch_alarms
 from ess_controller.arbitrated import Since
 from ess_controller.cell_record import FILE as CELLS
 from ess_controller.cell_record import CellRecord
@@ -141,6 +143,8 @@ def serve(site: Site, options: Options) -> dict[str, Any]:
             return picture(site.name, site.tuning, beat, health, clock.monotonic_s(), more, since)
 
         open_things.callback(Window(home / "live.sock", show, orders).close)
+        if site.alarms is not None:
+            open_things.push(partial(_unless_dying, Keeper(watch_alarms(site, home), "alarms")))
         _on_signals(orders)
         log.info("%s: %d cells in %d strings, beat %g s", site.name, layout.cells, layout.strings, site.period_s)
         essential = (latest, Leaving(orders, clock))
@@ -153,6 +157,12 @@ def serve(site: Site, options: Options) -> dict[str, Any]:
             say_last_word(plant, lines, clock, latest.beat)
         open_things.close()  # what was kept last is counted below
         return totals.save(home / "summary.json", **stores.counts(), wall_s=wall_s() - began_s)
+
+
+def _unless_dying(keeper: Keeper, kind: type[BaseException] | None, *_: object) -> None:
+    """End the watch with the daemon, but not with one that dies of a mistake: the watch outlives it and tells."""
+    if kind is None or not issubclass(kind, Exception):
+        keeper.close()
 
 
 def held_plan(

@@ -66,7 +66,7 @@ class Coming:
 
 @dataclass(frozen=True, slots=True)
 class Book:
-    """What is not settled, in order of coming; and what holds but not yet long enough to count: id -> since when."""
+    """What is not swept out, in order of coming; and what holds but not yet long enough to count: id -> since when."""
 
     comings: tuple[Coming, ...] = ()
     waiting: Mapping[str, datetime] = field(default_factory=dict)
@@ -198,9 +198,19 @@ def without(book: Book, isolated: Sequence[str], now: datetime) -> Book:
 
 
 def settle(book: Book, rules: Rules, now: datetime) -> Book:
-    """Marks what is over and of which nobody is left to be told; what was marked before is left out."""
-    left = [coming for coming in book.comings if not coming.settled]
-    return replace(book, comings=tuple(replace(each, settled=_is_settled(each, rules, now)) for each in left))
+    """Marks what is over and of which nobody is left to be told."""
+    return replace(
+        book,
+        comings=tuple(
+            replace(each, settled=True) if not each.settled and _is_settled(each, rules, now) else each
+            for each in book.comings
+        ),
+    )
+
+
+def swept(book: Book) -> Book:
+    """The book without what is settled: once that is safely on disk."""
+    return replace(book, comings=tuple(each for each in book.comings if not each.settled))
 
 
 def _is_settled(coming: Coming, rules: Rules, now: datetime) -> bool:

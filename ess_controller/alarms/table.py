@@ -191,6 +191,6 @@ _OTHERS = {
 
 WORDS: dict[str, Words] = {
     **{row.en: row for row in DIAGNOSES},
-    **{key: Words(Level.ERROR, *rest, after_s=2.0) for key, *rest in _GUARD},
+    **{key: Words(Level.ERROR, en, zh, do_en, do_zh, 2.0) for key, en, zh, do_en, do_zh in _GUARD},
     **_OTHERS,
 }

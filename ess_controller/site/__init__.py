@@ -3,6 +3,7 @@
 `load` gives a `Site` or raises `SiteError` with every mistake, each with file, line, key, value and what was expected.
 """
 
+import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -12,7 +13,9 @@ from zoneinfo import ZoneInfo
 
 from ess_controller.ageing.rates import CellAgeing, WearTerms
 from ess_controller.ageing.settings import HealthSettings
+from ess_controller.alarms.settings import AlarmSettings
 from ess_controller.core.types import Tuning
+from ess_controller.site.alarm_tables import alarm_findings, alarms_of
 from ess_controller.site.buses import bus_findings, name_findings
 from ess_controller.site.cabinets import cabinet_findings, climate_findings
 from ess_controller.site.cell_rules import cell_findings, together_findings
@@ -87,6 +90,7 @@ class Site:
     weather: WeatherSource | None
     serve_url: str  # where our cabinets are SunSpec batteries for others, unit = cabinet from 1; "" = nowhere
     influx: InfluxSettings | None
+    alarms: AlarmSettings | None
     health: HealthSettings | None  # lines of the verdicts on modules
     wear: WearTerms | None  # None: using the battery costs no life
     ageing: CellAgeing | None  # of the cells; there where `wear` is
@@ -104,6 +108,9 @@ class Site:
         notes = [f"string {name} is not in service: nothing is said to it or heard from it" for name in self.isolated]
         if self.tariff and self.tariff.assumed:
             notes.append(f"tariff {self.tariff.name}: only assumed: {', '.join(self.tariff.assumed)}")
+        for channel in self.alarms.channels if self.alarms else ():
+            unset = [name for name in channel.environment if not os.environ.get(name)]
+            notes += [f"alarm channel {channel.name}: environment variable {name} is not set here" for name in unset]
         return tuple(notes)
 
 
@@ -156,6 +163,7 @@ def _site(site: SiteFile, cell: CellFile, tariff: TariffFile | None, file: Path)
         weather=weather_of(site),
         serve_url=site.serve.url if site.serve else "",
         influx=influx_of(site),
+        alarms=alarms_of(site.alarms),
         health=health_of(site),
         wear=wear_of(site.wear),
         ageing=ageing_of(cell),
@@ -214,6 +222,7 @@ def _rules(
     yield from name_findings(table)
     yield from bus_findings(table, names, intact and not shape)
     yield from serve_findings(table)
+    yield from alarm_findings(table)
     if cell.sheet:
         yield from together_findings(table, cell.sheet.table, cell.sheet.file)
     if tariff.sheet and tariff.sound:

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Field
 
+from ess_controller.site.alarm_tables import AlarmsTable
 from ess_controller.site.devices import CabinetTable, MeterTable, PvTable
 from ess_controller.site.kinds import (
     LIST,
@@ -285,6 +286,7 @@ class SiteFile(Table):
     weather: WeatherTable | None = None
     serve: ServeTable | None = None
     influx: InfluxTable | None = None
+    alarms: AlarmsTable | None = None
     meter: MeterTable
     pv: SolarInverters | None = None
     cabinet: Annotated[tuple[CabinetTable, ...], LIST, at_most(100)] = Field(min_length=1, max_length=100)

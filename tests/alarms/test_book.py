@@ -10,7 +10,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ess_controller.alarms.alarm import Alarm
-from ess_controller.alarms.book import Ack, Book, Phase, Rules, acknowledged, advance, due, noted, settle, without
+from ess_controller.alarms.book import (
+    Ack,
+    Book,
+    Phase,
+    Rules,
+    acknowledged,
+    advance,
+    due,
+    noted,
+    settle,
+    swept,
+    without,
+)
 from ess_controller.alarms.table import WORDS
 from ess_controller.alarms.words import WAKES
 from tests.alarms.made import (
@@ -53,7 +65,7 @@ class Play:
                 self.heard += [
                     (channel, item.coming.alarm.id, item.coming.came, phase) for item in items for phase in item.phases
                 ]
-        self.book = settle(self.book, self.rules, now)
+        self.book = swept(settle(self.book, self.rules, now))
         return self.heard[before:]
 
     def told(self) -> list[tuple[str, str]]:
@@ -162,7 +174,7 @@ def test_a_string_taken_out_of_service_tells_nobody() -> None:
     book = advance(EMPTY, [HIGH, DOOR], NOON, HOLD_OFF_S)
     book = without(book, ("A1",), later(1))
     assert [item.coming.alarm for item in due(book, rules(), later(2))["ops"]] == [DOOR]
-    assert [each.alarm for each in settle(book, rules(), later(2)).comings] == [DOOR]
+    assert [each.alarm for each in swept(settle(book, rules(), later(2))).comings] == [DOOR]
 
 
 def test_the_worst_is_told_first() -> None:

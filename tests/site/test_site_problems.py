@@ -276,6 +276,18 @@ def test_editors_learn_every_key_from_the_same_models() -> None:
 
 def test_editors_learn_which_tables_may_be_absent() -> None:
     absent = set(schema()["properties"]) - set(schema()["required"])
-    tables = {"balance", "health", "wear", "climate", "location", "contract", "weather", "serve", "influx", "pv"}
+    tables = {
+        "balance",
+        "health",
+        "wear",
+        "climate",
+        "location",
+        "contract",
+        "weather",
+        "serve",
+        "influx",
+        "alarms",
+        "pv",
+    }
     assert absent == tables
     assert set(schema(CellFile)["properties"]) - set(schema(CellFile)["required"]) == {"ageing"}

@@ -1,0 +1,261 @@
+"""Looks at the live picture, keeps the alarm book and sees that people are told; outlives the daemon to tell its death.
+
+Runs as a process of its own, the daemon's child: `python -m ess_controller.alarms.watch JSON`. Asked to end (SIGTERM),
+it ends. When its standard input ends unasked, the daemon has died: it stays, tells it, and ends when another daemon
+answers, when somebody has acknowledged the death, or after LINGER_S. A message goes out before it is noted: a watch
+that is killed in between sends that one message once more, with the same key, and none is lost.
+"""
+
+import json
+import logging
+import shutil
+import signal
+import sqlite3
+import sys
+from collections import deque
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from datetime import datetime
+from os import nice
+from pathlib import Path
+from random import Random
+from threading import Event, Thread
+from typing import Any
+
+from ess_controller import home as homes
+from ess_controller.alarms.alarm import Alarm
+from ess_controller.alarms.answer import told
+from ess_controller.alarms.book import Book, Coming, Rules, acknowledged, advance, due, noted, settle, swept, without
+from ess_controller.alarms.message import Writer
+from ess_controller.alarms.present import Counters, Facts, counters, present, silent
+from ess_controller.alarms.sender import Missing, Sender, made
+from ess_controller.alarms.store import FILE, BookStore, ForeignBookError
+from ess_controller.child import NICE, ends_with_the_daemon, leave
+from ess_controller.clock import utc_now, wall_s
+from ess_controller.errors import BadInputError
+from ess_controller.live import NoDaemonError, ask
+from ess_controller.site import Site, load
+from ess_controller.talk import talk
+
+log = logging.getLogger("ess")
+
+LOOK_EVERY_S = 2.0
+EARLIER_S = 60.0  # counters are compared with those of a look so long ago
+LINGER_S = 86_400.0  # after the daemon's death
+Seen = Mapping[str, Any] | str  # the picture, or why there is none
+
+
+def facts_of(site: Site) -> Facts:
+    """What a picture does not say."""
+    layout = site.plant.layout
+    modules = range(layout.modules)
+    return Facts(
+        site.name,
+        site.period_s,
+        site.influx.outbox_mb if site.influx else 0.0,
+        {name: layout.cabinet_names[at] for name, at in zip(layout.string_names, layout.string_cabinet, strict=True)},
+        {layout.module_place(each): layout.module_names[each] for each in modules},
+        site.isolated,
+    )
+
+
+class Watch:
+    """One look at a time. Time and what is seen are its caller's. A book that cannot be written is kept in memory."""
+
+    def __init__(self, facts: Facts, rules: Rules, senders: Sequence[Sender], path: Path) -> None:
+        self._facts, self._rules, self._senders, self._path = facts, rules, senders, path
+        self._store: BookStore | None = None
+        self._saved: dict[tuple[str, datetime], Coming] = {}
+        self._noted: dict[str, str] = {}  # trouble of channels, as in the file
+        self._looks: deque[Counters] = deque()
+        self._well = True
+        self._loaded = self._ended_unasked = False
+        self.book = Book()
+        self._open()
+
+    def _open(self) -> None:
+        try:
+            self._store = BookStore(self._path)
+        except (sqlite3.DatabaseError, ForeignBookError) as trouble:
+            if isinstance(trouble, sqlite3.OperationalError):  # the disk, not the file
+                self._cannot(str(trouble))
+                return
+            self._store = self._begun_anew(str(trouble))
+        self._saved = {}
+        if not self._loaded:
+            self._ended_unasked = self._store.farewell() == ""
+            self._store.say_farewell("")
+            kept = self._store.book().comings
+            self._saved = {coming.key: coming for coming in kept}
+            self.book = Book((*kept, *self.book.comings), self.book.waiting)
+            self._noted = {name: trouble for name, (trouble, _) in self._store.channels().items()}
+        self._loaded = True
+
+    def _begun_anew(self, why: str) -> BookStore:
+        """Damaged, or somebody else's: it stays for whoever wants to look."""
+        aside = self._path.with_name(f"{self._path.name}.damaged")
+        log.error("alarms: %s: %s: it is put aside as %s, a new book is begun", self._path, why, aside.name)
+        for end in ("", "-wal", "-shm"):
+            with suppress(OSError):
+                self._path.with_name(self._path.name + end).replace(f"{aside}{end}")
+        return BookStore(self._path)
+
+    def step(self, seen: Seen, now: datetime, now_s: float, disk_free_bytes: float) -> None:
+        """One look: what is seen becomes the book, and what is due is told."""
+        self._take_acks()
+        alarms = self._alarms(seen, now_s, disk_free_bytes)
+        self.book = advance(self.book, alarms, now, self._rules.hold_off_s)
+        self.book = without(self.book, self._facts.isolated, now)
+        self._save(now)
+        owed = due(self.book, self._rules, now)
+        state = [told(coming) for coming in self.book.comings if coming.over is None]
+        for sender in self._senders:
+            sender.channel.show(state)
+            if sender.name in owed and (taken := sender.send(owed[sender.name], now, now_s)):
+                self.book = noted(self.book, sender.name, taken, now)
+                self._save(now)
+        self.book = settle(self.book, self._rules, now)
+        self._save(now)
+
+    def _alarms(self, seen: Seen, now_s: float, disk_free_bytes: float) -> tuple[Alarm, ...]:
+        failing = [Alarm("delivery", each.name, "channel fails", number=each.trouble) for each in self._senders]
+        own = tuple(alarm for alarm in failing if alarm.number)
+        if self._ended_unasked:
+            own = (*own, Alarm("daemon", "", "daemon ended"))
+            self._ended_unasked = False
+        if isinstance(seen, str):  # nobody knows how the site is: what was, stands
+            stands = [each.alarm for each in self.book.comings if each.over is None]
+            return (silent(seen), *(each for each in stands if each.kind not in ("daemon", "delivery")), *own)
+        now = counters(seen, now_s)
+        self._looks.append(now)
+        while len(self._looks) > 1 and now_s - self._looks[1].at_s >= EARLIER_S:
+            self._looks.popleft()
+        return (*present(seen, self._facts, now, self._looks[0], disk_free_bytes), *own)
+
+    def _take_acks(self) -> None:
+        if self._store is None:
+            self._open()
+        if self._store is not None:
+            try:
+                self.book = acknowledged(self.book, self._store.acks())
+            except sqlite3.Error as trouble:
+                self._cannot(str(trouble))
+
+    def _save(self, now: datetime) -> None:
+        """What has changed goes to disk; what is settled and safe there is forgotten here."""
+        changed = [each for each in self.book.comings if self._saved.get(each.key) != each]
+        troubles = dict.fromkeys(self._noted, "") | {each.name: each.trouble for each in self._senders}
+        channels = {name: trouble for name, trouble in troubles.items() if self._noted.get(name, "") != trouble}
+        if self._store is None or not (changed or channels):
+            return
+        try:
+            if changed:
+                self._store.save(changed)
+            for name, trouble in channels.items():
+                self._store.note_channel(name, trouble, now)
+        except sqlite3.Error as failure:
+            self._cannot(str(failure))
+            return
+        self.book = swept(self.book)
+        self._saved = {each.key: each for each in self.book.comings}
+        self._noted |= channels
+        if not self._well:
+            log.info("alarms: %s: is written again", self._path)
+        self._well = True
+
+    def _cannot(self, why: str) -> None:
+        """The disk does not take it: alarms are told all the same, and kept in memory."""
+        if self._well:
+            log.warning("alarms: %s cannot be written: %s: the book is kept in memory", self._path, why)
+        self._well = False
+        if self._store is not None:
+            self._store.close()
+        self._store = None
+
+    def farewell(self, how: str) -> None:
+        """Say how it ends, and let go of everything."""
+        for sender in self._senders:
+            sender.channel.close()
+        if self._store is not None:
+            with suppress(sqlite3.Error):
+                if how:
+                    self._store.say_farewell(how)
+            self._store.close()
+
+
+def senders_of(site: Site) -> list[Sender]:
+    """Every channel of the site; one that lacks its secret is told of, and takes nothing."""
+    if site.alarms is None:
+        return []
+    writer = Writer(site.name, site.alarms.languages, site.time_zone)
+    found = []
+    for settings in site.alarms.channels:
+        try:
+            channel = made(settings, site.name)
+        except BadInputError as trouble:
+            log.error("%s", trouble)
+            found.append(Sender(settings.name, Missing(str(trouble)), writer, Random()))
+        else:
+            found.append(Sender(settings.name, channel, writer, Random()))
+    return found
+
+
+def look(home: Path) -> Seen:
+    """The daemon's picture, or why there is none."""
+    try:
+        seen = ask(home / "live.sock", {"get": "picture"})
+    except NoDaemonError as trouble:
+        return str(trouble).partition(": ")[2]
+    return str(seen["error"]) if "error" in seen else seen
+
+
+def free_bytes(home: Path) -> float:
+    """Of the disk that the daemon writes to."""
+    try:
+        return float(shutil.disk_usage(home).free)
+    except OSError:
+        return 0.0
+
+
+def work(watch: Watch, home: Path, ending: Event, orphaned: Event) -> None:
+    """Look until asked to end, or, once the daemon has died, until that is somebody else's."""
+    died_s: float | None = None
+    while not ending.is_set():
+        seen = look(home)
+        watch.step(seen, utc_now(), wall_s(), free_bytes(home))
+        if orphaned.is_set():
+            died_s = wall_s() if died_s is None else died_s
+            known = any(each.alarm.what == "daemon silent" and each.ack is not None for each in watch.book.comings)
+            if known or not isinstance(seen, str) or wall_s() - died_s > LINGER_S:
+                return
+        ending.wait(LOOK_EVERY_S)
+
+
+def main(given: str) -> int:
+    """The daemon's child: `given` is JSON of site and home."""
+    asked = json.loads(given)
+    talk(0, quiet=False)
+    ending, orphaned = Event(), Event()
+    signal.signal(signal.SIGTERM, lambda *_: ending.set())
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the daemon's, which ends us in its turn
+    Thread(target=ends_with_the_daemon, args=(orphaned,), daemon=True).start()
+    nice(NICE)
+    home = Path(asked["home"])
+    try:
+        with homes.lock(home, "alarms"):
+            site = load(Path(asked["site"]), {})
+            if site.alarms is None:
+                return 2
+            watch = Watch(facts_of(site), site.alarms.rules(site.time_zone), senders_of(site), home / FILE)
+            try:
+                work(watch, home, ending, orphaned)
+            finally:
+                watch.farewell("clean" if ending.is_set() and not orphaned.is_set() else "")
+    except (BadInputError, sqlite3.Error) as trouble:  # the watch of a daemon just killed; a site file being edited
+        log.warning("alarms: %s", trouble)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    leave(main(sys.argv[1]))

@@ -1,0 +1,128 @@
+"""A real broker (Debian's mosquitto) and a real client: state, events, and the last will of a watch that is killed."""
+
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from threading import Condition
+from typing import Any
+
+import paho.mqtt.client as paho
+import pytest
+from paho.mqtt.enums import CallbackAPIVersion
+
+from ess_controller.alarms.answer import told
+from ess_controller.alarms.book import advance
+from ess_controller.alarms.mqtt import Mqtt
+from ess_controller.alarms.settings import MqttSettings
+from ess_controller.alarms.words import Level
+from tests.alarms.made import EMPTY, HIGH, HOLD_OFF_S, NOON
+from tests.alarms.test_webhooks import message
+from tests.rig.influx import free_port
+from tests.telemetry.waiting import wait_until
+
+pytestmark = [pytest.mark.rig, pytest.mark.hil]
+STATE = "ess/bench/alarms"
+
+
+class Broker:
+    """A running mosquitto, and what a client that listens to everything has heard."""
+
+    def __init__(self, folder: Path, port: int) -> None:
+        self.port, self._conf = port, folder / "mosquitto.conf"
+        self._conf.write_text(f"listener {port} 127.0.0.1\nallow_anonymous true\n")
+        self.heard: dict[str, list[str]] = {}
+        self._turn = Condition()
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def up(self) -> None:
+        program = shutil.which("mosquitto", path="/usr/sbin:/usr/bin:/usr/local/sbin")
+        if program is None:
+            pytest.skip("mosquitto is not installed (Debian: mosquitto)")
+        self._process = subprocess.Popen([program, "-c", str(self._conf)], stderr=subprocess.DEVNULL)
+
+    def listen(self) -> None:
+        self._client = paho.Client(CallbackAPIVersion.VERSION2)
+        self._client.on_connect = lambda client, *_: client.subscribe("#", qos=1)
+        self._client.on_message = self._hear
+        self._client.reconnect_delay_set(1, 1)
+        self._client.connect_async("127.0.0.1", self.port)
+        self._client.loop_start()
+        wait_until(self._client.is_connected)
+
+    def _hear(self, _client: Any, _data: Any, what: Any) -> None:
+        with self._turn:
+            self.heard.setdefault(what.topic, []).append(what.payload.decode())
+
+    def down(self) -> None:
+        if self._process is not None:
+            self._process.terminate()
+            self._process.wait(10)
+
+    def close(self) -> None:
+        if hasattr(self, "_client"):
+            self._client.disconnect()
+            self._client.loop_stop()
+        self.down()
+
+    def settings(self) -> MqttSettings:
+        return MqttSettings("broker", Level.NOTICE, 1, f"mqtt://127.0.0.1:{self.port}", "ess/bench", "", "")
+
+
+@pytest.fixture
+def broker(tmp_path: Path) -> Iterator[Broker]:
+    made = Broker(tmp_path, free_port())
+    yield made
+    made.close()
+
+
+def sent(channel: Mqtt) -> bool:
+    return channel.send(message()).taken
+
+
+def test_state_is_retained_events_come_once_and_the_end_is_said(broker: Broker) -> None:
+    broker.up()
+    channel = Mqtt(broker.settings(), "bench")
+    wait_until(lambda: sent(channel))
+    state = [told(coming) for coming in advance(EMPTY, [HIGH], NOON, HOLD_OFF_S).comings]
+    channel.show(state)
+    broker.listen()  # later than all that: what is retained is heard all the same
+    wait_until(lambda: STATE in broker.heard)
+    assert json.loads(broker.heard[STATE][-1]) == {"site": "bench", "alarms": state}
+    assert broker.heard[f"{STATE}/online"] == ["online"]
+    assert sent(channel)
+    wait_until(lambda: f"{STATE}/event" in broker.heard)
+    (event,) = map(json.loads, broker.heard[f"{STATE}/event"])
+    assert [alarm["id"] for alarm in event["alarms"]] == ["diagnosis/A1/cell-over-voltage", "diagnosis/A/door-open"]
+    channel.close()
+    wait_until(lambda: broker.heard[f"{STATE}/online"][-1] == "offline")
+
+
+def test_a_watch_that_is_killed_leaves_its_last_will(broker: Broker) -> None:
+    broker.up()
+    broker.listen()
+    code = (
+        "import sys; from ess_controller.alarms.mqtt import Mqtt;"
+        "from ess_controller.alarms.settings import MqttSettings; from ess_controller.alarms.words import Level;"
+        "Mqtt(MqttSettings('broker', Level.NOTICE, 1, sys.argv[1], 'ess/bench', '', ''), 'bench'); sys.stdin.read()"
+    )
+    url = broker.settings().url
+    watch = subprocess.Popen([sys.executable, "-c", code, url], stdin=subprocess.PIPE)
+    wait_until(lambda: broker.heard.get(f"{STATE}/online") == ["online"])
+    watch.kill()
+    wait_until(lambda: broker.heard[f"{STATE}/online"][-1] == "offline")
+    watch.communicate()
+
+
+def test_a_broker_that_is_down_is_told_and_found_again(broker: Broker) -> None:
+    channel = Mqtt(broker.settings(), "bench")
+    assert channel.send(message()).why == "not connected yet"
+    broker.up()
+    wait_until(lambda: sent(channel))
+    broker.down()
+    wait_until(lambda: channel.send(message()).why.startswith("not connected: "))
+    broker.up()
+    wait_until(lambda: sent(channel))
+    channel.close()
