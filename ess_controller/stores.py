@@ -17,6 +17,8 @@ from ess_controller.planning.meter_store import FILE as METER_BOOK
 from ess_controller.planning.slot import SitePlan
 from ess_controller.rollups.recorder import RollupRecorder, nobody
 from ess_controller.rollups.store import FILE as ROLLUPS
+from ess_controller.report.ledger import FILE as LEDGER
+from ess_controller.report.ledger import LedgerRecorder
 from ess_controller.site import Site
 from ess_controller.telemetry.beside import Beside, PlanSlot
 from ess_controller.telemetry.daily import Facts
@@ -43,7 +45,9 @@ class Stores:
         self._open.callback(self._history.close)
         self.meter_book = MeterRecorder(site, home / METER_BOOK, start)
         self._open.callback(self.meter_book.close)
-        self.tees += [self._history, self.meter_book]
+        ledger = LedgerRecorder(site, home / LEDGER)
+        self._open.callback(ledger.close)
+        self.tees += [self._history, self.meter_book, ledger]
         if journal_mb:
             self._journal = Journal(home / "journal", site.plant, journal_mb * 1_000_000, first=first)
             self._open.callback(self._journal.close)

@@ -14,6 +14,8 @@ from ess_controller.errors import BadInputError
 from ess_controller.memory import FILE as MEMORY
 from ess_controller.planning.meter_recorder import MeterRecorder
 from ess_controller.planning.meter_store import FILE as METER_BOOK
+from ess_controller.report.ledger import FILE as LEDGER
+from ess_controller.report.ledger import LedgerRecorder
 from ess_controller.site import Site
 from sim.fast import told
 
@@ -26,10 +28,10 @@ def kept(site: Site, folder: Path, start: datetime) -> Iterator[tuple[Tee, ...]]
     if (folder / MEMORY).exists():
         raise BadInputError(f"--out {folder}: expected another folder: a daemon lives in this one")
     with told(folder):
-        for name in (HISTORY, CELLS, METER_BOOK):
+        for name in (HISTORY, CELLS, METER_BOOK, LEDGER):
             (folder / name).unlink(missing_ok=True)
     history, cells = HealthRecorder(site, folder / HISTORY), CellRecord(folder / CELLS, site.tuning, start)
-    meter_book = MeterRecorder(site, folder / METER_BOOK, start)
+    meter_book, ledger = MeterRecorder(site, folder / METER_BOOK, start), LedgerRecorder(site, folder / LEDGER)
     latest: list[Beat] = []
 
     def record(beat: Beat) -> None:
@@ -37,9 +39,10 @@ def kept(site: Site, folder: Path, start: datetime) -> Iterator[tuple[Tee, ...]]
         cells.keep(beat, last=False)
 
     try:
-        yield history, record, meter_book
+        yield history, record, meter_book, ledger
     finally:
         history.close()
         meter_book.close()
+        ledger.close()
         for beat in latest:
             cells.keep(beat, last=True)

@@ -8,6 +8,7 @@ import json
 import logging
 import os
 from datetime import date, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -41,12 +42,12 @@ def report(site: Site, book: Book, day: date) -> dict[str, Any] | None:
     edges = [datetime(at.year, at.month, at.day, tzinfo=site.time_zone) for at in (day, day + timedelta(days=1))]
     first, end = (int(edge.timestamp() // block_s) for edge in edges)
     of_month = int(edges[0].replace(day=1).timestamp() // block_s)
-    heard = {each.number: each for each in book(of_month, end) if _heard(each)}
+    heard = {each.number: each for each in book(of_month, end) if heard_well(each)}
     mine = [heard[number] for number in range(first, end) if number in heard]
     if not mine:
         return None
     told: dict[str, Any] = {"known_share": round(len(mine) / (end - first), 4)}
-    for name, of in (("with_battery", _with), ("without_battery", _without)):
+    for name, of in (("with_battery", with_battery), ("without_battery", partial(_net, site))):
         rows = np.array([of(heard[number]) if number in heard else (0.0, 0.0) for number in range(of_month, end)])
         energy_cny, _, peak_kw = _priced(site, edges[0], rows[first - of_month :])
         _, demand_cny, _ = _priced(site, edges[0].replace(day=1), rows)
@@ -61,29 +62,39 @@ def report(site: Site, book: Book, day: date) -> dict[str, Any] | None:
     return told
 
 
-def _heard(block: Block) -> bool:
+def heard_well(block: Block) -> bool:
+    """Whether its means stand for something."""
     return min(block.load_heard, block.pv_heard, block.grid_heard) >= KNOWN_SHARE
 
 
-def _with(block: Block) -> tuple[float, float]:
+def with_battery(block: Block) -> tuple[float, float]:
+    """Import and export as metered, W."""
     return block.import_w, block.export_w
 
 
-def _without(block: Block) -> tuple[float, float]:
-    net_w = block.load_w - block.pv_w
-    return max(net_w, 0.0), max(-net_w, 0.0)
+def without_battery(site: Site, net_w: Floats | float) -> tuple[Floats, Floats]:
+    """Import and export of a load less sun, elementwise, W: what may not flow out is curtailed."""
+    return np.maximum(net_w, 0.0), np.minimum(np.maximum(np.negative(net_w), 0.0), site.tuning.dispatch.feed_in_w)
 
 
-def _priced(site: Site, begin: datetime, rows: Floats) -> tuple[float, float, float]:
-    """Energy less feed-in, demand, and the highest block in kW, of [block, import and export] mean power, W.
+def _net(site: Site, block: Block) -> tuple[float, float]:
+    import_w, export_w = without_battery(site, block.load_w - block.pv_w)
+    return float(import_w), float(export_w)
+
+
+def as_series(site: Site, begin: datetime, rows: Floats) -> Series:
+    """[block, import and export] mean powers, W, as a series from `begin` on.
 
     A block may have both: they are billed each by itself, so they are put one after the other, half a block each.
     """
+    grid_w = (2.0 * rows * np.array([1.0, -1.0])).ravel()
+    return Series(begin, site.tuning.dispatch.block_s / 2.0, np.maximum(grid_w, 0.0), np.maximum(-grid_w, 0.0))
+
+
+def _priced(site: Site, begin: datetime, rows: Floats) -> tuple[float, float, float]:
+    """Energy less feed-in, demand, and the highest block in kW, of [block, import and export] mean power, W."""
     tariff, terms = terms_of(site)
-    halves = 2.0 * rows * np.array([1.0, -1.0])
-    grid_w = halves.ravel()
-    series = Series(begin, site.tuning.dispatch.block_s / 2.0, np.maximum(grid_w, 0.0), np.maximum(-grid_w, 0.0))
-    bills = bill(tariff, terms, series, {})
+    bills = bill(tariff, terms, as_series(site, begin, rows), {})
     items = [item for month in bills for item in month.items]
     demand_cny = sum(item.cny for item in items if item.item.startswith("demand"))
     return sum(item.cny for item in items) - demand_cny, demand_cny, max(month.peak_kw for month in bills)

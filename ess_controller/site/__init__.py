@@ -18,6 +18,7 @@ from ess_controller.core.types import Tuning
 from ess_controller.site.alarm_tables import alarm_findings, alarms_of
 from ess_controller.site.buses import bus_findings, name_findings
 from ess_controller.site.cabinets import cabinet_findings, climate_findings
+from ess_controller.site.carbon import Carbon, CarbonFile, carbon_findings, carbon_of, factor_findings
 from ess_controller.site.cell_rules import cell_findings, together_findings
 from ess_controller.site.checking import checked, told
 from ess_controller.site.companions import Companion, companion
@@ -52,6 +53,7 @@ from ess_controller.telemetry.settings import InfluxSettings
 from firmware_bridge.records import PlantSpec
 
 __all__ = [
+    "Carbon",
     "CellFile",
     "Contract",
     "Location",
@@ -88,6 +90,7 @@ class Site:
     contract: Contract | None
     tariff: Tariff | None  # prices of the contract's supply and customer class
     weather: WeatherSource | None
+    carbon: Carbon | None  # CO2 of a kWh from the grid
     serve_url: str  # where our cabinets are SunSpec batteries for others, unit = cabinet from 1; "" = nowhere
     influx: InfluxSettings | None
     alarms: AlarmSettings | None
@@ -137,14 +140,17 @@ def load(path: Path, overrides: Mapping[str, str], serve_at: str | None = None) 
     problems += told(sheet, wrong, place)
     cell = companion(sheet, ("cell_file",), "a cell file", CellFile, lambda table, _: cell_findings(table))
     tariff = companion(sheet, ("contract", "tariff_file"), "a tariff file", TariffFile, tariff_findings)
-    problems += cell.problems + tariff.problems
+    carbon = companion(sheet, ("carbon", "factors_file"), "a file of grid factors", CarbonFile, factor_findings)
+    problems += cell.problems + tariff.problems + carbon.problems
     problems += told(sheet, _rules(sheet.table, names, wrong, cell, tariff), place)
+    if carbon.sheet and carbon.sound:
+        problems += told(sheet, carbon_findings(sheet.table, carbon.sound, carbon.sheet.file), place)
     if problems or site is None or cell.content is None:
         raise SiteError(sorted(problems, key=lambda problem: (_turn(problem, str(file)), problem.line)))
-    return _site(site, cell.content, tariff.content, file)
+    return _site(site, cell.content, tariff.content, carbon.content, file)
 
 
-def _site(site: SiteFile, cell: CellFile, tariff: TariffFile | None, file: Path) -> Site:
+def _site(site: SiteFile, cell: CellFile, tariff: TariffFile | None, carbon: CarbonFile | None, file: Path) -> Site:
     """The records of files in which nothing is wrong."""
     plant, contract = plant_of(site), contract_of(site)
     return Site(
@@ -161,6 +167,7 @@ def _site(site: SiteFile, cell: CellFile, tariff: TariffFile | None, file: Path)
         contract=contract,
         tariff=tariff_of(tariff, contract.supply, contract.customer) if tariff and contract else None,
         weather=weather_of(site),
+        carbon=carbon_of(site.carbon, carbon),
         serve_url=site.serve.url if site.serve else "",
         influx=influx_of(site),
         alarms=alarms_of(site.alarms),

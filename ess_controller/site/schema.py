@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, Field
 
 from ess_controller.site.alarm_tables import AlarmsTable
+from ess_controller.site.carbon import CarbonTable
 from ess_controller.site.devices import CabinetTable, MeterTable, PvTable
 from ess_controller.site.kinds import (
     LIST,
@@ -284,6 +285,7 @@ class SiteFile(Table):
     location: LocationTable | None = None
     contract: ContractTable | None = None
     weather: WeatherTable | None = None
+    carbon: CarbonTable | None = None
     serve: ServeTable | None = None
     influx: InfluxTable | None = None
     alarms: AlarmsTable | None = None

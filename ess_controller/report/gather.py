@@ -1,0 +1,265 @@
+"""Everything that a report tells of a day or a month, as plain numbers: from the books in the daemon's home."""
+
+import sqlite3
+from contextlib import closing
+from dataclasses import asdict, dataclass
+from datetime import UTC, date, datetime, timedelta, tzinfo
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from ess_controller.errors import BadInputError
+from ess_controller.planning.groups import together
+from ess_controller.planning.meter_book import Block
+from ess_controller.planning.meter_store import FILE as BOOK
+from ess_controller.planning.meter_store import MeterBookError, read_blocks
+from ess_controller.planning.problem import Battery
+from ess_controller.planning.site_battery import groups_of
+from ess_controller.report import battery as of_battery
+from ess_controller.report.carbon import carbon
+from ess_controller.report.ledger import FILE as LEDGER
+from ess_controller.report.ledger import Event, Ledger, LedgerError
+from ess_controller.report.money import Metered
+from ess_controller.report.planned import Planned, planned, scores
+from ess_controller.report.quarter import QUARTER_S
+from ess_controller.report.settled import settled
+from ess_controller.site import Site
+from firmware_bridge.records import Floats
+
+SCHEMA_VERSION = 1
+POOL_DAYS = 2  # before a month: what of the sun lies in the store as it begins
+EXPECTED_DAYS = 30  # before a month: how high a load the rule of the hour expects
+GAPS, EVENTS = 50, 200  # most that are told one by one
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A local day or month."""
+
+    kind: Literal["day", "month"]
+    first: date
+    after: date  # the day after its last
+
+    @classmethod
+    def day(cls, day: date) -> "Span":
+        """One day."""
+        return cls("day", day, day + timedelta(days=1))
+
+    @classmethod
+    def month(cls, day: date) -> "Span":
+        """The month that `day` lies in."""
+        first = day.replace(day=1)
+        return cls("month", first, (first + timedelta(days=32)).replace(day=1))
+
+    @property
+    def name(self) -> str:
+        """2026-06-01, or 2026-06."""
+        return self.first.isoformat()[: 10 if self.kind == "day" else 7]
+
+    def edges(self, zone: tzinfo) -> tuple[datetime, datetime]:
+        """Its local midnights."""
+        return midnight(self.first, zone), midnight(self.after, zone)
+
+
+def midnight(day: date, zone: tzinfo) -> datetime:
+    """When a local day begins."""
+    return datetime(day.year, day.month, day.day, tzinfo=zone)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Books:
+    """What the home holds of a span and the time before it."""
+
+    blocks: dict[int, Block]
+    quarters: dict[int, dict[str, Any]]  # of the span
+    at_month: dict[str, Any] | None  # the quarter with which the month begins
+    events: list[Event]
+
+
+def gather(site: Site, home: Path, span: Span) -> dict[str, Any]:
+    """The report as JSON. BadInputError where nothing of the span was heard."""
+    block_s, (begin, end) = site.tuning.dispatch.block_s, span.edges(site.time_zone)
+    month = midnight(span.first.replace(day=1), site.time_zone)
+    books = _read(site, home, month, begin, end)
+    first, after = int(begin.timestamp() // block_s), int(end.timestamp() // block_s)
+    metered = Metered.of(site, books.blocks, first, after)
+    if not metered.heard.any() and not books.quarters:
+        raise BadInputError(f"{home}: knows nothing of {span.name}: expected the meter book of a daemon that ran then")
+    cabinets = of_battery.cabinets(books.quarters)
+    whole = of_battery.together(cabinets)
+    plan, no_plan = planned(home, metered) if span.kind == "day" and site.tariff is not None else (None, "")
+    told: dict[str, Any] = {
+        "schema_version": SCHEMA_VERSION,
+        "site": site.name,
+        "zone": str(site.time_zone),
+        "kind": span.kind,
+        "period": span.name,
+        "begin": begin.isoformat(),
+        "end": end.isoformat(),
+        "coverage": _coverage(metered, books, begin, end),
+        "energy": _energy(metered),
+        "money": None,
+        "no_plan": no_plan,
+        "peaks": _peaks(site, books.blocks, metered, first),
+        "battery": {"all": whole, "cabinets": cabinets} if cabinets else None,
+        "cells": of_battery.extremes(books.quarters),
+        "limits": of_battery.limits(books.quarters),
+        "events": [asdict(each) for each in books.events[-EVENTS:]],
+        "events_untold": max(len(books.events) - EVENTS, 0),
+        "forecast": None,
+        "carbon": None,
+        "notes": list(site.notes),
+    }
+    rule_soc = np.full(len(metered.load_w), np.nan)
+    if site.tariff is not None:
+        battery = _battery(site)
+        of_month = Metered.of(site, books.blocks, int(month.timestamp() // block_s), after)
+        pooled = Metered.of(site, books.blocks, int((month - timedelta(days=POOL_DAYS)).timestamp() // block_s), after)
+        given_wh, gained_wh = of_battery.given_wh(books.at_month), _gained_wh(books)
+        expected_w = _expected_w(site, books.blocks, month)
+        found = settled(
+            span.kind, of_month, pooled, len(metered.load_w), battery, given_wh, gained_wh, expected_w, plan
+        )
+        told["money"], rule_soc = found.told, found.rule_soc
+    if plan is not None:
+        before = Metered.of(site, books.blocks, first - (after - first), first)
+        told["forecast"] = scores(metered, before, plan)
+    if site.carbon is not None:
+        kwh = {"import_without": told["energy"]["import_without_kwh"]}
+        kwh |= {name: told["energy"][f"{name}_kwh"] for name in ("load", "pv", "import", "export")}
+        told["carbon"] = carbon(site.carbon, span.first.year, kwh, whole["loss_kwh"] if cabinets else None)
+    told["series"] = _series(metered, books, first, rule_soc, plan)
+    return told
+
+
+def _read(site: Site, home: Path, month: datetime, begin: datetime, end: datetime) -> Books:
+    block_s = site.tuning.dispatch.block_s
+    from_ = int((month - timedelta(days=EXPECTED_DAYS)).timestamp() // block_s)
+    try:
+        blocks = {
+            each.number: each for each in read_blocks(home / BOOK, block_s, from_, int(end.timestamp() // block_s))
+        }
+    except (sqlite3.Error, MeterBookError) as trouble:
+        raise BadInputError(f"{home / BOOK}: cannot be read: {trouble}") from None
+    path = home / LEDGER
+    if not path.exists():
+        return Books(blocks, {}, None, [])
+    try:
+        with closing(Ledger(path, make=False)) as ledger:
+            of_month = ledger.quarters(month, month + timedelta(seconds=QUARTER_S))
+            events = ledger.events(begin.astimezone(UTC), end.astimezone(UTC))
+            return Books(blocks, ledger.quarters(begin, end), next(iter(of_month.values()), None), events)
+    except (sqlite3.Error, LedgerError, ValueError) as trouble:
+        raise BadInputError(f"{path}: cannot be read: {trouble}") from None
+
+
+def _battery(site: Site) -> Battery:
+    return together(groups_of(site))
+
+
+def _gained_wh(books: Books) -> float | None:
+    """More in the store at the end than at the start."""
+    known = [of_battery.given_wh(each) for _, each in sorted(books.quarters.items())]
+    ends = [each for each in known if each is not None]
+    return ends[-1] - ends[0] if ends else None
+
+
+def _expected_w(site: Site, blocks: dict[int, Block], month: datetime) -> float:
+    """Highest net load of the month before, W; 0 where nothing is known of it."""
+    block_s = site.tuning.dispatch.block_s
+    end = int(month.timestamp() // block_s)
+    net_w = Metered.of(site, blocks, end - round(EXPECTED_DAYS * 86400.0 / block_s), end).net_w
+    return float(np.nanmax(net_w, initial=0.0)) if np.isfinite(net_w).any() else 0.0
+
+
+def _coverage(metered: Metered, books: Books, begin: datetime, end: datetime) -> dict[str, Any]:
+    """What of the span is known: blocks that count, those that were heard in part and stand by the mean of that part,
+    and gaps."""
+    heard, block_s = metered.heard, metered.site.tuning.dispatch.block_s
+    first = round(metered.begin.timestamp() / block_s)
+    shares = [
+        min(each.load_heard, each.pv_heard, each.grid_heard)
+        for number in range(first, first + len(heard))
+        if (each := books.blocks.get(number)) is not None
+    ]
+    edges = np.flatnonzero(np.diff(np.concatenate(([True], heard, [True])).astype(np.int64)))
+    gaps = [
+        {"begin": metered.series.at(int(low)).isoformat(), "end": metered.series.at(int(high)).isoformat()}
+        for low, high in zip(edges[::2], edges[1::2], strict=True)
+    ]
+    wanted = (end - begin).total_seconds()
+    return {
+        "blocks": len(heard),
+        "counted": int(heard.sum()),
+        "counted_share": round(float(heard.mean()), 4),
+        "filled": sum(1 for share in shares if 0.5 <= share < 0.99),
+        "gaps": gaps[:GAPS],
+        "gaps_untold": max(len(gaps) - GAPS, 0),
+        "ledger_share": round(min(sum(each["heard_s"] for each in books.quarters.values()) / wanted, 1.0), 4),
+        "starts": sum(1 for each in books.events if each.state == "began"),
+    }
+
+
+def _energy(metered: Metered) -> dict[str, float]:
+    """kWh of the blocks that count."""
+    step_kwh, without = metered.site.tuning.dispatch.block_s / 3.6e6, metered.grid_of(np.zeros(len(metered.load_w)))
+    rows = {
+        "load": metered.load_w,
+        "pv": metered.pv_w,
+        "import": metered.import_w,
+        "export": metered.export_w,
+        "import_without": without[:, 0],
+        "export_without": without[:, 1],
+    }
+    return {f"{name}_kwh": round(float(np.nansum(row)) * step_kwh, 3) for name, row in rows.items()}
+
+
+def _peaks(site: Site, blocks: dict[int, Block], metered: Metered, first: int) -> dict[str, Any]:
+    """The highest imports of the span, each with its window, as metered and without the battery."""
+    block_s = site.tuning.dispatch.block_s
+    without_w = metered.grid_of(np.zeros(len(metered.load_w)))[:, 0]
+
+    def highest(values: Floats, count: int) -> list[dict[str, Any]]:
+        order = np.argsort(-np.nan_to_num(values, nan=-1.0), kind="stable")[:count].tolist()
+        return [
+            {
+                "kw": round(float(values[at]) / 1000.0, 3),
+                "begin": metered.series.at(at).isoformat(),
+                "end": metered.series.at(at + 1).isoformat(),
+            }
+            for at in order
+            if np.isfinite(values[at]) and values[at] > 0.0
+        ]
+
+    windows = np.array([blocks[at].window_w if at in blocks else np.nan for at in range(first, first + len(without_w))])
+    return {
+        "block_s": block_s,
+        "done": highest(metered.import_w, 3),
+        "without": highest(np.where(metered.heard, without_w, np.nan), 3),
+        "sliding": highest(windows, 1),  # the window ended within that block
+        "contract_kw": None
+        if site.contract is None or np.isnan(site.contract.contract_kw)
+        else site.contract.contract_kw,
+    }
+
+
+def _series(
+    metered: Metered, books: Books, first: int, rule_soc: Floats, plan: Planned | None
+) -> dict[str, list[float | None]]:
+    """[block] for pictures; null where nothing is known."""
+    per = metered.site.tuning.dispatch.block_s / QUARTER_S
+    quarters = [books.quarters.get(round((first + at) * per)) for at in range(len(metered.load_w))]
+    soc = [None if each is None else of_battery.soc_of(each) for each in quarters]
+    rows = {
+        "load_w": metered.load_w,
+        "pv_w": metered.pv_w,
+        "grid_w": metered.import_w - metered.export_w,
+        "battery_w": metered.battery_w,
+        "without_w": metered.net_w,
+        "rule_soc": rule_soc,
+        "planned_soc": np.full(0, np.nan) if plan is None else plan.soc,
+        "planned_battery_w": np.full(0, np.nan) if plan is None else plan.battery_w,
+    }
+    plain = {name: [round(x, 4) if np.isfinite(x) else None for x in row.tolist()] for name, row in rows.items()}
+    return plain | {"soc": [None if each is None else round(each, 4) for each in soc]}

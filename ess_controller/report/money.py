@@ -1,0 +1,158 @@
+"""A day or month in money, bill item by bill item: as it was, by the rule of the hour, and without the battery.
+
+All three are priced alike: from billing blocks that were heard, by their mean powers, with demand by the highest block.
+Blocks of which too little was heard count on no side. What more is stored at the end than at the start is on no bill;
+it is told beside, at what refilling costs.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+
+import numpy as np
+
+from ess_controller.planning.backtest import refill_cny_per_wh
+from ess_controller.planning.bill import Item, bill
+from ess_controller.planning.daily_report import as_series, heard_well, with_battery, without_battery
+from ess_controller.planning.meter_book import Block
+from ess_controller.planning.problem import Battery, Series, hours
+from ess_controller.planning.rule import price_shares, rule_power
+from ess_controller.planning.site_planner import terms_of
+from ess_controller.planning.tariff_prices import prices_over
+from ess_controller.site import Site
+from firmware_bridge.records import Floats
+
+WAYS = ("without", "rule", "done")
+MONTHLY = ("demand", "monthly step")  # items that a month's end settles
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Metered:
+    """Billing blocks of a span in even steps; NaN where too little was heard."""
+
+    site: Site
+    begin: datetime
+    load_w: Floats
+    pv_w: Floats
+    import_w: Floats  # as metered
+    export_w: Floats
+
+    @classmethod
+    def of(cls, site: Site, blocks: Mapping[int, Block], first: int, end: int) -> "Metered":
+        """The blocks first..end-1 of a meter book."""
+        block_s = site.tuning.dispatch.block_s
+        rows = np.full((4, end - first), np.nan)
+        for number in range(first, end):
+            each = blocks.get(number)
+            if each is not None and heard_well(each):
+                rows[:, number - first] = each.load_w, each.pv_w, *with_battery(each)
+        return cls(site, datetime.fromtimestamp(first * block_s, site.time_zone), *rows)
+
+    def cut(self, first: int, end: int) -> "Metered":
+        """The blocks first..end-1 of these."""
+        at = self.begin.timestamp() + first * self.site.tuning.dispatch.block_s
+        rows = (each[first:end] for each in (self.load_w, self.pv_w, self.import_w, self.export_w))
+        return Metered(self.site, datetime.fromtimestamp(at, self.site.time_zone), *rows)
+
+    @property
+    def heard(self) -> Any:
+        """[block] whether it counts."""
+        return np.isfinite(self.load_w)
+
+    @property
+    def net_w(self) -> Floats:
+        """[block] load less sun."""
+        return self.load_w - self.pv_w
+
+    @property
+    def battery_w(self) -> Floats:
+        """[block] mean power of the battery, discharging positive: load = grid + battery + sun."""
+        return self.net_w - self.import_w + self.export_w
+
+    @property
+    def series(self) -> Series:
+        """Of load and sun, with zeros where nothing is known."""
+        block_s = self.site.tuning.dispatch.block_s
+        return Series(self.begin, block_s, np.nan_to_num(self.load_w), np.nan_to_num(self.pv_w))
+
+    def grid_of(self, battery_w: Floats) -> Floats:
+        """[block, import and export] with another battery power; 0 where nothing is known."""
+        rows = np.stack(without_battery(self.site, self.net_w - battery_w), axis=1)
+        return np.where(self.heard[:, np.newaxis], rows, 0.0)
+
+    @property
+    def metered(self) -> Floats:
+        """[block, import and export] as it was; 0 where nothing is known."""
+        rows = np.stack((self.import_w, self.export_w), axis=1)
+        return np.where(self.heard[:, np.newaxis], rows, 0.0)
+
+
+def prices_of(metered: Metered) -> tuple[Floats, float]:
+    """[block] price of a bought kWh, and what a sold one earns, CNY."""
+    tariff, terms = terms_of(metered.site)
+    return prices_over(tariff, terms, metered.series, {}).import_cny_per_kwh, tariff.feed_in_cny_per_kwh
+
+
+def refill_cny(metered: Metered, battery: Battery) -> float:
+    """What a Wh more in the store is worth."""
+    prices = prices_over(*terms_of(metered.site), metered.series, {})
+    return refill_cny_per_wh(prices, battery, metered.series)
+
+
+def ruled(metered: Metered, battery: Battery, expected_w: float) -> tuple[Floats, Floats]:
+    """[block] what the rule of the hour would have done from the span's first block on, and what is stored after it.
+
+    `expected_w`: highest net load of the month before. Through blocks that are not known it rests.
+    """
+    net_w, step_h = metered.net_w, hours(metered.series)
+    price, _ = prices_of(metered)
+    shares = price_shares(price, round(24.0 / step_h))
+    power_w, stored_wh = np.zeros(len(net_w)), np.zeros(len(net_w))
+    held, peak_w, month = battery.soc_start * battery.energy_wh, 0.0, metered.series.at(0).month
+    for at, (net, share) in enumerate(zip(net_w.tolist(), shares.tolist(), strict=True)):
+        if metered.series.at(at).month != month:
+            peak_w, month = 0.0, metered.series.at(at).month
+        given = rule_power(battery, step_h, net, held, share, peak_w, expected_w)
+        if given > 0.0 and battery.export != "any":
+            given = min(given, max(net, 0.0))
+        held -= (given / battery.discharge_efficiency if given > 0.0 else given * battery.charge_efficiency) * step_h
+        peak_w = max(peak_w, net - given) if np.isfinite(net) else peak_w
+        power_w[at], stored_wh[at] = given, held
+    return power_w, stored_wh
+
+
+def items_of(metered: Metered, rows: Floats, *, monthly: bool) -> list[Item]:
+    """The bill of [block, import and export]: what a month's end settles, or all the rest."""
+    tariff, terms = terms_of(metered.site)
+    bills = bill(tariff, terms, as_series(metered.site, metered.begin, rows), {})
+    return [item for month in bills for item in month.items if item.item.startswith(MONTHLY) == monthly]
+
+
+def side_by_side(by_way: Mapping[str, Sequence[Item]]) -> list[dict[str, Any]]:
+    """Rows of equal items, the dearest price first as in a bill; a way that has not got one has 0 of it."""
+    rows: dict[tuple[str, float], dict[str, Any]] = {}
+    for way, items in by_way.items():
+        for item in items:
+            key = item.item, round(item.price_cny, 6)
+            row = rows.setdefault(key, {"item": item.item, "unit": item.unit, "price_cny": key[1]})
+            before = row.get(way, {"quantity": 0.0, "cny": 0.0})
+            row[way] = {"quantity": before["quantity"] + item.quantity, "cny": before["cny"] + item.cny}
+            row["why"] = item.why if way == "done" else row.get("why", "")
+    nothing = {"quantity": 0.0, "cny": 0.0}
+    for row in rows.values():
+        for way in by_way:
+            row[way] = {name: round(value, 4) for name, value in row.get(way, nothing).items()}
+    return sorted(rows.values(), key=lambda row: (row["price_cny"] < 0.0, -row["price_cny"], row["item"]))
+
+
+def total(items: Sequence[Item]) -> float:
+    """What they cost together."""
+    return sum(item.cny for item in items)
+
+
+def ready(battery: Battery, given_wh: float | None) -> Battery:
+    """The battery with so much in it that can be given; None: as it is."""
+    if given_wh is None:
+        return battery
+    return replace(battery, soc_start=min(battery.soc_min + given_wh / battery.energy_wh, battery.soc_max))

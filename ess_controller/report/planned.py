@@ -1,0 +1,74 @@
+"""A day as the plan in force at its beginning foresaw it, and how well load and sun were foreseen."""
+
+import sqlite3
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ess_controller.errors import BadInputError
+from ess_controller.planning.kept_plans import FILE
+from ess_controller.planning.reopened import path_of, reopened
+from ess_controller.report.money import Metered
+from firmware_bridge.records import Floats
+
+BEGINS_WITHIN = timedelta(minutes=30)  # the plan of midnight may come a little late
+TROUBLE = (sqlite3.Error, BadInputError, KeyError, TypeError, ValueError)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Planned:
+    """All [block of the day]; NaN where the plan does not reach."""
+
+    made: str  # ISO 8601
+    battery_w: Floats
+    soc: Floats
+    load_w: Floats  # as expected then
+    pv_w: Floats
+    doubts: tuple[str, ...]  # what is not as it was then
+
+    @property
+    def known(self) -> Any:
+        """[block] which it reaches."""
+        return np.isfinite(self.battery_w)
+
+
+def planned(home: Path, day: Metered) -> tuple[Planned | None, str]:
+    """The plan reopened from what is kept in `home`; else None, and why there is none."""
+    site, count = day.site, len(day.load_w)
+    try:
+        found = reopened(site, home / FILE, day.begin + BEGINS_WITHIN)
+    except TROUBLE as trouble:
+        return None, f"the kept plan cannot be reopened: {trouble}"
+    if found is None:
+        return None, "no plan is kept of the day's beginning"
+    plan = path_of(found)
+    offset = round((plan.begin.timestamp() - day.begin.timestamp()) / plan.step_s)
+    rows = np.full((4, count), np.nan)
+    made = (plan.battery_w, plan.soc, found.series.load_w, found.series.pv_w)
+    for row, values in zip(rows, made, strict=True):
+        own = values[max(-offset, 0) : count - offset]
+        row[max(offset, 0) : max(offset, 0) + len(own)] = own
+    battery_w, soc, load_w, pv_w = rows
+    return Planned(found.kept.made.isoformat(), battery_w, soc, load_w, pv_w, found.doubts), ""
+
+
+def scores(day: Metered, before: Metered, plan: Planned) -> dict[str, Any]:
+    """Mean absolute errors, W, of the plan's load and sun, beside taking yesterday for today; and mean errors, W
+    (foreseen less measured). `before`: the day before."""
+    told: dict[str, Any] = {"made": plan.made}
+    for name, foreseen, measured, yesterday in (
+        ("load", plan.load_w, day.load_w, before.load_w),
+        ("sun", plan.pv_w, day.pv_w, before.pv_w),
+    ):
+        told[f"{name}_mae_w"] = _mean(np.abs(foreseen - measured))
+        told[f"{name}_bias_w"] = _mean(foreseen - measured)
+        told[f"{name}_yesterday_mae_w"] = _mean(np.abs(yesterday - measured))
+    return told
+
+
+def _mean(values: Floats) -> float | None:
+    known = values[np.isfinite(values)]
+    return round(float(known.mean()), 1) if len(known) else None

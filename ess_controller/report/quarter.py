@@ -1,0 +1,187 @@
+"""What a quarter of an hour was like, cabinet by cabinet: energy, charge, limits by rule, the extremes of cells. Sums.
+
+Energy is added up every beat; rules, SOC and cells are looked at every LOOK_S of plant time, for they change slowly.
+"""
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+import numpy as np
+
+from ess_controller.core.arbitration import RULES, Arbitration, arbitration
+from ess_controller.core.stock import stock
+from ess_controller.core.types import Tuning
+from ess_controller.daemon import Beat
+from ess_controller.reasons import name_of
+from firmware_bridge.records import Floats, Layout
+
+QUARTER_S = 900.0
+LOOK_S = 10.0  # of plant time
+LONGEST_LOOK_S = 60.0  # what was seen stands for no longer
+LEAST_W = 1.0  # smaller losses are rounding
+WAYS = ("charge", "discharge")
+FLOWS = ("ac_in_wh", "ac_out_wh", "dc_in_wh", "dc_out_wh", "in_ah", "out_ah")
+EXTREMES = ("cell_v_min", "cell_v_max", "cell_c_min", "cell_c_max")
+
+Extreme = tuple[float, str, str, str]  # the value, its place, the module's code, ISO time
+
+
+@dataclass(slots=True, eq=False)
+class Quarter:
+    """Sums over the heard part of a quarter of an hour; its number counts quarters since the epoch."""
+
+    number: int
+    layout: Layout
+    flows: Floats  # [FLOWS, cabinet]
+    flowed_s: Floats  # [cabinet] heard, both the inverter and its strings
+    bound_s: Floats  # [way, rule, cabinet] it was the one that acted
+    lost_wh: Floats  # [way, rule, cabinet] what it took of the nameplate, wanted or not
+    missed_wh: Floats  # [way, rule, cabinet] what was wanted and could not be had, by the rule that acted
+    heard_s: float = 0.0
+    looked_s: float = 0.0
+    soc: list[tuple[float, float, float]] = field(default_factory=list)  # [cabinet] least, most, last mean
+    given_wh: list[float] = field(default_factory=list)  # [cabinet] that could be given at the end
+    capacity_ah: list[float] = field(default_factory=list)  # [cabinet] of all its strings
+    extremes: dict[str, Extreme] = field(default_factory=dict)
+
+    @classmethod
+    def empty(cls, number: int, layout: Layout) -> "Quarter":
+        """Of which nothing was heard yet."""
+        table = (len(WAYS), len(RULES), layout.cabinets)
+        flows, flowed_s = np.zeros((len(FLOWS), layout.cabinets)), np.zeros(layout.cabinets)
+        return cls(number, layout, flows, flowed_s, np.zeros(table), np.zeros(table), np.zeros(table))
+
+    def add(self, beat: Beat) -> None:
+        """What flowed in a beat; what was not heard of both sides of an inverter is not counted on either."""
+        seen, hours = beat.seen, beat.tick.dt_s / 3600.0
+        first = self.layout.first_string
+        ac_w = seen.pcs_w
+        dc_w = np.add.reduceat(seen.string_v * seen.string_a, first)
+        string_a = np.add.reduceat(seen.string_a, first)
+        heard = np.isfinite(ac_w + dc_w)
+        rows = np.where(heard, np.array([-ac_w, ac_w, -dc_w, dc_w, -string_a, string_a]), 0.0)
+        self.flows += np.maximum(rows, 0.0) * hours
+        self.flowed_s += heard * beat.tick.dt_s
+        self.heard_s += beat.tick.dt_s
+
+    def look(self, tuning: Tuning, beat: Beat, for_s: float) -> None:
+        """At rules, SOC and cells, standing for so many seconds."""
+        self.looked_s += for_s
+        both = arbitration(tuning, beat.state, beat.seen, beat.decision)
+        wanted_w = beat.decision.wanted_w
+        for way, (found, sign) in enumerate(zip(both, (-1.0, 1.0), strict=True)):
+            self._limits(way, found, max(sign * wanted_w, 0.0) if np.isfinite(wanted_w) else 0.0, for_s)
+        self._stored(tuning, beat)
+        self._cells(beat)
+
+    def _limits(self, way: int, found: Arbitration, wanted_w: float, for_s: float) -> None:
+        cabinets = np.arange(self.layout.cabinets)
+        allowed_w = np.minimum(found.word_w[found.acting, cabinets], found.nameplate_w)
+        taken_w = found.nameplate_w - allowed_w
+        acts = taken_w > LEAST_W
+        self.bound_s[way, found.acting[acts], cabinets[acts]] += for_s
+        self.lost_wh[way] += found.lost_w * for_s / 3600.0
+        short_w = min(max(wanted_w - float(allowed_w.sum()), 0.0), float(taken_w.sum()))
+        if short_w > LEAST_W:
+            share = taken_w / taken_w.sum()
+            self.missed_wh[way, found.acting, cabinets] += short_w * share * for_s / 3600.0
+
+    def _stored(self, tuning: Tuning, beat: Beat) -> None:
+        now, layout = beat.decision.estimate, self.layout
+        given_wh, _ = stock(tuning, now, beat.state.mode)
+        self.given_wh = given_wh.tolist()
+        first, count = layout.first_cell_of_cabinet, layout.cells_of_cabinet
+        rows = [each.reduceat(now.soc, first) for each in (np.fmin, np.fmax, np.add)]
+        before = self.soc or [(np.inf, -np.inf, np.nan)] * layout.cabinets
+        self.soc = [
+            (float(np.fmin(low, old[0])), float(np.fmax(high, old[1])), float(total / cells))
+            for low, high, total, cells, old in zip(*rows, count, before, strict=True)
+        ]
+        of_string = np.minimum.reduceat(now.capacity_ah, layout.first_cell_of_string)
+        self.capacity_ah = np.add.reduceat(of_string, layout.first_string).tolist()
+
+    def _cells(self, beat: Beat) -> None:
+        seen, layout, utc = beat.seen, self.layout, beat.tick.utc
+        for name, values, of_cell, lowest in (
+            ("cell_v_min", seen.cell_v, True, True),
+            ("cell_v_max", seen.cell_v, True, False),
+            ("cell_c_min", seen.module_cold_c, False, True),
+            ("cell_c_max", seen.module_hot_c, False, False),
+        ):
+            if not np.isfinite(values).any():
+                continue
+            at = int(np.nanargmin(values) if lowest else np.nanargmax(values))
+            value, before = float(values[at]), self.extremes.get(name)
+            if before is None or (value < before[0] if lowest else value > before[0]):
+                module = int(layout.cell_module[at]) if of_cell else at
+                place = layout.cell_name(at) if of_cell else layout.module_place(module)
+                self.extremes[name] = (value, place, layout.module_names[module], utc.isoformat(timespec="seconds"))
+
+    def copy(self) -> "Quarter":
+        """As far as it has come; what is added later is not in it."""
+        own = Quarter.empty(self.number, self.layout)
+        for name in ("flows", "flowed_s", "bound_s", "lost_wh", "missed_wh"):
+            setattr(own, name, getattr(self, name).copy())
+        own.heard_s, own.looked_s = self.heard_s, self.looked_s
+        own.soc, own.given_wh, own.capacity_ah = self.soc, self.given_wh, self.capacity_ah  # replaced whole, each time
+        own.extremes = dict(self.extremes)
+        return own
+
+    @property
+    def begin(self) -> datetime:
+        """When it begins, UTC."""
+        return datetime.fromtimestamp(self.number * QUARTER_S, UTC)
+
+    def told(self) -> dict[str, Any]:
+        """As JSON: flows by cabinet; limits as rows of way, rule, cabinet, seconds, Wh taken, Wh missed."""
+        names = self.layout.cabinet_names
+        sums = self.bound_s, self.lost_wh, self.missed_wh
+        limits = [
+            [
+                WAYS[way],
+                name_of(RULES[rule]),
+                names[cabinet],
+                *(round(float(each[way, rule, cabinet]), 2) for each in sums),
+            ]
+            for way, rule, cabinet in np.argwhere((self.bound_s > 0.0) | (self.lost_wh > 0.0)).tolist()
+        ]
+        return {
+            "heard_s": round(self.heard_s, 3),
+            "looked_s": round(self.looked_s, 3),
+            "cabinets": [
+                {"name": name, "flowed_s": round(float(self.flowed_s[at]), 3)}
+                | {flow: round(float(self.flows[row, at]), 4) for row, flow in enumerate(FLOWS)}
+                | (self._of_store(at) if self.soc else {})
+                for at, name in enumerate(names)
+            ],
+            "limits": limits,
+            "extremes": {name: list(each) for name, each in self.extremes.items()},
+        }
+
+    def _of_store(self, at: int) -> dict[str, float | None]:
+        low, high, last = (None if not np.isfinite(each) else round(each, 5) for each in self.soc[at])
+        told: dict[str, float | None] = {"soc_min": low, "soc_max": high, "soc": last}
+        for name, value in (("given_wh", self.given_wh[at]), ("capacity_ah", self.capacity_ah[at])):
+            told[name] = round(value, 2) if np.isfinite(value) else None
+        return told
+
+    def gone_on_with(self, told: dict[str, Any]) -> bool:
+        """Take up what an earlier run has told of this quarter; False where it was of other cabinets."""
+        names = self.layout.cabinet_names
+        if [each["name"] for each in told["cabinets"]] != list(names):
+            return False
+        rules = [name_of(rule) for rule in RULES]
+        self.heard_s, self.looked_s = told["heard_s"], told["looked_s"]
+        for at, each in enumerate(told["cabinets"]):
+            self.flowed_s[at] = each["flowed_s"]
+            self.flows[:, at] = [each[flow] for flow in FLOWS]
+        for way, rule, cabinet, bound_s, lost_wh, missed_wh in told["limits"]:
+            place = WAYS.index(way), rules.index(rule), names.index(cabinet)
+            self.bound_s[place], self.lost_wh[place], self.missed_wh[place] = bound_s, lost_wh, missed_wh
+        if all(each.get("soc") is not None for each in told["cabinets"]):
+            self.soc = [(each["soc_min"], each["soc_max"], each["soc"]) for each in told["cabinets"]]
+            self.given_wh = [each["given_wh"] for each in told["cabinets"]]
+            self.capacity_ah = [each["capacity_ah"] for each in told["cabinets"]]
+        self.extremes = {name: tuple(each) for name, each in told["extremes"].items()}
+        return True
