@@ -36,7 +36,7 @@ log = logging.getLogger(__name__)
 ANY_MAGIC = b"ESS journal "  # how a file of any kind begins
 MAGIC_1 = ANY_MAGIC + b"1\n"
 MAGIC = ANY_MAGIC + b"2\n"
-_BLOCK = struct.Struct("<II")
+BLOCK = struct.Struct("<II")
 _LENGTH = struct.Struct("<I")
 _BEATS_A_BLOCK, _BLOCK_S = 50, 1.0  # at most so many beats, and so much wall time, are lost when the process is killed
 _LONGEST_HEAD = 64_000_000
@@ -70,12 +70,17 @@ class Head:
 
 def pack(beat: Beat) -> bytes:
     """One beat as bytes."""
-    rows = rows_of(beat.heard.frames)
-    tick, order = beat.tick, replace(beat.decision.order, value=None, valued_w=beat.decision.valued_w)
+    order = replace(beat.decision.order, value=None, valued_w=beat.decision.valued_w)
+    return packed(beat.tick, beat.heard, signals_of(beat), order)
+
+
+def packed(tick: Tick, heard: Heard, told: Signals, order: Order) -> bytes:
+    """What makes a beat, as bytes."""
+    rows = rows_of(heard.frames)
     head: dict[str, Any] = {
         "tick": (tick.t_s, tick.dt_s, tick.wire_s, tick.utc.isoformat()),
-        "answers": [[answer_out(one) for one in device] for device in beat.heard.answers],
-        "told": signals_of(beat),
+        "answers": [[answer_out(one) for one in device] for device in heard.answers],
+        "told": told,
     }
     if order != _NO_ORDER:
         head["order"] = {name: getattr(order, name) for name in _ORDER_FIELDS}
@@ -143,8 +148,8 @@ def read(
     with path.open("rb") as file:
         head = _opened(file, path)
         whole = file.tell()
-        while frame := file.read(_BLOCK.size):
-            length, crc = _BLOCK.unpack(frame) if len(frame) == _BLOCK.size else (0, -1)
+        while frame := file.read(BLOCK.size):
+            length, crc = BLOCK.unpack(frame) if len(frame) == BLOCK.size else (0, -1)
             data = file.read(length)
             if len(data) < length or zlib.crc32(data) != crc:
                 torn(whole)
@@ -251,7 +256,7 @@ class Journal:
 
     def _write_block(self, file: FileIO, beats: list[Beat]) -> None:
         data = zlib.compress(b"".join(map(pack, beats)), level=1)
-        _put(file, _BLOCK.pack(len(data), zlib.crc32(data)) + data)
+        _put(file, BLOCK.pack(len(data), zlib.crc32(data)) + data)
         self.stored += len(beats)
         self._unwritten = 0
         for beat in beats:

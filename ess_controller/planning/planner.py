@@ -61,6 +61,7 @@ class Planning:
         self._planner = SitePlanner(site, WeatherFeed(site, home))
         self._test: CapacityTest | None = None
         self._placed: date | None = None
+        self._filed: date | None = None
         self._busy = False
         self._made = 0
 
@@ -76,6 +77,7 @@ class Planning:
             Job("plan", self.plan, often_s, "the last one stands while it is good, then the rule of the hour"),
             Job("capacity test", self.place_test, daily_s, "none is proposed"),
             Job("daily report", self.report, daily_s, "it is made up for"),
+            Job("report files", self.file_reports, daily_s, "they are made up for"),
         ]
 
     def plan(self) -> None:
@@ -127,6 +129,17 @@ class Planning:
                 found[day.isoformat()] = told
         if found:
             daily_report.keep(path, found)
+
+    def file_reports(self) -> None:
+        """Yesterday and last month on a page each, in the home."""
+        from ess_controller.report.filed import file_reports  # noqa: PLC0415  a report reopens plans, as we make them
+
+        seen = self._seen()
+        if seen is None or self._filed == (today := seen[0].astimezone(self._site.time_zone).date()):
+            return
+        for path in file_reports(self._site, self._home, seen[0]):
+            log.info("%s is written", path)
+        self._filed = today
 
     def _group_of(self, cabinet: int, groups: tuple[Battery, ...]) -> Battery:
         if len(groups) != self._site.tuning.layout.cabinets:

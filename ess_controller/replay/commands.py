@@ -17,7 +17,7 @@ def register(app: typer.Typer) -> None:
 
 def replay(
     files: Annotated[
-        list[Path], typer.Argument(metavar="FILE...", help="Journals (files or their folder), or CAN captures.")
+        list[Path], typer.Argument(metavar="FILE...", help="Journals (files or their folder), captures, or a bundle.")
     ],
     site: Annotated[
         Path | None, typer.Option(metavar="SITE", help="By whose settings. A capture can do without.")
@@ -42,12 +42,13 @@ def replay(
     as_json: Annotated[bool, typer.Option("--json", help="Answer as JSON.")] = False,
     quiet: Annotated[bool, typer.Option("-q", "--quiet", help="Only answers.")] = False,
 ) -> None:
-    """Live through a journal or a CAN capture again, with the code of today, and say what would be different.
+    """Live through a journal, a CAN capture or a bundle again, with the code of today, and say what would be different.
 
     Exit status 1: behaviour differs, or a journal is torn.
 
     Captures: candump, Vector .asc and .blf, PEAK .trc, python-can and SavvyCAN .csv.
     """
+    from ess_controller.replay.bundled import unbundled
     from ess_controller.replay.job import Job, carry_out
     from ess_controller.replay.report import report
     from ess_controller.replay.window import window_of
@@ -55,7 +56,9 @@ def replay(
     channels = named("--bus", bus, "CHANNEL")
     show = sys.stderr.isatty() and not (as_json or quiet)
     window = window_of(begin, end)
-    result = carry_out(Job(tuple(files), site, tuple(settings), against, window, channels, out, dump, battery, show))
+    with unbundled(files, site) as (inside, whose):
+        job = Job(inside, whose, tuple(settings), against, window, channels, out, dump, battery, show)
+        result = carry_out(job)
     for line in result.troubles if not quiet else ():
         print(line, file=sys.stderr)
     if as_json:

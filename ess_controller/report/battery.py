@@ -24,7 +24,7 @@ def cabinets(quarters: Quarters) -> list[dict[str, Any]]:
 def _cabinet(name: str, rows: list[Mapping[str, Any]]) -> dict[str, Any]:
     sums = {flow: sum(row[flow] for row in rows) for flow in FLOWS}
     kwh = {flow.replace("_wh", "_kwh"): sums[flow] / 1000.0 for flow in FLOWS[:4]}
-    stored = [row["given_wh"] for row in rows if row.get("given_wh") is not None]
+    stored = [row["stored_wh"] for row in rows if row.get("stored_wh") is not None]
     ah = [row["capacity_ah"] for row in rows if row.get("capacity_ah")]
     gained_kwh = (stored[-1] - stored[0]) / 1000.0 if stored else 0.0
     inverter_kwh = kwh["ac_in_kwh"] - kwh["dc_in_kwh"] + kwh["dc_out_kwh"] - kwh["ac_out_kwh"]
@@ -108,8 +108,8 @@ def soc_of(told: Mapping[str, Any]) -> float | None:
     return sum(known) / len(known) if known else None
 
 
-def given_wh(told: Mapping[str, Any] | None) -> float | None:
-    """What all cabinets could give, Wh; None where it is not known."""
-    every = [each.get("given_wh") for each in told["cabinets"]] if told else []
+def in_store(told: Mapping[str, Any] | None, key: str) -> float | None:
+    """All cabinets' `given_wh` (that could be given) or `stored_wh`, Wh; None where it is not known."""
+    every = [each.get(key) for each in told["cabinets"]] if told else []
     known = [float(each) for each in every if each is not None]
     return sum(known) if known and len(known) == len(every) else None

@@ -20,7 +20,7 @@ from ess_controller.report import battery as of_battery
 from ess_controller.report.carbon import carbon
 from ess_controller.report.ledger import FILE as LEDGER
 from ess_controller.report.ledger import Event, Ledger, LedgerError
-from ess_controller.report.money import Metered
+from ess_controller.report.money import Metered, prices_of
 from ess_controller.report.planned import Planned, planned, scores
 from ess_controller.report.quarter import QUARTER_S
 from ess_controller.report.settled import settled
@@ -116,8 +116,10 @@ def gather(site: Site, home: Path, span: Span) -> dict[str, Any]:
         battery = _battery(site)
         of_month = Metered.of(site, books.blocks, int(month.timestamp() // block_s), after)
         pooled = Metered.of(site, books.blocks, int((month - timedelta(days=POOL_DAYS)).timestamp() // block_s), after)
-        given_wh, gained_wh = of_battery.given_wh(books.at_month), _gained_wh(books)
-        expected_w = _expected_w(site, books.blocks, month)
+        given_wh, gained_wh = of_battery.in_store(books.at_month, "given_wh"), _gained_wh(books)
+        expected_w = _highest_w(site, books.blocks, month - timedelta(days=EXPECTED_DAYS), month)
+        if np.isnan(expected_w):  # nothing is known of the time before: the rule is given what came
+            expected_w = _highest_w(site, books.blocks, month, end)
         found = settled(
             span.kind, of_month, pooled, len(metered.load_w), battery, given_wh, gained_wh, expected_w, plan
         )
@@ -160,17 +162,16 @@ def _battery(site: Site) -> Battery:
 
 def _gained_wh(books: Books) -> float | None:
     """More in the store at the end than at the start."""
-    known = [of_battery.given_wh(each) for _, each in sorted(books.quarters.items())]
+    known = [of_battery.in_store(each, "stored_wh") for _, each in sorted(books.quarters.items())]
     ends = [each for each in known if each is not None]
     return ends[-1] - ends[0] if ends else None
 
 
-def _expected_w(site: Site, blocks: dict[int, Block], month: datetime) -> float:
-    """Highest net load of the month before, W; 0 where nothing is known of it."""
+def _highest_w(site: Site, blocks: dict[int, Block], begin: datetime, end: datetime) -> float:
+    """Highest net load, W; NaN where nothing is known of it."""
     block_s = site.tuning.dispatch.block_s
-    end = int(month.timestamp() // block_s)
-    net_w = Metered.of(site, blocks, end - round(EXPECTED_DAYS * 86400.0 / block_s), end).net_w
-    return float(np.nanmax(net_w, initial=0.0)) if np.isfinite(net_w).any() else 0.0
+    net_w = Metered.of(site, blocks, int(begin.timestamp() // block_s), int(end.timestamp() // block_s)).net_w
+    return float(np.nanmax(net_w)) if np.isfinite(net_w).any() else float("nan")
 
 
 def _coverage(metered: Metered, books: Books, begin: datetime, end: datetime) -> dict[str, Any]:
@@ -260,6 +261,7 @@ def _series(
         "rule_soc": rule_soc,
         "planned_soc": np.full(0, np.nan) if plan is None else plan.soc,
         "planned_battery_w": np.full(0, np.nan) if plan is None else plan.battery_w,
+        "price_cny_per_kwh": np.full(0, np.nan) if metered.site.tariff is None else prices_of(metered)[0],
     }
     plain = {name: [round(x, 4) if np.isfinite(x) else None for x in row.tolist()] for name, row in rows.items()}
     return plain | {"soc": [None if each is None else round(each, 4) for each in soc]}

@@ -103,23 +103,32 @@ def refill_cny(metered: Metered, battery: Battery) -> float:
 def ruled(metered: Metered, battery: Battery, expected_w: float) -> tuple[Floats, Floats]:
     """[block] what the rule of the hour would have done from the span's first block on, and what is stored after it.
 
-    `expected_w`: highest net load of the month before. Through blocks that are not known it rests.
+    `expected_w`: highest net load of the month before. Peaks that cost nothing (below an agreed demand, or whatever the
+    peak) it does not hold down, those above the site's own guard it does. Through blocks that are not known it rests.
     """
     net_w, step_h = metered.net_w, hours(metered.series)
     price, _ = prices_of(metered)
     shares = price_shares(price, round(24.0 / step_h))
     power_w, stored_wh = np.zeros(len(net_w)), np.zeros(len(net_w))
     held, peak_w, month = battery.soc_start * battery.energy_wh, 0.0, metered.series.at(0).month
+    free_w = _free_peak_w(metered)
     for at, (net, share) in enumerate(zip(net_w.tolist(), shares.tolist(), strict=True)):
         if metered.series.at(at).month != month:
             peak_w, month = 0.0, metered.series.at(at).month
-        given = rule_power(battery, step_h, net, held, share, peak_w, expected_w)
+        held_to_w = min(max(peak_w, free_w), battery.import_w)
+        given = rule_power(battery, step_h, net, held, share, held_to_w, min(expected_w, battery.import_w))
         if given > 0.0 and battery.export != "any":
             given = min(given, max(net, 0.0))
         held -= (given / battery.discharge_efficiency if given > 0.0 else given * battery.charge_efficiency) * step_h
         peak_w = max(peak_w, net - given) if np.isfinite(net) else peak_w
         power_w[at], stored_wh[at] = given, held
     return power_w, stored_wh
+
+
+def _free_peak_w(metered: Metered) -> float:
+    """Up to which a month's peak costs nothing, W."""
+    demand = prices_over(*terms_of(metered.site), metered.series, {}).demand
+    return demand.from_w[0] if demand.from_w else np.inf
 
 
 def items_of(metered: Metered, rows: Floats, *, monthly: bool) -> list[Item]:

@@ -5,11 +5,13 @@ Energy is added up every beat; rules, SOC and cells are looked at every LOOK_S o
 
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import cache
 from typing import Any
 
 import numpy as np
 
 from ess_controller.core.arbitration import RULES, Arbitration, arbitration
+from ess_controller.core.cell_model import CellModel
 from ess_controller.core.stock import stock
 from ess_controller.core.types import Tuning
 from ess_controller.daemon import Beat
@@ -27,6 +29,14 @@ EXTREMES = ("cell_v_min", "cell_v_max", "cell_c_min", "cell_c_max")
 Extreme = tuple[float, str, str, str]  # the value, its place, the module's code, ISO time
 
 
+@cache
+def _energy_of(cell: CellModel) -> tuple[Floats, Floats]:
+    """SOC, and the mean voltage at rest up to there times it: Wh of each Ah of a cell's capacity."""
+    soc = np.linspace(0.0, 1.0, 101)
+    volts = cell.ocv(soc)
+    return soc, np.concatenate(([0.0], np.cumsum((volts[1:] + volts[:-1]) / 2.0 * np.diff(soc))))
+
+
 @dataclass(slots=True, eq=False)
 class Quarter:
     """Sums over the heard part of a quarter of an hour; its number counts quarters since the epoch."""
@@ -41,7 +51,8 @@ class Quarter:
     heard_s: float = 0.0
     looked_s: float = 0.0
     soc: list[tuple[float, float, float]] = field(default_factory=list)  # [cabinet] least, most, last mean
-    given_wh: list[float] = field(default_factory=list)  # [cabinet] that could be given at the end
+    given_wh: list[float] = field(default_factory=list)  # [cabinet] that could be given, as last seen
+    stored_wh: list[float] = field(default_factory=list)  # [cabinet] in all its cells above SOC 0, at rest voltage
     capacity_ah: list[float] = field(default_factory=list)  # [cabinet] of all its strings
     extremes: dict[str, Extreme] = field(default_factory=dict)
 
@@ -100,6 +111,8 @@ class Quarter:
         ]
         of_string = np.minimum.reduceat(now.capacity_ah, layout.first_cell_of_string)
         self.capacity_ah = np.add.reduceat(of_string, layout.first_string).tolist()
+        stored_wh = now.capacity_ah * np.interp(now.soc, *_energy_of(tuning.cell))
+        self.stored_wh = np.add.reduceat(stored_wh, first).tolist()
 
     def _cells(self, beat: Beat) -> None:
         seen, layout, utc = beat.seen, self.layout, beat.tick.utc
@@ -124,7 +137,8 @@ class Quarter:
         for name in ("flows", "flowed_s", "bound_s", "lost_wh", "missed_wh"):
             setattr(own, name, getattr(self, name).copy())
         own.heard_s, own.looked_s = self.heard_s, self.looked_s
-        own.soc, own.given_wh, own.capacity_ah = self.soc, self.given_wh, self.capacity_ah  # replaced whole, each time
+        for name in ("soc", "given_wh", "stored_wh", "capacity_ah"):  # replaced whole, each time
+            setattr(own, name, getattr(self, name))
         own.extremes = dict(self.extremes)
         return own
 
@@ -162,7 +176,8 @@ class Quarter:
     def _of_store(self, at: int) -> dict[str, float | None]:
         low, high, last = (None if not np.isfinite(each) else round(each, 5) for each in self.soc[at])
         told: dict[str, float | None] = {"soc_min": low, "soc_max": high, "soc": last}
-        for name, value in (("given_wh", self.given_wh[at]), ("capacity_ah", self.capacity_ah[at])):
+        for name in ("given_wh", "stored_wh", "capacity_ah"):
+            value = getattr(self, name)[at]
             told[name] = round(value, 2) if np.isfinite(value) else None
         return told
 
@@ -181,7 +196,7 @@ class Quarter:
             self.bound_s[place], self.lost_wh[place], self.missed_wh[place] = bound_s, lost_wh, missed_wh
         if all(each.get("soc") is not None for each in told["cabinets"]):
             self.soc = [(each["soc_min"], each["soc_max"], each["soc"]) for each in told["cabinets"]]
-            self.given_wh = [each["given_wh"] for each in told["cabinets"]]
-            self.capacity_ah = [each["capacity_ah"] for each in told["cabinets"]]
+            for name in ("given_wh", "stored_wh", "capacity_ah"):
+                setattr(self, name, [np.nan if each[name] is None else each[name] for each in told["cabinets"]])
         self.extremes = {name: tuple(each) for name, each in told["extremes"].items()}
         return True

@@ -1,0 +1,59 @@
+"""Reports written by themselves: yesterday's, and last month's, as HTML into `reports/` in the daemon's home."""
+
+import logging
+import os
+from datetime import date, datetime, timedelta
+from pathlib import Path
+
+from ess_controller.errors import BadInputError
+from ess_controller.report.gather import Span, gather
+from ess_controller.report.page import page
+from ess_controller.report.words import Lang
+from ess_controller.site import Site
+
+log = logging.getLogger("ess")
+
+FOLDER = "reports"
+LANG: Lang = "zh"
+KEEP = {"day": 60, "month": 36}  # files of each kind
+BACK_DAYS = 7  # days without a report that are made up for
+
+
+def missing(folder: Path, site: Site, utc: datetime) -> list[Span]:
+    """Days and the month that are over and have no file yet, the oldest first."""
+    today: date = utc.astimezone(site.time_zone).date()
+    spans = [Span.month(today.replace(day=1) - timedelta(days=1))]
+    spans += [Span.day(today - timedelta(days=back)) for back in range(BACK_DAYS, 0, -1)]
+    return [span for span in spans if not _path(folder, site, span).exists()]
+
+
+def file_reports(site: Site, home: Path, utc: datetime) -> list[Path]:
+    """Write what is missing, as far as anything is known of it; let go of the oldest. Raises OSError."""
+    folder, written = home / FOLDER, []
+    for span in missing(folder, site, utc):
+        try:
+            told = gather(site, home, span)
+        except BadInputError as trouble:  # the daemon did not run then
+            log.debug("%s", trouble)
+            continue
+        folder.mkdir(exist_ok=True)
+        path = _path(folder, site, span)
+        _write(path, page(told, LANG))
+        written.append(path)
+    for kind, most in KEEP.items():
+        for path in sorted(folder.glob(f"{kind}-*.html"))[:-most]:
+            path.unlink(missing_ok=True)
+    return written
+
+
+def _path(folder: Path, site: Site, span: Span) -> Path:
+    return folder / f"{span.kind}-{span.name}-{site.name}.html"
+
+
+def _write(path: Path, text: str) -> None:
+    draft = path.with_name(path.name + ".part")
+    with draft.open("w", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    draft.replace(path)

@@ -1,0 +1,161 @@
+"""The tables of a report, each as a title, a head, rows and notes: battery, peaks, limits, cells, CO2, data, events."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+Say = Callable[[str], str]
+Section = tuple[str, list[str], list[list[Any]], list[str]]
+MEAN_FACTOR = "By a mean factor of all hours, energy moved to another hour spares no CO2; what is lost is bought."
+MOST_LIMITS, MOST_EVENTS, MOST_GAPS = 14, 40, 12  # rows on paper; all are in --json
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """A number, with its quantity or place in small."""
+
+    text: str
+    quiet: str = ""
+
+
+def battery(told: dict[str, Any], say: Say) -> Section:
+    """Throughput, losses and SOC, cabinet by cabinet."""
+    found = told["battery"]
+    if found is None:
+        return "Battery", [], [], [say("Nothing is known of cells and limits: the ledger does not cover this time.")]
+    head = ["cabinet", "taken", "given", "lost in inverters", "lost in cells", "stored more", "cycles (EFC)", "SOC"]
+    rows = [_of_cabinet(each["name"], each) for each in found["cabinets"]]
+    if len(rows) > 1:
+        rows.append(_of_cabinet(say("all"), found["all"]))
+    return "Battery", head, rows, []
+
+
+def _of_cabinet(name: str, each: dict[str, Any]) -> list[Any]:
+    keys = ("ac_in_kwh", "ac_out_kwh", "inverter_loss_kwh", "cell_loss_kwh", "stored_more_kwh")
+    numbers = [Cell(f"{each[key]:,.1f} kWh") for key in keys]
+    efc = "–" if each["efc"] is None else f"{each['efc']:.2f}"
+    ends = [f"{100.0 * each[key]:.0f}" if each[key] is not None else "–" for key in ("soc_min", "soc_max")]
+    return [name, *numbers, Cell(efc), Cell(f"{ends[0]}–{ends[1]} %")]
+
+
+def peaks(told: dict[str, Any], say: Say) -> Section:
+    """The highest imports with the windows that set them."""
+    found, rows = told["peaks"], []
+    for name, key in (("as metered", "done"), ("without the battery", "without")):
+        rows += [[say(name), _window(each), Cell(f"{each['kw']:,.1f} kW")] for each in found[key]]
+    minutes = f"{found['block_s'] / 60:g} min"
+    notes = [f"{say('sliding')} {minutes}, ≤ {each['end'][11:16]}: {each['kw']:,.1f} kW" for each in found["sliding"]]
+    if found["contract_kw"] is not None:
+        notes.append(f"{say('agreed')}: {found['contract_kw']:g} kW")
+    return "Peaks", ["way", "window", "value"], rows, notes
+
+
+def _window(each: dict[str, Any]) -> str:
+    return f"{each['begin'][:16].replace('T', ' ')}–{each['end'][11:16]}"
+
+
+def limits(told: dict[str, Any], say: Say) -> Section:
+    """Rules that took power, by hours."""
+    head = ["way", "rule", "cabinet-hours", "longest", "taken of the nameplate", "wanted and missed"]
+    rows = [
+        [
+            say(each["way"]),
+            say(each["rule"]),
+            Cell(f"{each['cabinet_hours']:,.2f} h"),
+            Cell(f"{each['most']} {each['most_hours']:,.2f} h"),
+            Cell(f"{each['taken_kwh']:,.1f} kWh"),
+            Cell(f"{each['missed_kwh']:,.2f} kWh"),
+        ]
+        for each in told["limits"][:MOST_LIMITS]
+    ]
+    return "What limited power", head, rows, _untold(len(told["limits"]) - MOST_LIMITS, say)
+
+
+def cells(told: dict[str, Any], say: Say) -> Section:
+    """The extremes, with module and position."""
+    names = (
+        ("cell_v_min", "lowest voltage", "{:.3f} V"),
+        ("cell_v_max", "highest voltage", "{:.3f} V"),
+        ("cell_c_min", "lowest temperature", "{:.1f} °C"),
+        ("cell_c_max", "highest temperature", "{:.1f} °C"),
+    )
+    rows = [
+        [say(name), Cell(form.format(each["value"])), each["place"], each["module"], _local(told, each["utc"])]
+        for key, name, form in names
+        if (each := told["cells"].get(key)) is not None
+    ]
+    return "Cells", ["", "value", "place", "module", "when"], rows, []
+
+
+def co2(told: dict[str, Any], say: Say) -> Section:
+    """What was bought, spared and lost, by the grid's mean factor."""
+    found = told["carbon"]
+    if found is None:
+        return "CO2", [], [], []
+    rows = [
+        [say("bought"), Cell(f"{found['bought_kg']:,.1f} kg")],
+        [f"{say('bought')}, {say('without the battery')}", Cell(f"{found['bought_without_kg']:,.1f} kg")],
+        [say("sun used or sold"), Cell(f"{-found['sun_kg']:,.1f} kg")],
+        [say("of it used here"), Cell(f"{-found['sun_used_here_kg']:,.1f} kg")],
+    ]
+    if found["losses_kg"] is not None:
+        rows.append([say("losses of storing"), Cell(f"{found['losses_kg']:+,.1f} kg")])
+    notes = [
+        f"{say('factor')} {found['kgco2_per_kwh']:g} kg/kWh, {found['name']} {found['year']}: {found['source']}",
+        say(MEAN_FACTOR),
+    ]
+    if found["seen"] != "notice":
+        notes.append(f"{say('The figure was not read in the notice itself')} ({found['seen']}).")
+    return "CO2", ["", "value"], rows, notes
+
+
+def forecast(told: dict[str, Any], say: Say) -> Section:
+    """How well the plan's load and sun were foreseen."""
+    found = told["forecast"]
+    if found is None:
+        return "Forecast", [], [], []
+    rows = [
+        [
+            say(name),
+            *(
+                Cell("–" if found[f"{name}_{key}"] is None else f"{found[f'{name}_{key}'] / 1000.0:{form}} kW")
+                for key, form in (("mae_w", ".2f"), ("yesterday_mae_w", ".2f"), ("bias_w", "+.2f"))
+            ),
+        ]
+        for name in ("load", "sun")
+    ]
+    return "Forecast", ["", "mean absolute error", "if today were as yesterday", "mean error"], rows, []
+
+
+def events(told: dict[str, Any], say: Say) -> Section:
+    """What came and went, in the order of time."""
+    rows = [
+        [_local(told, each["utc"]), each["place"], say(each["what"]), say(each["state"]), say(each["text"])]
+        for each in told["events"][-MOST_EVENTS:]
+    ]
+    untold = len(told["events"]) - len(rows) + told["events_untold"]
+    return "Events", ["when", "place", "", "", ""], rows, _untold(untold, say)
+
+
+def data(told: dict[str, Any], say: Say) -> Section:
+    """What of the span is known."""
+    found = told["coverage"]
+    rows = [
+        [say("counted"), Cell(f"{found['counted']} / {found['blocks']}")],
+        [say("heard in part"), Cell(str(found["filled"]))],
+        [say("starts of the daemon"), Cell(str(found["starts"]))],
+    ]
+    shown = [f"{each['begin'][:16].replace('T', ' ')}–{each['end'][5:16].replace('T', ' ')}" for each in found["gaps"]]
+    gaps = ", ".join(shown[:MOST_GAPS]) or say("none")
+    left = len(shown) - MOST_GAPS + found["gaps_untold"]
+    return "Data", ["", "value"], rows, [f"{say('gaps')}: {gaps}", *_untold(left, say)]
+
+
+def _untold(count: int, say: Say) -> list[str]:
+    return [f"{say('untold')}: {count}"] if count > 0 else []
+
+
+def _local(told: dict[str, Any], utc: str) -> str:
+    return f"{datetime.fromisoformat(utc).astimezone(ZoneInfo(told['zone'])):%m-%d %H:%M:%S}"

@@ -1,0 +1,96 @@
+"""A home whose books tell of hand-made days: 10 kW of load, sun at noon, a battery that does what the hour says."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from datetime import datetime
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ess_controller.planning.meter_book import Block
+from ess_controller.planning.meter_store import FILE as BOOK
+from ess_controller.planning.meter_store import MeterStore
+from ess_controller.report.ledger import FILE as LEDGER
+from ess_controller.report.ledger import Event, Ledger
+from ess_controller.report.quarter import FLOWS, Quarter
+from ess_controller.site import Site, load
+from tests.site.site_files import SITES
+
+Power = Mapping[int, float]  # hour of the local day -> W
+NOTHING: Power = {}
+
+
+@cache
+def dealer() -> Site:
+    """Shanghai, agreed demand of 160 kW."""
+    return load(SITES / "shanghai-dealer", {})
+
+
+def first_of(site: Site, year: int, month: int, day: int) -> int:
+    """Number of a local day's first quarter of an hour."""
+    return int(datetime(year, month, day, tzinfo=site.time_zone).timestamp() // 900)
+
+
+def blocks_of(first: int, days: int, load_w: Power, pv_w: Power = NOTHING, battery_w: Power = NOTHING) -> list[Block]:
+    """Meter blocks of equal days; a load that is not told is 10 kW."""
+    rows = []
+    for number in range(first, first + 96 * days):
+        hour = (number - first) // 4 % 24
+        load, pv, battery = load_w.get(hour, 10e3), pv_w.get(hour, 0.0), battery_w.get(hour, 0.0)
+        grid = load - pv - battery
+        rows.append(Block(number, load, 1.0, pv, 1.0, max(grid, 0.0), max(-grid, 0.0), 1.0))
+    return rows
+
+
+def write_book(home: Path, blocks: list[Block]) -> None:
+    """meter.sqlite."""
+    store = MeterStore(home / BOOK, 900.0, make=True)
+    store.put(blocks)
+    store.close()
+
+
+def write_ledger(
+    home: Path,
+    site: Site,
+    first: int,
+    quarters: int,
+    fill: Callable[[int, Quarter], None],
+    events: tuple[Event, ...] = (),
+) -> None:
+    """ledger.sqlite; `fill` gets each quarter by its place."""
+    rows = []
+    for at in range(quarters):
+        quarter = Quarter.empty(first + at, site.tuning.layout)
+        quarter.heard_s = quarter.looked_s = 900.0
+        quarter.flowed_s += 900.0
+        fill(at, quarter)
+        rows.append(quarter)
+    ledger = Ledger(home / LEDGER, make=True)
+    ledger.put(rows, events)
+    ledger.close()
+
+
+def flow(quarter: Quarter, **wh: float) -> None:
+    """Put Wh (or Ah) of each cabinet."""
+    for name, value in wh.items():
+        quarter.flows[FLOWS.index(name)] = value
+
+
+def store(quarter: Quarter, soc: float, stored_wh: float, given_wh: float) -> None:
+    """How full each cabinet is."""
+    count = quarter.layout.cabinets
+    quarter.soc = [(soc, soc, soc)] * count
+    quarter.stored_wh, quarter.given_wh = [stored_wh] * count, [given_wh] * count
+    quarter.capacity_ah = [100.0] * count
+
+
+def paying(site: Site, **dispatch: Any) -> Site:
+    """With other dispatch settings."""
+    return replace(site, tuning=replace(site.tuning, dispatch=replace(site.tuning.dispatch, **dispatch)))
+
+
+def hours(values: Power) -> np.ndarray[Any, Any]:
+    """[block of a day] of values by the hour."""
+    return np.repeat([values.get(hour, 0.0) for hour in range(24)], 4)

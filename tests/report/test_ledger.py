@@ -1,0 +1,122 @@
+"""The ledger: what beats add up to, what a restart goes on with, what a broken file costs."""
+
+import logging
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from ess_controller.daemon import Beat
+from ess_controller.report import battery
+from ess_controller.report.ledger import FILE, Ledger, LedgerRecorder
+from tests.loop.story import NOON, Story
+from tests.replay.record import break_a_module
+
+END = NOON + timedelta(hours=1)
+
+
+@pytest.fixture(scope="module")
+def story() -> Story:
+    """Half a minute of the bench in which a module falls silent for 12 s."""
+    return Story(32.0, happens=break_a_module, seed=7)
+
+
+def recorded(story: Story, path: Path, beats: list[Beat]) -> None:
+    recorder = LedgerRecorder(story.site, path)
+    for beat in beats:
+        recorder(beat)
+    recorder.close()
+
+
+def test_energy_is_what_the_beats_carried_and_limits_make_the_nameplate(story: Story, tmp_path: Path) -> None:
+    recorded(story, tmp_path / FILE, story.beats)
+    with closing(Ledger(tmp_path / FILE, make=False)) as ledger:
+        (told,) = ledger.quarters(NOON, END).values()
+        events = ledger.events(NOON, END)
+    ac_w = np.nan_to_num(np.array([beat.seen.pcs_w[0] for beat in story.beats]))
+    dc_w = np.array([beat.seen.string_v[0] * beat.seen.string_a[0] for beat in story.beats])
+    heard = np.isfinite(dc_w) & np.isfinite([beat.seen.pcs_w[0] for beat in story.beats])
+    (cabinet,) = told["cabinets"]
+    assert cabinet["ac_out_wh"] == pytest.approx((np.maximum(ac_w, 0.0) * heard).sum() * 0.1 / 3600.0, rel=1e-4)
+    assert cabinet["dc_out_wh"] > cabinet["ac_out_wh"] > 10.0
+    assert told["heard_s"] == pytest.approx(32.0)
+    assert cabinet["flowed_s"] == pytest.approx(heard.sum() * 0.1)
+    rules = {(way, rule): seconds for way, rule, _, seconds, _, _ in told["limits"]}
+    assert rules["discharge", "contactors"] >= 10.0
+    lowest_v = min(float(np.fmin.reduce(beat.seen.cell_v)) for beat in story.beats[100:])
+    assert told["extremes"]["cell_v_min"][0] == pytest.approx(lowest_v, abs=0.02)
+    names = [(event.what, event.state) for event in events]
+    assert names[0] == ("daemon", "began")
+    assert names.index(("cells silent", "come")) < names.index(("cells silent", "over"))
+
+
+def test_a_daemon_that_starts_anew_goes_on_with_the_quarter(story: Story, tmp_path: Path) -> None:
+    recorded(story, tmp_path / "whole", story.beats)
+    recorded(story, tmp_path / "parts", story.beats[:150])
+    recorded(story, tmp_path / "parts", story.beats[150:])
+    rows = []
+    for name in ("whole", "parts"):
+        with closing(Ledger(tmp_path / name, make=False)) as ledger:
+            (told,) = ledger.quarters(NOON, END).values()
+            rows.append(told)
+    whole, parts = rows
+    assert parts["heard_s"] == whole["heard_s"]
+    for flow in ("ac_out_wh", "dc_out_wh", "out_ah"):
+        assert parts["cabinets"][0][flow] == pytest.approx(whole["cabinets"][0][flow], abs=1e-3)
+
+
+def test_a_broken_file_stays_aside_and_a_new_one_begins(
+    story: Story, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / FILE
+    path.write_bytes(b"no database at all, but long enough to be looked at" * 20)
+    with caplog.at_level(logging.ERROR):
+        recorded(story, path, story.beats[:50])
+    assert "reports begin anew" in caplog.text
+    assert path.with_name(FILE + ".broken").exists()
+    with closing(Ledger(path, make=False)) as ledger:
+        assert len(ledger.quarters(NOON, END)) == 1
+
+
+def test_losses_are_measured_and_a_cycle_is_the_capacity_out_and_in() -> None:
+    def quarter(stored_wh: float, given: dict[str, float]) -> dict[str, object]:
+        row = dict.fromkeys(("ac_in_wh", "ac_out_wh", "dc_in_wh", "dc_out_wh", "in_ah", "out_ah"), 0.0) | given
+        more = {"name": "A", "flowed_s": 900.0, "soc_min": 0.3, "soc_max": 0.6, "soc": 0.5, "given_wh": 1.0}
+        return {"cabinets": [row | more | {"stored_wh": stored_wh, "capacity_ah": 200.0}], "limits": [], "extremes": {}}
+
+    quarters = {
+        0: quarter(50e3, {"ac_in_wh": 10e3, "dc_in_wh": 9.6e3, "in_ah": 27.0}),
+        1: quarter(53e3, {"ac_out_wh": 5.7e3, "dc_out_wh": 6e3, "out_ah": 17.0}),
+    }
+    (found,) = battery.cabinets(quarters)
+    assert found["inverter_loss_kwh"] == pytest.approx(0.4 + 0.3)
+    assert found["cell_loss_kwh"] == pytest.approx(9.6 - 6.0 - 3.0)
+    assert found["efc"] == pytest.approx(22.0 / 200.0)
+    whole = battery.together([found])
+    assert whole["loss_kwh"] == pytest.approx(10.0 - 5.7 - 3.0)  # what went in, less what came out and what stayed
+    assert whole["loss_share"] == pytest.approx(0.13)
+
+
+def test_limits_are_told_by_hours_and_what_was_missed_comes_first() -> None:
+    rows = [["charge", "cell SOC", "A", 3600.0, 5000.0, 0.0], ["discharge", "PCS", "B", 900.0, 100.0, 50.0]]
+    told = battery.limits({0: {"limits": rows}, 1: {"limits": [["charge", "cell SOC", "B", 7200.0, 0.0, 0.0]]}})
+    assert [each["rule"] for each in told] == ["PCS", "cell SOC"]
+    assert told[1] == {
+        "way": "charge",
+        "rule": "cell SOC",
+        "cabinet_hours": 3.0,
+        "most": "B",
+        "most_hours": 2.0,
+        "taken_kwh": 5.0,
+        "missed_kwh": 0.0,
+    }
+
+
+def test_the_ledger_is_read_by_when_quarters_begin(story: Story, tmp_path: Path) -> None:
+    recorded(story, tmp_path / FILE, story.beats[:20])
+    with closing(Ledger(tmp_path / FILE, make=False)) as ledger:
+        begin = datetime.fromtimestamp(NOON.timestamp() // 900 * 900, UTC)
+        assert ledger.quarters(begin, begin + timedelta(seconds=1))
+        assert not ledger.quarters(begin + timedelta(seconds=1), END)
