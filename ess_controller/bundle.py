@@ -199,8 +199,9 @@ def _manifest(site: Site, at: datetime, minutes: float, done: Cut, root: Path) -
 def _check(root: Path, redaction: Redaction) -> None:
     """Nothing goes out in which a password or a token stands, packed or not."""
     for path in sorted(root.rglob("*")):
-        if path.is_file() and redaction.left_in(unpacked(path.read_bytes())):
-            raise BadInputError(f"{path.relative_to(root)}: a secret of the site file stands in it: nothing is written")
+        name = path.relative_to(root).as_posix()
+        if path.is_file() and redaction.left_in(name.encode() + b"\n" + unpacked(path.read_bytes())):
+            raise BadInputError(f"{path.name}: a secret of the site file stands in it: nothing is written")
 
 
 def unpacked(data: bytes) -> bytes:

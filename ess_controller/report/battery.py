@@ -28,7 +28,7 @@ def _cabinet(name: str, rows: list[Mapping[str, Any]]) -> dict[str, Any]:
     ah = [row["capacity_ah"] for row in rows if row.get("capacity_ah")]
     gained_kwh = (stored[-1] - stored[0]) / 1000.0 if stored else 0.0
     inverter_kwh = kwh["ac_in_kwh"] - kwh["dc_in_kwh"] + kwh["dc_out_kwh"] - kwh["ac_out_kwh"]
-    cells_kwh = kwh["dc_in_kwh"] - kwh["dc_out_kwh"] - gained_kwh
+    cells_kwh = (sums["string_in_wh"] - sums["string_out_wh"]) / 1000.0 - gained_kwh
     told = {
         "name": name,
         "heard_h": sum(row["flowed_s"] for row in rows) / 3600.0,

@@ -11,6 +11,9 @@ from ess_controller.report.words import Lang, words
 
 Say = plots.Say
 WAYS = ("without", "rule", "done")
+FAIR = "All ways are priced alike: from blocks that were heard, by their mean powers; demand by the highest block."
+RULE_IS_FREE = "The rule is reckoned as if cells bounded nothing between empty and full."
+WITHIN = "bought and sold within one block, and other"
 LOWER, AS_PLANNED = "so far the month's demand is lower by", "As planned at the day's beginning"
 
 
@@ -78,7 +81,7 @@ def _money(told: dict[str, Any], say: Say) -> Iterator[str]:
         yield f'<p class="quiet">{say("No tariff: no money is told.")}</p>'
         return
     counts = told["kind"] == "month"
-    parts = [("own sun stored", "own_sun"), ("price shifts", "price_shifts"), ("demand", "demand"), ("other", "other")]
+    parts = [("own sun stored", "own_sun"), ("price shifts", "price_shifts"), ("demand", "demand"), (WITHIN, "other")]
     known = [(say(name), money["saved_by"][key]) for name, key in parts if money["saved_by"][key] is not None]
     yield f"<h3>{say('what saved it')}</h3>{plots.shares(known, 'CNY')}"
     if not counts and money["saved_cny"]["month_so_far_demand"]:
@@ -104,8 +107,7 @@ def _money(told: dict[str, Any], say: Say) -> Iterator[str]:
             f"({say('on no bill')})</p>"
         )
     yield from _planned(told, say)
-    fair = "All ways are priced alike: from blocks that were heard, by their mean powers; demand by the highest block."
-    yield f'<p class="quiet">{say(fair)}</p>'
+    yield f'<p class="quiet">{say(FAIR)} {say(RULE_IS_FREE)}</p>'
 
 
 def _bill_rows(items: Iterable[dict[str, Any]], ways: Iterable[str], say: Say) -> Iterator[list[Any]]:

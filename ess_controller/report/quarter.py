@@ -23,7 +23,10 @@ LOOK_S = 10.0  # of plant time
 LONGEST_LOOK_S = 60.0  # what was seen stands for no longer
 LEAST_W = 1.0  # smaller losses are rounding
 WAYS = ("charge", "discharge")
-FLOWS = ("ac_in_wh", "ac_out_wh", "dc_in_wh", "dc_out_wh", "in_ah", "out_ah")
+FLOWS = ("ac_in_wh", "ac_out_wh", "dc_in_wh", "dc_out_wh", "string_in_wh", "string_out_wh", "in_ah", "out_ah")
+"""The first four where both sides of an inverter are heard, so that they tell its losses; the rest where its strings
+are."""
+
 EXTREMES = ("cell_v_min", "cell_v_max", "cell_c_min", "cell_c_max")
 
 Extreme = tuple[float, str, str, str]  # the value, its place, the module's code, ISO time
@@ -64,15 +67,15 @@ class Quarter:
         return cls(number, layout, flows, flowed_s, np.zeros(table), np.zeros(table), np.zeros(table))
 
     def add(self, beat: Beat) -> None:
-        """What flowed in a beat; what was not heard of both sides of an inverter is not counted on either."""
+        """What flowed in a beat."""
         seen, hours = beat.seen, beat.tick.dt_s / 3600.0
         first = self.layout.first_string
         ac_w = seen.pcs_w
         dc_w = np.add.reduceat(seen.string_v * seen.string_a, first)
         string_a = np.add.reduceat(seen.string_a, first)
         heard = np.isfinite(ac_w + dc_w)
-        rows = np.where(heard, np.array([-ac_w, ac_w, -dc_w, dc_w, -string_a, string_a]), 0.0)
-        self.flows += np.maximum(rows, 0.0) * hours
+        self.flows[:4] += np.fmax(np.where(heard, np.array([-ac_w, ac_w, -dc_w, dc_w]), 0.0), 0.0) * hours
+        self.flows[4:] += np.fmax(np.array([-dc_w, dc_w, -string_a, string_a]), 0.0) * hours
         self.flowed_s += heard * beat.tick.dt_s
         self.heard_s += beat.tick.dt_s
 

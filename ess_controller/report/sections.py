@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 Say = Callable[[str], str]
 Section = tuple[str, list[str], list[list[Any]], list[str]]
 MEAN_FACTOR = "By a mean factor of all hours, energy moved to another hour spares no CO2; what is lost is bought."
+ESTIMATED = "What is stored is estimated: over a day the cells' losses are no surer than that."
 MOST_LIMITS, MOST_EVENTS, MOST_GAPS = 14, 40, 12  # rows on paper; all are in --json
 
 
@@ -29,7 +30,7 @@ def battery(told: dict[str, Any], say: Say) -> Section:
     rows = [_of_cabinet(each["name"], each) for each in found["cabinets"]]
     if len(rows) > 1:
         rows.append(_of_cabinet(say("all"), found["all"]))
-    return "Battery", head, rows, []
+    return "Battery", head, rows, [say(ESTIMATED)]
 
 
 def _of_cabinet(name: str, each: dict[str, Any]) -> list[Any]:

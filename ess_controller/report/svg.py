@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from html import escape
 from math import ceil, floor, isfinite, log10
 
-LEFT, RIGHT, TOP, BOTTOM = 46.0, 12.0, 10.0, 22.0
+LEFT, RIGHT, TOP, BOTTOM = 46.0, 12.0, 20.0, 22.0
 Values = Sequence[float | None]
 
 
@@ -42,7 +42,7 @@ class Plot:
                 f'<line class="{kind}" x1="{LEFT}" x2="{self._width - RIGHT}" y1="{y:.1f}" y2="{y:.1f}"/>'
             )
             self._parts.append(f'<text class="tick" x="{LEFT - 6}" y="{y + 3.5:.1f}" text-anchor="end">{tick:g}</text>')
-        self._parts.append(f'<text class="unit" x="4" y="{TOP + 3}">{escape(unit)}</text>')
+        self._parts.append(f'<text class="unit" x="{LEFT - 6}" y="10" text-anchor="end">{escape(unit)}</text>')
 
     def band(self, first: float, end: float, colour: str, opacity: float) -> None:
         """Behind everything, over the whole height."""

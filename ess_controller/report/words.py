@@ -37,7 +37,11 @@ ZH = {
     "own sun stored": "自有光伏储存",
     "price shifts": "峰谷转移",
     "demand": "需量",
-    "other": "其他",
+    "bought and sold within one block, and other": "同一时段内购售及其他",
+    "The rule is reckoned as if cells bounded nothing between empty and full.": "分时规则按电芯在满空之间不受限计算。",
+    "What is stored is estimated: over a day the cells' losses are no surer than that.": (
+        "储存电量为估计值：单日电芯损耗的准确度不超过该估计。"
+    ),
     "all": "合计",
     "more stored at the end than at the start, at what refilling costs": "期末较期初多储存的电量，按补充电价计",
     "on no bill": "不在账单上",

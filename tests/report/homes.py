@@ -73,7 +73,8 @@ def write_ledger(
 
 
 def flow(quarter: Quarter, **wh: float) -> None:
-    """Put Wh (or Ah) of each cabinet."""
+    """Put Wh (or Ah) of each cabinet; all is heard, so the strings' own are those behind the inverter."""
+    wh |= {f"string_{way}_wh": wh[f"dc_{way}_wh"] for way in ("in", "out") if f"dc_{way}_wh" in wh}
     for name, value in wh.items():
         quarter.flows[FLOWS.index(name)] = value
 

@@ -120,7 +120,7 @@ def test_no_secret_is_in_any_byte_of_it(
     kept = load_bundled(bundle, tmp_path)
     assert kept.influx is not None
     assert (kept.influx.url, kept.influx.token_env) == ("http://host-1.invalid:8086", "ESS_PLANTED_TOKEN")
-    assert "tcp://host-2.invalid:502/1" in kept.plant.buses.values()
+    assert "tcp://host-3.invalid:502/1" in kept.plant.buses.values()
     assert b"401 for redacted of redacted" in bundle.read("log/daemon.log")
 
 

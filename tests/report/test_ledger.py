@@ -11,6 +11,7 @@ import pytest
 from ess_controller.daemon import Beat
 from ess_controller.report import battery
 from ess_controller.report.ledger import FILE, Ledger, LedgerRecorder
+from ess_controller.report.quarter import FLOWS
 from tests.loop.story import NOON, Story
 from tests.replay.record import break_a_module
 
@@ -41,6 +42,7 @@ def test_energy_is_what_the_beats_carried_and_limits_make_the_nameplate(story: S
     (cabinet,) = told["cabinets"]
     assert cabinet["ac_out_wh"] == pytest.approx((np.maximum(ac_w, 0.0) * heard).sum() * 0.1 / 3600.0, rel=1e-4)
     assert cabinet["dc_out_wh"] > cabinet["ac_out_wh"] > 10.0
+    assert cabinet["string_out_wh"] == pytest.approx(np.nansum(np.maximum(dc_w, 0.0)) * 0.1 / 3600.0, rel=1e-4)
     assert told["heard_s"] == pytest.approx(32.0)
     assert cabinet["flowed_s"] == pytest.approx(heard.sum() * 0.1)
     rules = {(way, rule): seconds for way, rule, _, seconds, _, _ in told["limits"]}
@@ -82,13 +84,13 @@ def test_a_broken_file_stays_aside_and_a_new_one_begins(
 
 def test_losses_are_measured_and_a_cycle_is_the_capacity_out_and_in() -> None:
     def quarter(stored_wh: float, given: dict[str, float]) -> dict[str, object]:
-        row = dict.fromkeys(("ac_in_wh", "ac_out_wh", "dc_in_wh", "dc_out_wh", "in_ah", "out_ah"), 0.0) | given
+        row = dict.fromkeys(FLOWS, 0.0) | given
         more = {"name": "A", "flowed_s": 900.0, "soc_min": 0.3, "soc_max": 0.6, "soc": 0.5, "given_wh": 1.0}
         return {"cabinets": [row | more | {"stored_wh": stored_wh, "capacity_ah": 200.0}], "limits": [], "extremes": {}}
 
     quarters = {
-        0: quarter(50e3, {"ac_in_wh": 10e3, "dc_in_wh": 9.6e3, "in_ah": 27.0}),
-        1: quarter(53e3, {"ac_out_wh": 5.7e3, "dc_out_wh": 6e3, "out_ah": 17.0}),
+        0: quarter(50e3, {"ac_in_wh": 10e3, "dc_in_wh": 9.6e3, "string_in_wh": 9.6e3, "in_ah": 27.0}),
+        1: quarter(53e3, {"ac_out_wh": 5.7e3, "dc_out_wh": 6e3, "string_out_wh": 6e3, "out_ah": 17.0}),
     }
     (found,) = battery.cabinets(quarters)
     assert found["inverter_loss_kwh"] == pytest.approx(0.4 + 0.3)

@@ -1,0 +1,192 @@
+"""The report as a page: all that is known stands in it, nothing comes from elsewhere, what is hostile stays text."""
+
+import json
+import re
+from contextlib import closing
+from datetime import UTC, date, datetime, timedelta
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from ess_controller.__main__ import build
+from ess_controller.errors import BadInputError
+from ess_controller.planning.kept_plans import FILE as PLANS
+from ess_controller.planning.kept_plans import Heard, KeptPlans, kept_of
+from ess_controller.planning.site_battery import groups_of
+from ess_controller.planning.site_planner import SitePlanner
+from ess_controller.report.carbon import carbon
+from ess_controller.report.filed import FOLDER, KEEP, file_reports
+from ess_controller.report.gather import Span, gather
+from ess_controller.report.ledger import Event
+from ess_controller.report.page import page
+from ess_controller.report.quarter import Quarter
+from ess_controller.report.svg import nice_ticks
+from ess_controller.report.words import ZH
+from ess_controller.site import SiteError, load
+from tests.planning.test_site_planner import NOW, book
+from tests.planning.test_site_planner import write_book as write_days
+from tests.report.homes import blocks_of, dealer, first_of, flow, store, write_book, write_ledger
+from tests.site.site_files import SITES
+
+DAY = date(2026, 6, 18)
+FIRST = first_of(dealer(), 2026, 6, 18)
+HOSTILE = '<script>alert(1)</script>"&'
+
+
+def fill(at: int, quarter: Quarter) -> None:
+    """Each cabinet takes 2.5 kWh in the quarters of 3 o'clock and gives 2 in those of 8."""
+    if 12 <= at < 16:
+        flow(quarter, ac_in_wh=2500.0, dc_in_wh=2400.0, in_ah=7.0)
+    if 32 <= at < 36:
+        flow(quarter, ac_out_wh=2000.0, dc_out_wh=2100.0, out_ah=6.0)
+    stored_wh = 50e3 + 2400.0 * min(max(at - 11, 0), 4) - 2100.0 * min(max(at - 31, 0), 4)
+    store(quarter, stored_wh / 100e3, stored_wh, stored_wh - 8e3)
+    quarter.bound_s[0, 3, 1], quarter.lost_wh[0, 3, 1] = 900.0, 250.0
+    quarter.extremes["cell_v_min"] = (3.4 - 0.001 * at, "A1/M03/C07", "M-CODE", "2026-06-18T02:00:00+00:00")
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A day with sun, a cycle and a hostile event."""
+    folder = tmp_path_factory.mktemp("home")
+    write_book(folder, blocks_of(FIRST, 1, {}, {12: 30e3}, {3: -20e3, 8: 16e3}))
+    at = datetime(2026, 6, 18, 1, tzinfo=UTC).isoformat(timespec="milliseconds")
+    write_ledger(folder, dealer(), FIRST, 96, fill, (Event(at, "A1", HOSTILE, "stop", "come", HOSTILE),))
+    return folder
+
+
+class Seen(HTMLParser):
+    """What a browser would take from a page."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.tags: set[str] = set()
+        self.links: list[str] = []
+        self.texts: list[str] = []
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.add(tag)
+        self.links += [str(value) for name, value in attrs if name in ("href", "src", "action", "onload")]
+
+    def handle_data(self, data: str) -> None:
+        self.texts.append(data)
+
+
+def test_a_day_tells_throughput_losses_limits_cells_and_events(home: Path) -> None:
+    told = gather(dealer(), home, Span.day(DAY))
+    whole = told["battery"]["all"]
+    assert (whole["ac_in_kwh"], whole["ac_out_kwh"]) == (20.0, 16.0)
+    assert whole["inverter_loss_kwh"] == pytest.approx(0.8 + 0.8)
+    assert whole["loss_kwh"] == pytest.approx(20.0 - 16.0 - 2.4)
+    assert whole["efc"] == pytest.approx((28.0 + 24.0) / 2.0 / 100.0)
+    assert told["cells"]["cell_v_min"]["value"] == pytest.approx(3.4 - 0.095)
+    (limit,) = told["limits"]
+    assert (limit["way"], limit["most"], limit["cabinet_hours"], limit["taken_kwh"]) == ("charge", "B", 24.0, 24.0)
+    assert told["coverage"] | {"gaps": []} == told["coverage"]
+    assert told["coverage"]["ledger_share"] == 1.0
+    assert told["series"]["soc"][0] == pytest.approx(0.5)
+
+
+def test_co2_counts_losses_and_gives_nothing_for_shifting(home: Path) -> None:
+    told = gather(dealer(), home, Span.day(DAY))["carbon"]
+    assert (told["province"], told["year"], told["kgco2_per_kwh"], told["seen"]) == ("CN-31", 2023, 0.5737, "copy")
+    assert told["bought_kg"] - told["bought_without_kg"] == pytest.approx(
+        (20.0 - 10.0) * 0.5737, abs=0.02
+    )  # 6 of 16 flow out
+    assert told["sun_kg"] == pytest.approx(30.0 * 0.5737, abs=0.01)
+    assert told["sun_used_here_kg"] == pytest.approx(10.0 * 0.5737, abs=0.01)
+    assert told["losses_kg"] == pytest.approx(1.6 * 0.5737, abs=0.01)
+    found = dealer().carbon
+    assert found is not None
+    assert [found.on(year).kgco2_per_kwh for year in (2020, 2021, 2022, 2030)] == [0.5834, 0.5834, 0.5849, 0.5737]
+    kwh = dict.fromkeys(("load", "pv", "import", "export", "import_without"), 0.0)
+    assert carbon(found, 2026, kwh, None)["losses_kg"] is None
+
+
+def test_a_province_without_a_factor_is_told_with_its_place(tmp_path: Path) -> None:
+    text = (SITES / "shanghai-dealer" / "site.toml").read_text(encoding="utf-8")
+    (tmp_path / "site.toml").write_text(text.replace('"CN-31"', '"CN-71"').replace('"../', f'"{SITES}/'))
+    with pytest.raises(SiteError, match=r"carbon.province.*CN-71.*has a factor for: CN, CN-11"):
+        load(tmp_path, {})
+
+
+@pytest.mark.parametrize("lang", ["en", "zh"])
+def test_the_page_needs_nothing_else_and_holds_hostile_words_as_text(home: Path, lang: str) -> None:
+    text = page(gather(dealer(), home, Span.day(DAY)), "zh" if lang == "zh" else "en")
+    seen = Seen(text)
+    assert not seen.tags & {"script", "link", "img", "iframe", "object"}
+    assert not seen.links
+    assert "http" not in text
+    assert not re.search(r"url\(|@import|javascript:", text)
+    assert "<script>alert(1)</script>" in "".join(seen.texts)
+    assert "svg" in seen.tags
+    assert ("较无储能节省" in text) == (lang == "zh")
+    if lang == "zh":
+        assert not [word for word in ("saved against", "cabinet-hours", "lowest voltage", "together") if word in text]
+    assert all(ZH.values())
+
+
+def test_three_ways_stand_beside_the_plan_of_the_day_s_beginning(tmp_path: Path) -> None:
+    """The plan in force at midnight, reopened; its money is on the load and sun expected then."""
+    write_days(tmp_path, 20.0)
+    at = datetime(2026, 6, 17, 16, 5, tzinfo=UTC)
+    heard, planner, groups = Heard(book(20.0)), SitePlanner(dealer()), groups_of(dealer())
+    plan = planner.plan(at, heard, groups, 60e3)
+    with closing(KeptPlans(tmp_path / PLANS, make=True)) as plans:
+        plans.put(kept_of(dealer(), plan, heard, groups, 60e3, planner))
+    told = gather(dealer(), tmp_path, Span.day(DAY))
+    planned = told["money"]["planned"]
+    assert (planned["blocks"], planned["of_blocks"]) == (96, 96)
+    sums = {way: sum(row[way]["cny"] for row in planned["items"]) for way in ("planned", "planned_without")}
+    assert planned["saved_cny"] == pytest.approx(sums["planned_without"] - sums["planned"], abs=1e-3)
+    assert planned["saved_cny"] > 0.0
+    score = told["forecast"]
+    assert 0.0 < score["load_mae_w"] < 30e3
+    assert abs(score["load_bias_w"]) <= score["load_mae_w"]
+    assert score["load_yesterday_mae_w"] > 0.0
+    assert page(told, "en").count("<svg") == 2
+    other = gather(dealer(), tmp_path, Span.day(DAY - timedelta(days=1)))
+    assert (other["money"]["planned"], other["no_plan"]) == (None, "no plan is kept of the day's beginning")
+
+
+def test_reports_are_filed_once_made_up_for_and_bounded(tmp_path: Path) -> None:
+    write_days(tmp_path, 3.5)
+    (tmp_path / FOLDER).mkdir()
+    for at in range(KEEP["day"]):
+        (tmp_path / FOLDER / f"day-{date(2020, 1, 1) + timedelta(days=at)}-shanghai-dealer.html").write_text("old")
+    written = [path.name for path in file_reports(dealer(), tmp_path, NOW)]
+    assert written == [f"day-2026-06-{day}-shanghai-dealer.html" for day in (15, 16, 17, 18)]
+    assert file_reports(dealer(), tmp_path, NOW) == []
+    assert len(list((tmp_path / FOLDER).iterdir())) == KEEP["day"]
+    july = datetime(2026, 7, 1, 1, tzinfo=UTC)
+    assert [path.name for path in file_reports(dealer(), tmp_path, july)] == ["month-2026-06-shanghai-dealer.html"]
+
+
+def test_the_command_writes_the_file_and_tells_bad_input(home: Path, tmp_path: Path) -> None:
+    app, runner = build(), CliRunner()
+    words = ["report", str(SITES / "shanghai-dealer"), "--home", str(home), "--day", "2026-06-18"]
+    out = tmp_path / "day.html"
+    answer = runner.invoke(app, [*words, "--json", "--out", str(out)])
+    assert answer.exit_code == 0
+    told = json.loads(answer.stdout)
+    assert (told["schema_version"], told["period"]) == (1, "2026-06-18")
+    assert out.read_text(encoding="utf-8").startswith("<!DOCTYPE html>")
+    for more, expected in (
+        (["--day", "18.6."], "--day 18.6.: expected a date like 2026-06-01"),
+        (["--month", "2026-13"], "--month 2026-13: expected a date like 2026-06"),
+        (["--lang", "de"], "--lang de: expected one of zh, en"),
+        (["--day", "2019-01-01"], "knows nothing of 2019-01-01"),
+    ):
+        asked = [*words[:4], *(words[4:] if more[0] == "--lang" else []), *more]
+        trouble = runner.invoke(app, asked).exception
+        assert isinstance(trouble, BadInputError)
+        assert expected in str(trouble)
+
+
+def test_ticks_are_round_and_cover() -> None:
+    assert nice_ticks(0.0, 107.0) == [0.0, 50.0, 100.0, 150.0]
+    assert nice_ticks(-31.0, 54.0)[0] <= -31.0
+    assert nice_ticks(0.0, 1e-6)[-1] >= 1e-6
