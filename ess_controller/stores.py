@@ -15,10 +15,10 @@ from ess_controller.planned import nobody_plans
 from ess_controller.planning.meter_recorder import MeterRecorder
 from ess_controller.planning.meter_store import FILE as METER_BOOK
 from ess_controller.planning.slot import SitePlan
-from ess_controller.rollups.recorder import RollupRecorder, nobody
-from ess_controller.rollups.store import FILE as ROLLUPS
 from ess_controller.report.ledger import FILE as LEDGER
 from ess_controller.report.ledger import LedgerRecorder
+from ess_controller.rollups.recorder import RollupRecorder, nobody
+from ess_controller.rollups.store import FILE as ROLLUPS
 from ess_controller.site import Site
 from ess_controller.telemetry.beside import Beside, PlanSlot
 from ess_controller.telemetry.daily import Facts
