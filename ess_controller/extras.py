@@ -5,7 +5,7 @@ from importlib.util import find_spec
 from ess_controller.errors import BadInputError
 
 
-def check_installed(library: str, wanted_by: str) -> None:
-    """Raises BadInputError where a library of the extra `sim` is not installed that `wanted_by`, a command, needs."""
+def check_installed(library: str, wanted_by: str, extra: str = "sim") -> None:
+    """Raises BadInputError where a library of an extra is not installed that `wanted_by`, a command, needs."""
     if find_spec(library) is None:
-        raise BadInputError(f"{wanted_by}: expected {library} to be installed: it comes with the extra `sim`")
+        raise BadInputError(f"{wanted_by}: expected {library} to be installed: it comes with the extra `{extra}`")

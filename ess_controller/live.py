@@ -1,7 +1,8 @@
 """The daemon's window: a Unix socket that shows the present picture and takes an operator's order.
 
-One JSON object a line each way. {"get": "picture"} -> the picture; {"order": {"run", "set_w", "clear_latched",
-"for_s"}} -> {"ok": true}; {"withdraw": true} -> the same. Anything else -> {"error": what was expected}.
+One JSON object a line each way. {"get": "picture"} -> the picture; {"get": "cells"} -> every cell; {"order": {"run",
+"set_w", "limit_w", "clear_latched", "for_s"}} -> {"ok": true}; {"withdraw": true} -> the same. Anything else ->
+{"error": what was expected}.
 """
 
 import contextlib
@@ -20,6 +21,9 @@ from ess_controller.orders import Orders
 
 LONGEST_LINE = 4096
 REPLY_WITHIN_S = 5.0
+Show = Callable[[], dict[str, Any] | None]
+NO_BEAT = {"error": "no beat yet: try again"}
+_WISHES = {"run", "set_w", "limit_w", "clear_latched", "for_s"}
 NOT_A_LINE = f"expected one JSON object on a line of at most {LONGEST_LINE} bytes, its end included"
 
 
@@ -27,7 +31,11 @@ class NoDaemonError(Exception):
     """Nobody answers at the socket, in one sentence for the user."""
 
 
-def answer(line: bytes, picture: Callable[[], dict[str, Any] | None], orders: Orders) -> dict[str, Any]:
+def _nothing() -> None:
+    return None
+
+
+def answer(line: bytes, picture: Show, orders: Orders, cells: Show = _nothing) -> dict[str, Any]:
     """What one request line gets. Never raises for anything a client can send."""
     try:
         asked = json.loads(line)
@@ -35,28 +43,37 @@ def answer(line: bytes, picture: Callable[[], dict[str, Any] | None], orders: Or
         return {"error": "expected one JSON object on a line"}
     match asked:
         case {"get": "picture"}:
-            return picture() or {"error": "no beat yet: try again"}
+            return picture() or NO_BEAT
+        case {"get": "cells"}:
+            return cells() or NO_BEAT
         case {"withdraw": True}:
             orders.withdraw()
             return {"ok": True}
         case {"order": dict(wish)}:
             return _give(wish, orders)
-    return {"error": 'expected {"get": "picture"}, {"order": {...}} or {"withdraw": true}'}
+    return {"error": 'expected {"get": "picture"}, {"get": "cells"}, {"order": {...}} or {"withdraw": true}'}
 
 
 def _give(wish: dict[str, Any], orders: Orders) -> dict[str, Any]:
-    if unknown := sorted(set(wish) - {"run", "set_w", "clear_latched", "for_s"}):
-        return {"error": f"order.{unknown[0]}: expected only run, set_w, clear_latched, for_s"}
-    run, set_w = wish.get("run", True), wish.get("set_w")
+    if unknown := sorted(set(wish) - _WISHES):
+        return {"error": f"order.{unknown[0]}: expected only run, set_w, limit_w, clear_latched, for_s"}
+    run, set_w, limit_w = wish.get("run", True), wish.get("set_w"), wish.get("limit_w")
     clear, for_s = wish.get("clear_latched", False), wish.get("for_s")
     if not isinstance(run, bool) or not isinstance(clear, bool):
         return {"error": "order.run, order.clear_latched: expected true or false"}
     if set_w is not None and not _is_number(set_w):
         return {"error": "order.set_w: expected a number of watts, or null"}
+    if limit_w is not None and (not _is_number(limit_w) or limit_w < 0):
+        return {"error": "order.limit_w: expected a number of watts from 0 on, or null"}
     if for_s is None or not _is_number(for_s) or for_s <= 0:
         return {"error": "order.for_s: expected for how many seconds the order holds"}
-    orders.give(Order(run, None if set_w is None else float(set_w), clear), float(for_s))
+    order = Order(run, _watts(set_w), clear, limit_w=_watts(limit_w))
+    orders.give(order, float(for_s))
     return {"ok": True}
+
+
+def _watts(value: float | None) -> float | None:
+    return None if value is None else float(value)
 
 
 def _is_number(value: object) -> bool:
@@ -77,7 +94,7 @@ class Window:
     """Serves the socket from threads of its own; the beat only leaves its latest picture in the slot. BadInputError
     where there can be no socket."""
 
-    def __init__(self, path: Path, picture: Callable[[], dict[str, Any] | None], orders: Orders) -> None:
+    def __init__(self, path: Path, picture: Show, orders: Orders, cells: Show = _nothing) -> None:
         class Visitor(socketserver.StreamRequestHandler):
             timeout = REPLY_WITHIN_S
 
@@ -85,7 +102,7 @@ class Window:
                 with contextlib.suppress(OSError):
                     while line := self.rfile.readline(LONGEST_LINE):
                         whole = line.endswith(b"\n")
-                        reply = answer(line, picture, orders) if whole else {"error": NOT_A_LINE}
+                        reply = answer(line, picture, orders, cells) if whole else {"error": NOT_A_LINE}
                         self.wfile.write(json.dumps(reply).encode() + b"\n")
                         if not whole:
                             return

@@ -1,6 +1,7 @@
 """What the operator wants just now: one slot, replaced whole, that expires by itself; and deeds that are done once."""
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 from ess_controller.core.types import Order
 from firmware_bridge.records import Tick
@@ -58,6 +59,18 @@ class Orders:
     def withdraw(self) -> None:
         """Back to the site's own rule."""
         self._given = None
+
+    def told(self, wire_s: float) -> dict[str, dict[str, Any]]:
+        """The wish in force, for status: `order` with what was asked and how many seconds are left; else nothing."""
+        given, seen, until_wire_s = self._given, self._seen, self._until_wire_s
+        if given is None:
+            return {}
+        left_s = until_wire_s - wire_s if given is seen else given.for_s
+        if left_s < 0.0:
+            return {}
+        order = given.order
+        asked = {"run": order.run, "set_w": order.set_w, "limit_w": order.limit_w}
+        return {"order": asked | {"left_s": round(left_s, 1)}}
 
     def leave(self) -> None:
         """The daemon is to end: 0 W, contactors open. Safe in a signal handler."""

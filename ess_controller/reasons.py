@@ -223,6 +223,13 @@ def _grid(tuning: Tuning, seen: Measurements, decision: Decision, cabinet: int) 
     return "the meter is not heard" if np.isnan(net_w) else f"site without battery {net_w / 1e3:.1f} kW, {ends}"
 
 
+def _ordered(tuning: Tuning, seen: Measurements, decision: Decision, cabinet: int) -> str:
+    order = decision.order
+    if not order.run or order.limit_w is None:
+        return "an order to rest"
+    return f"an order: no more than {order.limit_w / 1e3:.1f} kW for the whole site"
+
+
 _Text = Callable[[_Spot], str]
 _OF_STRING: dict[Rule, tuple[_Text, _Text, _Text]] = {  # where, on which number it rests, what lifts it
     Rule.COMMUNICATION: (_cell, _unheard, _always("is heard again")),
@@ -240,5 +247,5 @@ _OF_CABINET: dict[Rule, tuple[Callable[[Tuning, Measurements, Decision, int], st
     Rule.PCS: (_inverter, "its inverter obeys, or is a larger one"),
     Rule.GRID_CONTRACT: (_grid, "the site takes less"),
     Rule.GRID_EXPORT: (_grid, "the site takes more"),
-    Rule.OPERATOR: (_always("an order to rest"), "the order expires or is withdrawn"),
+    Rule.OPERATOR: (_ordered, "the order expires or is withdrawn"),
 }

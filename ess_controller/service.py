@@ -17,6 +17,7 @@ import numpy as np
 from ess_controller import home as homes
 from ess_controller.alarms.companion import command as watch_alarms
 from ess_controller.arbitrated import Since
+from ess_controller.cell_picture import every_cell
 from ess_controller.cell_record import FILE as CELLS
 from ess_controller.cell_record import CellRecord
 from ess_controller.clock import WallClock, wall_s
@@ -140,9 +141,14 @@ def serve(site: Site, options: Options) -> dict[str, Any]:
             if beat is None:
                 return None
             more = stores.told() | around(site, beat.tick.utc) | planned.told(beat.tick.utc)
+            more |= orders.told(clock.monotonic_s())
             return picture(site.name, site.tuning, beat, health, clock.monotonic_s(), more, since)
 
-        open_things.callback(Window(home / "live.sock", show, orders).close)
+        def show_cells() -> dict[str, Any] | None:
+            beat = latest.beat
+            return None if beat is None else every_cell(site.tuning, beat)
+
+        open_things.callback(Window(home / "live.sock", show, orders, show_cells).close)
         if site.alarms is not None:
             open_things.push(partial(_unless_dying, Keeper(watch_alarms(site, home), "alarms")))
         _on_signals(orders)

@@ -73,10 +73,14 @@ def demo(
     seed: Seed = None,
     fault_file: FaultFile = None,
     history: History = 28.0,
+    port: Annotated[
+        int, typer.Option(min=1, max=65535, help="Of the operator's page; another where it is taken.")
+    ] = 8420,
+    board: Annotated[bool, typer.Option(help="With the operator's page.")] = True,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """World and daemon as two processes on this machine, on real sockets, with nothing to set up."""
+    """World, daemon and page as processes on this machine, on real sockets, with nothing to set up."""
     from sim.demo import Demo, run_demo
     from sim.faults import load_schedule
 
@@ -94,6 +98,7 @@ def demo(
             fault_file,
             show=sys.stdout.isatty() and not (as_json or quiet),
             history_days=history,
+            port=port if board else None,
         )
     )
     _tell(summary, as_json=as_json)

@@ -1,4 +1,4 @@
-"""The demo: world and daemon as two processes of this machine, joined by real sockets in a folder of their own."""
+"""The demo: world, daemon and page as processes of this machine, joined by real sockets in a folder of their own."""
 
 import json
 import signal
@@ -10,10 +10,12 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import datetime
+from importlib.util import find_spec
 from pathlib import Path
 from threading import Event
 from typing import Any
 
+from ess_controller.board import access
 from ess_controller.clock import utc_now, wall_s
 from ess_controller.errors import TroubleError
 from ess_controller.live import NoDaemonError, ask
@@ -45,6 +47,7 @@ class Demo:
     faults: Path | None
     show: bool  # draw the running daemon on the terminal
     history_days: float  # before the start, that the site's meter book holds
+    port: int | None  # of the operator's page; None: there is none
 
 
 def run_demo(wanted: Demo) -> dict[str, Any]:
@@ -58,7 +61,9 @@ def run_demo(wanted: Demo) -> dict[str, Any]:
         remember(wanted, home)
         try:
             children = [processes.enter_context(Child(arguments)) for arguments in (world, daemon)]
-            _watch(home, wanted, children)
+            page = page_of(wanted.site, home, wanted.port)
+            children += [processes.enter_context(Child(page.arguments))] if page else []
+            _watch(home, wanted, children, page)
         except KeyboardInterrupt:
             if _picture(home) is None:
                 raise  # nothing has happened yet that could be told
@@ -96,6 +101,37 @@ def _commands(wanted: Demo, home: Path) -> tuple[list[str], list[str]]:
     if wanted.faults is not None:
         world += ["--faults", str(wanted.faults)]
     return world, ["run", *common, *own_port(wanted.site), *(["--quiet"] if wanted.show else [])]
+
+
+@dataclass(frozen=True, slots=True)
+class OwnPage:
+    """The operator's page of a demo."""
+
+    arguments: list[str]
+    told: str  # where it is, and its password
+
+
+def page_of(site: Path, home: Path, port: int | None) -> OwnPage | None:
+    """The page at `port`, or at a free one where that is taken; None, and said, where it is not installed or wanted."""
+    if port is None:
+        return None
+    if find_spec("nicegui") is None:
+        print("demo: no page: nicegui is not installed: it comes with the extra `board`", file=sys.stderr)  # noqa: T201
+        return None
+    port = port if _is_free(port) else _free_ports(1)[0]
+    told = f"the page: http://127.0.0.1:{port}/   password: {access.first(home)}"
+    print(told, file=sys.stderr)  # noqa: T201
+    return OwnPage(["board", str(site), "--home", str(home), "--port", str(port)], told)
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
 
 
 @contextmanager
@@ -192,9 +228,10 @@ def _free_ports(count: int) -> list[int]:
         return [one.getsockname()[1] for one in sockets]
 
 
-def _watch(home: Path, wanted: Demo, children: list[Child]) -> None:
+def _watch(home: Path, wanted: Demo, children: list[Child], page: OwnPage | None) -> None:
     """Until the plant hours have passed, counted from the daemon's first beat; draws it where wished."""
-    from rich.live import Live  # noqa: PLC0415  only needed here
+    from rich.console import Group  # noqa: PLC0415  only needed here
+    from rich.live import Live  # noqa: PLC0415
 
     from ess_controller.screen import draw  # noqa: PLC0415
 
@@ -214,7 +251,7 @@ def _watch(home: Path, wanted: Demo, children: list[Child]) -> None:
                 continue
             first_s = first_s or wall_s()
             if isinstance(screen, Live):
-                screen.update(draw(told), refresh=True)
+                screen.update(Group(page.told, draw(told)) if page else draw(told), refresh=True)
 
 
 def _picture(home: Path) -> dict[str, Any] | None:

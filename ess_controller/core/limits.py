@@ -172,7 +172,8 @@ def string_current(tuning: Tuning) -> Words:
 def cabinet_rules(tuning: Tuning, seen: Measurements, order: Order, now: Estimate) -> Bound:
     """What operator, inverter and grid allow at each inverter, whatever stands behind it; W.
 
-    The grid's room is the whole site's: each inverter alone may use it up. `dispatch` keeps their sum within it.
+    The grid's room and the operator's limit are the whole site's: each inverter alone may use them up. `dispatch` keeps
+    their sum within them.
     """
     free, (charge_room_w, discharge_room_w) = operator(order), grid_room(tuning, now)
     words = []
@@ -197,8 +198,10 @@ def _bound(words: Sequence[tuple[float, float, int, int]]) -> Bound:
 
 
 def operator(order: Order) -> float:
-    """Asked to rest: nothing flows, neither way."""
-    return np.inf if order.run else 0.0
+    """What the operator lets all inverters together do, either way, W: nothing while asked to rest."""
+    if not order.run:
+        return 0.0
+    return np.inf if order.limit_w is None else order.limit_w
 
 
 def inverter(seen: Measurements) -> list[tuple[float, float]]:

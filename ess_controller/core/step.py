@@ -69,7 +69,8 @@ def step(tuning: Tuning, state: State, seen: Measurements, order: Order, tick: T
     wanted_w, wanted_by = dispatch.wanted(tuning, order, now, open_windows.room_w(peak_w), valued_w)
     charge_w, discharge_w = limits.grid_room(tuning, now)
     among = dispatch.in_use(tuning, state, seen, now, wanted_w, behind)
-    site_w = min(max(wanted_w, -charge_w), discharge_w)
+    most_w = limits.operator(order)
+    site_w = min(max(wanted_w, -charge_w, -most_w), discharge_w, most_w)
     power_w = dispatch.told(tuning, state, seen, site_w, cabinet_bound, among, tick)
     idle_s = dispatch.idle(tuning, state, wanted_w, behind, among, tick)
     may_flow = behind.charge + behind.discharge > 0.0

@@ -244,6 +244,7 @@ class Order:
     value: Value | None = None  # for the rule "value": the plan's one stage that is this billing block
     unplanned: str = ""  # why there is none
     month_peak_w: float = 0.0  # highest mean import of a billing window of this month so far
+    limit_w: float | None = None  # whole site, either way: no more than this
     valued_w: float | None = None  # of a journal, which has no room for plans: what the value function said then
 
 

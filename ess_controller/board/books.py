@@ -1,0 +1,133 @@
+"""What the page reads from the daemon's home, a few times a minute: meter book, plan of the day, savings, jobs."""
+
+import json
+import logging
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Mapping
+from contextlib import closing
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from ess_controller.ageing.history import History
+from ess_controller.ageing.store import FILE as HISTORY
+from ess_controller.ageing.store import HistoryError, Store
+from ess_controller.board.day import Day, day_of, edges
+from ess_controller.planning.daily_report import FILE as SAVINGS
+from ess_controller.planning.daily_report import read as read_savings
+from ess_controller.planning.kept_plans import FILE as PLANS
+from ess_controller.planning.kept_plans import KeptPlans
+from ess_controller.planning.meter_store import FILE as METER_BOOK
+from ess_controller.planning.meter_store import MeterBookError, read_blocks
+from ess_controller.planning.schedule import FILE as JOBS
+from ess_controller.planning.slot import OLDEST
+from ess_controller.site import Site
+
+log = logging.getLogger("ess")
+
+PLAN_WITHIN_S = 600.0  # of wall time: a plan made again takes 10 s of a processor that others use, too
+TROUBLES = (OSError, sqlite3.Error, MeterBookError, HistoryError, ValueError, KeyError, TypeError)
+Plan = Mapping[int, tuple[float, float]]
+
+
+@dataclass(frozen=True, slots=True)
+class Books:
+    """As read last. `trouble`: what could not be read, a sentence each."""
+
+    today: Day | None = None
+    yesterday: Day | None = None
+    savings: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    jobs: Mapping[str, Any] = field(default_factory=dict)
+    trouble: tuple[str, ...] = ()
+
+
+class Library:
+    """Reads them; remembers the plans that it has had made again, one a day. Not for two threads at once."""
+
+    def __init__(self, home: Path, site: Site | None) -> None:
+        self._home, self._site = home, site
+        self._plans: dict[date, tuple[str, Plan]] = {}
+
+    def read(self, utc: datetime) -> Books:
+        """All of them, for the day of `utc`. What cannot be read is told and left out."""
+        trouble: list[str] = []
+
+        def tried(what: str, read: Any, instead: Any) -> Any:
+            try:
+                return read()
+            except TROUBLES as error:
+                trouble.append(f"{what}: {' '.join(str(error).split())[:160]}")
+                return instead
+
+        today, yesterday = None, None
+        if self._site is not None:
+            day = utc.astimezone(self._site.time_zone).date()
+            today = tried(METER_BOOK, lambda: self._day(day), None)
+            yesterday = tried(METER_BOOK, lambda: self._day(day - timedelta(days=1)), None)
+        savings = tried(SAVINGS, lambda: read_savings(self._home / SAVINGS), {})
+        jobs = tried(JOBS, self._jobs, {})
+        return Books(today, yesterday, savings, jobs, tuple(dict.fromkeys(trouble)))
+
+    def module(self, code: str) -> History | None:
+        """A module's days; None where none is kept. Raises TROUBLES."""
+        if not (self._home / HISTORY).exists():
+            return None
+        with closing(Store(self._home / HISTORY, make=False)) as store:
+            return next((each for each in store.histories() if each.code == code), None)
+
+    def plan_again(self, utc: datetime) -> None:
+        """Have the first plan of today, and yesterday's, made again where that has not been done: takes seconds, in a
+        process of its own."""
+        if self._site is None or self._site.tuning.dispatch.rule != "value":
+            return
+        day = utc.astimezone(self._site.time_zone).date()
+        for each in (day, day - timedelta(days=1)):
+            if each not in self._plans and (made := self._first_plan(each, utc)) is not None:
+                self._plans[each] = (made.isoformat(), self._made_again(made))
+        for old in [each for each in self._plans if each < day - timedelta(days=1)]:
+            del self._plans[old]
+
+    def _day(self, day: date) -> Day:
+        assert self._site is not None
+        first, end = edges(self._site, day)
+        blocks = read_blocks(self._home / METER_BOOK, self._site.tuning.dispatch.block_s, first, end)
+        made, plan = self._plans.get(day, ("", {}))
+        return day_of(self._site, day, blocks, plan, made if plan else "")
+
+    def _jobs(self) -> Mapping[str, Any]:
+        try:
+            told: Mapping[str, Any] = json.loads((self._home / JOBS).read_bytes())
+        except FileNotFoundError:
+            return {}
+        return told
+
+    def _first_plan(self, day: date, utc: datetime) -> datetime | None:
+        """When the first plan of a local day was made, that is kept and begins anew."""
+        assert self._site is not None
+        if not (self._home / PLANS).exists():
+            return None
+        midnight = datetime(day.year, day.month, day.day, tzinfo=self._site.time_zone)
+        with closing(KeptPlans(self._home / PLANS, make=False)) as plans:
+            for at in (midnight + OLDEST / 2, min(utc, midnight + timedelta(days=1))):
+                mine = [kept.made for kept in plans.at(at) if kept.made >= midnight and kept.begins]
+                if mine:
+                    return mine[0]
+        return None
+
+    def _made_again(self, made: datetime) -> Plan:
+        """Block number -> battery and grid, W; nothing, and said, where it fails."""
+        assert self._site is not None
+        command = [sys.executable, "-m", "ess_controller", "plan", str(self._site.file), "--home", str(self._home)]
+        command += ["--at", made.isoformat(), "--json"]
+        try:
+            ended = subprocess.run(command, capture_output=True, timeout=PLAN_WITHIN_S, check=True)
+            steps = json.loads(ended.stdout)["steps"]
+        except (OSError, subprocess.SubprocessError, *TROUBLES) as error:
+            log.warning("the plan of %s cannot be made again: %s", made.isoformat(), str(error)[:160])
+            return {}
+        block_s = self._site.tuning.dispatch.block_s
+        numbers = (int(datetime.fromisoformat(step["time"]).timestamp() // block_s) for step in steps)
+        return {number: (step["battery_w"], step["grid_w"]) for number, step in zip(numbers, steps, strict=True)}

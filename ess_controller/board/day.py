@@ -1,0 +1,136 @@
+"""A day of the site, block by block: metered, planned, priced, and what each way of living it costs. Pure sums."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from math import isnan, nan
+
+import numpy as np
+
+from ess_controller.planning.bill import bill
+from ess_controller.planning.meter_book import KNOWN_SHARE, Block
+from ess_controller.planning.problem import Series
+from ess_controller.planning.tariff_prices import Terms
+from ess_controller.site import Site
+from ess_controller.site.tariff import Tariff, price_at
+
+# Mean of China's grid in 2023: MEE/NBS notice 2025 No. 47. Figures of later years take their place when they are told.
+CO2_KG_PER_KWH, CO2_YEAR, CO2_NOTICE = 0.5306, 2023, "MEE/NBS 2025-47"
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """One billing block; means, W. NaN: not metered, not planned or not priced."""
+
+    begin: datetime  # local
+    load_w: float
+    pv_w: float
+    grid_w: float  # import less export
+    import_w: float
+    export_w: float
+    battery_w: float  # + discharging
+    planned_battery_w: float
+    planned_grid_w: float
+    cny_per_kwh: float
+    period: str
+
+    @property
+    def metered(self) -> bool:
+        """Whether it was heard."""
+        return not isnan(self.grid_w)
+
+
+@dataclass(frozen=True, slots=True)
+class Day:
+    """A local day."""
+
+    day: date
+    block_s: float
+    slots: tuple[Slot, ...]
+    feed_in_cny_per_kwh: float  # NaN: the site has no tariff
+    planned: str  # when the plan that is shown was made, ISO 8601; "": there is none
+
+    def kwh(self, of: Callable[[Slot], float]) -> float:
+        """The energy of one flow over the metered blocks, kWh."""
+        return sum(of(slot) for slot in self.slots if slot.metered) * self.block_s / 3.6e6
+
+    @property
+    def known_share(self) -> float:
+        """Of the day that was metered."""
+        return sum(slot.metered for slot in self.slots) / max(len(self.slots), 1)
+
+    @property
+    def peak_w(self) -> float:
+        """The highest metered import of a block; NaN where none was."""
+        return max((slot.import_w for slot in self.slots if slot.metered), default=nan)
+
+    @property
+    def saved_cny(self) -> float:
+        """Energy and feed-in without the battery less with it, over the metered blocks; NaN without prices."""
+        return self.cost_cny(without_battery) - self.cost_cny(as_metered)
+
+    def cost_cny(self, way: Callable[[Slot], tuple[float, float]]) -> float:
+        """Energy bought less feed-in, over the metered blocks; `way` gives import and export, W."""
+        hours = self.block_s / 3600.0
+        total = 0.0
+        for slot in self.slots:
+            if slot.metered:
+                import_w, export_w = way(slot)
+                total += (import_w * slot.cny_per_kwh - export_w * self.feed_in_cny_per_kwh) * hours / 1000.0
+        return total
+
+
+def as_metered(slot: Slot) -> tuple[float, float]:
+    """Import and export, W."""
+    return slot.import_w, slot.export_w
+
+
+def without_battery(slot: Slot) -> tuple[float, float]:
+    """The same of load and sun alone."""
+    net_w = slot.load_w - slot.pv_w
+    return max(net_w, 0.0), max(-net_w, 0.0)
+
+
+def as_planned(slot: Slot) -> tuple[float, float]:
+    """The same of the plan."""
+    return max(slot.planned_grid_w, 0.0), max(-slot.planned_grid_w, 0.0)
+
+
+def day_of(
+    site: Site, day: date, blocks: Sequence[Block], plan: Mapping[int, tuple[float, float]], planned: str = ""
+) -> Day:
+    """A local day from the meter book's blocks; `plan`: block number -> battery and grid as planned, W."""
+    block_s = site.tuning.dispatch.block_s
+    first, end = edges(site, day)
+    known = {block.number: block for block in blocks if first <= block.number < end}
+    slots = tuple(_slot(site, number, known.get(number), plan.get(number, (nan, nan))) for number in range(first, end))
+    feed_in = site.tariff.feed_in_cny_per_kwh if site.tariff else nan
+    return Day(day, block_s, slots, feed_in, planned)
+
+
+def edges(site: Site, day: date) -> tuple[int, int]:
+    """Numbers of a local day's first block and of the one after its last."""
+    midnights = [datetime(at.year, at.month, at.day, tzinfo=site.time_zone) for at in (day, day + timedelta(days=1))]
+    first, end = (int(each.timestamp() // site.tuning.dispatch.block_s) for each in midnights)
+    return first, end
+
+
+def _slot(site: Site, number: int, block: Block | None, plan: tuple[float, float]) -> Slot:
+    begin = datetime.fromtimestamp(number * site.tuning.dispatch.block_s, site.time_zone)
+    price, period = price_at(site.tariff, begin) if site.tariff else (nan, "")
+    if block is None or min(block.load_heard, block.pv_heard, block.grid_heard) < KNOWN_SHARE:
+        return Slot(begin, nan, nan, nan, nan, nan, nan, *plan, price, period)
+    grid_w = block.import_w - block.export_w
+    battery_w = block.load_w - block.pv_w - grid_w
+    flows = (block.load_w, block.pv_w, grid_w, block.import_w, block.export_w, battery_w)
+    return Slot(begin, *flows, *plan, price, period)
+
+
+def items(tariff: Tariff, terms: Terms, day: Day, way: Callable[[Slot], tuple[float, float]]) -> dict[str, float]:
+    """Item -> CNY of the bill's lines for the blocks that are metered, demand left out: it is a month's. `way` gives
+    import and export, W. A block may have both: half a block each, as both are billed."""
+    halves = [half for slot in day.slots for half in (way(slot) if slot.metered else (0.0, 0.0))]
+    grid_w = 2.0 * np.nan_to_num(np.array(halves)) * np.tile([1.0, -1.0], len(day.slots))
+    series = Series(day.slots[0].begin, day.block_s / 2.0, np.maximum(grid_w, 0.0), np.maximum(-grid_w, 0.0))
+    found = [item for month in bill(tariff, terms, series, {}) for item in month.items]
+    return {item.item: item.cny for item in found if not item.item.startswith("demand")}

@@ -1,0 +1,113 @@
+"""What all open pages share: the daemon's newest word, alarms, sessions, the audit log, and what is drawn already."""
+
+import logging
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from ess_controller.board.access import Session, Sessions, Tries
+from ess_controller.board.acts import ActError, in_words, request_of
+from ess_controller.board.alarms import Acknowledged, Alarm, of_picture
+from ess_controller.board.audit import Audit
+from ess_controller.board.books import Library
+from ess_controller.board.feed import Feed, Seen
+from ess_controller.board.html import Html
+from ess_controller.board.view import View
+from ess_controller.board.words import Words
+from ess_controller.clock import utc_now, wall_s
+from ess_controller.live import NoDaemonError
+from ess_controller.site import Site
+
+log = logging.getLogger("ess")
+
+Draw = Callable[[View], Html | None]
+MOST_DRAWN = 400  # pieces kept: screens times languages, readers and modules
+
+
+class Hub:
+    """One a process. Everything but the feed's threads runs in the page's event loop."""
+
+    def __init__(self, home: Path, site: Site | None) -> None:
+        self.site, self.library = site, Library(home, site)
+        self.home = home
+        self.feed = Feed(home, self.library)
+        self.sessions, self.tries = Sessions(home), Tries()
+        self.audit, self.acknowledged = Audit(home), Acknowledged(home)
+        self._drawn: dict[tuple[str, ...], tuple[object, str]] = {}
+
+    def session(self, token: str, *, uses: bool = False) -> Session | None:
+        """Who has logged in with it, if anybody."""
+        return self.sessions.of(token, wall_s(), uses=uses) if token else None
+
+    def view(self, words: Words, who: str, module: str = "") -> View:
+        """A reader's look at this moment."""
+        seen, now_s = self.feed.seen, wall_s()
+        has_plans = self.site is not None and self.site.tuning.dispatch.rule == "value"
+        return View(words, seen, self.alarms(seen, now_s), now_s, who, self.site is not None, has_plans, module)
+
+    def alarms(self, seen: Seen, now_s: float) -> tuple[Alarm, ...]:
+        """What stands, with who has seen it; a silent daemon is one, too."""
+        found = of_picture(seen.picture) if seen.picture else []
+        if seen.silent_s(now_s) and seen.picture:
+            found.insert(0, Alarm("daemon", "stop", "", "daemon_silent", "daemon_todo"))
+        elif seen.picture:
+            self._forget(found)
+        return self.acknowledged.list(found)
+
+    def draw(self, name: str, draw: Draw, view: View) -> str:
+        """A piece as text; drawn once for all readers who would see the same."""
+        seen, now_s = view.seen, view.now_s
+        stamp = (seen.number, id(seen.books), view.alarms, view.connected, round(seen.silent_s(now_s)))
+        key = (name, view.words.language, view.who, view.module)
+        known = self._drawn.get(key)
+        if known is not None and known[0] == stamp:
+            return known[1]
+        text = str(draw(view) or "")
+        if len(self._drawn) > MOST_DRAWN:
+            self._drawn.clear()
+        self._drawn[key] = stamp, text
+        return text
+
+    def acknowledge(self, key: str, session: Session, words: Words) -> tuple[bool, str]:
+        """Somebody has seen an alarm. Whether it is done, and what to tell."""
+        standing = {alarm.key for alarm in self.alarms(self.feed.seen, wall_s())}
+        if key not in standing:
+            return False, words("refused", why="it does not stand any more")
+        utc = utc_now().isoformat(timespec="seconds")
+        try:
+            self.audit.write(utc, session.name, f"acknowledge {key}", session.address, "done")
+            self.acknowledged.acknowledge(key, session.name, utc)
+        except OSError as trouble:
+            return False, words("not_logged", why=trouble.strerror or trouble)
+        return True, ""
+
+    def order(self, act: str, fields: Mapping[str, Any], session: Session, words: Words) -> tuple[bool, str]:
+        """Ask the daemon for something. It stands in the audit log before it is asked, with the answer after."""
+        try:
+            request = request_of(act, fields)
+        except ActError as trouble:
+            return False, words("refused", why=trouble)
+        what = in_words(act, request)
+        try:
+            self._write(session, what, "asked")
+        except OSError as trouble:
+            return False, words("not_logged", why=trouble.strerror or trouble)
+        try:
+            told = self.feed.tell(request)
+        except NoDaemonError as trouble:
+            told = {"error": str(trouble)}
+        answer = f"refused: {told['error']}" if "error" in told else "taken"
+        try:
+            self._write(session, what, answer)
+        except OSError as trouble:
+            log.warning("audit log: the answer to %r is not kept: %s", what, trouble)
+        return ("error" not in told), words("refused", why=told["error"]) if "error" in told else words("agreed")
+
+    def _write(self, session: Session, what: str, answer: str) -> None:
+        self.audit.write(utc_now().isoformat(timespec="seconds"), session.name, what, session.address, answer)
+
+    def _forget(self, found: list[Alarm]) -> None:
+        try:
+            self.acknowledged.forget(found)
+        except OSError as trouble:
+            log.warning("acknowledged alarms: %s", trouble)

@@ -1,0 +1,182 @@
+"""The daemon's own phrases in Chinese: names of rules, faults and modes, what to do, and sentences with numbers."""
+
+import re
+
+_EXACT = {
+    # rules (core.types.Rule)
+    "none": "无",
+    "cell voltage": "电芯电压",
+    "cell voltage predicted": "电芯电压预测",
+    "cell temperature": "电芯温度",
+    "cell SOC": "电芯 SOC",
+    "module SOH": "模组 SOH",
+    "string current": "串电流",
+    "contactors": "接触器",
+    "operator": "操作员",
+    "PCS": "变流器",
+    "grid contract": "合同容量",
+    "grid export": "上网限制",
+    "communication": "通信",
+    "settling": "等待稳定",
+    "deep discharge": "深度放电",
+    # modes (core.types.Mode), contactors, inverters
+    "wake": "唤醒",
+    "off": "断开",
+    "precharge": "预充",
+    "closing": "闭合中",
+    "run": "运行",
+    "release": "卸载",
+    "tripped": "跳闸",
+    "fault": "故障",
+    "unknown": "未知",
+    "standby": "待机",
+    "running": "运行",
+    "starting": "启动中",
+    # who wants it
+    "operator: at rest": "操作员：静置",
+    "operator set-point": "操作员设定",
+    "set-point": "设定功率",
+    "meter silent": "电表无数据",
+    "self-consumption": "自发自用",
+    "cheap hours": "低价时段",
+    "value of the plan": "计划价值",
+    "peak guard": "需量保护",
+    "no plan yet": "尚无计划",
+    # periods of tariffs
+    "critical": "尖峰",
+    "peak": "高峰",
+    "flat": "平段",
+    "valley": "低谷",
+    "deep valley": "深谷",
+    # diagnoses and what to do (core.health.DIAGNOSES)
+    "cells silent": "电芯无数据",
+    "check module power and the module bus": "检查模组供电和模组总线",
+    "string box silent": "串控制盒无数据",
+    "check string box power and its bus": "检查串控制盒供电及其总线",
+    "cell over-voltage": "电芯过压",
+    "stop charging; inspect the cell named": "停止充电，检查所列电芯",
+    "cell under-voltage": "电芯欠压",
+    "recharge slowly; inspect the cell named": "缓慢充电，检查所列电芯",
+    "cell over-temperature": "电芯过温",
+    "check cooling; keep away until it is cold": "检查冷却，冷却前请勿靠近",
+    "string over-current": "串过流",
+    "check inverter set-point and current sensor": "检查变流器设定和电流传感器",
+    "string voltage implausible": "串电压不可信",
+    "compare box and cells with a meter": "用万用表比对控制盒与电芯电压",
+    "contactors welded": "接触器粘连",
+    "they stay closed: cut the string off by hand": "接触器无法断开：手动切断该串",
+    "neighbour welded": "相邻串接触器粘连",
+    "its cabinet's bus stays live: see the welded string": "该柜母线仍带电：查看粘连的串",
+    "contactors not closed": "接触器未闭合",
+    "check string box power, E-stop and interlock": "检查控制盒供电、急停和互锁",
+    "string box fault": "串控制盒故障",
+    "read the box's fault bits": "读取控制盒故障位",
+    "disabled at gateway": "网关处已停用",
+    "out of service until it is enabled at its gateway": "在网关处启用之前停运",
+    "insulation low": "绝缘偏低",
+    "do not touch; find the earth fault": "请勿触碰，查找接地故障",
+    "E-stop pressed": "急停按下",
+    "find out why, pull it out, then clear": "查明原因，复位急停，然后清除",
+    "interlock open": "互锁断开",
+    "close plugs and covers, then clear": "合上插头和盖板，然后清除",
+    "smoke": "烟雾",
+    "keep away, call the fire brigade": "远离并呼叫消防",
+    "gas": "可燃气体",
+    "keep away and let it air: a cell may have vented": "远离并通风：可能有电芯泄气",
+    "memory lost": "记忆丢失",
+    "look at every module and contact, then clear": "逐一检查模组和触点，然后清除",
+    "inverter disobeys": "变流器不服从",
+    "it gives more than it is told: see its settings": "输出超过指令：检查其设置",
+    "current counts backwards": "电流方向相反",
+    "turn the current sensor round, then clear": "调转电流传感器方向，然后清除",
+    "replace the module; its string is not charged": "更换模组；该串不再充电",
+    "module errors": "模组报错",
+    "read the module's error bits": "读取模组错误位",
+    "cell readings odd": "电芯读数异常",
+    "check sense wires and board of the cells told": "检查所列电芯的采样线和采集板",
+    "cell file doubtful": "电芯文件存疑",
+    "its cells are others: fit a cell file to them": "电芯型号不符：为其拟合电芯文件",
+    "door open": "柜门打开",
+    "close the cabinet's door": "关闭柜门",
+    "remote I/O silent": "远程 I/O 无数据",
+    "check the remote I/O's power and its bus": "检查远程 I/O 供电及其总线",
+    "sense wires swapped": "采样线接反",
+    "put the cells told back onto their own wires": "将所列电芯接回各自采样线",
+    # reasons
+    "all has not been well for long enough": "正常持续时间不足",
+    "all stays well for a while": "保持正常一段时间",
+    "was found deeply discharged": "曾发现深度放电",
+    "an operator looks and clears it": "操作员检查并清除",
+    "is heard again": "恢复通信",
+    "nothing: it is what the string is built for": "无：这是该串的设计值",
+    "no string is closed, or one joins": "没有闭合的串，或有串正在并入",
+    "a string is closed and none joins": "有串闭合且没有串正在并入",
+    "its inverter obeys, or is a larger one": "变流器服从，或换更大的变流器",
+    "its inverter is silent, local, in fault or not armed": "变流器无数据、就地、故障或未使能",
+    "the site takes less": "站内用电减少",
+    "the site takes more": "站内用电增加",
+    "an order to rest": "静置指令",
+    "the order expires or is withdrawn": "指令到期或撤回",
+    "a younger module takes its place": "换上更新的模组",
+    "a younger module takes its place, or deep swings between rests show more capacity": (
+        "换上更新的模组，或深循环显示更大容量"
+    ),
+    "the meter is not heard": "电表无数据",
+    "is emptier, or has rested": "电量降低或静置之后",
+    "is fuller, or has rested": "电量升高或静置之后",
+    "is emptier, or has rested, or is warmer": "电量降低、静置或升温之后",
+    "is fuller, or has rested, or is warmer": "电量升高、静置或升温之后",
+    # jobs
+    "plan": "计划",
+    "capacity test": "容量测试",
+    "daily report": "日报",
+    "this hour is not in it": "此时段不在计划内",
+}
+_N = r"([+−-]?[\d.,]+)"
+_SENTENCES = tuple(
+    (re.compile(pattern), chinese)
+    for pattern, chinese in (
+        (rf"{_N} V, nothing beyond {_N} V", r"\1 V，不得超过 \2 V"),
+        (rf"{_N} V, at {_N} s with {_N} A {_N} V, margin included", r"\1 V，以 \3 A 持续 \2 s 将达 \4 V（含裕量）"),
+        (rf"falls below {_N} V", r"低于 \1 V"),
+        (rf"rises above {_N} V", r"高于 \1 V"),
+        (rf"hottest sensor {_N} C", r"最热测点 \1 °C"),
+        (rf"coldest sensor {_N} C", r"最冷测点 \1 °C"),
+        (rf"cools below {_N} C", r"降温至 \1 °C 以下"),
+        (rf"warms above {_N} C", r"升温至 \1 °C 以上"),
+        (rf"{_N} % SOC, give or take {_N} %", r"SOC \1 %，误差 ±\2 %"),
+        (rf"discharges below {_N} % SOC", r"放电至 SOC \1 % 以下"),
+        (rf"charges above {_N} % SOC", r"充电至 SOC \1 % 以上"),
+        (rf"SOH {_N} at intake", r"入库 SOH \1"),
+        (
+            rf"SOH {_N} learnt, give or take {_N}; its module {_N}, at intake {_N}",
+            r"学习所得 SOH \1（±\2），所在模组 \3，入库 \4",
+        ),
+        (rf"rated {_N} A", r"额定 \1 A"),
+        (rf"rated {_N} kW in, {_N} kW out", r"额定充电 \1 kW，放电 \2 kW"),
+        (
+            rf"site without battery {_N} kW, import up to {_N} kW, export up to {_N} kW",
+            r"不计电池全站 \1 kW，取电上限 \2 kW，送电上限 \3 kW",
+        ),
+        (rf"an order: no more than {_N} kW for the whole site", r"指令：全站不超过 \1 kW"),
+        (r"(.*) not heard", r"\1 无数据"),
+        (rf"not before {_N} days with a rest", r"需 \1 天含静置的数据"),
+    )
+)
+_WITH_WHY = re.compile(r"(.+?) \((.+)\)")
+
+
+def in_chinese(phrase: str) -> str:
+    """As it is where it is not known."""
+    if phrase in _EXACT:
+        return _EXACT[phrase]
+    if phrase.replace("_", " ") in _EXACT:
+        return _EXACT[phrase.replace("_", " ")]
+    for pattern, chinese in _SENTENCES:
+        if found := pattern.fullmatch(phrase):
+            return found.expand(chinese)
+    if found := _WITH_WHY.fullmatch(phrase):
+        return f"{in_chinese(found[1])}（{in_chinese(found[2])}）"
+    if phrase.startswith("energy, "):
+        return f"电量，{in_chinese(phrase.removeprefix('energy, '))}"
+    return phrase

@@ -1,0 +1,63 @@
+"""Alarms: what stands, where, what to do, and who has seen it."""
+
+from ess_controller.board.alarms import Alarm
+from ess_controller.board.figures import moment
+from ess_controller.board.html import Html, div, span, tag
+from ess_controller.board.view import View, card, quiet
+from ess_controller.board.words import WORDS
+
+
+def screen(view: View) -> Html:
+    """The loudest first."""
+    words = view.words
+    if not view.alarms:
+        return card(words("alarms"), div("well", words("no_alarms")))
+    note = None if view.who else quiet(words("log_in_first"))
+    return card(words("alarms"), note, *(_line(view, alarm) for alarm in view.alarms), class_="wide")
+
+
+def told(view: View, phrase: str) -> str:
+    """A key of the page's own words, else what the daemon says."""
+    return view.words(phrase) if phrase in WORDS and "{" not in WORDS[phrase][0] else view.words.of(phrase)
+
+
+def _line(view: View, alarm: Alarm) -> Html:
+    words = view.words
+    what = words("wire_down", name=alarm.at) if alarm.what == "wire_down" else told(view, alarm.what)
+    if alarm.loud:
+        why_not = None if view.who else words("log_in_first")
+        seen = tag(
+            "button",
+            words("acknowledge"),
+            data_act="acknowledge",
+            data_key=alarm.key,
+            disabled=not view.who,
+            title=why_not,
+        )
+    else:
+        seen = span("quiet", words("acknowledged_by", name=alarm.name, time=moment(alarm.since_utc, view.zone)))
+    place = span("place", alarm.at) if alarm.at else None
+    part = span("part", words.of(alarm.part)) if alarm.part else None
+    return div(
+        f"alarm {alarm.level} {'loud' if alarm.loud else 'seen'}",
+        div("head", span("level", words(alarm.level)), place, span("what", what), part),
+        div("todo", span("label", f"{words('do_this')}: "), told(view, alarm.todo)),
+        div("act", seen),
+    )
+
+
+def bar(view: View) -> Html:
+    """Over every screen for as long as something is not acknowledged."""
+    loud = [alarm for alarm in view.alarms if alarm.loud]
+    if not loud:
+        return Html("")
+    first = loud[0]
+    what = view.words("wire_down", name=first.at) if first.what == "wire_down" else told(view, first.what)
+    words = f"{first.at} {what}".strip()
+    return tag(
+        "a",
+        span("what", words),
+        span("count", view.words("open_alarms", count=len(loud))),
+        href="/alarms",
+        class_=f"alarm-bar {first.level}",
+    )

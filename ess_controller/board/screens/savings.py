@@ -1,0 +1,42 @@
+"""Savings: each day with and without the battery, in yuan, and the month so far."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from ess_controller.board.chart import bars
+from ess_controller.board.figures import number, yuan
+from ess_controller.board.html import Html, div, table
+from ess_controller.board.view import View, card, figure, gain, quiet
+
+SHOWN_DAYS, LISTED_DAYS = 31, 14
+
+
+def screen(view: View) -> Html:
+    """From savings.json, which the planner writes for each day that is over."""
+    words, told = view.words, view.seen.books.savings
+    if not told:
+        return card(words("savings"), quiet(words("no_savings")))
+    days = sorted(told)[-SHOWN_DAYS:]
+    last = days[-1]
+    month = [told[day] for day in told if day[:7] == last[:7]]
+    saved = _total(month, "saved_energy_cny") + float(told[last]["saved_month_demand_cny"])
+    head = div(
+        "row three",
+        figure(f"{words('this_month')} {last[:7]}", yuan(saved), class_=gain(saved)),
+        figure(words("saved_energy"), yuan(_total(month, "saved_energy_cny"))),
+        figure(words("saved_demand"), yuan(told[last]["saved_month_demand_cny"])),
+    )
+    chart = bars([(day[5:], float(told[day]["saved_energy_cny"])) for day in days])
+    caption = div("caption", f"{words('last_days', count=len(days))} · {words('saved_energy')}, ¥")
+    heads = [words("date"), words("saved_energy"), words("peak_without"), words("peak_with")]
+    rows = [_row(day, told[day]) for day in reversed(days[-LISTED_DAYS:])]
+    return div("stack", card(words("savings"), head, caption, chart, class_="wide"), card("", table(heads, rows)))
+
+
+def _total(days: list[Mapping[str, Any]], key: str) -> float:
+    return sum(float(each[key]) for each in days)
+
+
+def _row(day: str, told: Mapping[str, Any]) -> list[str]:
+    peaks = (told[way]["peak_kw"] for way in ("without_battery", "with_battery"))
+    return [day, yuan(told["saved_energy_cny"]), *(f"{number(peak, 1)} kW" for peak in peaks)]
