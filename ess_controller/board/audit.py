@@ -8,6 +8,7 @@ from typing import Any
 
 FILE = "audit.jsonl"
 SHOWN, TAIL_BYTES = 20, 32_768
+ASKED = "asked"  # before the daemon has answered
 
 
 class Audit:
@@ -29,19 +30,21 @@ class Audit:
                 os.close(handle)
 
     def last(self) -> list[dict[str, Any]]:
-        """The newest entries, the newest first; a torn line is passed over."""
+        """The newest entries, the newest first; a torn line is passed over, and what was asked once it is answered."""
         try:
             with self._path.open("rb") as file:
                 file.seek(max(os.fstat(file.fileno()).st_size - TAIL_BYTES, 0))
                 lines = file.read().splitlines()
         except OSError:
             return []
-        found = []
+        found: list[dict[str, Any]] = []
         for line in reversed(lines):
             try:
                 told = json.loads(line)
             except ValueError:
                 continue
             if isinstance(told, dict) and {"utc", "who", "what", "from", "answer"} <= told.keys():
-                found.append(told)
+                answered = bool(found) and all(told[key] == found[-1][key] for key in ("who", "what", "from"))
+                if not (told["answer"] == ASKED and answered):
+                    found.append(told)
         return found[:SHOWN]

@@ -92,7 +92,9 @@ def without_battery(slot: Slot) -> tuple[float, float]:
 
 
 def as_planned(slot: Slot) -> tuple[float, float]:
-    """The same of the plan."""
+    """The same of the plan; as metered where there was none yet."""
+    if isnan(slot.planned_grid_w):
+        return as_metered(slot)
     return max(slot.planned_grid_w, 0.0), max(-slot.planned_grid_w, 0.0)
 
 

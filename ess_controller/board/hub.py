@@ -8,7 +8,7 @@ from typing import Any
 from ess_controller.board.access import Session, Sessions, Tries
 from ess_controller.board.acts import ActError, in_words, request_of
 from ess_controller.board.alarms import Acknowledged, Alarm, of_picture
-from ess_controller.board.audit import Audit
+from ess_controller.board.audit import ASKED, Audit
 from ess_controller.board.books import Library
 from ess_controller.board.feed import Feed, Seen
 from ess_controller.board.html import Html
@@ -89,7 +89,7 @@ class Hub:
             return False, words("refused", why=trouble)
         what = in_words(act, request)
         try:
-            self._write(session, what, "asked")
+            self._write(session, what, ASKED)
         except OSError as trouble:
             return False, words("not_logged", why=trouble.strerror or trouble)
         try:

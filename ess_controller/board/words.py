@@ -128,6 +128,7 @@ WORDS: dict[str, tuple[str, str]] = {
     "saved": ("saved", "节省"),
     "planned_to_save": ("planned to save", "计划节省"),
     "no_yesterday": ("Nothing was metered yesterday.", "昨日没有计量数据。"),
+    "plan_made": ("planned at {time}", "计划于 {time} 制定"),
     "known_share": ("{share} of the day was metered", "当日计量完整率 {share}"),
     # alarms
     "no_alarms": ("No alarms", "无告警"),

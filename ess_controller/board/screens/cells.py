@@ -131,12 +131,17 @@ def _history(view: View, history: History | None, trouble: str) -> Html:
         figure(words("throughput"), number(float(history.throughput_ah[-1]), 0), "Ah"),
         figure(words("smallest_cell"), percent(float(soh[-1]), 1)),
     )
+    soh_chart = (
+        div("caption", f"SOH, {words('smallest_cell')}, %"),
+        line(list(zip(days, (100.0 * soh).tolist(), strict=True)), 60.0, 90.0, 0),
+    )
+    ohm_chart = (
+        div("caption", f"{words('resistance')}, mΩ"),
+        line(list(zip(days, ohm.tolist(), strict=True)), 0.0, 1.0, 2),
+    )
     return card(
         words("history"),
         head,
-        div("caption", f"SOH, {words('smallest_cell')}, %"),
-        line(list(zip(days, (100.0 * soh).tolist(), strict=True)), 60.0, 90.0, 0),
-        div("caption", f"{words('resistance')}, mΩ"),
-        line(list(zip(days, ohm.tolist(), strict=True)), float(np.nanmin(ohm)) * 0.9, float(np.nanmax(ohm)) * 1.1, 2),
+        div("grid-two", div("", *soh_chart), div("", *ohm_chart)),
         class_="wide",
     )

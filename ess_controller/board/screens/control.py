@@ -58,7 +58,7 @@ def _form(view: View, act: str, fields: Sequence[Html], why_not: str) -> Html:
     )
 
 
-def _field(view: View, name: str, label: str, value: object, least: float, most: float) -> Html:
+def _field(view: View, name: str, label: str, value: str | float, least: float, most: float) -> Html:
     field = tag("input", type="number", name=name, value=value, min=least, max=most, step="any", required=True)
     return tag("label", label, field)
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from ess_controller.board.chart import day_chart
 from ess_controller.board.day import Day, Slot, as_metered, as_planned, items, without_battery
-from ess_controller.board.figures import UNKNOWN, kw, percent, yuan
+from ess_controller.board.figures import UNKNOWN, kw, moment, percent, yuan
 from ess_controller.board.html import Html, div, span, table
 from ess_controller.board.view import View, card, figure, gain, quiet
 from ess_controller.planning.site_planner import terms_of
@@ -35,7 +35,7 @@ def screen(view: View, site: Site | None) -> Html:
     head = div(
         "row three",
         figure(words("saved"), yuan(saved.get("done")), "", class_=gain(saved.get("done"))),
-        figure(words("planned_to_save"), yuan(saved.get("planned"))),
+        figure(words("planned_to_save"), yuan(saved.get("planned")), "", _made(view, day)),
         figure(words("date"), f"{day.day:%Y-%m-%d}", "", words("known_share", share=percent(day.known_share))),
     )
     labels = {slot.period: words.of(slot.period) for slot in day.slots if slot.period}
@@ -63,6 +63,10 @@ def _table(view: View, day: Day, found: Mapping[str, Mapping[str, float]]) -> Ht
         demand = [told["without_battery"]["month_demand_cny"], None, told["with_battery"]["month_demand_cny"]]
         rows.append([words("demand_month"), *(yuan(each) for each in demand)])
     return table([words("bill_item"), *(words(way) for way in ways)], rows, "money")
+
+
+def _made(view: View, day: Day) -> str:
+    return view.words("plan_made", time=moment(day.planned, view.zone)) if day.planned else ""
 
 
 def _item(view: View, item: str) -> str:

@@ -1,0 +1,63 @@
+"""Alarms on the page: all that stands, the loudest first, silent only by a name, loud again when it comes again."""
+
+from pathlib import Path
+from typing import Any
+
+from ess_controller.board.access import Session
+from ess_controller.board.alarms import FILE, Acknowledged, of_picture
+from ess_controller.board.hub import Hub
+from ess_controller.board.words import Words
+from tests.board.looks import bench
+
+UTC = "2026-06-01T00:00:00+00:00"
+
+
+def troubled() -> dict[str, Any]:
+    """The bench with a fault, a guard that holds and a wire that is down."""
+    told = bench()
+    fault = {"name": "cell readings odd", "level": "notice", "action": "check sense wires", "cells": ["A1/M02/C03"]}
+    told["strings"][0]["diagnoses"] = [fault, {"name": "smoke", "level": "stop", "action": "keep away", "cells": []}]
+    told["cabinets"][0]["guard"] = "cell voltage"
+    name, wire = next(iter(told["wires"].items()))
+    told["wires"][name] = wire | {"up": False, "trouble": "no answer"}
+    told["plan"] = {"trouble": "no plan yet", "age_s": None}
+    return told
+
+
+def test_a_site_that_is_well_has_none() -> None:
+    assert of_picture(bench()) == []
+
+
+def test_the_loudest_comes_first_with_its_place_its_part_and_what_to_do() -> None:
+    found = of_picture(troubled())
+    assert [alarm.level for alarm in found] == ["stop", "stop", "derate", "notice", "notice"]
+    odd = next(alarm for alarm in found if alarm.what == "cell readings odd")
+    assert (odd.at, odd.part, odd.todo) == ("A1", "A1/M02/C03", "check sense wires")
+    wire = next(alarm for alarm in found if alarm.key.startswith("wire/"))
+    assert wire.part == "no answer"
+
+
+def test_an_acknowledgement_has_a_name_outlives_the_page_and_ends_with_its_alarm(tmp_path: Path) -> None:
+    found = of_picture(troubled())
+    smoke = next(alarm for alarm in found if alarm.what == "smoke")
+    book = Acknowledged(tmp_path)
+    assert all(alarm.loud for alarm in book.list(found))
+    book.acknowledge(smoke.key, "Li", UTC)
+    again = Acknowledged(tmp_path)
+    assert [(alarm.what, alarm.name) for alarm in again.list(found) if not alarm.loud] == [("smoke", "Li")]
+    again.forget(of_picture(bench()))
+    assert all(alarm.loud for alarm in Acknowledged(tmp_path).list(found))
+
+
+def test_a_file_that_cannot_be_believed_leaves_all_loud(tmp_path: Path) -> None:
+    for text in ("", "[]", '{"acknowledged": 3}', '{"acknowledged": {"A1/smoke": 1}}'):
+        (tmp_path / FILE).write_text(text)
+        assert all(alarm.loud for alarm in Acknowledged(tmp_path).list(of_picture(troubled())))
+
+
+def test_only_what_stands_can_be_acknowledged(tmp_path: Path) -> None:
+    hub = Hub(tmp_path, None)
+    well, told = hub.acknowledge("A1/smoke", Session("Li", "::1", 0.0, 0.0, None), Words("en"))
+    assert not well
+    assert told.startswith("Refused")
+    assert hub.audit.last() == []

@@ -1,0 +1,100 @@
+"""A day's sums: what was metered, planned and priced, and what each way of living it costs."""
+
+from dataclasses import replace
+from datetime import date, datetime
+from functools import cache
+from math import isnan
+from pathlib import Path
+
+import pytest
+
+from ess_controller.board.chart import day_chart
+from ess_controller.board.day import Day, as_metered, as_planned, day_of, edges, items, without_battery
+from ess_controller.board.screens.yesterday import three_ways
+from ess_controller.planning.meter_book import Block
+from ess_controller.planning.site_planner import terms_of
+from ess_controller.site import Site, load
+
+DEALER = Path(__file__).parents[2] / "sites/shanghai-dealer"
+DAY = date(2026, 6, 2)
+BLOCKS = 96
+
+
+@cache
+def site() -> Site:
+    return load(DEALER, {})
+
+
+def metered(import_w: float, load_w: float, *, pv_w: float = 0.0, export_w: float = 0.0) -> list[Block]:
+    """A whole day of the same blocks."""
+    first, end = edges(site(), DAY)
+    return [Block(number, load_w, 1.0, pv_w, 1.0, import_w, export_w, 1.0) for number in range(first, end)]
+
+
+def test_a_day_has_all_its_blocks_in_the_site_s_own_time() -> None:
+    first, end = edges(site(), DAY)
+    assert end - first == BLOCKS
+    day = day_of(site(), DAY, [], {})
+    assert day.slots[0].begin == datetime(2026, 6, 2, tzinfo=site().time_zone)
+    assert day.known_share == 0.0
+    assert isnan(day.peak_w)
+
+
+def test_what_the_battery_did_is_load_less_sun_less_grid() -> None:
+    day = day_of(site(), DAY, metered(20_000.0, 50_000.0, pv_w=12_000.0), {})
+    assert {slot.battery_w for slot in day.slots} == {18_000.0}
+    assert day.kwh(lambda slot: slot.battery_w) == pytest.approx(18.0 * 24.0)
+
+
+def test_blocks_of_which_too_little_was_heard_count_nowhere() -> None:
+    blocks = metered(20_000.0, 50_000.0)
+    blocks[3] = replace(blocks[3], grid_heard=0.2)
+    day = day_of(site(), DAY, blocks, {})
+    assert day.known_share == pytest.approx(95 / 96)
+    assert day.kwh(lambda slot: slot.import_w) == pytest.approx(20.0 * 23.75)
+
+
+def test_savings_are_the_difference_of_two_bills_that_have_the_same_prices() -> None:
+    day = day_of(site(), DAY, metered(20_000.0, 50_000.0), {})
+    mean_price = sum(slot.cny_per_kwh for slot in day.slots) / BLOCKS
+    assert day.saved_cny == pytest.approx(30.0 * 24.0 * mean_price)
+    tariff, terms = terms_of(site())
+    with_, without = (sum(items(tariff, terms, day, way).values()) for way in (as_metered, without_battery))
+    assert without - with_ == pytest.approx(day.saved_cny)
+
+
+def test_export_and_import_of_one_block_are_both_billed() -> None:
+    day = day_of(site(), DAY, metered(4_000.0, 4_000.0, export_w=2_000.0), {})
+    tariff, terms = terms_of(site())
+    found = items(tariff, terms, day, as_metered)
+    assert found["feed-in"] == pytest.approx(-48.0 * tariff.feed_in_cny_per_kwh)
+    bought = sum(cny for item, cny in found.items() if item != "feed-in")
+    assert bought == pytest.approx(sum(slot.cny_per_kwh for slot in day.slots))
+
+
+def test_the_planned_way_is_there_only_where_a_plan_is_and_costs_what_its_grid_costs() -> None:
+    first, end = edges(site(), DAY)
+    blocks = metered(20_000.0, 50_000.0)
+    assert "planned" not in three_ways(site(), day_of(site(), DAY, blocks, {}))
+    plan = dict.fromkeys(range(first, end), (25_000.0, 25_000.0))
+    ways = three_ways(site(), day_of(site(), DAY, blocks, plan, "2026-06-01T16:00:00+00:00"))
+    totals = {name: sum(of.values()) for name, of in ways.items()}
+    assert totals["planned"] == pytest.approx(totals["done"] * 1.25)
+    assert totals["without"] == pytest.approx(totals["done"] * 2.5)
+
+
+def test_until_a_day_s_plan_begins_the_planned_way_is_as_it_was_done() -> None:
+    day = day_of(site(), DAY, metered(20_000.0, 50_000.0), {edges(site(), DAY)[0]: (0.0, -3_000.0)})
+    assert as_planned(day.slots[0]) == (0.0, 3_000.0)
+    assert as_planned(day.slots[1]) == (20_000.0, 0.0)
+
+
+@pytest.mark.parametrize(
+    "blocks", [[], metered(20_000.0, 50_000.0), metered(0.0, 0.0)], ids=["none", "some", "nothing"]
+)
+def test_the_chart_of_any_day_is_finite(blocks: list[Block]) -> None:
+    day: Day = day_of(site(), DAY, blocks, {})
+    drawn = str(day_chart(day, 0.5, None, {}))
+    assert "nan" not in drawn
+    assert "inf" not in drawn
+    assert drawn.count('class="done"') == len(blocks)

@@ -1,0 +1,207 @@
+"""The screens as text: numbers as told, names made harmless, a reason on whatever cannot be used."""
+
+import json
+import re
+from collections.abc import Callable
+from dataclasses import replace
+from html.parser import HTMLParser
+from typing import Any
+
+import pytest
+
+from ess_controller.board.alarms import Alarm, of_picture
+from ess_controller.board.frame import SCREENS, banner, header, navigation
+from ess_controller.board.html import Html, tag
+from ess_controller.board.screens import alarmed, cells, control, limits, now, savings, service
+from ess_controller.board.view import View
+from tests.board.looks import all_cells, bench, look
+from tests.board.test_alarms import troubled
+
+EVIL = "<script>alert(1)</script>\"'><img src=x onerror=alert(2)>"
+DRAWN: dict[str, Callable[[View], Html | None]] = {
+    "flows": now.flows,
+    "charge": now.charge,
+    "does": now.does,
+    "plan": now.plan,
+    "money": now.money,
+    "wanted": limits.wanted,
+    "worth": limits.worth,
+    "waterfalls": limits.waterfalls,
+    "alarms": alarmed.screen,
+    "alarm-bar": alarmed.bar,
+    "wall": lambda view: cells.wall(view, "v"),
+    "module": lambda view: cells.module(view, None, EVIL),
+    "savings": savings.screen,
+    "service": service.screen,
+    "control": control.forms,
+    "force": control.in_force,
+    "login": lambda view: control.login(view, "/control", EVIL),
+    "audit": lambda view: control.audit(view, [dict.fromkeys(("who", "what", "from", "answer"), EVIL) | {"utc": ""}]),
+    "header": header,
+    "banner": banner,
+    "navigation": lambda view: navigation(view, list(SCREENS), "now"),
+}
+
+
+class Elements(HTMLParser):
+    """Every element with its attributes, as a browser reads them."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.found: list[tuple[str, dict[str, str | None]]] = []
+        self.words = ""
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.found.append((tag, dict(attrs)))
+
+    def handle_data(self, data: str) -> None:
+        self.words += f"{data} "
+
+
+def hostile(value: Any) -> Any:
+    """Every text in it, but those that are read as a time or looked up, made as bad as can be."""
+    if isinstance(value, dict):
+        kept = ("utc", "since_utc", "zone", "time", "level")
+        return {key: each if key in kept else hostile(each) for key, each in value.items()}
+    if isinstance(value, list):
+        return [hostile(each) for each in value]
+    return EVIL if isinstance(value, str) else value
+
+
+def words_of(text: str | None) -> str:
+    return " ".join(Elements(str(text or "")).words.split())
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+@pytest.mark.parametrize("name", DRAWN)
+def test_no_name_that_the_daemon_tells_becomes_an_element_or_an_attribute(name: str, language: str) -> None:
+    told = hostile(troubled())
+    told["wires"] = {f"{EVIL}{at}": wire for at, wire in enumerate(told["wires"].values())}
+    view = look(told, language=language, who=EVIL, module=EVIL)
+    wall = hostile(all_cells())
+    drawn = DRAWN[name](replace(view, seen=replace(view.seen, cells=wall)))
+    elements = Elements(str(drawn or ""))
+    assert not [found for found, _ in elements.found if found in ("script", "img", "iframe", "object", "style")]
+    for _, attributes in elements.found:
+        assert not [key for key in attributes if key.startswith("on")]
+        assert not str(attributes.get("href", "")).lower().startswith("javascript:")
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+@pytest.mark.parametrize("name", DRAWN)
+def test_each_screen_can_be_drawn_when_nothing_is_known(name: str, language: str) -> None:
+    told = bench()
+    unknown = json.loads(re.sub(r"(?<=[:\[] )-?\d+\.\d+", "null", json.dumps(told)))
+    for cabinet, known in zip(unknown["cabinets"], told["cabinets"], strict=True):
+        cabinet["why"] = known["why"]
+    unknown["age_s"] = told["age_s"]
+    drawn = str(DRAWN[name](look(unknown, language=language)) or "")
+    assert "None" not in words_of(drawn)
+    assert "nan" not in drawn.lower().replace("finance", "")
+
+
+def test_flows_are_shown_as_told_and_what_does_not_add_up_stands_beside_them() -> None:
+    told = bench() | {"grid_w": 20_000.0, "pv_w": 10_000.0, "load_w": 36_000.0, "net_load_w": 26_000.0}
+    told["cabinets"][0]["pcs_w"] = 5_500.0
+    shown = words_of(now.flows(look(told)))
+    assert "20.0 kW imports" in shown
+    assert "5.5 kW discharges" in shown
+    assert "grid + battery + sun − load = −0.50 kW" in shown
+    told["cabinets"][0]["pcs_w"] = None
+    assert "not all meters are heard" in words_of(now.flows(look(told)))
+
+
+def test_the_waterfall_tells_each_rule_with_its_cell_and_what_lifts_it() -> None:
+    told = bench()
+    loss = {"rule": "cell SOC", "lost_w": 12_000.0, "left_w": 38_000.0, "at": "A1/M03/C07"}
+    loss |= {"rests_on": "88.0 % SOC, give or take 2.0 %", "lifted_by": "discharges below 85 % SOC"}
+    record = {"nameplate_w": 50_000.0, "allowed_w": 38_000.0, "by": "cell SOC", "losses": [loss], "next_w": 45_000.0}
+    told["cabinets"][0]["why"]["charge"] = record | {"next_by": "module SOH", "since_utc": "2026-01-15T03:00:00+00:00"}
+    shown = words_of(limits.waterfalls(look(told)))
+    assert "cell SOC −12.0 kW A1/M03/C07 · 88.0 % SOC, give or take 2.0 % until: discharges below 85 % SOC" in shown
+    assert "cell SOC since 01-15 11:00:00" in shown
+    assert "without it 45.0 kW, by module SOH" in shown
+    chinese = words_of(limits.waterfalls(look(told, language="zh")))
+    assert "SOC 88.0 %，误差 ±2.0 %" in chinese
+    assert "放电至 SOC 85 % 以下" in chinese
+
+
+def test_what_is_loud_stays_on_every_screen_until_somebody_has_seen_it() -> None:
+    view = look(troubled())
+    bar = words_of(alarmed.bar(view))
+    assert "smoke" in bar or "guard" in bar
+    assert "5 to acknowledge" in bar
+    seen = tuple(replace(alarm, name="Li", since_utc="2026-01-15T03:00:00+00:00") for alarm in view.alarms)
+    assert alarmed.bar(replace(view, alarms=seen)) == ""
+    assert "acknowledged by Li at 01-15 11:00:00" in words_of(alarmed.screen(replace(view, alarms=seen)))
+
+
+def buttons(drawn: Html | None) -> dict[str, bool]:
+    """data-act or type -> whether it can be used."""
+    found = Elements(str(drawn)).found
+    return {str(a.get("data-key") or a.get("type")): "disabled" not in a for name, a in found if name == "button"}
+
+
+def test_nobody_acknowledges_without_a_login_and_the_button_says_so() -> None:
+    view = look(troubled())
+    assert set(buttons(alarmed.screen(view)).values()) == {False}
+    assert "Log in to acknowledge or to control" in words_of(alarmed.screen(view))
+    assert set(buttons(alarmed.screen(replace(view, who="Li"))).values()) == {True}
+
+
+def test_a_control_that_cannot_be_used_says_why() -> None:
+    view = look(who="Li")
+    shown = words_of(control.forms(view))
+    assert "nothing to resume from: no order is in force" in shown
+    assert "no alarm stands" in shown
+    silent = replace(view, now_s=view.now_s + 60.0)
+    assert words_of(control.forms(silent)).count("not now: the daemon does not answer") == 5
+
+
+def test_the_order_in_force_is_told_with_how_long_it_still_holds() -> None:
+    order = {"run": True, "set_w": -5000.0, "limit_w": 20_000.0, "left_s": 600.0}
+    shown = words_of(control.in_force(look(bench() | {"order": order})))
+    assert shown.endswith("set-point −5.0 kW · no more than 20.0 kW either way ends by itself in 10 min")
+    paused = control.in_force(look(bench() | {"order": order | {"run": False}}))
+    assert "paused: 0 W, contactors open" in words_of(paused)
+    assert "the site's own rule" in words_of(control.in_force(look()))
+
+
+def test_a_silent_or_hung_daemon_is_told_over_every_screen() -> None:
+    view = look()
+    assert banner(view) is None
+    assert words_of(banner(replace(view, now_s=view.now_s + 125.0))) == "Not connected to the daemon for 2 min"
+    assert "The last beat is 7 s old" in words_of(banner(look(bench() | {"age_s": 7.4})))
+
+
+def test_the_wall_shows_every_cell_and_marks_those_that_are_silent() -> None:
+    told = all_cells()
+    told["strings"][0]["modules"][0]["v"][2] = None
+    view = look()
+    drawn = str(cells.wall(replace(view, seen=replace(view.seen, cells=told)), "v"))
+    kinds = [a["class"] or "" for name, a in Elements(drawn).found if name == "i" and "cell" in (a.get("class") or "")]
+    assert len(kinds) == 94
+    assert sum("silent" in kind for kind in kinds) == 1
+    assert len(SCREENS) <= 8
+
+
+def test_savings_are_those_of_the_report() -> None:
+    way = {"energy_cny": 100.0, "peak_kw": 80.0, "month_demand_cny": 1000.0}
+    day = {"with_battery": way, "without_battery": way, "saved_energy_cny": 12.5, "saved_month_demand_cny": 200.0}
+    days = {"2026-05-31": day, "2026-06-01": day, "2026-06-02": day}
+    view = look()
+    books = replace(view.seen.books, savings=days)
+    shown = words_of(savings.screen(replace(view, seen=replace(view.seen, books=books))))
+    assert "This month 2026-06 ¥225.00 saved on energy ¥25.00 saved on demand ¥200.00" in shown
+
+
+def test_what_goes_between_tags_is_escaped_and_what_is_html_is_not_escaped_twice() -> None:
+    inner = tag("b", EVIL)
+    assert Elements(str(tag("p", inner, title=EVIL))).found == [("p", {"title": EVIL}), ("b", {})]
+    assert tag("p", None, 3, "x") == "<p>3x</p>"
+
+
+def test_alarms_of_the_bench_have_keys_that_stay_the_same() -> None:
+    assert [alarm.key for alarm in of_picture(troubled())] == [alarm.key for alarm in of_picture(troubled())]
+    assert Alarm("a", "stop", "", "", "").loud

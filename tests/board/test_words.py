@@ -1,0 +1,66 @@
+"""The page speaks English and Chinese, the whole of it."""
+
+import re
+from string import Formatter
+
+import pytest
+
+from ess_controller.board.phrases import in_chinese
+from ess_controller.board.words import LANGUAGES, WORDS, Words, preferred
+from ess_controller.core.health import DIAGNOSES
+from ess_controller.core.types import Mode, Rule
+from ess_controller.reasons import name_of
+from firmware_bridge.records import PcsState
+
+CHINESE = re.compile(r"[\u4e00-\u9fff]")
+SAME_IN_BOTH = {"language", "charge"}  # the other language's name; SOC
+
+
+def fields(text: str) -> set[str | None]:
+    return {name for _, name, _, _ in Formatter().parse(text) if name}
+
+
+@pytest.mark.parametrize("key", WORDS)
+def test_every_text_is_there_in_both_languages_with_the_same_numbers_in_it(key: str) -> None:
+    english, chinese = WORDS[key]
+    assert english.strip()
+    assert chinese.strip()
+    assert fields(english) == fields(chinese)
+    if key not in SAME_IN_BOTH:
+        assert not CHINESE.search(english)
+        assert CHINESE.search(chinese) or not re.search(r"[a-z]{4}", english)
+
+
+def test_names_of_rules_modes_and_faults_and_what_to_do_are_there_in_chinese() -> None:
+    told = [name_of(rule) for rule in Rule]
+    told += [name.name.lower() for kind in (Mode, PcsState) for name in kind]
+    told += [text for row in DIAGNOSES for text in (row.name, row.action)]
+    left = [phrase for phrase in told if not CHINESE.search(in_chinese(phrase))]
+    assert left == []
+
+
+@pytest.mark.parametrize(
+    ("english", "chinese"),
+    [
+        ("4.012 V, nothing beyond 4.10 V", "4.012 V，不得超过 4.10 V"),
+        ("hottest sensor 45.5 C", "最热测点 45.5 °C"),
+        (
+            "site without battery -8.0 kW, import up to 250 kW, export up to 0 kW",
+            "不计电池全站 -8.0 kW，取电上限 250 kW，送电上限 0 kW",
+        ),
+        ("self-consumption (no plan yet)", "自发自用（尚无计划）"),
+        ("energy, deep valley", "电量，深谷"),
+        ("a phrase of tomorrow", "a phrase of tomorrow"),
+    ],
+)
+def test_sentences_keep_their_numbers_and_what_nobody_knows_stays_as_it_is(english: str, chinese: str) -> None:
+    assert in_chinese(english) == chinese
+    assert Words("zh").of(english) == chinese
+    assert Words("en").of(english) == english
+
+
+def test_the_language_is_the_reader_s_choice_else_the_browser_s() -> None:
+    assert preferred("zh-CN,zh;q=0.9", "") == "zh"
+    assert preferred("zh-CN", "en") == "en"
+    assert preferred("de", "") == "en"
+    assert preferred("", "<script>") == LANGUAGES[0]
