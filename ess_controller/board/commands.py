@@ -37,6 +37,7 @@ def board(
     page is first started in a home. It is plain HTTP: beyond this machine put a TLS proxy before it.
     """
     import os
+    import signal
 
     from ess_controller.board import access
     from ess_controller.extras import check_installed
@@ -61,6 +62,7 @@ def board(
 
     talk(0, quiet=False)
     os.nice(NICE)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # uvicorn raises it once more when it has shut down in order
     loaded = load(site, {}) if site is not None else None
     print(f"the page: http://{f'[{host}]' if ':' in host else host}:{port}/", file=sys.stderr)
     serve(folder, loaded, Place(host, port, name))

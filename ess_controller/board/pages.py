@@ -150,14 +150,17 @@ class Page:
         if session is None:
             ui.notify(self._words("session_over"), type="warning")
         elif act == "acknowledge":
-            well, told = self._hub.acknowledge(str(fields.get("key", "")), session, self._words)
-            if told:
-                ui.notify(told, type="positive" if well else "negative")
+            _notify(self._hub.acknowledge(str(fields.get("key", "")), session, self._words))
         else:
-            well, told = await run.io_bound(self._hub.order, act, fields, session, self._words)
+            _notify(await run.io_bound(self._hub.order, act, fields, session, self._words))
             await run.io_bound(self._hub.feed.look)
-            ui.notify(told, type="positive" if well else "negative")
         self.refresh()
+
+
+def _notify(done: tuple[bool, str] | None) -> None:
+    """Tell how it went; None: the page is about to end."""
+    if done is not None and done[1]:
+        ui.notify(done[1], type="positive" if done[0] else "negative")
 
 
 def _only_when_heard(draw: Draw) -> Draw:

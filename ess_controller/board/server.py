@@ -3,7 +3,6 @@
 import asyncio
 import logging
 import os
-import signal
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -110,5 +109,4 @@ def serve(home: Path, site: Site | None, place: Place) -> None:
         timeout_graceful_shutdown=2,
         proxy_headers=False,
     )
-    signal.signal(signal.SIGTERM, lambda *_: None)  # uvicorn raises it once more when it has shut down in order
     uvicorn.Server(config).run()
