@@ -43,6 +43,8 @@ def test_a_sound_order_reaches_the_beat() -> None:
         ({"run": False, "for_s": 60}, Order(run=False)),
         ({"clear_latched": True, "for_s": 1}, Order(clear_latched=True)),
         ({"set_w": None, "for_s": 60}, Order()),
+        ({"limit_w": 20_000, "for_s": 60}, Order(limit_w=20_000.0)),
+        ({"limit_w": 0, "set_w": 5.0, "for_s": 60}, Order(set_w=5.0, limit_w=0.0)),
     ):
         assert ordered(wish) == ({"ok": True}, order)
 
@@ -65,6 +67,9 @@ def test_an_order_can_be_withdrawn() -> None:
         {"set_w": 5, "for_s": True},
         {"set_w": "5", "for_s": 60},
         {"set_w": True, "for_s": 60},
+        {"limit_w": -1, "for_s": 60},
+        {"limit_w": "5", "for_s": 60},
+        {"limit_w": float("inf"), "for_s": 60},
         {"set_w": [5], "for_s": 60},
         {"set_w": float("nan"), "for_s": 60},
         {"set_w": float("inf"), "for_s": 60},

@@ -16,7 +16,7 @@ from ess_controller.board.view import View, card, quiet
 from ess_controller.board.words import Words, preferred
 
 COOKIE = "ess_session"
-EVERY_S = 1.0
+EVERY_S = 0.5  # the feed looks every second: so no page is late by more than half of one
 NEEDS_SITE = ("yesterday", "savings")
 WRONGS = ("wrong_password", "name_needed", "session_over", "too_often")
 

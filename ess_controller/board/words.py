@@ -224,7 +224,7 @@ WORDS: dict[str, tuple[str, str]] = {
     "paused": ("paused: 0 W, contactors open", "已暂停：0 W，接触器断开"),
     "limited_to": ("no more than {kw} kW either way", "充放均不超过 {kw} kW"),
     "set_to": ("set-point {kw} kW", "功率设定 {kw} kW"),
-    "expires_in": ("ends by itself in {span}", "{span}后自动结束"),
+    "expires_in": ("ends by itself in {span}", "{span} 后自动结束"),
     "pause": ("Pause", "暂停"),
     "pause_does": (
         "0 W, then contactors open. This is no lock-out: who works on a cabinet isolates it by its own switches.",

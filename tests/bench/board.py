@@ -98,7 +98,14 @@ def _reader(url: str, ending: Event) -> float:
 
     with urlopen(url, timeout=30.0) as answer:
         query: dict[str, Any] = ast.literal_eval(re.findall(r"query: (\{[^}]*\})", answer.read().decode())[0])
-    query |= {"EIO": 4, "transport": "websocket", "document_id": "x", "tab_id": "x", "old_tab_id": ""}
+    query |= {
+        "EIO": 4,
+        "transport": "websocket",
+        "document_id": "x",
+        "tab_id": "x",
+        "old_tab_id": "",
+        "implicit_handshake": "true",
+    }
     address = f"{url.replace('http', 'ws', 1)}/_nicegui_ws/socket.io/?{urlencode(query)}"
     updates, began_s = 0, wall_s()
     with connect(address, origin=url, max_size=None) as socket:  # type: ignore[arg-type]

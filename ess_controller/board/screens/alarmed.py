@@ -36,7 +36,7 @@ def _line(view: View, alarm: Alarm) -> Html:
         )
     else:
         seen = span("quiet", words("acknowledged_by", name=alarm.name, time=moment(alarm.since_utc, view.zone)))
-    place = span("place", alarm.at) if alarm.at else None
+    place = span("place", alarm.at) if alarm.at and alarm.at not in what else None
     part = span("part", words.of(alarm.part)) if alarm.part else None
     return div(
         f"alarm {alarm.level} {'loud' if alarm.loud else 'seen'}",
@@ -53,7 +53,7 @@ def bar(view: View) -> Html:
         return Html("")
     first = loud[0]
     what = view.words("wire_down", name=first.at) if first.what == "wire_down" else told(view, first.what)
-    words = f"{first.at} {what}".strip()
+    words = what if first.at in what else f"{first.at} {what}"
     return tag(
         "a",
         span("what", words),
