@@ -208,6 +208,9 @@ def order(
     site: OptionalSite = None,
     home: Home = None,
     set_kw: Annotated[float | None, typer.Option(help="Power of the whole site, discharging positive.")] = None,
+    limit_kw: Annotated[
+        float | None, typer.Option(min=0.0, help="No more than this either way, for the whole site.")
+    ] = None,
     rest: Annotated[
         bool, typer.Option("--rest", help="0 W and open contactors, until it expires. No lock-out: see above.")
     ] = False,
@@ -224,20 +227,21 @@ def order(
     --rest IS NO LOCK-OUT: when it expires, is withdrawn or replaced, or when the daemon starts anew, contactors close
     again by themselves. Who works on the cabinet isolates it by its own switches.
     """
-    if sum((set_kw is not None, rest, clear, withdraw)) != 1:
-        raise BadInputError("order: expected one of --set-kw, --rest, --clear, --withdraw")
+    if sum((set_kw is not None or limit_kw is not None, rest, clear, withdraw)) != 1:
+        raise BadInputError("order: expected --set-kw, --limit-kw or both, or one of --rest, --clear, --withdraw")
+    if limit_kw is not None and not limit_kw <= LARGEST_KW:
+        raise BadInputError(f"order --limit-kw {limit_kw:g}: expected a number from 0 to {LARGEST_KW:.0f}")
     if set_kw is not None and not abs(set_kw) <= LARGEST_KW:
         raise BadInputError(f"order --set-kw {set_kw:g}: expected a number from {-LARGEST_KW:.0f} to {LARGEST_KW:.0f}")
-    wish = {"run": not rest, "clear_latched": clear, "for_s": minutes * 60}
-    if set_kw is not None:
-        wish["set_w"] = set_kw * 1000
+    wish: dict[str, Any] = {"run": not rest, "clear_latched": clear, "for_s": minutes * 60}
+    wish |= {f"{name}_w": kw * 1000 for name, kw in (("set", set_kw), ("limit", limit_kw)) if kw is not None}
     told = _ask(site, home, {"withdraw": True} if withdraw else {"order": wish})
     if "error" in told:
         raise BadInputError(f"order: {told['error']}")
-    print(_agreed(set_kw, minutes, rest=rest, clear=clear), file=sys.stderr)
+    print(_agreed(set_kw, limit_kw, minutes, rest=rest, clear=clear), file=sys.stderr)
 
 
-def _agreed(set_kw: float | None, minutes: float, *, rest: bool, clear: bool) -> str:
+def _agreed(set_kw: float | None, limit_kw: float | None, minutes: float, *, rest: bool, clear: bool) -> str:
     """What the daemon does from now on, in one line."""
     from datetime import timedelta
 
@@ -246,6 +250,8 @@ def _agreed(set_kw: float | None, minutes: float, *, rest: bool, clear: bool) ->
     until = f"until {utc_now() + timedelta(minutes=minutes):%H:%M} UTC"
     if rest:
         return f"rests {until}; contactors close again then unless told otherwise"
-    if set_kw is not None:
-        return f"asks for {set_kw:+.1f} kW {until}; back to the site's own rule then"
+    if set_kw is not None or limit_kw is not None:
+        asked = [f"asks for {set_kw:+.1f} kW"] if set_kw is not None else []
+        asked += [f"lets no more than {limit_kw:.1f} kW flow"] if limit_kw is not None else []
+        return f"{', '.join(asked)} {until}; back to the site's own rule then"
     return "latched faults are cleared; what was asked before stands" if clear else "back to the site's own rule"

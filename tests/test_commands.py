@@ -94,6 +94,16 @@ def test_a_set_point_and_its_withdrawal_are_told(ess: Ess, daemon: Daemon, tmp_p
     assert daemon.orders(tick(0.1)) == Order()
 
 
+def test_a_limit_is_told_alone_or_with_a_set_point(ess: Ess, daemon: Daemon, tmp_path: Path) -> None:
+    _, _, err = ess("order", "--home", tmp_path, "--limit-kw", 20)
+    assert re.fullmatch(r"lets no more than 20.0 kW flow until \d\d:\d\d UTC; back to the site's own rule then\n", err)
+    assert daemon.orders(tick(0.0)) == Order(limit_w=20_000.0)
+    ess("order", "--home", tmp_path, "--limit-kw", 20, "--set-kw=-30")
+    assert daemon.orders(tick(0.1)) == Order(set_w=-30_000.0, limit_w=20_000.0)
+    for wrong in (("--limit-kw=-1",), ("--limit-kw=nan",), ("--limit-kw=1e9",), ("--limit-kw", 5, "--rest")):
+        assert ess("order", "--home", tmp_path, *wrong)[0] == 2
+
+
 @pytest.mark.parametrize("power", ["1e305", "-100001", "nan", "inf"])
 def test_a_power_that_no_site_has_is_refused(ess: Ess, daemon: Daemon, tmp_path: Path, power: str) -> None:
     status, _, err = ess("order", "--home", tmp_path, f"--set-kw={power}")

@@ -117,7 +117,7 @@ def test_any_answer_and_any_power_survive_the_journal(some: list[Answer], power_
 
 def test_what_the_operator_asked_for_comes_back(tmp_path: Path) -> None:
     beat = beats()[0]
-    for order in (Order(), Order(run=False), Order(set_w=-12_345.6), Order(clear_latched=True)):
+    for order in (Order(), Order(run=False), Order(set_w=-12_345.6), Order(clear_latched=True), Order(limit_w=2e4)):
         (entry,) = unpack(pack(replace(beat, decision=replace(beat.decision, order=order))))
         assert entry.order == order
 

@@ -1,6 +1,7 @@
 """Yesterday three ways: without the battery, as planned, as done, in yuan for each item of the bill."""
 
 from collections.abc import Mapping
+from functools import lru_cache
 from math import isnan
 from typing import Any
 
@@ -15,6 +16,7 @@ from ess_controller.site import Site
 WAYS = (("without", without_battery), ("planned", as_planned), ("done", as_metered))
 
 
+@lru_cache(maxsize=4)  # drawn each second while somebody looks
 def three_ways(site: Site, day: Day) -> dict[str, dict[str, float]]:
     """Way -> item -> CNY; "planned" only where the day has a plan. Empty for a site without a tariff."""
     if site.tariff is None:
