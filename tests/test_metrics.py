@@ -51,7 +51,7 @@ def test_samples_are_the_picture_s_numbers() -> None:
 
 def test_outbox_plan_and_price_are_there_where_the_site_has_them() -> None:
     outbox = {"lines": 7, "bytes": 70, "oldest_s": 3.0, "sent": 5, "dead": 1, "beats_dropped": 0}
-    more = {
+    more: dict[str, Any] = {
         "outbox": outbox | {"dropped_by_kind": {"burst": 4}},
         "price": {"cny_per_kwh": 0.8},
         "plan": {"age_s": None},

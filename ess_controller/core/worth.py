@@ -6,7 +6,7 @@ import numpy as np
 
 from ess_controller.core.stock import stock
 from ess_controller.core.types import Decision, State, Tuning
-from ess_controller.core.value import Value, weighed
+from ess_controller.core.value import Moment, Value, weighed
 
 STEP_WH, STEP_W = 1000.0, 1000.0  # differences are taken over a kWh and a kW
 
@@ -80,7 +80,7 @@ def slopes(value: Value, net_w: float, energy_wh: float, peak_w: float) -> tuple
     at_wh = min(max(energy_wh, low + STEP_WH / 2.0), max(high - STEP_WH / 2.0, low + STEP_WH / 2.0))
 
     def after(stored_wh: float, so_far_w: float) -> float:
-        return float(weighed(value, 0, np.zeros(1), net_w, stored_wh, so_far_w, imported_w=0.0)[1][0])
+        return float(weighed(value, 0, np.zeros(1), Moment(net_w, stored_wh, so_far_w))[1][0])
 
     saves = after(at_wh - STEP_WH / 2.0, peak_w) - after(at_wh + STEP_WH / 2.0, peak_w)
     reached_w = max(peak_w, net_w)

@@ -51,6 +51,13 @@ def errors_of(spread_w: Floats, shape: Floats, slow_share: Floats, quarters: flo
     )
 
 
+def how_often(seen: int) -> Floats:
+    """[seen] shares of a normal distribution that lie nearest each of so many errors, spaced evenly as SEEN is."""
+    places = np.linspace(SEEN[0], SEEN[-1], seen)
+    often = np.exp(-places * places / 2.0)
+    return np.asarray(often / often.sum())
+
+
 def even(states: int) -> Floats:
     """[state] errors of Rouwenhorst's chain of unit variance."""
     return np.asarray(np.linspace(-1.0, 1.0, states) * np.sqrt(states - 1.0))

@@ -5,9 +5,9 @@ from datetime import datetime, timedelta
 
 import numpy as np
 
-from ess_controller.core.value import decide
+from ess_controller.core.value import Moment, decide
+from ess_controller.planning.error_chain import how_often
 from ess_controller.planning.slot import SitePlan
-from ess_controller.planning.value_problem import weights
 
 
 def expected(
@@ -21,7 +21,7 @@ def expected(
     """
     value, store = plan.value, plan.value.store
     block_s = value.hours * 3600.0
-    chances = weights(value.states_w.shape[1])
+    chances = how_often(value.states_w.shape[1])
     low_wh, high_wh = float(store.energy_wh[0]), float(store.energy_wh[-1])
     energy_wh = min(low_wh + stored_wh, high_wh)
     first = max(int(utc.timestamp() // block_s) - value.origin, 0)
@@ -37,7 +37,7 @@ def expected(
         }
         if np.isfinite(energy_wh):
             left = 1.0 if stage > first else 1.0 - (utc.timestamp() % block_s) / block_s
-            power_w = decide(value, stage, net_w, energy_wh, peak_w, max(left, 0.01))
+            power_w = decide(value, stage, Moment(net_w, energy_wh, peak_w, max(left, 0.01)))
             out = power_w / store.discharge_efficiency if power_w > 0.0 else power_w * store.charge_efficiency
             energy_wh = min(max(energy_wh - out * value.hours * left, low_wh), high_wh)
             peak_w = max(peak_w, net_w - power_w)

@@ -36,7 +36,7 @@ def settings(server: MailServer, tls: str = "none", user: str = "") -> MailSetti
 
 
 def read(text: str) -> EmailMessage:
-    return email.message_from_string(text, policy=email.policy.default)  # type: ignore[return-value]
+    return email.message_from_string(text, policy=email.policy.default)
 
 
 def test_a_mail_goes_to_all_and_a_repeat_has_the_same_id(server: MailServer) -> None:

@@ -108,7 +108,7 @@ def _reader(url: str, ending: Event) -> float:
     }
     address = f"{url.replace('http', 'ws', 1)}/_nicegui_ws/socket.io/?{urlencode(query)}"
     updates, began_s = 0, wall_s()
-    with connect(address, origin=url, max_size=None) as socket:  # type: ignore[arg-type]
+    with connect(address, origin=url, max_size=None) as socket:  # type: ignore[call-overload]
         socket.send("40")
         while not ending.is_set():
             try:

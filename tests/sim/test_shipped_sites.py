@@ -81,7 +81,7 @@ def test_a_simulated_site_goes_by_its_plan_from_the_first_minutes_on_or_says_why
 @pytest.mark.timeout(900)
 def test_a_demo_begins_with_a_meter_book_and_a_plan_to_follow(tmp_path: Path) -> None:
     folder, start = BENCH.parent / "chongqing-dealer", datetime(2026, 6, 3, 2, tzinfo=UTC)
-    remember(Demo(folder, 60.0, 1.0, start, None, None, show=False, history_days=3.0), tmp_path)
+    remember(Demo(folder, 60.0, 1.0, start, None, None, show=False, history_days=3.0, port=None), tmp_path)
     plan = read(tmp_path / PLAN, "chongqing-dealer")
     assert (plan.made, plan.history_days, plan.why_not(start)) == (start, 3.0, "")
     number = int(start.timestamp() // 900)
@@ -90,5 +90,7 @@ def test_a_demo_begins_with_a_meter_book_and_a_plan_to_follow(tmp_path: Path) ->
 
 def test_a_demo_that_needs_no_plan_or_has_no_past_begins_with_nothing(tmp_path: Path) -> None:
     for name, days in (("bench", 3.0), ("chongqing-dealer", 0.0)):
-        remember(Demo(BENCH.parent / name, 60.0, 1.0, NOON, None, None, show=False, history_days=days), tmp_path)
+        remember(
+            Demo(BENCH.parent / name, 60.0, 1.0, NOON, None, None, show=False, history_days=days, port=None), tmp_path
+        )
         assert not list(tmp_path.iterdir())

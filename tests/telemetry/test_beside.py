@@ -68,7 +68,8 @@ def test_energy_and_power_of_a_block_fit_each_other() -> None:
 def test_the_spread_is_that_of_the_states() -> None:
     _, row = next(iter(expected(plan(), NOON, 0.0, 0.0)))
     assert row["net_load_w"] == pytest.approx(20e3)
-    assert row["net_load_sd_w"] == pytest.approx(1e3 * np.sqrt(0.5))  # -1, 0, 0, 1: binomial
+    outer = np.exp(-2.4 * 2.4 / 2.0)  # how often, beside the middle: 2.4 standard deviations lie there
+    assert row["net_load_sd_w"] == pytest.approx(1e3 * np.sqrt(2.0 * outer / (1.0 + 2.0 * outer)))
 
 
 def test_a_plan_met_in_the_middle_of_a_block_begins_with_it() -> None:

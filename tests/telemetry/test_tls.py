@@ -29,8 +29,32 @@ def made(tmp_path: Path, days: str) -> Path:
         pytest.skip("openssl is not installed")
     path, key, request, names = (tmp_path / name for name in ("own.pem", "key.pem", "own.csr", "names"))
     names.write_text("subjectAltName=IP:127.0.0.1\n")
-    asked = ["req", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=127.0.0.1", "-keyout", key, "-out", request]
-    signed = ["x509", "-req", "-in", request, "-signkey", key, "-days", days, "-extfile", names, "-out", path]
+    asked: list[str | Path] = [
+        "req",
+        "-newkey",
+        "rsa:2048",
+        "-nodes",
+        "-subj",
+        "/CN=127.0.0.1",
+        "-keyout",
+        key,
+        "-out",
+        request,
+    ]
+    signed: list[str | Path] = [
+        "x509",
+        "-req",
+        "-in",
+        request,
+        "-signkey",
+        key,
+        "-days",
+        days,
+        "-extfile",
+        names,
+        "-out",
+        path,
+    ]
     for arguments in (asked, signed):
         subprocess.run(["openssl", *arguments], check=True, capture_output=True)
     path.write_text(path.read_text() + key.read_text())
