@@ -217,6 +217,7 @@ def _outbox(outbox: dict[str, Any]) -> Text:
     """What waits for the database, since when, and what was lost."""
     words = f"outbox: {outbox['lines']} points wait, {outbox['bytes'] / 1e6:.1f} MB"
     words += f", the oldest of {outbox['oldest_utc']}" if outbox["oldest_utc"] else ""
+    words += f", {outbox['oldest_s'] / 60.0:.0f} min old" if outbox.get("oldest_s") else ""
     lost = [f"{outbox[key]} {word}" for key, word in (("dropped", "dropped"), ("dead", "refused")) if outbox[key]]
     return Text(", ".join([words, *lost]), "yellow" if lost else "dim")
 

@@ -69,7 +69,7 @@ LIMIT = Measurement(
             partial(_each_rule, name="lost_w"),
         ),
     ),
-    "what each rule takes of an inverter's power, charging and discharging",
+    "what each rule takes of an inverter's power, charging and discharging (InfluxQL wants this name in quotes)",
 )
 
 

@@ -56,7 +56,7 @@ def made(tmp_path: Path, days: str) -> Path:
         path,
     ]
     for arguments in (asked, signed):
-        subprocess.run(["openssl", *arguments], check=True, capture_output=True)
+        subprocess.run(["openssl", *map(str, arguments)], check=True, capture_output=True)
     path.write_text(path.read_text() + key.read_text())
     return path
 
