@@ -22,6 +22,7 @@ from ess_controller.telemetry.line_protocol import milliseconds
 from ess_controller.telemetry.points_apart import EVENT, FORECAST, line
 
 JOBS = "planner.json"  # `planning.schedule.FILE`, without its scheduler
+LEVELS = {"planner": "notice"}  # the rule of the hour stands in; other troubles are errors
 LATEST, DAY_AHEAD = "latest", "day_ahead"
 PlanSlot = Callable[[], tuple[SitePlan | None, str]]
 
@@ -68,7 +69,7 @@ class Beside:
             return
         named = f"{kind} {what}".strip()
         row = {
-            "level": "error" if words else "info",
+            "level": LEVELS.get(kind, "error") if words else "info",
             "state": "come" if words else "over",
             "text": f"{named}: {words}" if words else f"over: {named}: {before}",
         }

@@ -27,11 +27,11 @@ from tests.rig.influx import TOKEN, Front, Influxd, influxd
 
 LIVE_EVERY_S = 0.2  # of wall time
 FIRST = {  # a field that every row of a measurement has, as long as all is heard
-    "site": "soc",
+    "site": "wanted_w",
     "cabinet": "set_w",
     "string": "mode",
     "module": "place",
-    "cell": "soc",
+    "cell": "quality",
     "decision": "set_w",
     "limit": "lost_w",
     "daemon": "late_beats",
