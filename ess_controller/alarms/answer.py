@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 from ess_controller.alarms.alarm import LANGUAGES
 from ess_controller.alarms.book import Ack, Coming
-from ess_controller.alarms.store import FILE, BookStore, ForeignBookError
+from ess_controller.alarms.store import FILE, BookStore, ForeignBookError, NoBookYetError
 from ess_controller.errors import BadInputError, TroubleError
 
 SCHEMA_VERSION = 1
@@ -72,6 +72,8 @@ def _read(home: Path, read: Callable[[BookStore], Found], without: Found) -> Fou
     try:
         with closing(BookStore(path, "rw")) as store:  # "ro" could not read beside a writer's log after a crash
             return read(store)
+    except NoBookYetError:
+        return without
     except (sqlite3.Error, ForeignBookError) as trouble:
         raise TroubleError(f"{path}: {trouble}") from None
 

@@ -40,17 +40,23 @@ class ForeignBookError(Exception):
     """The file is no alarm book of this version."""
 
 
+class NoBookYetError(ForeignBookError):
+    """The file is empty: its writer is about to begin it."""
+
+
 class BookStore:
     """An open alarm book. Raises sqlite3.Error where the disk does not do it."""
 
     def __init__(self, path: Path, mode: str = "rwc") -> None:
-        """`mode` as `connected` has it. ForeignBookError for somebody else's file."""
+        """`mode` as `connected` has it. ForeignBookError for somebody else's file, NoBookYetError for an empty one."""
         self._db = connected(path, mode)
         try:
             self._db.isolation_level = None
             (version,) = self._db.execute("PRAGMA user_version").fetchone()
             tables = self._db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
-            if version != VERSION and (version or tables or mode != "rwc"):
+            if not version and not tables and mode != "rwc":
+                raise NoBookYetError("an empty file")
+            if version != VERSION and (version or tables):
                 raise ForeignBookError(f"version {version}, expected an alarm book of version {VERSION}")
             if mode == "rwc":
                 self._db.execute("PRAGMA journal_mode=WAL")

@@ -221,9 +221,10 @@ def work(watch: Watch, home: Path, ending: Event, orphaned: Event) -> None:
     """Look until asked to end, or, once the daemon has died, until that is somebody else's."""
     died_s: float | None = None
     while not ending.is_set():
+        has_died = orphaned.is_set()  # before the look: who answers after that is another daemon
         seen = look(home)
         watch.step(seen, utc_now(), wall_s(), free_bytes(home))
-        if orphaned.is_set():
+        if has_died:
             died_s = wall_s() if died_s is None else died_s
             known = any(each.alarm.what == "daemon silent" and each.ack is not None for each in watch.book.comings)
             if known or not isinstance(seen, str) or wall_s() - died_s > LINGER_S:

@@ -101,6 +101,11 @@ def test_a_home_without_a_book_has_no_alarms(tmp_path: Path) -> None:
     assert not (tmp_path / FILE).exists()
 
 
+def test_a_book_that_is_just_being_begun_is_empty(tmp_path: Path) -> None:
+    (tmp_path / FILE).touch()
+    assert open_alarms(tmp_path) == []
+
+
 def test_somebody_elses_file_is_left_alone(tmp_path: Path) -> None:
     other = sqlite3.connect(tmp_path / FILE)
     other.execute("CREATE TABLE theirs (x)")

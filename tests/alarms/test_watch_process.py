@@ -27,7 +27,8 @@ pytestmark = pytest.mark.hil
 @contextmanager
 def daemon(home: Path) -> Iterator[None]:
     """The window of a daemon that sees smoke."""
-    window = Window(home / "live.sock", lambda: ill("smoke"), Orders())
+    seen = ill("smoke")
+    window = Window(home / "live.sock", lambda: seen, Orders())
     try:
         yield
     finally:
@@ -82,7 +83,7 @@ def test_it_outlives_a_daemon_that_is_killed_and_tells(tmp_path: Path, robots: R
         "from ess_controller.alarms.companion import command; from ess_controller.live import Window;"
         "from ess_controller.orders import Orders; from ess_controller.site import load;"
         "from ess_controller.telemetry.keeper import Keeper; from tests.alarms.pictures import ill;"
-        "home = Path(sys.argv[1]); window = Window(home / 'live.sock', lambda: ill('smoke'), Orders());"
+        "home, seen = Path(sys.argv[1]), ill('smoke'); window = Window(home / 'live.sock', lambda: seen, Orders());"
         "keeper = Keeper(command(load(home, {}), home), 'alarms'); Event().wait()"
     )
     dying = subprocess.Popen([sys.executable, "-c", code, str(tmp_path)], cwd=Path(__file__).parents[2])
