@@ -119,6 +119,7 @@ class LedgerRecorder:
         self._looked_s = self._written_s = -np.inf
         self._active = np.zeros((len(DIAGNOSES), self._layout.strings), bool)
         self._trips = np.zeros(self._layout.cabinets, np.int64)
+        self._before = self._active.tobytes() + self._trips.tobytes()
         self._began = False
         self._kept = self._opened()
         self._store: Ledger | None = None  # the thread's
@@ -191,18 +192,19 @@ class LedgerRecorder:
         if not self._began:
             self._began = True
             yield _event(utc, "", "daemon", "info", "began", "the daemon began")
-        if not np.array_equal(beat.decision.active, self._active):
-            for row, string in np.argwhere(beat.decision.active != self._active).tolist():
-                which, come = DIAGNOSES[row], bool(beat.decision.active[row, string])
-                level, state = (which.level.name.lower(), "come") if come else ("info", "over")
-                yield _event(utc, names.string_names[string], which.name, level, state, which.action if come else "")
-            self._active = beat.decision.active
-        if not np.array_equal(beat.trips, self._trips):
-            for cabinet in np.flatnonzero(beat.trips != self._trips).tolist():
-                words = in_words(int(beat.trips[cabinet]))
-                level, state = ("stop", "come") if words else ("info", "over")
-                yield _event(utc, names.cabinet_names[cabinet], "guard", level, state, words)
-            self._trips = beat.trips
+        now = beat.decision.active.tobytes() + beat.trips.tobytes()
+        if now == self._before:
+            return
+        self._before = now
+        for row, string in np.argwhere(beat.decision.active != self._active).tolist():
+            which, come = DIAGNOSES[row], bool(beat.decision.active[row, string])
+            level, state = (which.level.name.lower(), "come") if come else ("info", "over")
+            yield _event(utc, names.string_names[string], which.name, level, state, which.action if come else "")
+        for cabinet in np.flatnonzero(beat.trips != self._trips).tolist():
+            words = in_words(int(beat.trips[cabinet]))
+            level, state = ("stop", "come") if words else ("info", "over")
+            yield _event(utc, names.cabinet_names[cabinet], "guard", level, state, words)
+        self._active, self._trips = beat.decision.active, beat.trips
 
     # --- the thread ---------------------------------------------------------------------------------------------------
 

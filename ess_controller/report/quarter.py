@@ -6,6 +6,7 @@ Energy is added up every beat; rules, SOC and cells are looked at every LOOK_S o
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cache
+from math import isfinite
 from typing import Any
 
 import numpy as np
@@ -46,8 +47,8 @@ class Quarter:
 
     number: int
     layout: Layout
-    flows: Floats  # [FLOWS, cabinet]
-    flowed_s: Floats  # [cabinet] heard, both the inverter and its strings
+    flows: list[list[float]]  # [cabinet][FLOWS]; lists, for a beat adds few numbers, and numpy takes longer to call
+    flowed_s: list[float]  # [cabinet] heard, both the inverter and its strings
     bound_s: Floats  # [way, rule, cabinet] it was the one that acted
     lost_wh: Floats  # [way, rule, cabinet] what it took of the nameplate, wanted or not
     missed_wh: Floats  # [way, rule, cabinet] what was wanted and could not be had, by the rule that acted
@@ -63,20 +64,24 @@ class Quarter:
     def empty(cls, number: int, layout: Layout) -> "Quarter":
         """Of which nothing was heard yet."""
         table = (len(WAYS), len(RULES), layout.cabinets)
-        flows, flowed_s = np.zeros((len(FLOWS), layout.cabinets)), np.zeros(layout.cabinets)
+        flows, flowed_s = [[0.0] * len(FLOWS) for _ in range(layout.cabinets)], [0.0] * layout.cabinets
         return cls(number, layout, flows, flowed_s, np.zeros(table), np.zeros(table), np.zeros(table))
 
     def add(self, beat: Beat) -> None:
         """What flowed in a beat."""
-        seen, hours = beat.seen, beat.tick.dt_s / 3600.0
-        first = self.layout.first_string
-        ac_w = seen.pcs_w
-        dc_w = np.add.reduceat(seen.string_v * seen.string_a, first)
-        string_a = np.add.reduceat(seen.string_a, first)
-        heard = np.isfinite(ac_w + dc_w)
-        self.flows[:4] += np.fmax(np.where(heard, np.array([-ac_w, ac_w, -dc_w, dc_w]), 0.0), 0.0) * hours
-        self.flows[4:] += np.fmax(np.array([-dc_w, dc_w, -string_a, string_a]), 0.0) * hours
-        self.flowed_s += heard * beat.tick.dt_s
+        seen, dt_s = beat.seen, beat.tick.dt_s
+        hours, volts, amperes = dt_s / 3600.0, seen.string_v.tolist(), seen.string_a.tolist()
+        for at, (ac_w, strings) in enumerate(zip(seen.pcs_w.tolist(), self.layout.strings_of_cabinet, strict=True)):
+            row = self.flows[at]
+            dc_w = sum([volts[string] * amperes[string] for string in strings])
+            string_a = sum([amperes[string] for string in strings])
+            if isfinite(ac_w + dc_w):
+                row[ac_w > 0.0] += abs(ac_w) * hours
+                row[2 + (dc_w > 0.0)] += abs(dc_w) * hours
+                self.flowed_s[at] += dt_s
+            if isfinite(dc_w):
+                row[4 + (dc_w > 0.0)] += abs(dc_w) * hours
+                row[6 + (string_a > 0.0)] += abs(string_a) * hours
         self.heard_s += beat.tick.dt_s
 
     def look(self, tuning: Tuning, beat: Beat, for_s: float) -> None:
@@ -137,7 +142,8 @@ class Quarter:
     def copy(self) -> "Quarter":
         """As far as it has come; what is added later is not in it."""
         own = Quarter.empty(self.number, self.layout)
-        for name in ("flows", "flowed_s", "bound_s", "lost_wh", "missed_wh"):
+        own.flows, own.flowed_s = [row.copy() for row in self.flows], self.flowed_s.copy()
+        for name in ("bound_s", "lost_wh", "missed_wh"):
             setattr(own, name, getattr(self, name).copy())
         own.heard_s, own.looked_s = self.heard_s, self.looked_s
         for name in ("soc", "given_wh", "stored_wh", "capacity_ah"):  # replaced whole, each time
@@ -167,8 +173,8 @@ class Quarter:
             "heard_s": round(self.heard_s, 3),
             "looked_s": round(self.looked_s, 3),
             "cabinets": [
-                {"name": name, "flowed_s": round(float(self.flowed_s[at]), 3)}
-                | {flow: round(float(self.flows[row, at]), 4) for row, flow in enumerate(FLOWS)}
+                {"name": name, "flowed_s": round(self.flowed_s[at], 3)}
+                | {flow: round(value, 4) for flow, value in zip(FLOWS, self.flows[at], strict=True)}
                 | (self._of_store(at) if self.soc else {})
                 for at, name in enumerate(names)
             ],
@@ -193,7 +199,7 @@ class Quarter:
         self.heard_s, self.looked_s = told["heard_s"], told["looked_s"]
         for at, each in enumerate(told["cabinets"]):
             self.flowed_s[at] = each["flowed_s"]
-            self.flows[:, at] = [each[flow] for flow in FLOWS]
+            self.flows[at] = [each[flow] for flow in FLOWS]
         for way, rule, cabinet, bound_s, lost_wh, missed_wh in told["limits"]:
             place = WAYS.index(way), rules.index(rule), names.index(cabinet)
             self.bound_s[place], self.lost_wh[place], self.missed_wh[place] = bound_s, lost_wh, missed_wh

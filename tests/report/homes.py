@@ -64,7 +64,7 @@ def write_ledger(
     for at in range(quarters):
         quarter = Quarter.empty(first + at, site.tuning.layout)
         quarter.heard_s = quarter.looked_s = 900.0
-        quarter.flowed_s += 900.0
+        quarter.flowed_s = [900.0] * quarter.layout.cabinets
         fill(at, quarter)
         rows.append(quarter)
     ledger = Ledger(home / LEDGER, make=True)
@@ -76,7 +76,8 @@ def flow(quarter: Quarter, **wh: float) -> None:
     """Put Wh (or Ah) of each cabinet; all is heard, so the strings' own are those behind the inverter."""
     wh |= {f"string_{way}_wh": wh[f"dc_{way}_wh"] for way in ("in", "out") if f"dc_{way}_wh" in wh}
     for name, value in wh.items():
-        quarter.flows[FLOWS.index(name)] = value
+        for row in quarter.flows:
+            row[FLOWS.index(name)] = value
 
 
 def store(quarter: Quarter, soc: float, stored_wh: float, given_wh: float) -> None:

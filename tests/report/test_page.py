@@ -97,7 +97,7 @@ def test_co2_counts_losses_and_gives_nothing_for_shifting(home: Path) -> None:
         (20.0 - 10.0) * 0.5737, abs=0.02
     )  # 6 of 16 flow out
     assert told["sun_kg"] == pytest.approx(30.0 * 0.5737, abs=0.01)
-    assert told["sun_used_here_kg"] == pytest.approx(10.0 * 0.5737, abs=0.01)
+    assert told["sun_used_here_kg"] == pytest.approx((30.0 - 26.0) * 0.5737, abs=0.01)
     assert told["losses_kg"] == pytest.approx(1.6 * 0.5737, abs=0.01)
     found = dealer().carbon
     assert found is not None
