@@ -11,7 +11,7 @@ from tests.telemetry.outage import outage
 
 pytestmark = pytest.mark.rig
 WEEK_S = 7 * 86400.0
-SAMPLES = 504  # one in twenty minutes
+SAMPLES = 252  # one in forty minutes
 LIVE_WITHIN_S = 5.0
 
 
