@@ -12,7 +12,7 @@ from ess_controller.board.audit import ASKED, Audit
 from ess_controller.board.books import Library
 from ess_controller.board.feed import Feed, Seen
 from ess_controller.board.html import Html
-from ess_controller.board.view import View
+from ess_controller.board.view import View, card, quiet
 from ess_controller.board.words import Words
 from ess_controller.clock import utc_now, wall_s
 from ess_controller.live import NoDaemonError
@@ -21,6 +21,7 @@ from ess_controller.site import Site
 log = logging.getLogger("ess")
 
 Draw = Callable[[View], Html | None]
+MISTAKES = (KeyError, TypeError, ValueError, AttributeError, IndexError, ArithmeticError, AssertionError)  # of our own
 MOST_DRAWN = 400  # pieces kept: screens times languages, readers and modules
 
 
@@ -62,7 +63,11 @@ class Hub:
         known = self._drawn.get(key)
         if known is not None and known[0] == stamp:
             return known[1]
-        text = str(draw(view) or "")
+        try:
+            text = str(draw(view) or "")
+        except MISTAKES:
+            log.exception("page: %s cannot be drawn: the rest of the page goes on", name)
+            text = str(card("", quiet(view.words("cannot_draw", name=name))))
         if len(self._drawn) > MOST_DRAWN:
             self._drawn.clear()
         self._drawn[key] = stamp, text

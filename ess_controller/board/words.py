@@ -26,8 +26,10 @@ WORDS: dict[str, tuple[str, str]] = {
     ),
     "never": ("The daemon does not answer yet", "控制程序尚未应答"),
     "waiting": ("Waiting for the daemon", "正在等待控制程序"),
-    "plant_time": ("site time", "现场时间"),
-    "all_well": ("all well", "一切正常"),
+    "cannot_draw": (
+        "This part ({name}) cannot be shown: the page's log tells why.",
+        "此部分（{name}）无法显示，原因见页面日志。",
+    ),
     "open_alarms": ("{count} to acknowledge", "{count} 条待确认"),
     # now
     "flows": ("Power now", "实时功率"),
@@ -116,11 +118,9 @@ WORDS: dict[str, tuple[str, str]] = {
         "No plan acts now ({trouble}); the rule of the hour stands in.",
         "当前无计划（{trouble}），按分时规则运行。",
     ),
-    "not_in_plan": ("this hour is not in it", "此时段不在计划内"),
     # yesterday
     "three_ways": ("Yesterday three ways", "昨日三种情形"),
     "bill_item": ("bill item", "账单项目"),
-    "energy": ("energy", "电量电费"),
     "feed-in": ("feed-in", "上网电费"),
     "demand_month": ("demand, this month so far", "需量电费（本月至今）"),
     "day_total": ("energy of the day", "当日电量费合计"),
@@ -254,7 +254,6 @@ WORDS: dict[str, tuple[str, str]] = {
     "your_name": ("your name", "姓名"),
     "password": ("password", "密码"),
     "log_out": ("Log out", "退出登录"),
-    "logged_in_as": ("logged in as {name}", "已登录：{name}"),
     "wrong_password": ("That is not the password.", "密码不正确。"),
     "too_often": ("Too many tries: wait {span}.", "尝试过多，请等待 {span}。"),
     "name_needed": ("Give your name: it stands in the audit log.", "请填写姓名，用于操作记录。"),

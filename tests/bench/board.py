@@ -95,6 +95,7 @@ def _reader(url: str, ending: Event) -> float:
     """A page as a browser holds it open, but not drawn: opens the socket of a page that it has fetched, and takes what
     comes. Its updates a second."""
     from websockets.sync.client import connect
+    from websockets.typing import Origin
 
     with urlopen(url, timeout=30.0) as answer:
         query: dict[str, Any] = ast.literal_eval(re.findall(r"query: (\{[^}]*\})", answer.read().decode())[0])
@@ -108,7 +109,7 @@ def _reader(url: str, ending: Event) -> float:
     }
     address = f"{url.replace('http', 'ws', 1)}/_nicegui_ws/socket.io/?{urlencode(query)}"
     updates, began_s = 0, wall_s()
-    with connect(address, origin=url, max_size=None) as socket:  # type: ignore[call-overload]
+    with connect(address, origin=Origin(url), max_size=None) as socket:
         socket.send("40")
         while not ending.is_set():
             try:

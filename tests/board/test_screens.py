@@ -5,6 +5,7 @@ import re
 from collections.abc import Callable
 from dataclasses import replace
 from html.parser import HTMLParser
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ import pytest
 from ess_controller.board.alarms import Alarm, of_picture
 from ess_controller.board.frame import SCREENS, banner, header, navigation
 from ess_controller.board.html import Html, tag
+from ess_controller.board.hub import Hub
 from ess_controller.board.screens import alarmed, cells, control, limits, now, savings, service
 from ess_controller.board.view import View
 from tests.board.looks import all_cells, bench, look
@@ -205,3 +207,31 @@ def test_what_goes_between_tags_is_escaped_and_what_is_html_is_not_escaped_twice
 def test_alarms_of_the_bench_have_keys_that_stay_the_same() -> None:
     assert [alarm.key for alarm in of_picture(troubled())] == [alarm.key for alarm in of_picture(troubled())]
     assert Alarm("a", "stop", "", "", "").loud
+
+
+def test_a_piece_that_cannot_be_drawn_takes_no_other_with_it(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    hub, view = Hub(tmp_path, None), look(who=EVIL)
+
+    def broken(_: View) -> Html:
+        raise KeyError("a key of tomorrow")
+
+    shown = hub.draw("flows", broken, view)
+    assert "This part (flows) cannot be shown" in words_of(shown)
+    assert "a key of tomorrow" in caplog.text
+    assert "Power now" in words_of(hub.draw("others", now.flows, view))
+
+
+def test_what_is_drawn_is_drawn_once_for_all_who_see_the_same(tmp_path: Path) -> None:
+    hub, view, drawn = Hub(tmp_path, None), look(), []
+
+    def count(_: View) -> Html:
+        drawn.append(1)
+        return tag("p", "x")
+
+    for _ in range(20):
+        hub.draw("piece", count, view)
+    assert len(drawn) == 1
+    hub.draw("piece", count, replace(view, seen=replace(view.seen, number=2)))
+    hub.draw("piece", count, replace(view, words=look(language="zh").words))
+    hub.draw("piece", count, replace(view, who="Li"))
+    assert len(drawn) == 4
