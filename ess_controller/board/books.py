@@ -50,6 +50,7 @@ class Library:
     def __init__(self, home: Path, site: Site | None) -> None:
         self._home, self._site = home, site
         self._plans: dict[date, tuple[str, Plan]] = {}
+        self._making: subprocess.Popen[bytes] | None = None
 
     def read(self, utc: datetime) -> Books:
         """All of them, for the day of `utc`. What cannot be read is told and left out."""
@@ -90,6 +91,11 @@ class Library:
         for old in [each for each in self._plans if each < day - timedelta(days=1)]:
             del self._plans[old]
 
+    def close(self) -> None:
+        """Leave no plan behind that is being made."""
+        if self._making is not None:
+            self._making.kill()
+
     def _day(self, day: date) -> Day:
         assert self._site is not None
         first, end = edges(self._site, day)
@@ -123,8 +129,12 @@ class Library:
         command = [sys.executable, "-m", "ess_controller", "plan", str(self._site.file), "--home", str(self._home)]
         command += ["--at", made.isoformat(), "--json"]
         try:
-            ended = subprocess.run(command, capture_output=True, timeout=PLAN_WITHIN_S, check=True)
-            steps = json.loads(ended.stdout)["steps"]
+            with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as making:
+                self._making = making
+                try:
+                    steps = json.loads(making.communicate(timeout=PLAN_WITHIN_S)[0])["steps"]
+                finally:
+                    making.kill()  # nothing, where it has ended
         except (OSError, subprocess.SubprocessError, *TROUBLES) as error:
             log.warning("the plan of %s cannot be made again: %s", made.isoformat(), str(error)[:160])
             return {}

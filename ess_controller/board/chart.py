@@ -45,7 +45,7 @@ def day_chart(
         tag("path", d=grid, class_="grid-line"),
         tag("path", d=planned, class_="plan-line"),
         *(_line(LEFT, axis.y(w / 1000.0), WIDTH - RIGHT, axis.y(w / 1000.0), "peak-line") for w in peak),
-        _line(now_x, TOP, now_x, height - BOTTOM + 10, "now-line"),
+        *([_line(now_x, TOP, now_x, height - BOTTOM + 10, "now-line")] if now_share < 1.0 else []),
     ]
     return _svg(parts, height)
 

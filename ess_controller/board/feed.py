@@ -63,6 +63,7 @@ class Feed:
     def close(self) -> None:
         """Ask no more."""
         self._ending.set()
+        self._library.close()
 
     @property
     def seen(self) -> Seen:

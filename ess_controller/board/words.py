@@ -74,6 +74,7 @@ WORDS: dict[str, tuple[str, str]] = {
     ),
     "no_blocks": ("nothing metered yet today", "今日尚无计量数据"),
     "saved_today": ("saved today", "今日节省"),
+    "without_stored": ("on the bill; what is stored is not in it", "仅账单差额，未计已储电量"),
     "energy_cost": ("energy bought", "购电费"),
     "sun_made": ("sun made", "光伏发电"),
     "co2_today": ("CO₂ of the grid", "电网碳排放"),

@@ -158,7 +158,7 @@ def money(view: View) -> Html:
     if today is None:
         return card(words("money"), quiet(words("no_blocks" if view.has_site else "no_site_file")))
     parts = [
-        figure(words("saved_today"), yuan(today.saved_cny), "", class_=gain(today.saved_cny)),
+        figure(words("saved_today"), yuan(today.saved_cny), "", words("without_stored"), gain(today.saved_cny)),
         figure(words("energy_cost"), yuan(_cost(today))),
         figure(words("peak_today"), kw(today.peak_w), "kW"),
         figure(words("sun_made"), number(today.kwh(lambda slot: slot.pv_w), 0), "kWh"),
