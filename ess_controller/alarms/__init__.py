@@ -1,6 +1,6 @@
 """Alarms that reach somebody: what is wrong and what to do, kept in a book, delivered, acknowledged by name.
 
-For pages and commands, all of it on the daemon's `home` and none of it waiting for the alarm process:
+For pages and commands, `ess_controller.alarms.answer`: on the daemon's `home`, none of it waits for the alarm process:
 
     open_alarms(home) -> list of dicts, worst first: id, kind, place, what, level (info, notice, derate, stop, error),
         at (positions), parts (module codes), number, text {en, zh}, advice {en, zh}, came_utc, gone_utc (set: may be
@@ -11,7 +11,3 @@ For pages and commands, all of it on the daemon's `home` and none of it waiting 
 
 The book is alarms.sqlite; a site whose file has no table [alarms] has none, and nothing is open there.
 """
-
-from ess_controller.alarms.answer import acknowledge, failing_channels, history, open_alarms
-
-__all__ = ["acknowledge", "failing_channels", "history", "open_alarms"]

@@ -34,7 +34,7 @@ def alarms(
 
     Exit status 0 whatever is open. Who acknowledges ends the escalation; the alarm stays open until it is over.
     """
-    from ess_controller import alarms as book
+    from ess_controller.alarms import answer as book
     from ess_controller.clock import utc_now
     from ess_controller.home import find
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from ess_controller.alarms import acknowledge, failing_channels, history, open_alarms
+from ess_controller.alarms.answer import acknowledge, failing_channels, history, open_alarms
 from ess_controller.alarms.book import acknowledged, advance, due, noted, settle
 from ess_controller.alarms.store import FILE, BookStore, ForeignBookError
 from ess_controller.errors import BadInputError, TroubleError

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from ess_controller.alarms import acknowledge, failing_channels, history, open_alarms
+from ess_controller.alarms.answer import acknowledge, failing_channels, history, open_alarms
 from ess_controller.alarms.book import Contact
 from ess_controller.alarms.message import Writer
 from ess_controller.alarms.sender import GAP_S, LONGEST_RETRY_S, Sender

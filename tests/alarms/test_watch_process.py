@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from ess_controller.alarms import open_alarms
+from ess_controller.alarms.answer import open_alarms
 from ess_controller.alarms.companion import command
 from ess_controller.alarms.store import FILE, BookStore
 from ess_controller.live import Window
