@@ -2,7 +2,8 @@
 
 `ess run` starts it for a site whose rule is "value": `python -m ess_controller.planning.planner JSON`; it ends when its
 standard input does. `ess planner SITE` runs the same by hand. Beside the plans, once a day: forecasts are learnt
-anew, a capacity test is placed where one is due, and yesterday is priced with and without the battery. Whatever
+anew, a capacity test is placed where one is due, yesterday is priced with and without the battery, and put on a page
+(`report.filed`). Whatever
 happens in here, no beat waits for it.
 """
 
