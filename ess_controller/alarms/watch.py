@@ -2,7 +2,8 @@
 
 Runs as a process of its own, the daemon's child: `python -m ess_controller.alarms.watch JSON`. Asked to end (SIGTERM),
 it ends. When its standard input ends unasked, the daemon has died: it stays, tells it, and ends when another daemon
-answers, when somebody has acknowledged the death, or after LINGER_S. A message goes out before it is noted: a watch
+answers, when somebody has acknowledged the death, or after LINGER_S; at once where it has nobody to tell.
+A message goes out before it is noted: a watch
 that is killed in between sends that one message once more, with the same key, and none is lost.
 """
 
@@ -99,6 +100,11 @@ class Watch:
             with suppress(OSError):
                 self._path.with_name(self._path.name + end).replace(f"{aside}{end}")
         return BookStore(self._path)
+
+    @property
+    def tells(self) -> bool:
+        """Whether there is anybody to tell."""
+        return bool(self._senders)
 
     def step(self, seen: Seen, now: datetime, now_s: float, disk_free_bytes: float) -> None:
         """One look: what is seen becomes the book, and what is due is told."""
@@ -227,7 +233,7 @@ def work(watch: Watch, home: Path, ending: Event, orphaned: Event) -> None:
         if has_died:
             died_s = wall_s() if died_s is None else died_s
             known = any(each.alarm.what == "daemon silent" and each.ack is not None for each in watch.book.comings)
-            if known or not isinstance(seen, str) or wall_s() - died_s > LINGER_S:
+            if known or not watch.tells or not isinstance(seen, str) or wall_s() - died_s > LINGER_S:
                 return
         ending.wait(LOOK_EVERY_S)
 

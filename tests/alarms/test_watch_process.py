@@ -97,3 +97,11 @@ def test_it_outlives_a_daemon_that_is_killed_and_tells(tmp_path: Path, robots: R
         wait_until(lambda: "daemon ended" in whats(robots))
         keeper.close()
     assert whats(robots) == ["smoke", "daemon silent", "daemon ended"]
+
+
+def test_a_watch_with_nobody_to_tell_ends_with_its_daemon(tmp_path: Path) -> None:
+    with_alarms(tmp_path)
+    watch = subprocess.Popen(command(with_alarms(tmp_path), tmp_path), stdin=subprocess.PIPE)
+    wait_until((tmp_path / FILE).exists)
+    watch.communicate(timeout=60)  # its standard input ends, and nobody has asked it to end
+    assert watch.returncode == 0
