@@ -62,9 +62,9 @@ def run_demo(wanted: Demo) -> dict[str, Any]:
         try:
             children = [processes.enter_context(Child(arguments)) for arguments in (world, daemon)]
             page = page_of(wanted.site, home, wanted.port)
-            # it has nothing to lose: who ends the demo while it still starts ends it, too
-            pages = [processes.enter_context(Child(page.arguments))] if page else []
-            _watch(home, wanted, [*children, *pages], page)
+            if page:  # it may come, go and fail: nothing hangs on it
+                processes.enter_context(Child(page.arguments))
+            _watch(home, wanted, children, page)
         except KeyboardInterrupt:
             if _picture(home) is None:
                 raise  # nothing has happened yet that could be told
