@@ -33,6 +33,8 @@ INFLUX = """
 url = "http://planted.user:pass-planted-77@10.9.8.7:8086/hidden-path-planted"
 org = "dealer"
 bucket = "ess"
+bucket_1m = "ess"
+bucket_long = "ess"
 token_env = "ESS_PLANTED_TOKEN"
 outbox_mb = 100.0
 # the portal's password is hunter2-in-a-comment

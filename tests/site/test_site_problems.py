@@ -287,6 +287,7 @@ def test_editors_learn_which_tables_may_be_absent() -> None:
         "serve",
         "influx",
         "alarms",
+        "carbon",
         "pv",
     }
     assert absent == tables

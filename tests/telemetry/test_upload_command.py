@@ -47,7 +47,7 @@ def upload(*arguments: object) -> str:
     """What it says on stderr. Raises what it raises."""
     app = typer.Typer()
     register(app)
-    ended = CliRunner().invoke(app, [str(each) for each in arguments], catch_exceptions=False)
+    ended = CliRunner().invoke(app, ["upload", *map(str, arguments)], catch_exceptions=False)
     return ended.stderr
 
 
