@@ -1,5 +1,7 @@
 """What needs somebody's eye, from the daemon's picture: where, which part, what to do; acknowledged by name.
 
+Of a site that keeps no alarm book; else it is `booked` that the page shows.
+
 An acknowledgement holds for as long as its alarm stands: one that comes again is loud again.
 """
 
@@ -30,6 +32,7 @@ class Alarm:
     part: str = ""  # cells, modules, the wire's trouble
     name: str = ""  # who has acknowledged it; "": nobody
     since_utc: str = ""  # when that was
+    chinese: tuple[str, str] | None = None  # of `what` and `todo`, where the alarm book has them
 
     @property
     def loud(self) -> bool:

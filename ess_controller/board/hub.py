@@ -9,12 +9,14 @@ from ess_controller.board.access import Session, Sessions, Tries
 from ess_controller.board.acts import ActError, in_words, request_of
 from ess_controller.board.alarms import Acknowledged, Alarm, of_picture
 from ess_controller.board.audit import ASKED, Audit
+from ess_controller.board.booked import AlarmBook
 from ess_controller.board.books import Library
 from ess_controller.board.feed import Feed, Seen
 from ess_controller.board.html import Html
 from ess_controller.board.view import View, card, quiet
 from ess_controller.board.words import Words
 from ess_controller.clock import utc_now, wall_s
+from ess_controller.errors import BadInputError, TroubleError
 from ess_controller.live import NoDaemonError
 from ess_controller.site import Site
 
@@ -33,7 +35,7 @@ class Hub:
         self.home = home
         self.feed = Feed(home, self.library)
         self.sessions, self.tries = Sessions(home), Tries()
-        self.audit, self.acknowledged = Audit(home), Acknowledged(home)
+        self.audit, self.acknowledged, self.book = Audit(home), Acknowledged(home), AlarmBook(home)
         self._drawn: dict[tuple[str, ...], tuple[object, str]] = {}
 
     def session(self, token: str, *, uses: bool = False) -> Session | None:
@@ -47,7 +49,10 @@ class Hub:
         return View(words, seen, self.alarms(seen, now_s), now_s, who, self.site is not None, has_plans, module)
 
     def alarms(self, seen: Seen, now_s: float) -> tuple[Alarm, ...]:
-        """What stands, with who has seen it; a silent daemon is one, too."""
+        """What stands, with who has seen it, by the alarm book where one is kept; a silent daemon is one, too."""
+        booked = self.book.standing(now_s)
+        if booked is not None:
+            return tuple(booked)
         found = of_picture(seen.picture) if seen.picture else []
         if seen.silent_s(now_s) and seen.picture:
             found.insert(0, Alarm("daemon", "stop", "", "daemon_silent", "daemon_todo"))
@@ -81,9 +86,14 @@ class Hub:
         utc = utc_now().isoformat(timespec="seconds")
         try:
             self.audit.write(utc, session.name, f"acknowledge {key}", session.address, "done")
-            self.acknowledged.acknowledge(key, session.name, utc)
+            if self.book.standing(wall_s()) is not None:
+                self.book.acknowledge(key, session.name)
+            else:
+                self.acknowledged.acknowledge(key, session.name, utc)
         except OSError as trouble:
             return False, words("not_logged", why=trouble.strerror or trouble)
+        except (BadInputError, TroubleError) as trouble:
+            return False, words("refused", why=trouble)
         return True, ""
 
     def order(self, act: str, fields: Mapping[str, Any], session: Session, words: Words) -> tuple[bool, str]:

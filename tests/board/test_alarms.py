@@ -3,10 +3,16 @@
 from pathlib import Path
 from typing import Any
 
+from ess_controller.alarms.answer import open_alarms
+from ess_controller.alarms.book import advance
+from ess_controller.alarms.store import FILE as BOOK
+from ess_controller.alarms.store import BookStore
 from ess_controller.board.access import Session
 from ess_controller.board.alarms import FILE, Acknowledged, of_picture
 from ess_controller.board.hub import Hub
+from ess_controller.board.screens.alarmed import said
 from ess_controller.board.words import Words
+from tests.alarms.made import DOOR, EMPTY, HIGH, HOLD_OFF_S, NOON
 from tests.board.looks import bench
 
 UTC = "2026-06-01T00:00:00+00:00"
@@ -61,3 +67,35 @@ def test_only_what_stands_can_be_acknowledged(tmp_path: Path) -> None:
     assert not well
     assert told.startswith("Refused")
     assert hub.audit.last() == []
+
+
+def booked(home: Path) -> Hub:
+    """A page beside a book with a door and a cell."""
+    store = BookStore(home / BOOK)
+    store.save(advance(EMPTY, [DOOR, HIGH], NOON, HOLD_OFF_S).comings)
+    store.close()
+    return Hub(home, None)
+
+
+def test_where_a_book_is_kept_the_page_shows_it_and_acknowledges_in_it(tmp_path: Path) -> None:
+    hub = booked(tmp_path)
+    first, second = hub.alarms(hub.feed.seen, 10.0)
+    assert (first.key, first.level, first.part) == (HIGH.id, "stop", "BMW-IX3-04213")
+    assert (second.key, second.loud) == (DOOR.id, True)
+    words = Words("zh")
+    what, todo = said(hub.view(words, "Li"), first)
+    assert (what, todo) == (HIGH.text("zh"), HIGH.advice("zh"))
+    assert hub.acknowledge(HIGH.id, Session("Li Wei", "::1", 0.0, 0.0, None), words) == (True, "")
+    (told,) = [each for each in open_alarms(tmp_path) if each["id"] == HIGH.id]
+    assert told["ack"]["name"] == "Li Wei"
+    (seen,) = [each for each in hub.alarms(hub.feed.seen, 20.0) if not each.loud]
+    assert (seen.key, seen.name) == (HIGH.id, "Li Wei")
+    well, why = hub.acknowledge(HIGH.id, Session("Wang", "::1", 0.0, 0.0, None), Words("en"))
+    assert (well, "nobody has acknowledged" in why) == (False, True)
+
+
+def test_a_book_that_cannot_be_read_leaves_what_the_picture_says(tmp_path: Path) -> None:
+    (tmp_path / BOOK).write_bytes(b"no book at all, but long enough to be looked at" * 40)
+    hub = Hub(tmp_path, None)
+    assert hub.book.standing(5.0) is None
+    assert hub.alarms(hub.feed.seen, 5.0) == ()

@@ -21,9 +21,17 @@ def told(view: View, phrase: str) -> str:
     return view.words(phrase) if phrase in WORDS and "{" not in WORDS[phrase][0] else view.words.of(phrase)
 
 
+def said(view: View, alarm: Alarm) -> tuple[str, str]:
+    """What it is and what to do, in the reader's language."""
+    if alarm.chinese is not None:
+        return alarm.chinese if view.words.language == "zh" else (alarm.what, alarm.todo)
+    what = view.words("wire_down", name=alarm.at) if alarm.what == "wire_down" else told(view, alarm.what)
+    return what, told(view, alarm.todo)
+
+
 def _line(view: View, alarm: Alarm) -> Html:
     words = view.words
-    what = words("wire_down", name=alarm.at) if alarm.what == "wire_down" else told(view, alarm.what)
+    what, todo = said(view, alarm)
     if alarm.loud:
         why_not = None if view.who else words("log_in_first")
         seen = tag(
@@ -41,7 +49,7 @@ def _line(view: View, alarm: Alarm) -> Html:
     return div(
         f"alarm {alarm.level} {'loud' if alarm.loud else 'seen'}",
         div("head", span("level", words(alarm.level)), place, span("what", what), part),
-        div("todo", span("label", f"{words('do_this')}: "), told(view, alarm.todo)),
+        div("todo", span("label", f"{words('do_this')}: "), todo),
         div("act", seen),
     )
 
@@ -52,7 +60,7 @@ def bar(view: View) -> Html:
     if not loud:
         return Html("")
     first = loud[0]
-    what = view.words("wire_down", name=first.at) if first.what == "wire_down" else told(view, first.what)
+    what, _ = said(view, first)
     words = what if first.at in what else f"{first.at} {what}"
     return tag(
         "a",

@@ -1,0 +1,66 @@
+"""The site's alarm book on the page: the alarms that are delivered, and acknowledged where they are kept."""
+
+import logging
+from pathlib import Path
+from typing import Any
+
+from ess_controller.alarms.answer import acknowledge, open_alarms
+from ess_controller.alarms.store import FILE
+from ess_controller.board.alarms import Alarm
+from ess_controller.clock import utc_now
+from ess_controller.errors import TroubleError
+
+log = logging.getLogger("ess")
+
+LOOK_EVERY_S = 1.0  # however many pages are open
+_LEVELS = {"error": "stop", "info": "notice"}  # the others are called alike
+
+
+class AlarmBook:
+    """Of one home; None wherever no book is kept, or it cannot be read."""
+
+    def __init__(self, home: Path) -> None:
+        self._home = home
+        self._looked_s = float("-inf")
+        self._held: list[Alarm] | None = None
+        self._trouble = ""
+
+    def standing(self, now_s: float) -> list[Alarm] | None:
+        """All that is open, the worst first."""
+        if not 0.0 <= now_s - self._looked_s < LOOK_EVERY_S:
+            self._looked_s, self._held = now_s, self._read()
+        return self._held
+
+    def acknowledge(self, key: str, name: str) -> None:
+        """Raises BadInputError and TroubleError with a sentence for the reader."""
+        acknowledge(self._home, key, name, "", utc_now())
+        self._looked_s = float("-inf")
+
+    def _read(self) -> list[Alarm] | None:
+        if not (self._home / FILE).exists():
+            return None
+        trouble = ""
+        try:
+            return [_alarm(told) for told in open_alarms(self._home)]
+        except TroubleError as found:
+            trouble = str(found)
+            return None
+        finally:
+            if trouble != self._trouble:
+                log.warning("alarm book: %s", trouble or "can be read again")
+            self._trouble = trouble
+
+
+def _alarm(told: dict[str, Any]) -> Alarm:
+    ack = told["ack"] or {"name": "", "at_utc": ""}
+    return Alarm(
+        key=told["id"],
+        level=_LEVELS.get(told["level"], told["level"]),
+        at=told["place"],
+        what=told["text"]["en"],
+        todo=told["advice"]["en"],
+        part=", ".join(told["parts"]),
+        name=ack["name"],
+        since_utc=ack["at_utc"],
+        chinese=(told["text"]["zh"], told["advice"]["zh"]),
+    )
