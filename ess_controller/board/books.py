@@ -25,6 +25,7 @@ from ess_controller.planning.meter_store import MeterBookError, read_blocks
 from ess_controller.planning.schedule import FILE as JOBS
 from ess_controller.planning.slot import OLDEST
 from ess_controller.site import Site
+from ess_controller.site.carbon import Factor
 
 log = logging.getLogger("ess")
 
@@ -41,6 +42,7 @@ class Books:
     yesterday: Day | None = None
     savings: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     jobs: Mapping[str, Any] = field(default_factory=dict)
+    factor: Factor | None = None  # CO2 of a kWh from the grid this year; None: the site file names no factors
     trouble: tuple[str, ...] = ()
 
 
@@ -63,14 +65,15 @@ class Library:
                 trouble.append(f"{what}: {' '.join(str(error).split())[:160]}")
                 return instead
 
-        today, yesterday = None, None
+        today, yesterday, factor = None, None, None
         if self._site is not None:
             day = utc.astimezone(self._site.time_zone).date()
+            factor = self._site.carbon.on(day.year) if self._site.carbon is not None else None
             today = tried(METER_BOOK, lambda: self._day(day), None)
             yesterday = tried(METER_BOOK, lambda: self._day(day - timedelta(days=1)), None)
         savings = tried(SAVINGS, lambda: read_savings(self._home / SAVINGS), {})
         jobs = tried(JOBS, self._jobs, {})
-        return Books(today, yesterday, savings, jobs, tuple(dict.fromkeys(trouble)))
+        return Books(today, yesterday, savings, jobs, factor, tuple(dict.fromkeys(trouble)))
 
     def module(self, code: str) -> History | None:
         """A module's days; None where none is kept. Raises TROUBLES."""

@@ -14,9 +14,6 @@ from ess_controller.planning.tariff_prices import Terms
 from ess_controller.site import Site
 from ess_controller.site.tariff import Tariff, price_at
 
-# Mean of China's grid in 2023: MEE/NBS notice 2025 No. 47. Figures of later years take their place when they are told.
-CO2_KG_PER_KWH, CO2_YEAR, CO2_NOTICE = 0.5306, 2023, "MEE/NBS 2025-47"
-
 
 @dataclass(frozen=True, slots=True)
 class Slot:

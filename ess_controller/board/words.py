@@ -80,8 +80,8 @@ WORDS: dict[str, tuple[str, str]] = {
     "co2_today": ("CO₂ of the grid", "电网碳排放"),
     "co2_avoided": ("avoided by sun and battery", "光伏与电池减排"),
     "co2_source": (
-        "{factor} kg/kWh: mean of China's grid {year} ({notice})",
-        "{factor} kg/kWh：{year} 年全国电力平均排放因子（{notice}）",
+        "{factor} kg/kWh: mean of the grid, {name} {year} ({notice})",
+        "{factor} kg/kWh：{name} {year} 年电力平均排放因子（{notice}）",
     ),
     "money": ("Money and CO₂ today", "今日费用与碳排放"),
     "does": ("What it does", "正在做什么"),

@@ -8,12 +8,15 @@ from pathlib import Path
 
 import pytest
 
+from ess_controller.board.books import Books
 from ess_controller.board.chart import day_chart
 from ess_controller.board.day import Day, as_metered, as_planned, day_of, edges, items, without_battery
+from ess_controller.board.screens.now import money
 from ess_controller.board.screens.yesterday import three_ways
 from ess_controller.planning.meter_book import Block
 from ess_controller.planning.site_planner import terms_of
 from ess_controller.site import Site, load
+from tests.board.looks import look
 
 DEALER = Path(__file__).parents[2] / "sites/shanghai-dealer"
 DAY = date(2026, 6, 2)
@@ -98,3 +101,19 @@ def test_the_chart_of_any_day_is_finite(blocks: list[Block]) -> None:
     assert "nan" not in drawn
     assert "inf" not in drawn
     assert drawn.count('class="done"') == len(blocks)
+
+
+def test_co2_is_by_the_site_s_own_factor_and_untold_where_it_has_none() -> None:
+    carbon = site().carbon
+    assert carbon is not None
+    factor = carbon.on(2026)
+    today = day_of(site(), DAY, metered(20_000.0, 50_000.0, pv_w=12_000.0), {})
+    with_, without = (
+        str(money(replace(view, seen=replace(view.seen, books=Books(today=today, factor=each)))))
+        for view in (look(),)
+        for each in (factor, None)
+    )
+    assert f">{480.0 * factor.kgco2_per_kwh:.0f}<" in with_  # 20 kW for a day
+    assert f"{factor.kgco2_per_kwh} kg/kWh" in with_
+    assert factor.source in with_
+    assert "CO₂ of the grid" not in without

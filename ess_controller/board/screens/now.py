@@ -3,7 +3,7 @@
 from datetime import datetime
 
 from ess_controller.board.chart import day_chart
-from ess_controller.board.day import CO2_KG_PER_KWH, CO2_NOTICE, CO2_YEAR, Day
+from ess_controller.board.day import Day
 from ess_controller.board.figures import kw, number, percent, yuan
 from ess_controller.board.html import Html, div, span, tag
 from ess_controller.board.view import View, card, figure, gain, quiet
@@ -162,14 +162,16 @@ def money(view: View) -> Html:
         figure(words("energy_cost"), yuan(_cost(today))),
         figure(words("peak_today"), kw(today.peak_w), "kW"),
         figure(words("sun_made"), number(today.kwh(lambda slot: slot.pv_w), 0), "kWh"),
-        figure(words("co2_today"), number(today.kwh(lambda slot: slot.import_w) * CO2_KG_PER_KWH, 0), "kg"),
-        figure(
-            words("co2_avoided"),
-            number(today.kwh(lambda slot: slot.load_w - slot.import_w) * CO2_KG_PER_KWH, 0),
-            "kg",
-        ),
     ]
-    source = words("co2_source", factor=CO2_KG_PER_KWH, year=CO2_YEAR, notice=CO2_NOTICE)
+    factor = view.seen.books.factor
+    if factor is None:
+        return card(words("money"), div("row three", *parts))
+    of = factor.kgco2_per_kwh
+    parts += [
+        figure(words("co2_today"), number(today.kwh(lambda slot: slot.import_w) * of, 0), "kg"),
+        figure(words("co2_avoided"), number(today.kwh(lambda slot: slot.load_w - slot.import_w) * of, 0), "kg"),
+    ]
+    source = words("co2_source", factor=of, name=factor.name, year=factor.year, notice=factor.source)
     return card(words("money"), div("row three", *parts), div("note", source))
 
 
