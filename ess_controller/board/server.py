@@ -1,4 +1,4 @@
-"""Serves the page: NiceGUI within a gate, with logging in and out and, where there are any, metrics beside it."""
+"""Serves the page: NiceGUI within a gate, with logging in and out, and the metrics beside it."""
 
 import asyncio
 import logging
@@ -6,8 +6,6 @@ import os
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from importlib import import_module
-from importlib.util import find_spec
 from pathlib import Path
 from urllib.parse import parse_qs
 
@@ -20,6 +18,7 @@ from ess_controller.board.access import LONGEST_NAME, LONGEST_S, matches
 from ess_controller.board.gate import LARGEST_FORM, Gate
 from ess_controller.board.hub import Hub
 from ess_controller.clock import wall_s
+from ess_controller.metrics import CONTENT_TYPE, text
 from ess_controller.site import Site
 
 log = logging.getLogger("ess")
@@ -80,9 +79,9 @@ def application(hub: Hub, names: Sequence[str]) -> FastAPI:
     @app.get("/metrics")
     async def metrics() -> Response:
         picture = hub.feed.seen.picture
-        if find_spec("ess_controller.metrics") is None or picture is None:
-            return PlainTextResponse("no metrics here, or no word of the daemon yet\n", 503)
-        return PlainTextResponse(import_module("ess_controller.metrics").text(picture))
+        if picture is None:
+            return PlainTextResponse("no word of the daemon yet\n", 503)
+        return PlainTextResponse(text(picture), media_type=CONTENT_TYPE)
 
     register(hub)
     core.app.config.socket_io_js_transports = ["websocket"]

@@ -24,6 +24,7 @@ from ess_controller.board.audit import Audit
 from ess_controller.board.frame import SCREENS
 from ess_controller.clock import wall_s
 from ess_controller.live import NoDaemonError, ask
+from ess_controller.metrics import CONTENT_TYPE
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 pytest.importorskip("nicegui", reason="nicegui is not installed: it comes with the extra `board`")
@@ -319,3 +320,12 @@ def test_pictures_of_it(
     page.screenshot(path=str(folder / f"{name}.png"))
     reader.context.close()
     assert 10_000 < (folder / f"{name}.png").stat().st_size < 250_000
+
+
+def test_metrics_stand_beside_the_page(demo: Demo) -> None:
+    with closing(http.client.HTTPConnection(demo.address, timeout=20.0)) as line:
+        line.request("GET", "/metrics")
+        answer = line.getresponse()
+        told = answer.read().decode()
+    assert (answer.status, answer.getheader("content-type")) == (200, CONTENT_TYPE)
+    assert 'ess_cabinet_limit_watts{site="shanghai-dealer",cabinet="A",way="charge"}' in told
