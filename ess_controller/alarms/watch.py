@@ -259,6 +259,8 @@ def main(given: str) -> int:
             finally:
                 watch.farewell("clean" if ending.is_set() and not orphaned.is_set() else "")
     except (BadInputError, sqlite3.Error) as trouble:  # the watch of a daemon just killed; a site file being edited
+        if not home.is_dir():  # of a demo that is over: there is nothing left to watch
+            return 0
         log.warning("alarms: %s", trouble)
         return 1
     return 0
