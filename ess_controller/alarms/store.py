@@ -12,12 +12,14 @@ from pathlib import Path
 
 from ess_controller.alarms.alarm import Alarm
 from ess_controller.alarms.book import Ack, Book, Coming, Phase, Told
+from ess_controller.alarms.happened import SCHEMA, Happened, since
 from ess_controller.alarms.table import WORDS
 from ess_controller.sqlite_file import connected
 
 FILE = "alarms.sqlite"
-VERSION = 1
+VERSION = 2  # 1 had no table `happened`
 KEEP_ROWS = 20_000  # of what is settled; the oldest go first
+KEEP_HAPPENED = 100_000  # of what became of alarms: come, over and three channels of each that is kept
 _TABLES = """
 CREATE TABLE IF NOT EXISTS coming (
     id TEXT NOT NULL, came TEXT NOT NULL, kind TEXT NOT NULL, place TEXT NOT NULL, what TEXT NOT NULL,
@@ -56,13 +58,13 @@ class BookStore:
             tables = self._db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
             if not version and not tables and mode != "rwc":
                 raise NoBookYetError("an empty file")
-            if version != VERSION and (version or tables):
+            if version not in (1, VERSION) and (version or tables):
                 raise ForeignBookError(f"version {version}, expected an alarm book of version {VERSION}")
             if mode == "rwc":
                 self._db.execute("PRAGMA journal_mode=WAL")
                 self._db.execute("PRAGMA synchronous=FULL")
-                if version != VERSION:
-                    self._db.executescript(f"BEGIN IMMEDIATE; {_TABLES} PRAGMA user_version = {VERSION}; COMMIT;")
+            if version != VERSION:
+                self._db.executescript(f"BEGIN IMMEDIATE; {_TABLES} {SCHEMA} PRAGMA user_version = {VERSION}; COMMIT;")
         except BaseException:
             self._db.close()
             raise
@@ -133,6 +135,9 @@ class BookStore:
             )
             if self._db.execute("SELECT changes()").fetchone()[0]:
                 self._db.execute("DELETE FROM told WHERE came < (SELECT min(came) FROM coming)")
+            self._db.execute(
+                f"DELETE FROM happened WHERE number <= (SELECT max(number) FROM happened) - {KEEP_HAPPENED}"
+            )
 
     def _save(self, coming: Coming) -> None:
         alarm, key = coming.alarm, (coming.alarm.id, coming.came.isoformat())
@@ -158,6 +163,10 @@ class BookStore:
                 (ack.name, ack.note, ack.at.isoformat(), name),
             )
         return done.rowcount > 0
+
+    def happened(self, mark: str) -> list[Happened]:
+        """What became of alarms and channels since a mark; "": all that is kept."""
+        return since(self._db, mark)
 
     def channels(self) -> dict[str, tuple[str, datetime]]:
         """What is wrong with channels that fail, and since when."""

@@ -57,7 +57,8 @@ def board(
         )
         .with_variable(_source("source", "Raw points", "ess-influxdb"))
         .with_variable(_source("source_long", "Kept long", "ess-influxdb-long"))
-        .annotation(_Events(events(places)))
+        .annotation(_Events("Events", "#FF9830", events(places)))
+        .annotation(_Events("Alarm book", "#C4162A", alarms(places)))
     )
     for number, place in enumerate(places):
         made.with_variable(_place(place, places[:number]))
@@ -97,17 +98,28 @@ class _Marks(AnnotationQuery):
 
 @dataclass(frozen=True, slots=True)
 class _Events(Builder[AnnotationQuery]):
-    """Alarms as marks on every time line."""
+    """What happened as marks on every time line."""
 
+    name: str
+    colour: str
     text: str
 
     def build(self) -> AnnotationQuery:
-        marks = _Marks(name="Events", datasource=SOURCE_LONG, enable=True, icon_color="#FF9830")
+        marks = _Marks(name=self.name, datasource=SOURCE_LONG, enable=True, icon_color=self.colour)
         marks.text = self.text
         return marks
 
 
 def events(places: Sequence[str]) -> str:
-    """The query of the marks."""
+    """The query of the marks of what the daemon found."""
+    return _marks("diagnosis|guard|contacts", places)
+
+
+def alarms(places: Sequence[str]) -> str:
+    """The query of the marks of what became of alarms."""
+    return _marks("^(alarm|ack|channel)$", places)
+
+
+def _marks(kinds: str, places: Sequence[str]) -> str:
     within = "".join(f' AND "{each}" =~ /^${{{each}:regex}}$/' for each in places if each != "string")
-    return f'SELECT "text", "level" FROM "event" WHERE "kind" =~ /diagnosis|guard|contacts/{within} AND $timeFilter'
+    return f'SELECT "text", "level" FROM "event" WHERE "kind" =~ /{kinds}/{within} AND $timeFilter'

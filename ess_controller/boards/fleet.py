@@ -3,7 +3,7 @@
 from grafana_foundation_sdk.builders.dashboard import Dashboard
 
 from ess_controller.boards.board import board
-from ess_controller.boards.panels import FULL, HALF, lines, number, rows
+from ess_controller.boards.panels import FULL, HALF, alarm_book, lines, number, rows
 from ess_controller.boards.query import Query
 
 BY_SITE = ("site",)
@@ -92,6 +92,7 @@ def fleet() -> Dashboard:
                 span=HALF,
                 height=8,
             ),
+            alarm_book(each=BY_SITE),
             lines(
                 "Batteries",
                 [Query("site", ["battery_w"], each=BY_SITE, name="$tag_site")],

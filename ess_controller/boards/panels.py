@@ -203,6 +203,25 @@ def rows(
     return panel
 
 
+def alarm_book(*, each: Sequence[str] = (), span: int = FULL) -> table.Panel:
+    """What became of alarms; `each`: tags beside place and alarm."""
+    return rows(
+        "Alarm book",
+        Query(
+            "event",
+            ["level", "state", "who", "text"],
+            "",
+            each=[*each, "cabinet", "string"],
+            every="",
+            table=True,
+            where='"kind" =~ /^(alarm|ack|delivery|channel)$/',
+            last=200,
+        ),
+        says="Come, over, acknowledged and by whom, taken by which channel; channels that fail.",
+        span=span,
+    )
+
+
 def _thresholds(limits: Limits) -> ThresholdsConfig:
     steps = [Threshold(value=value, color=colour) for value, colour in limits]
     return ThresholdsConfig().mode(ThresholdsMode.ABSOLUTE).steps(steps)

@@ -12,6 +12,7 @@ from ess_controller.boards.panels import (
     LOAD,
     QUARTER,
     SUN,
+    alarm_book,
     lines,
     number,
     rows,
@@ -124,5 +125,6 @@ def site_today() -> Dashboard:
                 Query("event", ["level", "text"], "", each=["cabinet", "string"], every="", table=True, last=200),
                 span=FULL,
             ),
+            alarm_book(),
         ],
     )

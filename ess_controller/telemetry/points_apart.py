@@ -34,8 +34,10 @@ EVENT: Measurement[Row] = Measurement(
         _text("level", "info, notice, derate, stop or error"),
         _text("state", "come, over, or what it has become"),
         _text("text", "in an operator's words"),
+        _text("who", "the name that acknowledged, or the channel that took an alarm or fails"),
     ),
-    "what happened: kind is mode, diagnosis, guard, contacts, outbox, influx, planner or job; what: which of them",
+    "what happened: kind is mode, diagnosis, guard, contacts, outbox, influx, planner, job, or of the alarm book alarm,"
+    " ack, delivery, channel; what: which of them",
     Kind.EVENT,
 )
 FORECAST: Measurement[Row] = Measurement(

@@ -23,6 +23,7 @@ from ess_controller.child import began, leave
 from ess_controller.clock import utc_now, wall_s
 from ess_controller.errors import BadInputError
 from ess_controller.talk import talk
+from ess_controller.telemetry.alarm_events import AlarmEvents
 from ess_controller.telemetry.daily import Daily, Facts
 from ess_controller.telemetry.influx import NOT_ALLOWED, REFUSED, TOO_LARGE, Influx, Outcome
 from ess_controller.telemetry.kinds import IN_ORDER, Kind
@@ -172,8 +173,7 @@ def work(
     """Upload until `ending`, or, with `once`, until the outbox is empty or does not get emptier. Returns lines sent.
 
     Each bucket has its own way: one that is missing holds up no other. `facts`: of the site, for what is told once a
-    day. sqlite3.Error and ForeignError for a file that
-    cannot be used: the daemon makes a new one.
+    day and of alarms. sqlite3.Error and ForeignError for a file that cannot be used: the daemon makes a new one.
     """
     sent = 0
     while not ending.is_set():
@@ -188,7 +188,7 @@ def work(
             ]
             steps = [uploader.step for uploader in uploaders]
             if facts is not None:
-                steps.append(Daily(store, path.parent, facts).step)
+                steps += [each(store, path.parent, facts).step for each in (Daily, AlarmEvents)]
             _in_turn(steps, ending, lambda store=store: store.path == current(path), once=once)  # type: ignore[misc]
             sent += sum(uploader.sent_lines for uploader in uploaders)
         finally:

@@ -7,17 +7,24 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from urllib.parse import urlencode
 
+from ess_controller.alarms.alarm import Alarm
+from ess_controller.alarms.book import Ack, Coming, Phase, Told
+from ess_controller.alarms.store import FILE as BOOK
+from ess_controller.alarms.store import BookStore
 from ess_controller.core.types import Order
 from ess_controller.daemon import Beat
 from ess_controller.planning.slot import SitePlan
 from ess_controller.rollups.sums import Roller
-from ess_controller.site import load
+from ess_controller.site import Site, load
+from ess_controller.telemetry.alarm_events import AlarmEvents
 from ess_controller.telemetry.beside import Beside
+from ess_controller.telemetry.daily import Facts
 from ess_controller.telemetry.kinds import Kind
 from ess_controller.telemetry.points_apart import HEALTH, VALUE, line
 from ess_controller.telemetry.recorder import Recorder
 from ess_controller.telemetry.rollups import Rollups
 from ess_controller.telemetry.settings import InfluxSettings
+from ess_controller.telemetry.store import Store
 from firmware_bridge.records import Tick
 from sim.scenario_file import load as load_scenario
 from sim.world import World
@@ -48,6 +55,7 @@ def lines() -> Iterator[tuple[Kind, str]]:
     with TemporaryDirectory() as home:
         yield from _told(story, held, Path(home))
     yield from _days(story, site.name)
+    yield from _alarms(site)
 
 
 def _told(story: Story, held: SitePlan, home: Path) -> Iterator[tuple[Kind, str]]:
@@ -86,6 +94,25 @@ def _days(story: Story, site: str) -> Iterator[tuple[Kind, str]]:
             cabinet = layout.cabinet_names[int(layout.string_cabinet[string])]
             tags = {"site": site, "cabinet": cabinet, "string": layout.string_names[string], "module": code}
             yield HEALTH.report, line(HEALTH, tags, well, stamp_ms)
+
+
+def _alarms(site: Site) -> Iterator[tuple[Kind, str]]:
+    """What the uploader makes of an alarm book: one came, was taken, acknowledged and is over; a channel failed."""
+    smoke, ended = Alarm("diagnosis", "A", "smoke"), BEGAN + timedelta(seconds=60)
+    with TemporaryDirectory() as home:
+        book = BookStore(Path(home) / BOOK)
+        come = Coming(smoke, BEGAN)
+        book.save([come])
+        book.note_channel("mail", "no answer", BEGAN)
+        book.acknowledge(smoke.id, Ack("Li Wei", "on my way", BEGAN + timedelta(seconds=30)))
+        book.save([replace(come, gone=ended, over=ended, told=(Told("ops", Phase.COME, BEGAN),))])
+        book.close()
+        outbox = Store(Path(home) / "outbox.db")
+        AlarmEvents(outbox, Path(home), Facts.of(site)).step()
+        for each in outbox.oldest(1000):
+            for text in each.text.decode().splitlines(keepends=True):
+                yield each.kind, text
+        outbox.close()
 
 
 def _ms(utc: datetime) -> int:
