@@ -197,6 +197,7 @@ def _string(
     silent = np.isnan(seen.cell_v[mine]).sum()
     return {
         "name": layout.string_names[number],
+        "cabinet": layout.cabinet_names[int(layout.string_cabinet[number])],
         "mode": Mode(int(beat.state.mode[number])).name.lower(),
         "mode_s": _number(beat.state.mode_s[number]),
         "waits_for": waits_for(tuning, beat, number),

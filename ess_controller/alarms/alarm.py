@@ -6,6 +6,8 @@ from ess_controller.alarms.table import WORDS
 from ess_controller.alarms.words import Level, Words
 
 LANGUAGES = ("en", "zh")
+UNKNOWN_EN = "this release of the alarms does not know it: see `ess status`, and update both"
+UNKNOWN_ZH = "此版本告警表中没有该项：请查看 `ess status` 并更新程序"
 SHOWN = 4  # places named in a text; the rest are counted
 
 
@@ -27,8 +29,8 @@ class Alarm:
 
     @property
     def words(self) -> Words:
-        """Its row of the table."""
-        return WORDS[self.what]
+        """Its row of the table; of what only another release knows, that it is unknown, and loud."""
+        return WORDS.get(self.what) or Words(Level.ERROR, self.what, self.what, UNKNOWN_EN, UNKNOWN_ZH)
 
     @property
     def level(self) -> Level:

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from ess_controller.alarms.alarm import Alarm
-from ess_controller.alarms.table import WORDS
 
 COME, OVER, ACKNOWLEDGED, DELIVERED, FAILS, WELL = (
     "come",
@@ -68,7 +67,7 @@ class Happened:
 def since(db: sqlite3.Connection, mark: str) -> list[Happened]:
     """What came after the row of a mark; all there is where that row is not of this book: "", or of one before it.
 
-    Left out: alarms that this release does not know, and those that the book has let go of.
+    Left out: alarms that the book has let go of.
     """
     number, _, at = mark.partition(" ")
     known = db.execute("SELECT 1 FROM happened WHERE number = ? AND at = ?", (number, at)).fetchone()
@@ -80,7 +79,7 @@ def since(db: sqlite3.Connection, mark: str) -> list[Happened]:
     return [
         Happened(row, datetime.fromisoformat(when), what, _alarm(alarm), who, words)
         for row, when, what, who, words, *alarm in rows
-        if alarm[2] in WORDS or (not alarm[2] and what in (FAILS, WELL))
+        if alarm[2] or what in (FAILS, WELL)
     ]
 
 

@@ -13,7 +13,6 @@ from pathlib import Path
 from ess_controller.alarms.alarm import Alarm
 from ess_controller.alarms.book import Ack, Book, Coming, Phase, Told
 from ess_controller.alarms.happened import SCHEMA, Happened, since
-from ess_controller.alarms.table import WORDS
 from ess_controller.sqlite_file import connected
 
 FILE = "alarms.sqlite"
@@ -94,9 +93,7 @@ class BookStore:
 
     def _comings(self, where: str, *given: object) -> Iterator[Coming]:
         rows = self._db.execute(f"SELECT {_COLUMNS} FROM coming WHERE {where}", given).fetchall()
-        for row in rows:
-            if row[4] in WORDS:  # another release's alarm: nothing is known about it here
-                yield self._coming(row)
+        yield from map(self._coming, rows)
 
     def _coming(self, row: tuple[str, ...]) -> Coming:
         name, came, kind, place, what, at, parts, number, gone, over, times, settled, *ack = row

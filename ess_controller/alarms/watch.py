@@ -9,26 +9,24 @@ that is killed in between sends that one message once more, with the same key, a
 
 import json
 import logging
-import shutil
 import signal
 import sqlite3
 import sys
-from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from datetime import datetime
 from os import nice
 from pathlib import Path
 from random import Random
 from threading import Event, Thread
-from typing import Any
 
 from ess_controller import home as homes
 from ess_controller.alarms.alarm import Alarm
 from ess_controller.alarms.answer import told
 from ess_controller.alarms.book import Book, Coming, Rules, acknowledged, advance, due, noted, settle, swept, without
+from ess_controller.alarms.looks import Looks, Seen, facts_of, free_bytes
 from ess_controller.alarms.message import Writer
-from ess_controller.alarms.present import Counters, Facts, counters, present, silent
+from ess_controller.alarms.present import Facts
 from ess_controller.alarms.sender import Missing, Sender, made
 from ess_controller.alarms.store import FILE, BookStore, ForeignBookError
 from ess_controller.child import NICE, ends_with_the_daemon, leave
@@ -41,34 +39,18 @@ from ess_controller.talk import talk
 log = logging.getLogger("ess")
 
 LOOK_EVERY_S = 2.0
-EARLIER_S = 60.0  # counters are compared with those of a look so long ago
 LINGER_S = 86_400.0  # after the daemon's death
-Seen = Mapping[str, Any] | str  # the picture, or why there is none
-
-
-def facts_of(site: Site) -> Facts:
-    """What a picture does not say."""
-    layout = site.plant.layout
-    modules = range(layout.modules)
-    return Facts(
-        site.name,
-        site.period_s,
-        site.influx.outbox_mb if site.influx else 0.0,
-        {name: layout.cabinet_names[at] for name, at in zip(layout.string_names, layout.string_cabinet, strict=True)},
-        {layout.module_place(each): layout.module_names[each] for each in modules},
-        site.isolated,
-    )
 
 
 class Watch:
     """One look at a time. Time and what is seen are its caller's. A book that cannot be written is kept in memory."""
 
     def __init__(self, facts: Facts, rules: Rules, senders: Sequence[Sender], path: Path) -> None:
-        self._facts, self._rules, self._senders, self._path = facts, rules, senders, path
+        self._rules, self._senders, self._path = rules, senders, path
         self._store: BookStore | None = None
         self._saved: dict[tuple[str, datetime], Coming] = {}
         self._noted: dict[str, str] = {}  # trouble of channels, as in the file
-        self._looks: deque[Counters] = deque()
+        self._looks = Looks(facts)
         self._well = True
         self._loaded = self._ended_unasked = False
         self.book = Book()
@@ -111,7 +93,7 @@ class Watch:
         self._take_acks()
         alarms = self._alarms(seen, now_s, disk_free_bytes)
         self.book = advance(self.book, alarms, now, self._rules.hold_off_s)
-        self.book = without(self.book, self._facts.isolated, now)
+        self.book = without(self.book, self._looks.facts.isolated, now)
         self._save(now)
         owed = due(self.book, self._rules, now)
         state = [told(coming) for coming in self.book.comings if coming.over is None]
@@ -129,14 +111,7 @@ class Watch:
         if self._ended_unasked:
             own = (*own, Alarm("daemon", "", "daemon ended"))
             self._ended_unasked = False
-        if isinstance(seen, str):  # nobody knows how the site is: what was, stands
-            stands = [each.alarm for each in self.book.comings if each.over is None]
-            return (silent(seen), *(each for each in stands if each.kind not in ("daemon", "delivery")), *own)
-        now = counters(seen, now_s)
-        self._looks.append(now)
-        while len(self._looks) > 1 and now_s - self._looks[1].at_s >= EARLIER_S:
-            self._looks.popleft()
-        return (*present(seen, self._facts, now, self._looks[0], disk_free_bytes), *own)
+        return (*self._looks.held(seen, self.book, now_s, disk_free_bytes), *own)
 
     def _take_acks(self) -> None:
         if self._store is None:
@@ -213,14 +188,6 @@ def look(home: Path) -> Seen:
     except NoDaemonError as trouble:
         return str(trouble).partition(": ")[2]
     return str(seen["error"]) if "error" in seen else seen
-
-
-def free_bytes(home: Path) -> float:
-    """Of the disk that the daemon writes to."""
-    try:
-        return float(shutil.disk_usage(home).free)
-    except OSError:
-        return 0.0
 
 
 def work(watch: Watch, home: Path, ending: Event, orphaned: Event) -> None:

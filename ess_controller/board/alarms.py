@@ -1,38 +1,33 @@
-"""What needs somebody's eye, from the daemon's picture: where, which part, what to do; acknowledged by name.
-
-Of a site that keeps no alarm book; else it is `booked` that the page shows.
+"""An alarm as the page shows it; and who has acknowledged which at a site that keeps no alarm book.
 
 An acknowledgement holds for as long as its alarm stands: one that comes again is loud again.
 """
 
 import json
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from threading import Lock
 from typing import Any
 
-from ess_controller.odd_cells import behind
-
 FILE = "acknowledged.json"
 SCHEMA_VERSION = 1
-LEVELS = ("stop", "derate", "notice")  # the loudest first
+_LEVELS = {"error": "stop", "info": "notice"}  # the page knows stop, derate and notice
 
 
 @dataclass(frozen=True, slots=True)
 class Alarm:
-    """One line. Its words are the daemon's English, or keys of the page's own words."""
+    """One line."""
 
     key: str  # the same for as long as it stands
-    level: str  # of LEVELS
+    level: str  # stop, derate or notice
     at: str  # string, cabinet, wire
-    what: str
-    todo: str
-    part: str = ""  # cells, modules, the wire's trouble
+    what: Mapping[str, str]  # by language
+    todo: Mapping[str, str]
+    part: str = ""  # codes of modules
     name: str = ""  # who has acknowledged it; "": nobody
     since_utc: str = ""  # when that was
-    chinese: tuple[str, str] | None = None  # of `what` and `todo`, where the alarm book has them
 
     @property
     def loud(self) -> bool:
@@ -40,39 +35,19 @@ class Alarm:
         return not self.name
 
 
-def of_picture(picture: dict[str, Any]) -> list[Alarm]:
-    """All that stands, the loudest first."""
-    found = [*_of_strings(picture), *_of_cabinets(picture), *_of_wires(picture), *_others(picture)]
-    return sorted(found, key=lambda alarm: LEVELS.index(alarm.level))
-
-
-def _of_strings(picture: dict[str, Any]) -> Iterator[Alarm]:
-    for string in picture["strings"]:
-        for row in string["diagnoses"]:
-            part = behind(row.get("cells", [])).strip(" ()")
-            key = f"{string['name']}/{row['name']}"
-            yield Alarm(key, row["level"], string["name"], row["name"], row["action"], part)
-
-
-def _of_cabinets(picture: dict[str, Any]) -> Iterator[Alarm]:
-    for cabinet in picture["cabinets"]:
-        if cabinet["guard"]:
-            name = cabinet["name"]
-            yield Alarm(f"{name}/guard", "stop", name, "guard_holds", "guard_todo", cabinet["guard"])
-
-
-def _of_wires(picture: dict[str, Any]) -> Iterator[Alarm]:
-    for name, wire in picture["wires"].items():
-        if not wire["up"]:
-            yield Alarm(f"wire/{name}", "derate", name, "wire_down", "wire_todo", wire["trouble"])
-
-
-def _others(picture: dict[str, Any]) -> Iterator[Alarm]:
-    plan = picture.get("plan")
-    if plan and plan["trouble"]:
-        yield Alarm("plan", "notice", "", "plan_trouble", "plan_todo", plan["trouble"])
-    for each in picture.get("health", {}).get("soft_shorts", []):
-        yield Alarm(f"health/{each}", "notice", "", "soft_short", "soft_short_todo", str(each))
+def of_book(told: dict[str, Any]) -> Alarm:
+    """A coming as `alarms.answer.told` has it."""
+    ack = told["ack"] or {"name": "", "at_utc": ""}
+    return Alarm(
+        key=told["id"],
+        level=_LEVELS.get(told["level"], told["level"]),
+        at=told["place"],
+        what=told["text"],
+        todo=told["advice"],
+        part=", ".join(told["parts"]),
+        name=ack["name"],
+        since_utc=ack["at_utc"],
+    )
 
 
 class Acknowledged:

@@ -2,18 +2,16 @@
 
 import logging
 from pathlib import Path
-from typing import Any
 
 from ess_controller.alarms.answer import acknowledge, open_alarms
 from ess_controller.alarms.store import FILE
-from ess_controller.board.alarms import Alarm
+from ess_controller.board.alarms import Alarm, of_book
 from ess_controller.clock import utc_now
 from ess_controller.errors import TroubleError
 
 log = logging.getLogger("ess")
 
 LOOK_EVERY_S = 1.0  # however many pages are open
-_LEVELS = {"error": "stop", "info": "notice"}  # the others are called alike
 
 
 class AlarmBook:
@@ -41,7 +39,7 @@ class AlarmBook:
             return None
         trouble = ""
         try:
-            return [_alarm(told) for told in open_alarms(self._home)]
+            return [of_book(told) for told in open_alarms(self._home)]
         except TroubleError as found:
             trouble = str(found)
             return None
@@ -49,18 +47,3 @@ class AlarmBook:
             if trouble != self._trouble:
                 log.warning("alarm book: %s", trouble or "can be read again")
             self._trouble = trouble
-
-
-def _alarm(told: dict[str, Any]) -> Alarm:
-    ack = told["ack"] or {"name": "", "at_utc": ""}
-    return Alarm(
-        key=told["id"],
-        level=_LEVELS.get(told["level"], told["level"]),
-        at=told["place"],
-        what=told["text"]["en"],
-        todo=told["advice"]["en"],
-        part=", ".join(told["parts"]),
-        name=ack["name"],
-        since_utc=ack["at_utc"],
-        chinese=(told["text"]["zh"], told["advice"]["zh"]),
-    )

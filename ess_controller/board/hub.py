@@ -5,14 +5,16 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from ess_controller.alarms.looks import free_bytes
 from ess_controller.board.access import Session, Sessions, Tries
 from ess_controller.board.acts import ActError, in_words, request_of
-from ess_controller.board.alarms import Acknowledged, Alarm, of_picture
+from ess_controller.board.alarms import Acknowledged, Alarm
 from ess_controller.board.audit import ASKED, Audit
 from ess_controller.board.booked import AlarmBook
 from ess_controller.board.books import Library
 from ess_controller.board.feed import Feed, Seen
 from ess_controller.board.html import Html
+from ess_controller.board.unbooked import Unbooked
 from ess_controller.board.view import View, card, quiet
 from ess_controller.board.words import Words
 from ess_controller.clock import utc_now, wall_s
@@ -36,6 +38,8 @@ class Hub:
         self.feed = Feed(home, self.library)
         self.sessions, self.tries = Sessions(home), Tries()
         self.audit, self.acknowledged, self.book = Audit(home), Acknowledged(home), AlarmBook(home)
+        self.unbooked = Unbooked(site)
+        self._looked, self._standing = 0, list[Alarm]()
         self._drawn: dict[tuple[str, ...], tuple[object, str]] = {}
 
     def session(self, token: str, *, uses: bool = False) -> Session | None:
@@ -53,12 +57,14 @@ class Hub:
         booked = self.book.standing(now_s)
         if booked is not None:
             return tuple(booked)
-        found = of_picture(seen.picture) if seen.picture else []
-        if seen.silent_s(now_s) and seen.picture:
-            found.insert(0, Alarm("daemon", "stop", "", "daemon_silent", "daemon_todo"))
-        elif seen.picture:
-            self._forget(found)
-        return self.acknowledged.list(found)
+        if seen.number != self._looked:
+            silent = seen.picture is None or seen.silent_s(now_s) > 0.0
+            told = seen.trouble if silent or seen.picture is None else seen.picture
+            self._looked = seen.number
+            self._standing = self.unbooked.look(told, utc_now(), now_s, free_bytes(self.home))
+            if not silent:
+                self._forget(self._standing)
+        return self.acknowledged.list(self._standing)
 
     def draw(self, name: str, draw: Draw, view: View) -> str:
         """A piece as text; drawn once for all readers who would see the same."""

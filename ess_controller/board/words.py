@@ -140,25 +140,6 @@ WORDS: dict[str, tuple[str, str]] = {
     "derate": ("derate", "降额"),
     "notice": ("notice", "提示"),
     "do_this": ("Do", "处理"),
-    "wire_down": ("wire {name} is down", "通信线 {name} 中断"),
-    "wire_todo": ("check its cable, its power and the device at its end", "检查线缆、电源及对端设备"),
-    "guard_holds": ("guard holds 0 W", "保护模块保持 0 W"),
-    "guard_todo": (
-        "read the values named; it lets go by itself once they are sound",
-        "查看所列数值，恢复正常后自动解除",
-    ),
-    "daemon_silent": ("the daemon does not answer", "控制程序无应答"),
-    "daemon_todo": (
-        "see `systemctl status ess@SITE`; inverters fall back to 0 W by their own timers",
-        "查看 `systemctl status ess@SITE`；变流器会按自身定时器回到 0 W",
-    ),
-    "plan_trouble": ("no good plan", "没有可用的计划"),
-    "plan_todo": (
-        "the rule of the hour stands in; see the planner under Service",
-        "暂按分时规则运行，请在“运维”查看计划程序",
-    ),
-    "soft_short": ("soft short suspected", "疑似内短路"),
-    "soft_short_todo": ("watch it, and plan to replace the module", "密切观察并安排更换模组"),
     # cells
     "voltage": ("voltage", "电压"),
     "temperature": ("temperature", "温度"),

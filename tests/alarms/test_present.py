@@ -7,6 +7,7 @@ import pytest
 
 from ess_controller.alarms.alarm import Alarm
 from ess_controller.alarms.present import Counters, counters, present, silent
+from ess_controller.alarms.words import Level
 from ess_controller.core.health import DIAGNOSES
 from tests.alarms.pictures import FACTS, PLENTY, STILL, ill, well
 
@@ -113,3 +114,12 @@ def test_what_is_dropped_is_told_while_it_grows() -> None:
 
 def test_a_silent_daemon_says_why() -> None:
     assert silent("no daemon answers").text("zh") == "控制程序无响应: no daemon answers"
+
+
+def test_what_only_another_release_knows_is_loud_and_stops_nothing() -> None:
+    told = well()
+    row = {"name": "a fault of tomorrow", "level": "stop", "action": "", "cells": []}
+    told["strings"][0]["diagnoses"] = [row]
+    (found,) = present(told, FACTS, STILL, STILL, PLENTY)
+    assert (found.level, found.text("en")) == (Level.ERROR, "A1: a fault of tomorrow")
+    assert "update" in found.advice("en")

@@ -10,11 +10,12 @@ import pytest
 
 from ess_controller.alarms.answer import acknowledge, failing_channels, history, open_alarms
 from ess_controller.alarms.book import Contact
+from ess_controller.alarms.looks import Seen
 from ess_controller.alarms.message import Writer
 from ess_controller.alarms.sender import GAP_S, LONGEST_RETRY_S, Sender
 from ess_controller.alarms.settings import WebhookSettings
 from ess_controller.alarms.store import FILE
-from ess_controller.alarms.watch import Seen, Watch
+from ess_controller.alarms.watch import Watch
 from ess_controller.alarms.webhooks import Webhook
 from ess_controller.alarms.words import Level
 from tests.alarms.made import ESCALATE_S, HOLD_OFF_S, SHANGHAI, later, rules

@@ -5,16 +5,20 @@ from dataclasses import replace
 from functools import cache
 from typing import Any
 
-from ess_controller.board.alarms import Alarm, of_picture
+from ess_controller.board.alarms import Alarm
 from ess_controller.board.books import Books
 from ess_controller.board.feed import Seen
+from ess_controller.board.unbooked import Unbooked
 from ess_controller.board.view import View
 from ess_controller.board.words import Words
 from ess_controller.cell_picture import every_cell
 from ess_controller.picture import picture
+from tests.alarms.made import later
+from tests.alarms.pictures import PLENTY
 from tests.core.pictures import tuning
 from tests.loop.story import Story
 
+HOUR_S = 3600.0  # longer than any alarm has to hold before it counts
 LOCAL = {"time": "2026-01-15T12:00:01+08:00", "zone": "Asia/Shanghai"}
 
 
@@ -43,10 +47,19 @@ def all_cells() -> dict[str, Any]:
     return told
 
 
+def standing(*pictures: dict[str, Any]) -> list[Alarm]:
+    """What stands at a site without an alarm book when each picture has been seen for an hour."""
+    page, found, second = Unbooked(None), list[Alarm](), 0.0
+    for told in pictures:
+        for _ in range(2):
+            found = page.look(told, later(second), second, PLENTY)
+            second += HOUR_S
+    return found
+
+
 def look(told: dict[str, Any] | None = None, *, language: str = "en", who: str = "", **changes: Any) -> View:
     """A reader's look at a picture that has just come."""
     told = bench() if told is None else told
     seen = Seen(1, told, 100.0, "", all_cells(), Books())
-    alarms: tuple[Alarm, ...] = tuple(of_picture(told))
-    view = View(Words(language), seen, alarms, 100.0, who, has_site=False, has_plans=False)
+    view = View(Words(language), seen, tuple(standing(told)), 100.0, who, has_site=False, has_plans=False)
     return replace(view, **changes)

@@ -8,12 +8,13 @@ from ess_controller.alarms.book import advance
 from ess_controller.alarms.store import FILE as BOOK
 from ess_controller.alarms.store import BookStore
 from ess_controller.board.access import Session
-from ess_controller.board.alarms import FILE, Acknowledged, of_picture
+from ess_controller.board.alarms import FILE, Acknowledged
 from ess_controller.board.hub import Hub
-from ess_controller.board.screens.alarmed import said
+from ess_controller.board.unbooked import Unbooked
 from ess_controller.board.words import Words
-from tests.alarms.made import DOOR, EMPTY, HIGH, HOLD_OFF_S, NOON
-from tests.board.looks import bench
+from tests.alarms.made import DOOR, EMPTY, HIGH, HOLD_OFF_S, NOON, later
+from tests.alarms.pictures import PLENTY, well
+from tests.board.looks import bench, standing
 
 UTC = "2026-06-01T00:00:00+00:00"
 
@@ -31,34 +32,58 @@ def troubled() -> dict[str, Any]:
 
 
 def test_a_site_that_is_well_has_none() -> None:
-    assert of_picture(bench()) == []
+    assert standing(well()) == []
 
 
-def test_the_loudest_comes_first_with_its_place_its_part_and_what_to_do() -> None:
-    found = of_picture(troubled())
-    assert [alarm.level for alarm in found] == ["stop", "stop", "derate", "notice", "notice"]
-    odd = next(alarm for alarm in found if alarm.what == "cell readings odd")
-    assert (odd.at, odd.part, odd.todo) == ("A1", "A1/M02/C03", "check sense wires")
-    wire = next(alarm for alarm in found if alarm.key.startswith("wire/"))
-    assert wire.part == "no answer"
+def test_without_a_book_the_page_goes_by_the_same_rules_the_loudest_first() -> None:
+    found = standing(troubled())
+    assert [(alarm.key, alarm.level) for alarm in found] == [
+        ("guard/A/cell-voltage", "stop"),
+        ("inverter/A/inverter-silent", "stop"),  # in the bench's first second it has not spoken yet
+        ("wire/modules/wire-down", "stop"),
+        ("diagnosis/A/smoke", "stop"),
+        ("diagnosis/A1/cell-readings-odd", "notice"),
+        ("plan//no-plan", "notice"),
+    ]
+    by_key = {alarm.key: alarm for alarm in found}
+    assert "A1/M02/C03" in by_key["diagnosis/A1/cell-readings-odd"].what["en"]
+    assert by_key["wire/modules/wire-down"].what["en"] == "modules: bus down: no answer"
+    assert all(alarm.what["zh"] != alarm.what["en"] and alarm.todo["zh"] for alarm in found)
+
+
+def test_what_must_hold_before_it_counts_is_not_shown_at_once_and_what_has_gone_is_not_shown_for_long() -> None:
+    page = Unbooked(None)
+    first = {alarm.key for alarm in page.look(troubled(), NOON, 0.0, PLENTY)}
+    assert "diagnosis/A/smoke" in first
+    assert "plan//no-plan" not in first
+    assert page.look(well(), later(10.0), 10.0, PLENTY) != []
+    assert page.look(well(), later(80.0), 80.0, PLENTY) == []
+
+
+def test_a_daemon_that_goes_silent_is_told_beside_what_stood() -> None:
+    page = Unbooked(None)
+    page.look(troubled(), NOON, 0.0, PLENTY)
+    page.look("nobody answers", later(5.0), 5.0, PLENTY)
+    keys = {alarm.key for alarm in page.look("nobody answers", later(30.0), 30.0, PLENTY)}
+    assert {"daemon//daemon-silent", "diagnosis/A/smoke"} <= keys
 
 
 def test_an_acknowledgement_has_a_name_outlives_the_page_and_ends_with_its_alarm(tmp_path: Path) -> None:
-    found = of_picture(troubled())
-    smoke = next(alarm for alarm in found if alarm.what == "smoke")
+    found = standing(troubled())
+    smoke = next(alarm for alarm in found if alarm.key == "diagnosis/A/smoke")
     book = Acknowledged(tmp_path)
     assert all(alarm.loud for alarm in book.list(found))
     book.acknowledge(smoke.key, "Li", UTC)
     again = Acknowledged(tmp_path)
-    assert [(alarm.what, alarm.name) for alarm in again.list(found) if not alarm.loud] == [("smoke", "Li")]
-    again.forget(of_picture(bench()))
+    assert [(alarm.key, alarm.name) for alarm in again.list(found) if not alarm.loud] == [(smoke.key, "Li")]
+    again.forget(standing(troubled(), well()))
     assert all(alarm.loud for alarm in Acknowledged(tmp_path).list(found))
 
 
 def test_a_file_that_cannot_be_believed_leaves_all_loud(tmp_path: Path) -> None:
     for text in ("", "[]", '{"acknowledged": 3}', '{"acknowledged": {"A1/smoke": 1}}'):
         (tmp_path / FILE).write_text(text)
-        assert all(alarm.loud for alarm in Acknowledged(tmp_path).list(of_picture(troubled())))
+        assert all(alarm.loud for alarm in Acknowledged(tmp_path).list(standing(troubled())))
 
 
 def test_only_what_stands_can_be_acknowledged(tmp_path: Path) -> None:
@@ -83,8 +108,7 @@ def test_where_a_book_is_kept_the_page_shows_it_and_acknowledges_in_it(tmp_path:
     assert (first.key, first.level, first.part) == (HIGH.id, "stop", "BMW-IX3-04213")
     assert (second.key, second.loud) == (DOOR.id, True)
     words = Words("zh")
-    what, todo = said(hub.view(words, "Li"), first)
-    assert (what, todo) == (HIGH.text("zh"), HIGH.advice("zh"))
+    assert (first.what["zh"], first.todo["zh"]) == (HIGH.text("zh"), HIGH.advice("zh"))
     assert hub.acknowledge(HIGH.id, Session("Li Wei", "::1", 0.0, 0.0, None), words) == (True, "")
     (told,) = [each for each in open_alarms(tmp_path) if each["id"] == HIGH.id]
     assert told["ack"]["name"] == "Li Wei"

@@ -10,13 +10,13 @@ from typing import Any
 
 import pytest
 
-from ess_controller.board.alarms import Alarm, of_picture
+from ess_controller.board.alarms import Alarm
 from ess_controller.board.frame import SCREENS, banner, header, navigation
 from ess_controller.board.html import Html, tag
 from ess_controller.board.hub import Hub
 from ess_controller.board.screens import alarmed, cells, control, limits, now, savings, service
 from ess_controller.board.view import View
-from tests.board.looks import all_cells, bench, look
+from tests.board.looks import all_cells, bench, look, standing
 from tests.board.test_alarms import troubled
 
 EVIL = "<script>alert(1)</script>\"'><img src=x onerror=alert(2)>"
@@ -133,7 +133,7 @@ def test_what_is_loud_stays_on_every_screen_until_somebody_has_seen_it() -> None
     view = look(troubled())
     bar = words_of(alarmed.bar(view))
     assert "smoke" in bar or "guard" in bar
-    assert "5 to acknowledge" in bar
+    assert "6 to acknowledge" in bar
     seen = tuple(replace(alarm, name="Li", since_utc="2026-01-15T03:00:00+00:00") for alarm in view.alarms)
     assert alarmed.bar(replace(view, alarms=seen)) == ""
     assert "acknowledged by Li at 01-15 11:00:00" in words_of(alarmed.screen(replace(view, alarms=seen)))
@@ -205,8 +205,8 @@ def test_what_goes_between_tags_is_escaped_and_what_is_html_is_not_escaped_twice
 
 
 def test_alarms_of_the_bench_have_keys_that_stay_the_same() -> None:
-    assert [alarm.key for alarm in of_picture(troubled())] == [alarm.key for alarm in of_picture(troubled())]
-    assert Alarm("a", "stop", "", "", "").loud
+    assert [alarm.key for alarm in standing(troubled())] == [alarm.key for alarm in standing(troubled())]
+    assert Alarm("a", "stop", "", {}, {}).loud
 
 
 def test_a_piece_that_cannot_be_drawn_takes_no_other_with_it(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

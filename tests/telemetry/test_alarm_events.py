@@ -152,4 +152,4 @@ def test_names_and_notes_of_people_are_told_as_they_are(outbox: Store, book: Boo
     acknowledge(tmp_path, SMOKE.id, '李, "W" = \\', 'a\\"b,c d=e', later(5))
     point = told(outbox, tmp_path)[-1]
     assert point.fields["who"] == '李, "W" = \\'
-    assert point.fields["text"].endswith('a\\"b,c d=e: A: smoke')
+    assert str(point.fields["text"]).endswith('a\\"b,c d=e: A: smoke')

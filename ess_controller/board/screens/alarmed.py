@@ -4,7 +4,6 @@ from ess_controller.board.alarms import Alarm
 from ess_controller.board.figures import moment
 from ess_controller.board.html import Html, div, span, tag
 from ess_controller.board.view import View, card, quiet
-from ess_controller.board.words import WORDS
 
 
 def screen(view: View) -> Html:
@@ -16,22 +15,9 @@ def screen(view: View) -> Html:
     return card(words("alarms"), note, *(_line(view, alarm) for alarm in view.alarms), class_="wide")
 
 
-def told(view: View, phrase: str) -> str:
-    """A key of the page's own words, else what the daemon says."""
-    return view.words(phrase) if phrase in WORDS and "{" not in WORDS[phrase][0] else view.words.of(phrase)
-
-
-def said(view: View, alarm: Alarm) -> tuple[str, str]:
-    """What it is and what to do, in the reader's language."""
-    if alarm.chinese is not None:
-        return alarm.chinese if view.words.language == "zh" else (alarm.what, alarm.todo)
-    what = view.words("wire_down", name=alarm.at) if alarm.what == "wire_down" else told(view, alarm.what)
-    return what, told(view, alarm.todo)
-
-
 def _line(view: View, alarm: Alarm) -> Html:
     words = view.words
-    what, todo = said(view, alarm)
+    what, todo = alarm.what[words.language], alarm.todo[words.language]
     if alarm.loud:
         why_not = None if view.who else words("log_in_first")
         seen = tag(
@@ -45,7 +31,7 @@ def _line(view: View, alarm: Alarm) -> Html:
     else:
         seen = span("quiet", words("acknowledged_by", name=alarm.name, time=moment(alarm.since_utc, view.zone)))
     place = span("place", alarm.at) if alarm.at and alarm.at not in what else None
-    part = span("part", words.of(alarm.part)) if alarm.part else None
+    part = span("part", alarm.part) if alarm.part else None
     return div(
         f"alarm {alarm.level} {'loud' if alarm.loud else 'seen'}",
         div("head", span("level", words(alarm.level)), place, span("what", what), part),
@@ -60,7 +46,7 @@ def bar(view: View) -> Html:
     if not loud:
         return Html("")
     first = loud[0]
-    what, _ = said(view, first)
+    what = first.what[view.words.language]
     words = what if first.at in what else f"{first.at} {what}"
     return tag(
         "a",
