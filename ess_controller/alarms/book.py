@@ -4,7 +4,7 @@ Laws: a coming is told once to each channel, its end once to whoever was told th
 the hold-off is one coming; who acknowledges ends its escalation; a clock put back counts as time that has passed.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -197,12 +197,14 @@ def without(book: Book, isolated: Sequence[str], now: datetime) -> Book:
     )
 
 
-def settle(book: Book, rules: Rules, now: datetime) -> Book:
-    """Marks what is over and of which nobody is left to be told."""
+def settle(book: Book, rules: Rules, now: datetime, under_way: Collection[tuple[str, datetime]] = ()) -> Book:
+    """Marks what is over and of which nobody is left to be told; not that of which a message is `under_way`."""
     return replace(
         book,
         comings=tuple(
-            replace(each, settled=True) if not each.settled and _is_settled(each, rules, now) else each
+            replace(each, settled=True)
+            if not each.settled and each.key not in under_way and _is_settled(each, rules, now)
+            else each
             for each in book.comings
         ),
     )

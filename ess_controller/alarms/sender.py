@@ -43,23 +43,26 @@ class Sender:
         self._not_before_s = float("-inf")
         self.trouble = ""
 
-    def send(self, items: Sequence[Item], now: datetime, now_s: float) -> Sequence[Item]:
-        """Send what is due if it is time; returns what was taken."""
-        if now_s < self._not_before_s:
-            return ()
-        message, taken = self._writer.message(items, now, self.channel.limit_bytes)
-        return taken if self._sent(message, now_s) else ()
+    def may_send(self, now_s: float) -> bool:
+        """Whether the last message or failure is long enough ago."""
+        return now_s >= self._not_before_s
 
-    def _sent(self, message: Message, now_s: float) -> bool:
+    def send(self, items: Sequence[Item], now: datetime, now_s: float) -> Sequence[Item]:
+        """Send as much of it as fits; returns what was taken."""
+        message, taken = self._writer.message(items, now, self.channel.limit_bytes)
         outcome = self.channel.send(message)
-        if outcome.taken:
-            self._failures, self._not_before_s = 0, now_s + GAP_S
-            self._tell("")
-            return True
+        if not outcome.taken:
+            self.failed(outcome, now_s)
+            return ()
+        self._failures, self._not_before_s = 0, now_s + GAP_S
+        self._tell("")
+        return taken
+
+    def failed(self, outcome: Outcome, now_s: float) -> None:
+        """It is tried again later."""
         self._failures += 1
         self._not_before_s = now_s + self._wait_s(outcome)
         self._tell(outcome.why)
-        return False
 
     def _wait_s(self, outcome: Outcome) -> float:
         wait_s = min(FIRST_RETRY_S * 2.0 ** min(self._failures - 1, 20), LONGEST_RETRY_S)

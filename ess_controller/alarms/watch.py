@@ -24,6 +24,7 @@ from ess_controller import home as homes
 from ess_controller.alarms.alarm import Alarm
 from ess_controller.alarms.answer import told
 from ess_controller.alarms.book import Book, Coming, Rules, acknowledged, advance, due, noted, settle, swept, without
+from ess_controller.alarms.courier import Courier
 from ess_controller.alarms.looks import Looks, Seen, facts_of, free_bytes
 from ess_controller.alarms.message import Writer
 from ess_controller.alarms.present import Facts
@@ -38,7 +39,8 @@ from ess_controller.talk import talk
 
 log = logging.getLogger("ess")
 
-LOOK_EVERY_S = 2.0
+LOOK_EVERY_S, NOTE_EVERY_S = 2.0, 0.2
+LAST_WORD_S = 1.0  # for a message that is under way at the end
 LINGER_S = 86_400.0  # after the daemon's death
 
 
@@ -46,7 +48,8 @@ class Watch:
     """One look at a time. Time and what is seen are its caller's. A book that cannot be written is kept in memory."""
 
     def __init__(self, facts: Facts, rules: Rules, senders: Sequence[Sender], path: Path) -> None:
-        self._rules, self._senders, self._path = rules, senders, path
+        self._rules, self._path = rules, path
+        self._couriers = [Courier(each) for each in senders]
         self._store: BookStore | None = None
         self._saved: dict[tuple[str, datetime], Coming] = {}
         self._noted: dict[str, str] = {}  # trouble of channels, as in the file
@@ -86,7 +89,7 @@ class Watch:
     @property
     def tells(self) -> bool:
         """Whether there is anybody to tell."""
-        return bool(self._senders)
+        return bool(self._couriers)
 
     def step(self, seen: Seen, now: datetime, now_s: float, disk_free_bytes: float) -> None:
         """One look: what is seen becomes the book, and what is due is told."""
@@ -95,18 +98,26 @@ class Watch:
         self.book = advance(self.book, alarms, now, self._rules.hold_off_s)
         self.book = without(self.book, self._looks.facts.isolated, now)
         self._save(now)
+        self.collect(now)
         owed = due(self.book, self._rules, now)
         state = [told(coming) for coming in self.book.comings if coming.over is None]
-        for sender in self._senders:
-            sender.channel.show(state)
-            if sender.name in owed and (taken := sender.send(owed[sender.name], now, now_s)):
-                self.book = noted(self.book, sender.name, taken, now)
-                self._save(now)
-        self.book = settle(self.book, self._rules, now)
+        for courier in self._couriers:
+            courier.sender.channel.show(state)
+            if courier.name in owed:
+                courier.offer(owed[courier.name], now, now_s)
+        under_way = {item.coming.key for courier in self._couriers for item in courier.carried}
+        self.book = settle(self.book, self._rules, now, under_way)
         self._save(now)
 
+    def collect(self, now: datetime, wait_s: float = 0.0) -> None:
+        """Note what channels have taken; `wait_s`: for each that is still at it."""
+        for courier in self._couriers:
+            if taken := courier.collect(wait_s):
+                self.book = noted(self.book, courier.name, taken, now)
+                self._save(now)
+
     def _alarms(self, seen: Seen, now_s: float, disk_free_bytes: float) -> tuple[Alarm, ...]:
-        failing = [Alarm("delivery", each.name, "channel fails", number=each.trouble) for each in self._senders]
+        failing = [Alarm("delivery", each.name, "channel fails", number=each.sender.trouble) for each in self._couriers]
         own = tuple(alarm for alarm in failing if alarm.number)
         if self._ended_unasked:
             own = (*own, Alarm("daemon", "", "daemon ended"))
@@ -125,7 +136,7 @@ class Watch:
     def _save(self, now: datetime) -> None:
         """What has changed goes to disk; what is settled and safe there is forgotten here."""
         changed = [each for each in self.book.comings if self._saved.get(each.key) != each]
-        troubles = dict.fromkeys(self._noted, "") | {each.name: each.trouble for each in self._senders}
+        troubles = dict.fromkeys(self._noted, "") | {each.name: each.sender.trouble for each in self._couriers}
         channels = {name: trouble for name, trouble in troubles.items() if self._noted.get(name, "") != trouble}
         if self._store is None or not (changed or channels):
             return
@@ -155,8 +166,8 @@ class Watch:
 
     def farewell(self, how: str) -> None:
         """Say how it ends, and let go of everything."""
-        for sender in self._senders:
-            sender.channel.close()
+        for courier in self._couriers:
+            courier.sender.channel.close()
         if self._store is not None:
             with suppress(sqlite3.Error):
                 if how:
@@ -202,7 +213,9 @@ def work(watch: Watch, home: Path, ending: Event, orphaned: Event) -> None:
             known = any(each.alarm.what == "daemon silent" and each.ack is not None for each in watch.book.comings)
             if known or not watch.tells or not isinstance(seen, str) or wall_s() - died_s > LINGER_S:
                 return
-        ending.wait(LOOK_EVERY_S)
+        until_s = wall_s() + LOOK_EVERY_S
+        while not ending.wait(NOTE_EVERY_S) and 0.0 < until_s - wall_s() <= LOOK_EVERY_S:  # or the clock was set
+            watch.collect(utc_now())
 
 
 def main(given: str) -> int:
@@ -224,6 +237,7 @@ def main(given: str) -> int:
             try:
                 work(watch, home, ending, orphaned)
             finally:
+                watch.collect(utc_now(), LAST_WORD_S)
                 watch.farewell("clean" if ending.is_set() and not orphaned.is_set() else "")
     except (BadInputError, sqlite3.Error) as trouble:  # the watch of a daemon just killed; a site file being edited
         if not home.is_dir():  # of a demo that is over: there is nothing left to watch

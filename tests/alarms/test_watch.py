@@ -2,8 +2,10 @@
 
 import logging
 import sqlite3
+from collections.abc import Sequence
 from pathlib import Path
 from random import Random
+from threading import Event
 from typing import Any
 
 import pytest
@@ -21,21 +23,26 @@ from ess_controller.alarms.words import Level
 from tests.alarms.made import ESCALATE_S, HOLD_OFF_S, SHANGHAI, later, rules
 from tests.alarms.pictures import FACTS, PLENTY, ill, well
 from tests.alarms.robots import Robots
+from tests.telemetry.waiting import wait_until
 
-ANSWER_S = 2.0
+ANSWER_S, PATIENCE_S, ROBOT_S = 2.0, 20.0, 60.0
 CONTACTS = (Contact("ops", Level.NOTICE, 1), Contact("boss", Level.STOP, 2))
 
 
 class Life:
     """A watch of the bench with two webhooks, and its clock."""
 
-    def __init__(self, folder: Path) -> None:
-        self.path, self.second = folder / FILE, 0.0
+    def __init__(self, folder: Path, variables: Sequence[str] = ("ESS_TEST_WEBHOOK", "ESS_TEST_WEBHOOK")) -> None:
+        """`variables`: where the URL of each webhook stands."""
+        self.path, self.second, self._variables = folder / FILE, 0.0, variables
         self.watch = self.born()
 
     def born(self) -> Watch:
         writer = Writer("bench", ("en",), SHANGHAI)
-        senders = [Sender(contact.name, Webhook(_settings(contact)), writer, Random(1)) for contact in CONTACTS]
+        senders = [
+            Sender(contact.name, Webhook(_settings(contact, variable), ROBOT_S), writer, Random(1))
+            for contact, variable in zip(CONTACTS, self._variables, strict=True)
+        ]
         return Watch(FACTS, rules(*CONTACTS), senders, self.path)
 
     def killed(self) -> None:
@@ -48,10 +55,11 @@ class Life:
         while self.second < end:
             self.second += every_s
             self.watch.step(seen, later(self.second), self.second, PLENTY)
+            self.watch.collect(later(self.second), PATIENCE_S)
 
 
-def _settings(contact: Contact) -> WebhookSettings:
-    return WebhookSettings(contact.name, contact.least, 1, "webhook", "ESS_TEST_WEBHOOK", "ESS_TEST_SECRET")
+def _settings(contact: Contact, variable: str) -> WebhookSettings:
+    return WebhookSettings(contact.name, contact.least, 1, "webhook", variable, "ESS_TEST_SECRET")
 
 
 @pytest.fixture
@@ -191,3 +199,61 @@ def test_a_damaged_book_is_put_aside(foreign: bool, tmp_path: Path, robots: Robo
     assert heard(robots) == [("smoke", "come")]
     assert [each["id"] for each in open_alarms(tmp_path)] == ["diagnosis/A/smoke"]
     assert (tmp_path / f"{FILE}.damaged").read_bytes() == before
+
+
+def test_a_channel_that_hangs_holds_up_no_other(
+    tmp_path: Path, robots: Robots, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dead = Robots()
+    dead.script.extend(["hang"] * 100)
+    monkeypatch.setenv("ESS_TEST_DEAD", dead.url("webhook"))
+    life = Life(tmp_path, ("ESS_TEST_WEBHOOK", "ESS_TEST_DEAD"))
+
+    def taken_by_ops(count: int) -> bool:
+        life.watch.collect(later(life.second))
+        return [each["channel"] for row in open_alarms(tmp_path) for each in row["told"]].count("ops") == count
+
+    try:
+        life.second = 2.0 * ESCALATE_S
+        life.watch.step(ill("smoke"), later(0.0), 0.0, PLENTY)
+        wait_until(lambda: taken_by_ops(1))
+        for count, names in enumerate((("smoke",), ("smoke", "gas"), ("smoke", "gas", "insulation low")), 1):
+            life.second += 10.0
+            life.watch.step(ill(*names), later(life.second), life.second, PLENTY)
+            wait_until(lambda count=count: taken_by_ops(count))  # type: ignore[misc]
+        assert [what for what, _ in heard(robots)] == ["smoke", "gas", "insulation low"]
+        wait_until(lambda: dead.requests == 1)  # and hangs: nothing else is sent to it meanwhile
+        assert dead.heard == []
+    finally:
+        dead.close()
+    life.watch.collect(later(life.second), PATIENCE_S)
+    assert failing_channels(tmp_path) == []  # not noted before the next look
+    life.watch.step(ill("smoke", "gas", "insulation low"), later(life.second + 1), life.second + 1, PLENTY)
+    assert [each["name"] for each in failing_channels(tmp_path)] == ["boss"]
+
+
+def test_what_is_over_while_its_message_is_under_way_is_told_to_be_over(
+    tmp_path: Path, robots: Robots, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slow = Robots()
+    held = Event()
+
+    def wait() -> None:
+        held.wait(PATIENCE_S)
+
+    slow.then = wait
+    monkeypatch.setenv("ESS_TEST_DEAD", slow.url("webhook"))
+    life = Life(tmp_path, ("ESS_TEST_WEBHOOK", "ESS_TEST_DEAD"))
+    try:
+        life.see(ill("smoke"), 10)
+        life.second = 2.0 * ESCALATE_S
+        for seen in (ill("smoke"), well(), well(), well()):  # the boss is told, and does not say that he has it
+            life.second += HOLD_OFF_S
+            life.watch.step(seen, later(life.second), life.second, PLENTY)
+        assert len(slow.heard) <= 1
+        held.set()
+        life.watch.collect(later(life.second), PATIENCE_S)
+        life.see(well(), 20)
+        assert heard(slow) == [("smoke", "come"), ("smoke", "over")]
+    finally:
+        slow.close()
