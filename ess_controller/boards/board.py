@@ -23,6 +23,7 @@ from grafana_foundation_sdk.models.dashboard import (
 from ess_controller.boards.query import SOURCE, SOURCE_LONG, Target
 
 TAG = "ess"
+Panels = list[Builder[Panel]]  # a row of a board, or some
 _ALL = VariableOption(text="All", value="$__all")
 
 
