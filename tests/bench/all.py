@@ -1,6 +1,6 @@
 """Every bench in one run on one machine: what `ess bench` prints."""
 
-from tests.bench import beat, decode, gauge, plan, process, receive, reports
+from tests.bench import beat, board, decode, gauge, plan, process, receive, reports
 from tests.bench.table import Row, show
 
 
@@ -14,6 +14,7 @@ def rows() -> list[Row]:
         *receive.rows(),
         *process.rows(),
         *reports.rows(),
+        *board.rows(),
     ]
 
 
