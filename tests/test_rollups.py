@@ -10,11 +10,12 @@ from zoneinfo import ZoneInfo
 import numpy as np
 import pytest
 
+from ess_controller.core.arbitration import Arbitration
 from ess_controller.daemon import Beat
-from ess_controller.rollups.quantities import LEVELS
+from ess_controller.rollups.quantities import LEVELS, missed_w_of, taken_from_w
 from ess_controller.rollups.recorder import RollupRecorder
 from ess_controller.rollups.store import FILE, KEEP_DAYS, RollupError, RollupStore, read_span
-from ess_controller.rollups.sums import Rolled, Roller, bounds
+from ess_controller.rollups.sums import Rolled, Roller, bounds, columns_of, rows_in
 from ess_controller.rows import rows
 from tests.loop.story import NOON, site
 from tests.telemetry.beats import run, tuning
@@ -91,6 +92,34 @@ def test_cells_and_rules_are_there() -> None:
     assert minute.columns["module"]["cell_v_max"].max() == seen.cell_v.max()
     acting = minute.columns["limit"]["acting_share"]
     assert acting.sum() == pytest.approx(2.0)  # one rule acts each way
+    assert (minute.columns["limit"]["bound_share"] <= acting).all()
+
+
+@pytest.mark.parametrize(
+    ("wanted_w", "missed_w"), [(50e3, [0.0, 0.0]), (90e3, [22.5e3, 7.5e3]), (2e6, [30e3, 10e3]), (-9e3, [0.0, 0.0])]
+)
+def test_what_is_wanted_beyond_what_may_flow_is_missed_where_it_was_taken(
+    wanted_w: float, missed_w: list[float]
+) -> None:
+    word_w = np.array([[20e3, 45e3], [np.inf, 40e3]])
+    found = Arbitration(np.array([50e3, 50e3]), word_w, np.array([0, 1]), np.zeros((2, 2)))
+    taken_w = taken_from_w(found)
+    assert taken_w.tolist() == [30e3, 10e3]
+    assert missed_w_of(found, taken_w, wanted_w).tolist() == missed_w
+
+
+def test_what_an_earlier_release_kept_with_other_columns_is_not_gone_on_with(tmp_path: Path) -> None:
+    layout = site().tuning.layout
+    told = {level: rows(level, layout) for level in LEVELS}
+    columns = {level: {name: np.ones(rows_in(level, layout)) for name in columns_of(level)} for level in LEVELS}
+    begin = datetime(2026, 1, 15, 4, tzinfo=UTC)
+    store = RollupStore(tmp_path / FILE, make=True)
+    store.put([(Rolled("15m", begin, 900.0, columns), False)], told)
+    assert set(store.unfinished(told)) == {"15m"}
+    del columns["limit"]["missed_w"]
+    store.put([(Rolled("15m", begin + timedelta(minutes=15), 900.0, columns), False)], told)
+    assert store.unfinished(told) == {}
+    store.close()
 
 
 @pytest.mark.parametrize(

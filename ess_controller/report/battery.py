@@ -1,4 +1,4 @@
-"""What the ledger tells of a span: throughput, losses, SOC, cell extremes, and limits by rule and hours."""
+"""What the ledger tells of a span: throughput, losses, SOC, cell extremes."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -73,33 +73,6 @@ def extremes(quarters: Quarters) -> dict[str, dict[str, Any]]:
             value, place, module, utc = pick(rows, key=lambda row: row[0])
             told[name] = {"value": round(value, 4), "place": place, "module": module, "utc": utc}
     return told
-
-
-def limits(quarters: Quarters) -> list[dict[str, Any]]:
-    """Rules, those that cost most first: cabinet-hours in which each acted, the cabinet it bound longest, kWh that it
-    took of the nameplate, and kWh of those that were wanted and could not be had."""
-    sums: dict[tuple[str, str], dict[str, list[float]]] = {}
-    for each in quarters.values():
-        for way, rule, cabinet, bound_s, lost_wh, missed_wh in each["limits"]:
-            row = sums.setdefault((way, rule), {}).setdefault(cabinet, [0.0, 0.0, 0.0])
-            for at, value in enumerate((bound_s / 3600.0, lost_wh / 1000.0, missed_wh / 1000.0)):
-                row[at] += value
-    told = []
-    for (way, rule), by_cabinet in sums.items():
-        hours, lost, missed = (sum(row[at] for row in by_cabinet.values()) for at in range(3))
-        most = max(by_cabinet, key=lambda name: by_cabinet[name][0])
-        told.append(
-            {
-                "way": way,
-                "rule": rule,
-                "cabinet_hours": round(hours, 3),
-                "most": most,
-                "most_hours": round(by_cabinet[most][0], 3),
-                "taken_kwh": round(lost, 3),
-                "missed_kwh": round(missed, 3),
-            }
-        )
-    return sorted(told, key=lambda row: (-row["missed_kwh"], -row["cabinet_hours"], -row["taken_kwh"]))
 
 
 def soc_of(told: Mapping[str, Any]) -> float | None:

@@ -20,10 +20,15 @@ from ess_controller.report import battery as of_battery
 from ess_controller.report.carbon import carbon
 from ess_controller.report.ledger import FILE as LEDGER
 from ess_controller.report.ledger import Event, Ledger, LedgerError
+from ess_controller.report.limits import limits
 from ess_controller.report.money import Metered, prices_of
 from ess_controller.report.planned import Planned, planned, scores
 from ess_controller.report.quarter import QUARTER_S
 from ess_controller.report.settled import settled
+from ess_controller.rollups.store import FILE as ROLLUPS
+from ess_controller.rollups.store import TROUBLES as ROLLUP_TROUBLES
+from ess_controller.rollups.store import Span as Limits
+from ess_controller.rollups.store import read_span
 from ess_controller.site import Site
 from firmware_bridge.records import Floats
 
@@ -75,6 +80,7 @@ class Books:
     quarters: dict[int, dict[str, Any]]  # of the span
     at_month: dict[str, Any] | None  # the quarter with which the month begins
     events: list[Event]
+    limits: Limits
 
 
 def gather(site: Site, home: Path, span: Span) -> dict[str, Any]:
@@ -104,7 +110,7 @@ def gather(site: Site, home: Path, span: Span) -> dict[str, Any]:
         "peaks": _peaks(site, books.blocks, metered, first),
         "battery": {"all": whole, "cabinets": cabinets} if cabinets else None,
         "cells": of_battery.extremes(books.quarters),
-        "limits": of_battery.limits(books.quarters),
+        "limits": limits(books.limits),
         "events": [asdict(each) for each in books.events[-EVENTS:]],
         "events_untold": max(len(books.events) - EVENTS, 0),
         "forecast": None,
@@ -144,14 +150,18 @@ def _read(site: Site, home: Path, month: datetime, begin: datetime, end: datetim
         }
     except (sqlite3.Error, MeterBookError) as trouble:
         raise BadInputError(f"{home / BOOK}: cannot be read: {trouble}") from None
+    try:
+        limited = read_span(home / ROLLUPS, "15m", "limit", begin.astimezone(UTC), end.astimezone(UTC))
+    except ROLLUP_TROUBLES as trouble:
+        raise BadInputError(f"{home / ROLLUPS}: cannot be read: {trouble}") from None
     path = home / LEDGER
     if not path.exists():
-        return Books(blocks, {}, None, [])
+        return Books(blocks, {}, None, [], limited)
     try:
         with closing(Ledger(path, make=False)) as ledger:
             of_month = ledger.quarters(month, month + timedelta(seconds=QUARTER_S))
             events = ledger.events(begin.astimezone(UTC), end.astimezone(UTC))
-            return Books(blocks, ledger.quarters(begin, end), next(iter(of_month.values()), None), events)
+            return Books(blocks, ledger.quarters(begin, end), next(iter(of_month.values()), None), events, limited)
     except (sqlite3.Error, LedgerError, ValueError) as trouble:
         raise BadInputError(f"{path}: cannot be read: {trouble}") from None
 

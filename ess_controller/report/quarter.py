@@ -1,6 +1,7 @@
-"""What a quarter of an hour was like, cabinet by cabinet: energy, charge, limits by rule, the extremes of cells. Sums.
+"""What a quarter of an hour was like, cabinet by cabinet: energy, charge, the extremes of cells. Sums.
 
-Energy is added up every beat; rules, SOC and cells are looked at every LOOK_S of plant time, for they change slowly.
+Energy is added up every beat; SOC and cells are looked at every LOOK_S of plant time, for they change slowly. What each
+rule took is in the rollups.
 """
 
 from dataclasses import dataclass, field
@@ -11,19 +12,15 @@ from typing import Any
 
 import numpy as np
 
-from ess_controller.core.arbitration import RULES, Arbitration, arbitration
 from ess_controller.core.cell_model import CellModel
 from ess_controller.core.stock import stock
 from ess_controller.core.types import Tuning
 from ess_controller.daemon import Beat
-from ess_controller.reasons import name_of
 from firmware_bridge.records import Floats, Layout
 
 QUARTER_S = 900.0
 LOOK_S = 10.0  # of plant time
 LONGEST_LOOK_S = 60.0  # what was seen stands for no longer
-LEAST_W = 1.0  # smaller losses are rounding
-WAYS = ("charge", "discharge")
 FLOWS = ("ac_in_wh", "ac_out_wh", "dc_in_wh", "dc_out_wh", "string_in_wh", "string_out_wh", "in_ah", "out_ah")
 """The first four where both sides of an inverter are heard, so that they tell its losses; the rest where its strings
 are."""
@@ -49,9 +46,6 @@ class Quarter:
     layout: Layout
     flows: list[list[float]]  # [cabinet][FLOWS]; lists, for a beat adds few numbers, and numpy takes longer to call
     flowed_s: list[float]  # [cabinet] heard, both the inverter and its strings
-    bound_s: Floats  # [way, rule, cabinet] it was the one that acted
-    lost_wh: Floats  # [way, rule, cabinet] what it took of the nameplate, wanted or not
-    missed_wh: Floats  # [way, rule, cabinet] what was wanted and could not be had, by the rule that acted
     heard_s: float = 0.0
     looked_s: float = 0.0
     soc: list[tuple[float, float, float]] = field(default_factory=list)  # [cabinet] least, most, last mean
@@ -63,9 +57,8 @@ class Quarter:
     @classmethod
     def empty(cls, number: int, layout: Layout) -> "Quarter":
         """Of which nothing was heard yet."""
-        table = (len(WAYS), len(RULES), layout.cabinets)
         flows, flowed_s = [[0.0] * len(FLOWS) for _ in range(layout.cabinets)], [0.0] * layout.cabinets
-        return cls(number, layout, flows, flowed_s, np.zeros(table), np.zeros(table), np.zeros(table))
+        return cls(number, layout, flows, flowed_s)
 
     def add(self, beat: Beat) -> None:
         """What flowed in a beat."""
@@ -85,26 +78,10 @@ class Quarter:
         self.heard_s += beat.tick.dt_s
 
     def look(self, tuning: Tuning, beat: Beat, for_s: float) -> None:
-        """At rules, SOC and cells, standing for so many seconds."""
+        """At SOC and cells, standing for so many seconds."""
         self.looked_s += for_s
-        both = arbitration(tuning, beat.state, beat.seen, beat.decision)
-        wanted_w = beat.decision.wanted_w
-        for way, (found, sign) in enumerate(zip(both, (-1.0, 1.0), strict=True)):
-            self._limits(way, found, max(sign * wanted_w, 0.0) if np.isfinite(wanted_w) else 0.0, for_s)
         self._stored(tuning, beat)
         self._cells(beat)
-
-    def _limits(self, way: int, found: Arbitration, wanted_w: float, for_s: float) -> None:
-        cabinets = np.arange(self.layout.cabinets)
-        allowed_w = np.minimum(found.word_w[found.acting, cabinets], found.nameplate_w)
-        taken_w = found.nameplate_w - allowed_w
-        acts = taken_w > LEAST_W
-        self.bound_s[way, found.acting[acts], cabinets[acts]] += for_s
-        self.lost_wh[way] += found.lost_w * for_s / 3600.0
-        short_w = min(max(wanted_w - float(allowed_w.sum()), 0.0), float(taken_w.sum()))
-        if short_w > LEAST_W:
-            share = taken_w / taken_w.sum()
-            self.missed_wh[way, found.acting, cabinets] += short_w * share * for_s / 3600.0
 
     def _stored(self, tuning: Tuning, beat: Beat) -> None:
         now, layout = beat.decision.estimate, self.layout
@@ -143,8 +120,6 @@ class Quarter:
         """As far as it has come; what is added later is not in it."""
         own = Quarter.empty(self.number, self.layout)
         own.flows, own.flowed_s = [row.copy() for row in self.flows], self.flowed_s.copy()
-        for name in ("bound_s", "lost_wh", "missed_wh"):
-            setattr(own, name, getattr(self, name).copy())
         own.heard_s, own.looked_s = self.heard_s, self.looked_s
         for name in ("soc", "given_wh", "stored_wh", "capacity_ah"):  # replaced whole, each time
             setattr(own, name, getattr(self, name))
@@ -157,18 +132,8 @@ class Quarter:
         return datetime.fromtimestamp(self.number * QUARTER_S, UTC)
 
     def told(self) -> dict[str, Any]:
-        """As JSON: flows by cabinet; limits as rows of way, rule, cabinet, seconds, Wh taken, Wh missed."""
+        """As JSON."""
         names = self.layout.cabinet_names
-        sums = self.bound_s, self.lost_wh, self.missed_wh
-        limits = [
-            [
-                WAYS[way],
-                name_of(RULES[rule]),
-                names[cabinet],
-                *(round(float(each[way, rule, cabinet]), 2) for each in sums),
-            ]
-            for way, rule, cabinet in np.argwhere((self.bound_s > 0.0) | (self.lost_wh > 0.0)).tolist()
-        ]
         return {
             "heard_s": round(self.heard_s, 3),
             "looked_s": round(self.looked_s, 3),
@@ -178,7 +143,6 @@ class Quarter:
                 | (self._of_store(at) if self.soc else {})
                 for at, name in enumerate(names)
             ],
-            "limits": limits,
             "extremes": {name: list(each) for name, each in self.extremes.items()},
         }
 
@@ -195,14 +159,10 @@ class Quarter:
         names = self.layout.cabinet_names
         if [each["name"] for each in told["cabinets"]] != list(names):
             return False
-        rules = [name_of(rule) for rule in RULES]
         self.heard_s, self.looked_s = told["heard_s"], told["looked_s"]
         for at, each in enumerate(told["cabinets"]):
             self.flowed_s[at] = each["flowed_s"]
             self.flows[at] = [each[flow] for flow in FLOWS]
-        for way, rule, cabinet, bound_s, lost_wh, missed_wh in told["limits"]:
-            place = WAYS.index(way), rules.index(rule), names.index(cabinet)
-            self.bound_s[place], self.lost_wh[place], self.missed_wh[place] = bound_s, lost_wh, missed_wh
         if all(each.get("soc") is not None for each in told["cabinets"]):
             self.soc = [(each["soc_min"], each["soc_max"], each["soc"]) for each in told["cabinets"]]
             for name in ("given_wh", "stored_wh", "capacity_ah"):

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from ess_controller.core.arbitration import RULES, arbitration
+from ess_controller.core.arbitration import RULES, Arbitration, arbitration
 from ess_controller.core.types import Tuning
 from ess_controller.core.worst import highest, lowest
 from ess_controller.daemon import Beat
@@ -22,6 +22,7 @@ RESOLUTIONS = {
     "1d": 86400,
 }  # s; a day is one of the site's calendar, and may be longer or shorter
 ALL = ("mean", "min", "max")
+LEAST_W = 1.0  # less that is taken is rounding
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +79,8 @@ EVERY_SECOND = (
 EVERY_TEN_SECONDS = (
     Quantity("limit", "lost_w", "W", 1, "what the rule takes of an inverter's power", ("mean", "max"), "lost_wh"),
     Quantity("limit", "acting_share", "1", 4, "share of the time in which it was the rule that acts", ("mean",)),
+    Quantity("limit", "bound_share", "1", 4, "share of the time in which it acted and took something", ("mean",)),
+    Quantity("limit", "missed_w", "W", 1, "wanted, and not to be had while it acted", ("mean",), "missed_wh"),
 )
 
 
@@ -128,10 +131,29 @@ def at_every_second(tuning: Tuning, beat: Beat) -> Floats:
 def at_every_ten_seconds(tuning: Tuning, beat: Beat) -> Floats:
     """[value] of EVERY_TEN_SECONDS: ways, in each its rules, in each its cabinets."""
     both = arbitration(tuning, beat.state, beat.seen, beat.decision)
+    wanted_w = beat.decision.wanted_w if np.isfinite(beat.decision.wanted_w) else 0.0
     rules = np.arange(len(RULES))[:, None]
     lost_w = [each.lost_w.ravel() for each in both]
-    acting = [(rules == each.acting).ravel().astype(np.float64) for each in both]
-    return np.concatenate((*lost_w, *acting))
+    acting = [(rules == each.acting).astype(np.float64) for each in both]
+    taken_w = [taken_from_w(each) for each in both]
+    bound = [(share * (taken > LEAST_W)).ravel() for share, taken in zip(acting, taken_w, strict=True)]
+    missed_w = [
+        (share * missed_w_of(each, taken, sign * wanted_w)).ravel()
+        for share, each, taken, sign in zip(acting, both, taken_w, (-1.0, 1.0), strict=True)
+    ]
+    return np.concatenate((*lost_w, *(share.ravel() for share in acting), *bound, *missed_w))
+
+
+def taken_from_w(found: Arbitration) -> Floats:
+    """[cabinet] of the nameplate, by all rules together."""
+    word_w: Floats = found.word_w[found.acting, np.arange(len(found.acting))]
+    return found.nameplate_w - np.minimum(word_w, found.nameplate_w)
+
+
+def missed_w_of(found: Arbitration, taken_w: Floats, wanted_w: float) -> Floats:
+    """[cabinet] what was wanted of the site beyond what may flow, shared by what is taken of each."""
+    short_w = min(max(wanted_w - float((found.nameplate_w - taken_w).sum()), 0.0), float(taken_w.sum()))
+    return taken_w * (short_w / taken_w.sum() if short_w > LEAST_W else 0.0)
 
 
 def _means(values: Floats, first: "np.typing.NDArray[np.int64]") -> Floats:

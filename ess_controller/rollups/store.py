@@ -28,7 +28,7 @@ from typing import Any
 import numpy as np
 
 from ess_controller.rollups.quantities import LEVELS
-from ess_controller.rollups.sums import Rolled
+from ess_controller.rollups.sums import Rolled, columns_of
 from ess_controller.sqlite_file import connected
 from firmware_bridge.records import Floats
 
@@ -135,7 +135,7 @@ class RollupStore:
         self._db.execute(f"DELETE FROM rollup {mine} AND begin_s < ?", (resolution, oldest_s))
 
     def unfinished(self, rows: Rows) -> dict[str, Rolled]:
-        """By resolution the newest interval, where it was not over and was of these rows."""
+        """By resolution the newest interval, where it was not over and was of these rows and columns."""
         found = {}
         for resolution in KEEP_DAYS:
             row = self._db.execute(
@@ -146,7 +146,7 @@ class RollupStore:
             if row is None or row[2]:
                 continue
             shape: dict[str, Any] = json.loads(row[3])
-            if all(shape[level]["rows"] == rows[level] for level in LEVELS):
+            if all(shape[level] == {"rows": rows[level], "columns": columns_of(level)} for level in LEVELS):
                 columns = _unpacked(shape, row[4])
                 found[resolution] = Rolled(resolution, datetime.fromtimestamp(row[0], UTC), row[1], columns)
         return found

@@ -95,6 +95,11 @@ def fields_of(level: str) -> Iterator[tuple[str, Quantity, str]]:
                     yield name, quantity, stat
 
 
+def columns_of(level: str) -> list[str]:
+    """Names of all its columns in order."""
+    return ["count", "coverage", *(name for name, _, _ in fields_of(level))]
+
+
 class Interval:
     """One interval that is being added up."""
 

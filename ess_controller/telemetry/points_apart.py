@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ess_controller.rollups.quantities import LEVELS, RESOLUTIONS
-from ess_controller.rollups.sums import fields_of
+from ess_controller.rollups.sums import columns_of, fields_of
 from ess_controller.telemetry.kinds import Kind
 from ess_controller.telemetry.line_protocol import Field, Measurement, name_of, quoted, series
 
@@ -113,7 +113,7 @@ ROLLUPS: Mapping[tuple[str, str], Measurement[Row]] = {
         f"{level}_{resolution}",
         TAGS[level],
         float(seconds),
-        tuple(_stat(level, name) for name in ("count", "coverage", *(name for name, _, _ in fields_of(level)))),
+        tuple(_stat(level, name) for name in columns_of(level)),
         f"{level} over {resolution}, at the begin of the interval",
         Kind.MINUTE if resolution == "1m" else Kind.LONG,
     )

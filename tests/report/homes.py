@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,11 @@ from ess_controller.planning.meter_store import MeterStore
 from ess_controller.report.ledger import FILE as LEDGER
 from ess_controller.report.ledger import Event, Ledger
 from ess_controller.report.quarter import FLOWS, Quarter
+from ess_controller.rollups.quantities import LEVELS
+from ess_controller.rollups.store import FILE as ROLLUPS
+from ess_controller.rollups.store import RollupStore
+from ess_controller.rollups.sums import Rolled, columns_of, rows_in
+from ess_controller.rows import rows as rows_of
 from ess_controller.site import Site, load
 from tests.site.site_files import SITES
 
@@ -70,6 +75,21 @@ def write_ledger(
     ledger = Ledger(home / LEDGER, make=True)
     ledger.put(rows, events)
     ledger.close()
+
+
+def write_limits(
+    home: Path, site: Site, first: int, quarters: int, cabinet: str, way: str, rule: str, **row: float
+) -> None:
+    """rollups.sqlite: one rule that takes so much of one cabinet in each quarter, all of it heard."""
+    layout, rows = site.tuning.layout, {level: rows_of(level, site.tuning.layout) for level in LEVELS}
+    at = rows["limit"].index({"cabinet": cabinet, "way": way, "rule": rule})
+    columns = {level: {name: np.zeros(rows_in(level, layout)) for name in columns_of(level)} for level in LEVELS}
+    for name, value in {"count": 90.0, "coverage": 1.0, **row}.items():
+        columns["limit"][name][at] = value
+    store = RollupStore(home / ROLLUPS, make=True)
+    begins = [datetime.fromtimestamp(900 * (first + number), UTC) for number in range(quarters)]
+    store.put([(Rolled("15m", begin, 900.0, columns), True) for begin in begins], rows)
+    store.close()
 
 
 def flow(quarter: Quarter, **wh: float) -> None:

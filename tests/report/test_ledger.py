@@ -11,7 +11,11 @@ import pytest
 from ess_controller.daemon import Beat
 from ess_controller.report import battery
 from ess_controller.report.ledger import FILE, Ledger, LedgerRecorder
+from ess_controller.report.limits import limits
 from ess_controller.report.quarter import FLOWS
+from ess_controller.rollups.recorder import RollupRecorder
+from ess_controller.rollups.store import FILE as ROLLUPS
+from ess_controller.rollups.store import Span, read_span
 from tests.loop.story import NOON, Story
 from tests.replay.record import break_a_module
 
@@ -31,7 +35,7 @@ def recorded(story: Story, path: Path, beats: list[Beat]) -> None:
     recorder.close()
 
 
-def test_energy_is_what_the_beats_carried_and_limits_make_the_nameplate(story: Story, tmp_path: Path) -> None:
+def test_energy_is_what_the_beats_carried(story: Story, tmp_path: Path) -> None:
     recorded(story, tmp_path / FILE, story.beats)
     with closing(Ledger(tmp_path / FILE, make=False)) as ledger:
         (told,) = ledger.quarters(NOON, END).values()
@@ -45,8 +49,6 @@ def test_energy_is_what_the_beats_carried_and_limits_make_the_nameplate(story: S
     assert cabinet["string_out_wh"] == pytest.approx(np.nansum(np.maximum(dc_w, 0.0)) * 0.1 / 3600.0, rel=1e-4)
     assert told["heard_s"] == pytest.approx(32.0)
     assert cabinet["flowed_s"] == pytest.approx(heard.sum() * 0.1)
-    rules = {(way, rule): seconds for way, rule, _, seconds, _, _ in told["limits"]}
-    assert rules["discharge", "contactors"] >= 10.0
     lowest_v = min(float(np.fmin.reduce(beat.seen.cell_v)) for beat in story.beats[100:])
     assert told["extremes"]["cell_v_min"][0] == pytest.approx(lowest_v, abs=0.02)
     names = [(event.what, event.state) for event in events]
@@ -86,7 +88,7 @@ def test_losses_are_measured_and_a_cycle_is_the_capacity_out_and_in() -> None:
     def quarter(stored_wh: float, given: dict[str, float]) -> dict[str, object]:
         row = dict.fromkeys(FLOWS, 0.0) | given
         more = {"name": "A", "flowed_s": 900.0, "soc_min": 0.3, "soc_max": 0.6, "soc": 0.5, "given_wh": 1.0}
-        return {"cabinets": [row | more | {"stored_wh": stored_wh, "capacity_ah": 200.0}], "limits": [], "extremes": {}}
+        return {"cabinets": [row | more | {"stored_wh": stored_wh, "capacity_ah": 200.0}], "extremes": {}}
 
     quarters = {
         0: quarter(50e3, {"ac_in_wh": 10e3, "dc_in_wh": 9.6e3, "string_in_wh": 9.6e3, "in_ah": 27.0}),
@@ -102,18 +104,49 @@ def test_losses_are_measured_and_a_cycle_is_the_capacity_out_and_in() -> None:
 
 
 def test_limits_are_told_by_hours_and_what_was_missed_comes_first() -> None:
-    rows = [["charge", "cell SOC", "A", 3600.0, 5000.0, 0.0], ["discharge", "PCS", "B", 900.0, 100.0, 50.0]]
-    told = battery.limits({0: {"limits": rows}, 1: {"limits": [["charge", "cell SOC", "B", 7200.0, 0.0, 0.0]]}})
-    assert [each["rule"] for each in told] == ["PCS", "cell SOC"]
-    assert told[1] == {
-        "way": "charge",
-        "rule": "cell SOC",
-        "cabinet_hours": 3.0,
-        "most": "B",
-        "most_hours": 2.0,
-        "taken_kwh": 5.0,
-        "missed_kwh": 0.0,
+    rows = [("charge", "cell SOC", "A"), ("discharge", "PCS", "B"), ("charge", "cell SOC", "B"), ("charge", "PCS", "A")]
+    columns = {  # [quarter, row]
+        "coverage": np.array([[1.0, 1.0, 0.5, 1.0], [1.0, 1.0, 1.0, np.nan]]),
+        "bound_share": np.array([[1.0, 0.5, 1.0, 0.0], [1.0, 0.0, 1.0, np.nan]]),
+        "lost_wh": np.array([[2000.0, 100.0, 0.0, 0.0], [3000.0, 0.0, 0.0, np.nan]]),
+        "missed_wh": np.array([[0.0, 50.0, 0.0, 0.0], [0.0, 0.0, 0.0, np.nan]]),
     }
+    tags = tuple({"way": way, "rule": rule, "cabinet": cabinet} for way, rule, cabinet in rows)
+    span = Span(np.array([0.0, 900.0]), np.array([900.0, 900.0]), np.ones(2), tags, columns)
+    assert limits(span) == [
+        {
+            "way": "discharge",
+            "rule": "PCS",
+            "cabinet_hours": 0.125,
+            "most": "B",
+            "most_hours": 0.125,
+            "taken_kwh": 0.1,
+            "missed_kwh": 0.05,
+        },
+        {
+            "way": "charge",
+            "rule": "cell SOC",
+            "cabinet_hours": 0.875,
+            "most": "A",
+            "most_hours": 0.5,
+            "taken_kwh": 5.0,
+            "missed_kwh": 0.0,
+        },
+    ]
+    assert limits(Span(np.zeros(0), np.zeros(0), np.zeros(0), (), {})) == []
+
+
+def test_contactors_that_lie_open_are_told_by_their_time(story: Story, tmp_path: Path) -> None:
+    recorder = RollupRecorder(story.site, tmp_path / ROLLUPS)
+    for beat in story.beats:
+        recorder(beat)
+    recorder.close()
+    span = read_span(tmp_path / ROLLUPS, "15m", "limit", NOON, END)
+    found = {(each["way"], each["rule"]): each for each in limits(span)}
+    contactors = found["discharge", "contactors"]
+    assert contactors["cabinet_hours"] * 3600.0 >= 10.0
+    assert contactors["taken_kwh"] > 5.0 * contactors["cabinet_hours"]
+    assert all(0.0 <= each["missed_kwh"] <= each["taken_kwh"] + 1e-3 for each in found.values())
 
 
 def test_the_ledger_is_read_by_when_quarters_begin(story: Story, tmp_path: Path) -> None:

@@ -27,7 +27,7 @@ from ess_controller.report.words import ZH
 from ess_controller.site import SiteError, load
 from tests.planning.test_site_planner import NOW, book
 from tests.planning.test_site_planner import write_book as write_days
-from tests.report.homes import blocks_of, dealer, first_of, flow, store, write_book, write_ledger
+from tests.report.homes import blocks_of, dealer, first_of, flow, store, write_book, write_ledger, write_limits
 from tests.site.site_files import SITES
 
 DAY = date(2026, 6, 18)
@@ -43,7 +43,6 @@ def fill(at: int, quarter: Quarter) -> None:
         flow(quarter, ac_out_wh=2000.0, dc_out_wh=2100.0, out_ah=6.0)
     stored_wh = 50e3 + 2400.0 * min(max(at - 11, 0), 4) - 2100.0 * min(max(at - 31, 0), 4)
     store(quarter, stored_wh / 100e3, stored_wh, stored_wh - 8e3)
-    quarter.bound_s[0, 3, 1], quarter.lost_wh[0, 3, 1] = 900.0, 250.0
     quarter.extremes["cell_v_min"] = (3.4 - 0.001 * at, "A1/M03/C07", "M-CODE", "2026-06-18T02:00:00+00:00")
 
 
@@ -54,6 +53,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     write_book(folder, blocks_of(FIRST, 1, {}, {12: 30e3}, {3: -20e3, 8: 16e3}))
     at = datetime(2026, 6, 18, 1, tzinfo=UTC).isoformat(timespec="milliseconds")
     write_ledger(folder, dealer(), FIRST, 96, fill, (Event(at, "A1", HOSTILE, "stop", "come", HOSTILE),))
+    write_limits(folder, dealer(), FIRST, 96, "B", "charge", "cell SOC", bound_share=1.0, lost_wh=250.0)
     return folder
 
 
