@@ -70,7 +70,7 @@ class Library:
             day = utc.astimezone(self._site.time_zone).date()
             factor = self._site.carbon.on(day.year) if self._site.carbon is not None else None
             today = tried(METER_BOOK, lambda: self._day(day), None)
-            yesterday = tried(METER_BOOK, lambda: self._day(day - timedelta(days=1)), None)
+            yesterday = tried(METER_BOOK, lambda: self._day(day - timedelta(days=1), of_month=True), None)
         savings = tried(SAVINGS, lambda: read_savings(self._home / SAVINGS), {})
         jobs = tried(JOBS, self._jobs, {})
         return Books(today, yesterday, savings, jobs, factor, tuple(dict.fromkeys(trouble)))
@@ -99,9 +99,11 @@ class Library:
         if self._making is not None:
             self._making.kill()
 
-    def _day(self, day: date) -> Day:
+    def _day(self, day: date, *, of_month: bool = False) -> Day:
         assert self._site is not None
         first, end = edges(self._site, day)
+        if of_month:
+            first, _ = edges(self._site, day.replace(day=1))
         blocks = read_blocks(self._home / METER_BOOK, self._site.tuning.dispatch.block_s, first, end)
         made, plan = self._plans.get(day, ("", {}))
         return day_of(self._site, day, blocks, plan, made if plan else "")

@@ -8,7 +8,8 @@ from math import isnan, nan
 import numpy as np
 
 from ess_controller.planning.bill import bill
-from ess_controller.planning.meter_book import KNOWN_SHARE, Block
+from ess_controller.planning.daily_report import heard_well
+from ess_controller.planning.meter_book import Block
 from ess_controller.planning.problem import Series
 from ess_controller.planning.tariff_prices import Terms
 from ess_controller.site import Site
@@ -46,6 +47,7 @@ class Day:
     slots: tuple[Slot, ...]
     feed_in_cny_per_kwh: float  # NaN: the site has no tariff
     planned: str  # when the plan that is shown was made, ISO 8601; "": there is none
+    before: tuple[tuple[float, float], ...] = ()  # the month's blocks before it: import, export, W, 0 if not metered
 
     def kwh(self, of: Callable[[Slot], float]) -> float:
         """The energy of one flow over the metered blocks, kWh."""
@@ -98,13 +100,16 @@ def as_planned(slot: Slot) -> tuple[float, float]:
 def day_of(
     site: Site, day: date, blocks: Sequence[Block], plan: Mapping[int, tuple[float, float]], planned: str = ""
 ) -> Day:
-    """A local day from the meter book's blocks; `plan`: block number -> battery and grid as planned, W."""
+    """A local day from the meter book's blocks, those of its month before it included where the month's demand is
+    asked for; `plan`: block number -> battery and grid as planned, W."""
     block_s = site.tuning.dispatch.block_s
     first, end = edges(site, day)
     known = {block.number: block for block in blocks if first <= block.number < end}
     slots = tuple(_slot(site, number, known.get(number), plan.get(number, (nan, nan))) for number in range(first, end))
     feed_in = site.tariff.feed_in_cny_per_kwh if site.tariff else nan
-    return Day(day, block_s, slots, feed_in, planned)
+    return Day(
+        day, block_s, slots, feed_in, planned, _before(site, day, [each for each in blocks if each.number < first])
+    )
 
 
 def edges(site: Site, day: date) -> tuple[int, int]:
@@ -114,10 +119,20 @@ def edges(site: Site, day: date) -> tuple[int, int]:
     return first, end
 
 
+def _before(site: Site, day: date, blocks: Sequence[Block]) -> tuple[tuple[float, float], ...]:
+    """From the month's begin on; nothing where no block is given."""
+    known = {each.number: (each.import_w, each.export_w) for each in blocks if heard_well(each)}
+    if not known:
+        return ()
+    return tuple(
+        known.get(number, (0.0, 0.0)) for number in range(edges(site, day.replace(day=1))[0], edges(site, day)[0])
+    )
+
+
 def _slot(site: Site, number: int, block: Block | None, plan: tuple[float, float]) -> Slot:
     begin = datetime.fromtimestamp(number * site.tuning.dispatch.block_s, site.time_zone)
     price, period = price_at(site.tariff, begin) if site.tariff else (nan, "")
-    if block is None or min(block.load_heard, block.pv_heard, block.grid_heard) < KNOWN_SHARE:
+    if block is None or not heard_well(block):
         return Slot(begin, nan, nan, nan, nan, nan, nan, *plan, price, period)
     grid_w = block.import_w - block.export_w
     battery_w = block.load_w - block.pv_w - grid_w
@@ -127,9 +142,23 @@ def _slot(site: Site, number: int, block: Block | None, plan: tuple[float, float
 
 def items(tariff: Tariff, terms: Terms, day: Day, way: Callable[[Slot], tuple[float, float]]) -> dict[str, float]:
     """Item -> CNY of the bill's lines for the blocks that are metered, demand left out: it is a month's. `way` gives
-    import and export, W. A block may have both: half a block each, as both are billed."""
-    halves = [half for slot in day.slots for half in (way(slot) if slot.metered else (0.0, 0.0))]
-    grid_w = 2.0 * np.nan_to_num(np.array(halves)) * np.tile([1.0, -1.0], len(day.slots))
-    series = Series(day.slots[0].begin, day.block_s / 2.0, np.maximum(grid_w, 0.0), np.maximum(-grid_w, 0.0))
-    found = [item for month in bill(tariff, terms, series, {}) for item in month.items]
+    import and export, W."""
+    found = [item for month in bill(tariff, terms, _series(day, _rows(day, way)), {}) for item in month.items]
     return {item.item: item.cny for item in found if not item.item.startswith("demand")}
+
+
+def demand_cny(tariff: Tariff, terms: Terms, day: Day, way: Callable[[Slot], tuple[float, float]]) -> float:
+    """The month's demand by the end of the day, had the day gone that way after a month as it was metered."""
+    (month,) = bill(tariff, terms, _series(day, [*day.before, *_rows(day, way)]), {})
+    return sum(item.cny for item in month.items if item.item.startswith("demand"))
+
+
+def _rows(day: Day, way: Callable[[Slot], tuple[float, float]]) -> list[tuple[float, float]]:
+    return [way(slot) if slot.metered else (0.0, 0.0) for slot in day.slots]
+
+
+def _series(day: Day, rows: Sequence[tuple[float, float]]) -> Series:
+    """Of blocks up to the day's end. A block may have both import and export: half a block each, as both are billed."""
+    grid_w = 2.0 * np.nan_to_num(np.array(rows).ravel()) * np.tile([1.0, -1.0], len(rows))
+    begin = day.slots[0].begin.replace(day=1) if len(rows) > len(day.slots) else day.slots[0].begin
+    return Series(begin, day.block_s / 2.0, np.maximum(grid_w, 0.0), np.maximum(-grid_w, 0.0))

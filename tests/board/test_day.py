@@ -10,9 +10,10 @@ import pytest
 
 from ess_controller.board.books import Books
 from ess_controller.board.chart import day_chart
-from ess_controller.board.day import Day, as_metered, as_planned, day_of, edges, items, without_battery
+from ess_controller.board.day import Day, as_metered, as_planned, day_of, demand_cny, edges, items, without_battery
 from ess_controller.board.screens.now import money
 from ess_controller.board.screens.yesterday import three_ways
+from ess_controller.planning.daily_report import report
 from ess_controller.planning.meter_book import Block
 from ess_controller.planning.site_planner import terms_of
 from ess_controller.site import Site, load
@@ -84,6 +85,28 @@ def test_the_planned_way_is_there_only_where_a_plan_is_and_costs_what_its_grid_c
     totals = {name: sum(of.values()) for name, of in ways.items()}
     assert totals["planned"] == pytest.approx(totals["done"] * 1.25)
     assert totals["without"] == pytest.approx(totals["done"] * 2.5)
+
+
+def test_the_planned_way_s_demand_is_that_of_the_month_before_and_of_the_plan() -> None:
+    month, (first, end) = edges(site(), DAY.replace(day=1))[0], edges(site(), DAY)
+    before = [Block(number, 90e3, 1.0, 0.0, 1.0, 60e3, 0.0, 1.0) for number in range(month, first)]
+    blocks = [*before, *metered(20e3, 50e3)]
+    tariff, terms = terms_of(site())
+
+    def of(planned_w: float) -> float:
+        day = day_of(
+            site(), DAY, blocks, dict.fromkeys(range(first, end), (0.0, planned_w)), "2026-06-01T16:00:00+00:00"
+        )
+        assert len(day.before) == first - month
+        return demand_cny(tariff, terms, day, as_planned)
+
+    done = demand_cny(tariff, terms, day_of(site(), DAY, blocks, {}), as_metered)
+    book = {each.number: each for each in blocks}
+    told = report(site(), lambda low, high: [book[number] for number in range(low, high)], DAY)
+    assert told is not None
+    assert done == pytest.approx(told["with_battery"]["month_demand_cny"], abs=1e-3)  # as savings.json has it
+    assert of(40e3) == pytest.approx(done)  # the day before was higher
+    assert of(240e3) > of(200e3) > done
 
 
 def test_until_a_day_s_plan_begins_the_planned_way_is_as_it_was_done() -> None:

@@ -6,7 +6,7 @@ from math import isnan
 from typing import Any
 
 from ess_controller.board.chart import day_chart
-from ess_controller.board.day import Day, Slot, as_metered, as_planned, items, without_battery
+from ess_controller.board.day import Day, Slot, as_metered, as_planned, demand_cny, items, without_battery
 from ess_controller.board.figures import UNKNOWN, kw, moment, percent, yuan
 from ess_controller.board.html import Html, div, span, table
 from ess_controller.board.view import View, card, figure, gain, quiet
@@ -25,6 +25,12 @@ def three_ways(site: Site, day: Day) -> dict[str, dict[str, float]]:
     return {name: items(tariff, terms, day, way) for name, way in WAYS if name != "planned" or day.planned}
 
 
+@lru_cache(maxsize=4)
+def planned_demand_cny(site: Site, day: Day) -> float | None:
+    """The month's demand by the end of the day, had that gone as planned; None without plan or tariff."""
+    return demand_cny(*terms_of(site), day, as_planned) if day.planned and site.tariff is not None else None
+
+
 def screen(view: View, site: Site | None) -> Html:
     """The table of items, the totals over it, the day's chart under it."""
     words, day = view.words, view.seen.books.yesterday
@@ -41,14 +47,18 @@ def screen(view: View, site: Site | None) -> Html:
         figure(words("date"), f"{day.day:%Y-%m-%d}", "", words("known_share", share=percent(day.known_share))),
     )
     labels = {slot.period: words.of(slot.period) for slot in day.slots if slot.period}
-    parts = [head, _table(view, day, found), None if day.planned else quiet(words("no_plan_then"))]
+    parts = [
+        head,
+        _table(view, day, found, planned_demand_cny(site, day)),
+        None if day.planned else quiet(words("no_plan_then")),
+    ]
     legend = [("done", "battery_done"), ("grid", "grid_done")] + ([("plan", "battery_planned")] if day.planned else [])
     keys = div("legend", *(span(f"key {kind}", words(name)) for kind, name in legend))
     chart = card(f"{words('yesterday')}, kW", keys, day_chart(day, 1.0, None, labels), class_="wide")
     return div("stack", card(words("three_ways"), *parts), chart)
 
 
-def _table(view: View, day: Day, found: Mapping[str, Mapping[str, float]]) -> Html:
+def _table(view: View, day: Day, found: Mapping[str, Mapping[str, float]], planned_demand: float | None) -> Html:
     words = view.words
     names = list(dict.fromkeys(item for of in found.values() for item in of))
 
@@ -62,7 +72,7 @@ def _table(view: View, day: Day, found: Mapping[str, Mapping[str, float]]) -> Ht
     rows.append([words("peak_kw"), *(_peak(day, name, way) for name, way in WAYS)])
     told = view.seen.books.savings.get(day.day.isoformat())
     if told:
-        demand = [told["without_battery"]["month_demand_cny"], None, told["with_battery"]["month_demand_cny"]]
+        demand = [told["without_battery"]["month_demand_cny"], planned_demand, told["with_battery"]["month_demand_cny"]]
         rows.append([words("demand_month"), *(yuan(each) for each in demand)])
     return table([words("bill_item"), *(words(way) for way in ways)], rows, "money")
 
