@@ -140,6 +140,8 @@ def ask(path: Path, request: dict[str, Any]) -> dict[str, Any]:
         raise NoDaemonError(f"{path}: the daemon closed the line without an answer")
     try:
         told: dict[str, Any] = json.loads(reply)
+        if b"\\ud" in reply:  # half a character, as a file's name may hold: no disk, database or browser takes it
+            told = json.loads(json.dumps(told, ensure_ascii=False).encode("utf-8", "replace"))
     except ValueError:
         raise NoDaemonError(f"{path}: the daemon ended in the middle of its answer") from None
     return told

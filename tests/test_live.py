@@ -276,3 +276,16 @@ def test_a_daemon_that_ends_in_mid_answer_is_told_as_such(tmp_path: Path, reply:
         with pytest.raises(NoDaemonError, match=r"without an answer|middle of its answer"):
             ask(path, {"get": "picture"})
         thread.join()
+
+
+def test_half_a_character_that_no_disk_or_browser_takes_does_not_come_through(tmp_path: Path) -> None:
+    seen = {
+        "site": "a\udcffb",
+        "trouble": {"\ud800": ["\U0001f50b", "\ud83d"]},
+    }  # a file's odd name, a battery, half of one
+    window = Window(tmp_path / "live.sock", lambda: seen, Orders())
+    try:
+        told_ = ask(tmp_path / "live.sock", {"get": "picture"})
+    finally:
+        window.close()
+    assert told_ == {"site": "a?b", "trouble": {"?": ["\U0001f50b", "?"]}}

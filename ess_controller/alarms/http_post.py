@@ -3,6 +3,7 @@
 import http.client
 import socket
 import ssl
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from threading import Event, Timer
@@ -38,19 +39,7 @@ def post(url: str, body: bytes, headers: dict[str, str], timeout_s: float) -> Re
         )
     else:
         line = http.client.HTTPConnection(host, port, timeout=timeout_s)
-    late = Event()
-
-    def cut() -> None:
-        """A server that drips a byte now and then would never run into the timeout of a single read."""
-        late.set()
-        held: socket.socket | None = line.sock
-        if held is not None:
-            with suppress(OSError):
-                held.shutdown(socket.SHUT_RDWR)
-
-    timer = Timer(timeout_s, cut)
-    timer.daemon = True
-    timer.start()
+    late, timer = cut_off(lambda: line.sock, timeout_s)
     try:
         line.request("POST", (parts.path or "/") + (f"?{parts.query}" if parts.query else ""), body, headers)
         answer = line.getresponse()
@@ -65,6 +54,24 @@ def post(url: str, body: bytes, headers: dict[str, str], timeout_s: float) -> Re
     finally:
         timer.cancel()
         line.close()
+
+
+def cut_off(held: Callable[[], socket.socket | None], timeout_s: float) -> tuple[Event, Timer]:
+    """Cuts a line after so long: a server that drips a byte now and then never runs into the timeout of a single read.
+    The event says that it was cut; the timer is its caller's to cancel."""
+    late = Event()
+
+    def cut() -> None:
+        late.set()
+        line = held()
+        if line is not None:
+            with suppress(OSError):
+                line.shutdown(socket.SHUT_RDWR)
+
+    timer = Timer(timeout_s, cut)
+    timer.daemon = True
+    timer.start()
+    return late, timer
 
 
 def _words(trouble: Exception) -> str:

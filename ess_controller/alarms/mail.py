@@ -9,6 +9,7 @@ from email.utils import format_datetime
 from typing import Any
 
 from ess_controller.alarms.channel import NO_LIMIT, Outcome, secret
+from ess_controller.alarms.http_post import TOO_LATE, cut_off
 from ess_controller.alarms.message import Message
 from ess_controller.alarms.settings import MailSettings
 
@@ -16,7 +17,7 @@ from ess_controller.alarms.settings import MailSettings
 def mail(settings: MailSettings, message: Message) -> EmailMessage:
     """As it is sent. News that is sent again carries the same id: mail programs show it once."""
     made = EmailMessage()
-    made["Subject"] = message.title
+    made["Subject"] = " ".join(message.title.split())  # a line end would be another header
     made["From"] = settings.sender
     made["To"] = ", ".join(settings.to)
     made["Date"] = format_datetime(message.now)
@@ -25,6 +26,22 @@ def mail(settings: MailSettings, message: Message) -> EmailMessage:
     made["Auto-Submitted"] = "auto-generated"  # RFC 3834: nobody's absence note answers
     made.set_content(message.text)
     return made
+
+
+class _Plain(smtplib.SMTP):
+    """Says who it is before it connects: so that it can be cut while it waits for a greeting."""
+
+    def __init__(self, line: list[smtplib.SMTP], *given: Any, **named: Any) -> None:
+        line.append(self)
+        super().__init__(*given, **named)
+
+
+class _Tls(smtplib.SMTP_SSL):
+    """The same over TLS."""
+
+    def __init__(self, line: list[smtplib.SMTP], *given: Any, **named: Any) -> None:
+        line.append(self)
+        super().__init__(*given, **named)
 
 
 class Mail:
@@ -39,27 +56,24 @@ class Mail:
 
     def send(self, message: Message) -> Outcome:
         """Hand it to the server."""
+        line: list[smtplib.SMTP] = []
+        late, timer = cut_off(lambda: line[0].sock if line else None, self._timeout_s)
         try:
-            refused = self._send(message)
-        except smtplib.SMTPResponseException as trouble:
-            return Outcome(f"SMTP {trouble.smtp_code}: {_plain(trouble.smtp_error)}")
-        except smtplib.SMTPRecipientsRefused as trouble:
-            return Outcome(f"no address is taken: {', '.join(trouble.recipients)}")
-        except smtplib.SMTPException as trouble:
-            return Outcome(str(trouble)[:200] or type(trouble).__name__)
-        except ssl.SSLCertVerificationError as trouble:
-            return Outcome(f"certificate: {trouble.verify_message}")
-        except (OSError, ValueError) as trouble:  # ValueError: a host name that is none
-            return Outcome(getattr(trouble, "strerror", None) or str(trouble) or type(trouble).__name__)
+            refused = self._send(message, line)
+        except (OSError, smtplib.SMTPException, ValueError) as trouble:
+            return Outcome(TOO_LATE if late.is_set() else _why(trouble))
+        finally:
+            timer.cancel()
         del refused  # some addresses: the others have it, and sending again would tell them twice
         return Outcome()
 
-    def _send(self, message: Message) -> dict[str, tuple[int, bytes]]:
+    def _send(self, message: Message, line: list[smtplib.SMTP]) -> dict[str, tuple[int, bytes]]:
+        """`line` gets the connection as soon as there is one."""
         given, context = self._settings, ssl.create_default_context()
         made = (
-            smtplib.SMTP_SSL(given.host, given.port, timeout=self._timeout_s, context=context)
+            _Tls(line, given.host, given.port, timeout=self._timeout_s, context=context)
             if given.tls == "tls"
-            else smtplib.SMTP(given.host, given.port, timeout=self._timeout_s)
+            else _Plain(line, given.host, given.port, timeout=self._timeout_s)
         )
         with made as server:
             if given.tls == "starttls":
@@ -73,6 +87,20 @@ class Mail:
 
     def close(self) -> None:
         """Nothing is held."""
+
+
+def _why(trouble: Exception) -> str:
+    match trouble:
+        case smtplib.SMTPResponseException():
+            return f"SMTP {trouble.smtp_code}: {_plain(trouble.smtp_error)}"
+        case smtplib.SMTPRecipientsRefused():
+            return f"no address is taken: {', '.join(trouble.recipients)}"
+        case smtplib.SMTPException():
+            return _plain(str(trouble)) or type(trouble).__name__
+        case ssl.SSLCertVerificationError():
+            return f"certificate: {trouble.verify_message}"
+        case _:  # ValueError: a host name that is none
+            return getattr(trouble, "strerror", None) or str(trouble) or type(trouble).__name__
 
 
 def _plain(words: bytes | str) -> str:

@@ -76,10 +76,10 @@ class Sessions:
         self._file = home / FILE
         self._held: OrderedDict[str, Session] = OrderedDict()
 
-    def begin(self, name: str, address: str, now_s: float) -> str:
-        """A new session's token."""
+    def begin(self, name: str, address: str, now_s: float, stamp: tuple[int, int] | None) -> str:
+        """A new session's token; `stamp`: from before the password was looked at, which may be another by now."""
         token = secrets.token_urlsafe(32)
-        self._held[_digest(token)] = Session(name, address, now_s, now_s, self._stamp())
+        self._held[_digest(token)] = Session(name, address, now_s, now_s, stamp)
         while len(self._held) > MOST_SESSIONS:
             self._held.popitem(last=False)
         return token
@@ -91,7 +91,7 @@ class Sessions:
         if session is None:
             return None
         over = now_s - session.began_s > LONGEST_S or now_s - session.used_s > IDLE_S
-        if over or session.stamp != self._stamp():
+        if over or session.stamp != self.stamp():
             del self._held[key]
             return None
         if uses:
@@ -102,7 +102,8 @@ class Sessions:
         """Log out."""
         self._held.pop(_digest(token), None)
 
-    def _stamp(self) -> tuple[int, int] | None:
+    def stamp(self) -> tuple[int, int] | None:
+        """Tells the password that is kept from every other; None: there is none."""
         try:
             found = self._file.stat()
         except OSError:

@@ -39,12 +39,14 @@ class Gate:
         host, origin = heads.get("host", ""), heads.get("origin", "")
         if not self._ours(host):
             return f"Host {host[:100]!r}: expected an address, localhost, or a name given with --name"
-        if origin and urlsplit(origin).netloc.lower() != host.lower():
+        if origin and _netloc(origin) != host.lower():
             return f"Origin {origin[:100]!r}: expected this page's own"
         if not origin and (kind == "websocket" or method not in _SAFE):
             return "no Origin: expected this page's own"
         if _too_long(heads.get("content-length", "0")):
             return f"Content-Length: expected at most {LARGEST_FORM} bytes"
+        if "transfer-encoding" in heads:  # its length would be known when it is in memory
+            return "Transfer-Encoding: expected a body with a Content-Length"
         return ""
 
     def _ours(self, host: str) -> bool:
@@ -61,8 +63,15 @@ class Gate:
         return True
 
 
+def _netloc(origin: str) -> str:
+    try:
+        return urlsplit(origin).netloc.lower()
+    except ValueError:  # brackets that do not close
+        return ""
+
+
 def _too_long(told: str) -> bool:
-    return not told.isdigit() or int(told) > LARGEST_FORM
+    return not (told.isascii() and told.isdecimal() and len(told) < 20) or int(told) > LARGEST_FORM
 
 
 async def _refuse(scope: Scope, send: Send, trouble: str) -> None:

@@ -60,12 +60,13 @@ def application(hub: Hub, names: Sequence[str]) -> FastAPI:
             return _back("name_needed")
         if wait_s := hub.tries.wait_s(address, wall_s()):
             return _back(f"too_often&wait={wait_s:.0f}")
+        stamp = hub.sessions.stamp()
         if not await asyncio.to_thread(matches, hub.home, form.get("password", [""])[0]):
             log.warning("page: a wrong password from %s", address)
             return _back("wrong_password")
         answer = RedirectResponse("/control", 303)
         secure = request.url.scheme == "https"
-        token = hub.sessions.begin(name, address, wall_s())
+        token = hub.sessions.begin(name, address, wall_s(), stamp)
         answer.set_cookie(COOKIE, token, max_age=int(LONGEST_S), httponly=True, samesite="strict", secure=secure)
         return answer
 

@@ -5,16 +5,21 @@ import email.policy
 import shutil
 import subprocess
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import replace
 from email.message import EmailMessage
 from pathlib import Path
+from socket import create_server
+from threading import Event, Thread
 
 import pytest
 
 from ess_controller.alarms.channel import Outcome
+from ess_controller.alarms.http_post import TOO_LATE
 from ess_controller.alarms.mail import Mail
 from ess_controller.alarms.settings import MailSettings
 from ess_controller.alarms.words import Level
+from ess_controller.clock import wall_s
 from tests.alarms.made import later
 from tests.alarms.mail_server import MailServer
 from tests.alarms.test_webhooks import message
@@ -98,3 +103,33 @@ def test_the_password_goes_over_tls_to_whom_we_trust(tmp_path: Path, monkeypatch
     monkeypatch.setenv("ESS_TEST_MAIL", "another")
     assert Mail(given).send(message()).why == "SMTP 535: wrong user or password"
     server.close()
+
+
+def test_a_server_that_drips_is_cut_off_in_time() -> None:
+    ending, held = Event(), create_server(("127.0.0.1", 0))
+
+    def drip() -> None:
+        line, _ = held.accept()
+        with suppress(OSError), line:
+            line.sendall(b"220-")
+            while not ending.wait(0.02):  # a byte now and then: no single read takes long
+                line.sendall(b"x")
+
+    Thread(target=drip, daemon=True).start()
+    given = MailSettings("m", Level.INFO, 1, "127.0.0.1", held.getsockname()[1], "none", "", "", "ess@example.com", TO)
+    began_s = wall_s()
+    assert Mail(given, timeout_s=0.5).send(message()).why == TOO_LATE
+    assert wall_s() - began_s < 20.0
+    ending.set()
+    held.close()
+
+
+def test_a_line_end_in_a_title_is_no_header_of_its_own(server: MailServer) -> None:
+    evil = replace(message(), title="ESS\r\nBcc: everybody@example.com\n\n<b>", text="a\r\n.\r\nMAIL FROM:<x@y>\r\nend")
+    assert Mail(settings(server)).send(evil) == Outcome()
+    ((to, text),) = server.mails
+    assert to == list(TO)
+    found = read(text)
+    assert found["Bcc"] is None
+    assert found["Subject"] == "ESS Bcc: everybody@example.com <b>"
+    assert "MAIL FROM" in found.get_content()

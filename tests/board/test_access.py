@@ -36,24 +36,24 @@ def test_a_file_that_is_not_ours_lets_nobody_in(tmp_path: Path) -> None:
 def test_a_session_ends_when_it_is_old_unused_or_logged_out_and_with_its_password(tmp_path: Path) -> None:
     access.reset(tmp_path)
     sessions = Sessions(tmp_path)
-    token = sessions.begin("Li", "127.0.0.1", 0.0)
+    token = sessions.begin("Li", "127.0.0.1", 0.0, sessions.stamp())
     assert (found := sessions.of(token, IDLE_S)) is not None
     assert (found.name, found.address) == ("Li", "127.0.0.1")
     assert sessions.of("another", 1.0) is None
     assert sessions.of(token, IDLE_S + 1.0) is None
 
-    token = sessions.begin("Li", "127.0.0.1", 0.0)
+    token = sessions.begin("Li", "127.0.0.1", 0.0, sessions.stamp())
     at_s = 0.0
     while at_s + IDLE_S <= LONGEST_S:  # looking at a page is no use of it; acts are
         at_s += IDLE_S
         assert sessions.of(token, at_s, uses=True) is not None
     assert sessions.of(token, LONGEST_S + 1.0, uses=True) is None
 
-    token = sessions.begin("Li", "127.0.0.1", 0.0)
+    token = sessions.begin("Li", "127.0.0.1", 0.0, sessions.stamp())
     sessions.end(token)
     assert sessions.of(token, 1.0) is None
 
-    token = sessions.begin("Li", "127.0.0.1", 0.0)
+    token = sessions.begin("Li", "127.0.0.1", 0.0, sessions.stamp())
     access.reset(tmp_path)
     assert sessions.of(token, 1.0) is None
 
@@ -61,7 +61,7 @@ def test_a_session_ends_when_it_is_old_unused_or_logged_out_and_with_its_passwor
 def test_looking_does_not_keep_a_session_alive(tmp_path: Path) -> None:
     access.reset(tmp_path)
     sessions = Sessions(tmp_path)
-    token = sessions.begin("Li", "127.0.0.1", 0.0)
+    token = sessions.begin("Li", "127.0.0.1", 0.0, sessions.stamp())
     for second in range(0, int(IDLE_S) + 1, 60):
         assert sessions.of(token, float(second)) is not None
     assert sessions.of(token, IDLE_S + 60.0) is None
@@ -79,3 +79,11 @@ def test_many_addresses_together_wait_too() -> None:
     tries = Tries()
     waits_s = [tries.wait_s(f"10.0.{at}.1", 0.0) for at in range(200)]
     assert sum(wait_s == 0.0 for wait_s in waits_s) == 10 * TRIES
+
+
+def test_whoever_logs_in_with_the_old_password_while_it_is_changed_has_no_session(tmp_path: Path) -> None:
+    access.reset(tmp_path)
+    sessions = Sessions(tmp_path)
+    stamp = sessions.stamp()
+    access.reset(tmp_path)  # between the look at the password and the session
+    assert sessions.of(sessions.begin("Li", "::1", 0.0, stamp), 1.0) is None

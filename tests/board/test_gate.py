@@ -22,7 +22,7 @@ def asked(kind: str = "http", method: str = "GET", **heads: str) -> list[dict[st
     async def send(message: Any) -> None:
         sent.append(message)
 
-    pairs = [(key.replace("_", "-").encode(), value.encode()) for key, value in heads.items()]
+    pairs = [(key.replace("_", "-").encode(), value.encode("latin-1")) for key, value in heads.items()]
     scope: dict[str, Any] = {"type": kind, "method": method, "headers": pairs}
     asyncio.run(Gate(_inner, ["ess.example.cn"])(scope, None, send))  # type: ignore[arg-type]
     return sent
@@ -45,6 +45,7 @@ def test_a_foreign_origin_is_refused_whatever_it_asks() -> None:
         assert asked(method=method, host=OURS, origin="http://evil.example")[0]["status"] == 403
         assert asked(method=method, host=OURS, origin="http://127.0.0.1:9999")[0]["status"] == 403
         assert asked(method=method, host=OURS, origin="null")[0]["status"] == 403
+        assert asked(method=method, host=OURS, origin="http://[::1")[0]["status"] == 403
         assert asked(method=method, host=OURS, origin=f"http://{OURS}")[0]["status"] == 200
 
 
@@ -62,7 +63,9 @@ def test_a_socket_from_elsewhere_is_closed_before_it_opens() -> None:
 def test_a_body_larger_than_any_form_of_ours_is_refused() -> None:
     heads = {"host": OURS, "origin": f"http://{OURS}"}
     assert asked(method="POST", **heads, content_length="1000000")[0]["status"] == 403
-    assert asked(method="POST", **heads, content_length="-1")[0]["status"] == 403
+    for told in ("-1", "\xb2", "1e3", "9" * 5000, ""):
+        assert asked(method="POST", **heads, content_length=told)[0]["status"] == 403
+    assert asked(method="POST", **heads, transfer_encoding="chunked")[0]["status"] == 403
     assert asked(method="POST", **heads, content_length="80")[0]["status"] == 200
 
 
