@@ -22,7 +22,8 @@ __all__ = ["Freshness", "Heard", "Plant", "box_seats", "ids_on", "module_seats"]
 
 SORTED_KEPT = 64  # twice the counter's cycle of both masters
 # What power hangs on is asked in every beat. The sun and a cabinet's contacts, which are only observed, are asked each
-# so many seconds of wall time: a request costs the process a quarter of a millisecond, a plant has dozens of devices.
+# so many seconds, of plant time or of wall time, whichever is over first: a request costs the process a quarter of a
+# millisecond, a plant has dozens of devices.
 PV_EVERY_S, IO_EVERY_S = 0.2, 0.5
 HALF_A_BEAT_S = 0.05  # of the usual beat: a period is met by the beat nearest to it
 _UNKNOWN = int(Contactor.UNKNOWN)  # PcsState.UNKNOWN is the same number
@@ -108,7 +109,7 @@ class Plant:
             (gateways, 0.0),
         ]
         self._every_s = [every_s for devices, every_s in every for _ in devices]  # [register device]
-        self._due_s = [-inf] * len(self._every_s)
+        self._asked_s = [(-inf, -inf)] * len(self._every_s)  # when, of plant time and of wall time
         # where what is behind a gateway grows as old as registers may, what is on CAN as old as frames may
         self._register_s = freshness.register_stale_s
         stale_s = np.where(self._battery.behind_gateway, freshness.register_stale_s, freshness.can_stale_s)
@@ -196,8 +197,10 @@ class Plant:
                 self._send(frames)
         now_s = tick.wire_s
         for number, (wire, ask) in enumerate(zip(self._registers, self._questions(commands, now_s), strict=True)):
-            if (at_once or now_s >= self._due_s[number]) and not wire.waiting:
-                self._due_s[number] = now_s + self._every_s[number] - HALF_A_BEAT_S
+            asked_s = self._asked_s[number]
+            passed_s = max(tick.t_s - asked_s[0], now_s - asked_s[1])
+            if (at_once or passed_s >= self._every_s[number] - HALF_A_BEAT_S) and not wire.waiting:
+                self._asked_s[number] = tick.t_s, now_s
                 wire.ask(ask())
 
     def _questions(self, commands: Commands, now_s: float) -> Iterator[Callable[[], list[Request]]]:

@@ -18,6 +18,8 @@ class Bench:
     """World, wires and plant in one process. Its `ticks` are the daemon's clock: each lets the world run first.
 
     The same bytes cross as on real buses: frames are packed, queued and unpacked, registers asked for and answered.
+    A device is asked at the end of a beat and heard in the next. Where a beat is longer than the site's own, it tells
+    of the moment it is heard, or the controller would act on what was a minute ago and is a tenth of a second old.
     """
 
     def __init__(
@@ -38,8 +40,9 @@ class Bench:
         pairs = {name: MemoryCan.pair(self.clock) for name in self.world.can_buses}
         self._ends = {name: world_end for name, (_, world_end) in pairs.items()}
         self.can = {name: daemon_end for name, (daemon_end, _) in pairs.items()}
+        late = self.clock.tick.dt_s > site.period_s
         self.registers: dict[str, RegisterWire] = {
-            name: MemoryRegisters(bank, self.clock) for name, bank in self.world.banks.items()
+            name: MemoryRegisters(bank, self.clock, reads_late=late) for name, bank in self.world.banks.items()
         }
         self.plant = Plant(
             site.plant,

@@ -77,13 +77,18 @@ class MemoryCan:
 
 
 class MemoryRegisters:
-    """A RegisterWire onto a bank in this process: `ask` carries out at once, `drain` hands the answers over."""
+    """A RegisterWire onto a bank in this process: `ask` carries out at once, `drain` hands the answers over.
 
-    def __init__(self, bank: RegisterBank, clock: WireClock) -> None:
+    With `reads_late` what is read is what stands there when it is heard: where a beat is so long that a device asked
+    at its begin would tell of what has long passed.
+    """
+
+    def __init__(self, bank: RegisterBank, clock: WireClock, *, reads_late: bool = False) -> None:
         self._bank = bank
         self._clock = clock
+        self._reads_late = reads_late
         self._health = WireHealth(up=True)
-        self._answers: deque[Answer] = deque()
+        self._answers: deque[Answer | Request] = deque()
 
     @property
     def health(self) -> WireHealth:
@@ -92,16 +97,18 @@ class MemoryRegisters:
 
     @property
     def waiting(self) -> int:
-        """Always 0: every request has its answer at once."""
-        return 0
+        """How many are still to be read; 0 where every request has its answer at once."""
+        return sum(isinstance(each, Request) for each in self._answers) if self._reads_late else 0
 
     def ask(self, requests: Sequence[Request]) -> None:
         """Carry out requests, in order."""
-        self._answers.extend(self._carry_out(request) for request in requests)
+        for request in requests:
+            late = self._reads_late and not request.is_write
+            self._answers.append(request if late else self._carry_out(request))
 
     def drain(self) -> list[Answer]:
         """Answers since the last call, in order."""
-        answers = list(self._answers)
+        answers = [self._carry_out(each) if isinstance(each, Request) else each for each in self._answers]
         self._answers.clear()
         return answers
 

@@ -52,7 +52,7 @@ class World:
         self._wear = Wear.none(plant.layout.strings)
         self._totals = Totals()
         self._extremes = Extremes.of(self.now)
-        self.devices.show(self.now, self._orders, self._totals, wire_s)
+        self.devices.show(self.now, self._orders, self._totals, t_s, wire_s)
 
     @property
     def faults(self) -> Faults:
@@ -78,7 +78,7 @@ class World:
         if span_us > 0:
             self._run(span_us, wire_s)
         self._wire_s = max(self._wire_s, wire_s)
-        self.devices.show(self.now, self._orders, self._totals, self._wire_s)
+        self.devices.show(self.now, self._orders, self._totals, self.t_s, self._wire_s)
 
     def _run(self, span_us: int, wire_s: float) -> None:
         steps = ceil(span_us * 1e-6 / self.scenario.step_s - 1e-9)

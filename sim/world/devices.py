@@ -75,6 +75,6 @@ class Devices:
         """Frames due on one CAN bus since it was last asked."""
         return self.can.take(bus, now, orders, wire_s)
 
-    def show(self, now: Now, orders: Orders, totals: Totals, wire_s: float) -> None:
+    def show(self, now: Now, orders: Orders, totals: Totals, t_s: float, wire_s: float) -> None:
         """Refresh the registers of the Modbus devices where their period is over."""
-        self.registers.show(now, orders, totals, wire_s)
+        self.registers.show(now, orders, totals, t_s, wire_s)

@@ -1,6 +1,7 @@
 """The Modbus devices of a site: inverters, meter, solar inverters, remote I/O, gateways. Truth in, registers out.
 
-They keep wall time (`wire_s`): watchdogs, reversion timers and how often they refresh what they show.
+Their watchdogs and reversion timers keep wall time (`wire_s`). What they show is no older than a real device's is, in
+plant time and in wall time: however fast plant time runs, the next reading tells of what was done.
 """
 
 from dataclasses import dataclass
@@ -22,6 +23,7 @@ from sim.world.premises import most_w
 from sim.world.sensors import Instruments
 
 LOOK_S = 0.05  # of wall time: an inverter obeys its registers so often
+SHOW_S = 0.02  # of wall time: registers change no oftener, as no site's beat is shorter
 
 Bank = PcsBank | LegacyPcsBank | MeterBank | PvBank | IoBank | BatteryBank
 
@@ -55,7 +57,8 @@ class RegisterDevices:
         self._every += [io for _, io in self.ios]
         self._every += [gateway.bank for gateway in self.gateways]
         self.banks: dict[str, RegisterBank] = dict(zip(plant.register_buses, self._every, strict=True))
-        self._looked_s = self._shown_s = -np.inf
+        self._looked_s = -np.inf
+        self._shown_s = (-np.inf, -np.inf)  # of plant time and of wall time
         self._asked: Asked | None = None
 
     def asked(self, wire_s: float) -> Asked:
@@ -83,12 +86,14 @@ class RegisterDevices:
             climate[list(self._faults.failed_fans)] &= ~_FAN
         return climate
 
-    def show(self, now: Now, orders: Orders, totals: Totals, wire_s: float) -> None:
-        """Refresh the registers when their period is over; apply who answers."""
+    def show(self, now: Now, orders: Orders, totals: Totals, t_s: float, wire_s: float) -> None:
+        """Refresh the registers when their period is over, of plant time or of wall time; apply who answers."""
         self._answering()
-        if wire_s - self._shown_s < self._nature.scenario.sensors.register_period_s - 1e-6:
+        age_s, wire_age_s = t_s - self._shown_s[0], wire_s - self._shown_s[1]
+        period_s = self._nature.scenario.sensors.register_period_s
+        if max(age_s, wire_age_s) < period_s - 1e-6 or wire_age_s < min(SHOW_S, period_s) - 1e-6:
             return
-        self._shown_s = wire_s
+        self._shown_s = t_s, wire_s
         self._show_pcs(now, wire_s)
         grid_w, phase_v, grid_hz = self._instruments.meter(now.grid_w)
         if not self._faults.frozen_meter:

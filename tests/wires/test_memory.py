@@ -68,6 +68,22 @@ def test_registers_are_carried_out_at_once_and_answered_in_the_next_drain() -> N
     assert wire.drain() == []
 
 
+def test_a_late_reading_is_that_of_when_it_is_heard_while_a_write_is_done_at_once() -> None:
+    bank = Registers(size=100)
+    clock = HandClock(now_s=7.0)
+    wire = MemoryRegisters(bank, clock, reads_late=True)
+    wire.ask([Request(4, count=3, tag="x"), Request(5, words=(9, 8))])
+    assert bank.written == [(5, (9, 8))]
+    assert wire.waiting == 1
+    bank.write(6, (3,))
+    clock.now_s = 8.0
+    read, written = wire.drain()
+    assert (read.words, read.wire_s, read.request.tag) == ((4, 9, 3), 8.0, "x")
+    assert (written.words, written.wire_s) == ((), 7.0)
+    assert wire.waiting == 0
+    assert wire.drain() == []
+
+
 @pytest.mark.parametrize("how", ["dead", "closed"])
 def test_a_device_that_is_gone_gives_trouble_and_takes_no_command(how: str) -> None:
     bank = Registers()
