@@ -2,8 +2,10 @@
 
 A row is a plan: when it was made, what was read from the meter book for it, the batteries, the month's peak, digests of
 the tariff and of the program, and the digest of the plan's bytes. The first plan of a day has read the site's history
-(some 8 000 blocks, a few hundred kB); those after it, the last day. Kept are KEEP_DAYS, and no more than LARGEST_MB of
-them; the oldest days go first. Bytes of plans themselves (2 MB each) are not kept: they follow from the rest.
+(some 8 000 blocks, a few hundred kB); those after it, the last day. With the first goes the clear sky that it knew, or
+that it knew none: that is reckoned in a process of its own, which a loaded machine may fail. Kept are KEEP_DAYS, and no
+more than LARGEST_MB of them; the oldest days go first. Bytes of plans themselves (2 MB each) are not kept: they follow
+from the rest.
 """
 
 import hashlib
@@ -19,6 +21,7 @@ from typing import Any
 
 import numpy as np
 
+from ess_controller.planning.clear_sky import ClearSky
 from ess_controller.planning.meter_book import Block
 from ess_controller.planning.problem import Battery
 from ess_controller.planning.site_planner import SitePlanner
@@ -28,6 +31,7 @@ from ess_controller.planning.wear import Wear
 from ess_controller.planning.weather import Weather
 from ess_controller.site import Site
 from ess_controller.sqlite_file import connected
+from firmware_bridge.records import Floats
 
 FILE = "plans.sqlite"
 KEEP_DAYS, LARGEST_MB = 100, 64.0
@@ -68,6 +72,8 @@ class Kept:
     version: str
     plan_digest: str
     capacity_test: dict[str, Any] | None = None  # the planner's proposal of that day, as JSON
+    clear_sky: ClearSky | None = None  # that it knew; kept where the planner began anew
+    clear_sky_kept: bool = False  # whether that it knew none is told by it; not by programs before 2026-11-29
 
     def book(self, first: int, end: int) -> list[Block]:
         """As the meter book answered then."""
@@ -90,6 +96,8 @@ def kept_of(
         program_digest(),
         version("ess-controller"),
         plan_digest(plan),
+        clear_sky=planner.clear_sky if planner.begun else None,
+        clear_sky_kept=planner.begun,
     )
 
 
@@ -105,8 +113,10 @@ class KeptPlans:
         """Keep it, and let go of the oldest days that are too many."""
         given = {name: getattr(kept, name) for name in _GIVEN} | {"groups": [asdict(each) for each in kept.groups]}
         given["weather"] = None if kept.weather is None else kept.weather.row
+        given["clear_sky_kept"] = kept.clear_sky_kept
         columns = np.array([block.row for block in kept.blocks], np.float64).reshape(-1, len(_FIELDS)).T
-        row = (_key(kept.made), int(kept.begins), len(kept.blocks), json.dumps(given), zlib.compress(columns.tobytes()))
+        numbers = columns.tobytes() + _sky_rows(kept.clear_sky).tobytes()
+        row = (_key(kept.made), int(kept.begins), len(kept.blocks), json.dumps(given), zlib.compress(numbers))
         with self._db:
             self._db.execute("INSERT OR REPLACE INTO plan VALUES (?, ?, ?, ?, ?)", row)
             self._trim(kept.made, largest_mb)
@@ -155,12 +165,18 @@ def _key(utc: datetime) -> str:
 
 def _kept(made: str, begins: int, count: int, given: str, blocks: bytes) -> Kept:
     told: dict[str, Any] = json.loads(given)
-    columns = np.frombuffer(zlib.decompress(blocks), np.float64).reshape(len(_FIELDS), count)
+    numbers = np.frombuffer(zlib.decompress(blocks), np.float64)
+    columns, sky = numbers[: len(_FIELDS) * count].reshape(len(_FIELDS), count), numbers[len(_FIELDS) * count :]
+    told["clear_sky"] = ClearSky(*sky.reshape(2, -1)) if len(sky) else None
     rows = (Block(int(number), *rest) for number, *rest in columns.T.tolist())
     groups = tuple(_battery(each) for each in told.pop("groups"))
     weather = told.pop("weather")
     told["weather"] = None if weather is None else Weather.of_row(weather)
     return Kept(made=datetime.fromisoformat(made), begins=bool(begins), blocks=tuple(rows), groups=groups, **told)
+
+
+def _sky_rows(sky: ClearSky | None) -> Floats:
+    return np.empty((2, 0)) if sky is None else np.stack((sky.pv_w, sky.horizontal_w_m2)).astype(np.float64)
 
 
 def _battery(told: dict[str, Any]) -> Battery:

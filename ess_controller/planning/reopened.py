@@ -8,12 +8,13 @@ from pathlib import Path
 import numpy as np
 
 from ess_controller.core.value import Moment, Value, decide
+from ess_controller.planning.clear_sky import ClearSky
 from ess_controller.planning.fallback import described
 from ess_controller.planning.groups import together
 from ess_controller.planning.kept_plans import Kept, KeptPlans, plan_digest, program_digest, site_digest
 from ess_controller.planning.plan import Plan
 from ess_controller.planning.problem import Battery, Prices, Series
-from ess_controller.planning.site_planner import SitePlanner, terms_of
+from ess_controller.planning.site_planner import ClearOf, SitePlanner, terms_of
 from ess_controller.planning.slot import OLDEST, SitePlan
 from ess_controller.planning.tariff_prices import fixed_cny
 from ess_controller.site import Site
@@ -51,16 +52,29 @@ def reopened(site: Site, path: Path, utc: datetime) -> Reopened | None:
     if not day or utc - day[-1].made > OLDEST:
         return None
     weather = day[0].weather
-    planner = SitePlanner(site, lambda _: weather)
+    planner = SitePlanner(site, lambda _: weather, _clear_sky_of(day[0]))
     for kept in day:
         weather = kept.weather if kept.begins else weather
         plan = planner.plan(kept.made, kept.book, kept.groups, kept.month_peak_w)
     series, prices, _ = planner.expected(kept.made, kept.book, kept.groups, {})
     fixed = fixed_cny(*terms_of(site), series.at(0).date())
-    return Reopened(kept, plan, together(kept.groups), series, prices, fixed, tuple(_doubts(site, kept, plan)))
+    doubts = tuple(_doubts(site, kept, plan, sky_kept=day[0].clear_sky_kept))
+    return Reopened(kept, plan, together(kept.groups), series, prices, fixed, doubts)
 
 
-def _doubts(site: Site, kept: Kept, plan: SitePlan) -> list[str]:
+def _clear_sky_of(kept: Kept) -> ClearOf | None:
+    """The clear sky that the planner knew when it began; None: nobody kept it, and it is reckoned anew."""
+
+    def known(_: int, count: int) -> ClearSky | None:
+        sky = kept.clear_sky
+        if sky is not None and len(sky.pv_w) != count:
+            raise ValueError(f"its clear sky is of {len(sky.pv_w)} blocks, where this program needs {count}")
+        return sky
+
+    return known if kept.clear_sky_kept else None
+
+
+def _doubts(site: Site, kept: Kept, plan: SitePlan, *, sky_kept: bool) -> list[str]:
     told = []
     if kept.site_digest != site_digest(site):
         told.append("the site's tariff or contract is no longer that of then")
@@ -68,6 +82,8 @@ def _doubts(site: Site, kept: Kept, plan: SitePlan) -> list[str]:
         told.append(f"it was made by another program ({kept.version}, {kept.program_digest[:8]})")
     if plan_digest(plan) != kept.plan_digest:
         told.append("made again its numbers differ from those of then")
+        if not sky_kept:
+            told.append("they cannot be proven: whether the clear sky was known then was not kept yet")
     return told
 
 

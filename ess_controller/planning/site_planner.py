@@ -35,6 +35,7 @@ CHANGED = 0.02  # of the usable energy: more is another battery
 Book = Callable[[int, int], list[Block]]  # the blocks first..end-1 that are kept
 WeatherNow = Callable[[datetime], Weather | None]  # what is forecast at that time; the same object: nothing newer
 
+ClearOf = Callable[[int, int], ClearSky | None]  # of so many blocks from the first on; None: it is not known
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Day:
@@ -45,6 +46,7 @@ class _Day:
     battery: Battery
     weather: Weather | None
     load_w: Floats
+    clear: ClearSky | None
     pv_w: Floats
     forecasts: Forecasts
     replanner: Replanner
@@ -61,16 +63,17 @@ def terms_of(site: Site) -> tuple[Tariff, Terms]:
 class SitePlanner:
     """Keeps what a day's re-plans have in common; a new day, another battery or a newer forecast begins anew."""
 
-    def __init__(self, site: Site, weather: WeatherNow = lambda _: None) -> None:
-        """BadInputError for a site without a tariff."""
-        self._site, self._weather = site, weather
+    def __init__(self, site: Site, weather: WeatherNow = lambda _: None, clear: ClearOf | None = None) -> None:
+        """`clear`: where the clear sky is known from; None: it is reckoned. BadInputError for a site without a
+        tariff."""
+        self._site, self._weather, self._clear_of = site, weather, clear or self._reckoned
         self._tariff, self._terms = terms_of(site)
         self._block_s = site.tuning.dispatch.block_s
         self._leads = round(HORIZON_H * 3600.0 / self._block_s)
         self._slots = round(86400.0 / self._block_s)
         self._day: _Day | None = None
         self.begun = False  # whether the last plan began a day anew, from nothing but what it was given
-        self._clear: tuple[int, ClearSky] | None = None  # from that block on
+        self._held: tuple[int, ClearSky] | None = None  # from that block on
         self._told: set[str] = set()
 
     def plan(self, utc: datetime, book: Book, groups: tuple[Battery, ...], month_peak_w: float) -> SitePlan:
@@ -106,6 +109,11 @@ class SitePlanner:
         return None if self._day is None else self._day.weather
 
     def _number(self, utc: datetime) -> int:
+    @property
+    def clear_sky(self) -> ClearSky | None:
+        """What the last plan took for a clear sky, from the first block of its history on; None: it knew of none."""
+        return None if self._day is None else self._day.clear
+
         return int(utc.timestamp() // self._block_s)
 
     def _of_day(self, utc: datetime, now: int, book: Book, battery: Battery) -> _Day:
@@ -137,22 +145,28 @@ class SitePlanner:
         hours = self._block_s / 3600.0
         planned = Planned(battery, prices, days, hours, calendar.load_w, calendar.pv_w, refill)
         replanner = Replanner(planned, forecasts.at)
-        return _Day(today, first, battery, weather, calendar.load_w, calendar.pv_w, forecasts, replanner)
+        return _Day(today, first, battery, weather, clear, calendar.load_w, calendar.pv_w, forecasts, replanner)
 
-    def _sky(self, first: int, count: int, weather: Weather | None) -> Sky | None:
-        """Of so many blocks; None where the site has no sun or no place, or pvlib is not there."""
+    def _sky(self, first: int, count: int, clear: ClearSky, weather: Weather | None) -> Sky:
+        """Of so many blocks."""
+        middle_s = self._middle_s(first, count)
+        index = np.full(count, np.nan) if weather is None else weather.index(middle_s, clear.horizontal_w_m2)
+        return Sky(clear.pv_w, index)
+
+    def _reckoned(self, first: int, count: int) -> ClearSky | None:
+        """The clear sky of so many blocks; None where the site has no sun or no place, or pvlib is not there."""
         site = self._site
         if site.location is None or not site.pv_arrays:
             return None
         if not is_installed():
             self._tell(NO_PVLIB)
             return None
-        held = self._clear
+        held = self._held
         if held is None or first < held[0] or first + count > held[0] + len(held[1].pv_w):
             middle_s = self._middle_s(first, count + SKY_DAYS * self._slots)
             rated_w = tuple(each.rated_w for each in site.plant.pvs)
             try:
-                held = self._clear = (
+                held = self._held = (
                     first,
                     clear_sky_apart(site.location, site.pv_arrays, rated_w, tuple(middle_s.tolist())),
                 )
@@ -160,9 +174,7 @@ class SitePlanner:
                 self._tell(str(trouble))
                 return None
         own = slice(first - held[0], first - held[0] + count)
-        ground = held[1].horizontal_w_m2[own]
-        index = np.full(count, np.nan) if weather is None else weather.index(self._middle_s(first, count), ground)
-        return Sky(held[1].pv_w[own], index)
+        return ClearSky(held[1].pv_w[own], held[1].horizontal_w_m2[own])
 
     def _middle_s(self, first: int, count: int) -> Floats:
         return np.asarray((first + np.arange(count, dtype=np.float64) + 0.5) * self._block_s)

@@ -2,7 +2,9 @@
 
 import json
 import sqlite3
-from collections.abc import Callable
+import sys
+import zlib
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -12,6 +14,7 @@ import numpy as np
 import pytest
 
 from ess_controller.core.value import Moment, decide
+from ess_controller.planning.clear_sky import clear_sky_apart, is_installed
 from ess_controller.planning.explain_value import explained
 from ess_controller.planning.kept_plans import FILE, KEEP_DAYS, Heard, Kept, KeptPlans, kept_of, plan_digest
 from ess_controller.planning.planner import Planning
@@ -54,6 +57,63 @@ def test_a_plan_is_made_again_bit_by_bit(tmp_path: Path, days: float) -> None:
         for name in ("after_cny", "states_w", "peak_w", "buy_cny_per_wh"):
             assert np.array_equal(getattr(found.plan.value, name), getattr(plan.value, name))
     assert plan_digest(made[1]) != plan_digest(made[2])
+
+
+@pytest.fixture
+def no_child(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[], None]]:
+    """Once called, every child process that is to reckon the clear sky fails."""
+
+    def fail() -> None:
+        clear_sky_apart.cache_clear()
+        monkeypatch.setattr(sys, "executable", "/bin/false")
+
+    clear_sky_apart.cache_clear()
+    yield fail
+    clear_sky_apart.cache_clear()
+
+
+@pytest.mark.skipif(not is_installed(), reason="pvlib is not installed")
+@pytest.mark.parametrize("fails", ["then", "now"])
+def test_a_plan_is_made_again_whether_the_clear_sky_was_known_then_or_is_now(
+    tmp_path: Path, no_child: Callable[[], None], monkeypatch: pytest.MonkeyPatch, fails: str
+) -> None:
+    if fails == "then":
+        no_child()
+    made = day_of_plans(tmp_path, count=2)
+    if fails == "now":
+        no_child()
+    else:
+        monkeypatch.undo()
+    found = reopened(dealer(), tmp_path / FILE, SOON)
+    assert found is not None
+    assert (found.plan.made, found.identical, found.doubts) == (made[1].made, True, ())
+    with closing(KeptPlans(tmp_path / FILE, make=False)) as plans:
+        first, second = plans.at(SOON)
+    assert (first.clear_sky is None) == (fails == "then")
+    assert (first.clear_sky_kept, second.clear_sky_kept) == (True, False)
+
+
+@pytest.mark.skipif(not is_installed(), reason="pvlib is not installed")
+def test_a_plan_kept_before_the_clear_sky_was_is_opened_and_said_to_be_unproven(
+    tmp_path: Path, no_child: Callable[[], None]
+) -> None:
+    day_of_plans(tmp_path, count=1)
+    with closing(sqlite3.connect(tmp_path / FILE)) as file, file:
+        ((given, blocks, count),) = file.execute("SELECT given, blocks, read_first FROM plan")
+        told = json.loads(given)
+        assert told.pop("clear_sky_kept") is True
+        columns = zlib.decompress(blocks)[: 8 * count * len(block(0).row)]
+        file.execute("UPDATE plan SET given = ?, blocks = ?", (json.dumps(told), zlib.compress(columns)))
+    known = reopened(dealer(), tmp_path / FILE, NOW)
+    assert known is not None
+    assert (known.identical, known.doubts) == (True, ())  # the machine did as well as then
+    no_child()
+    found = reopened(dealer(), tmp_path / FILE, NOW)
+    assert found is not None
+    assert found.doubts == (
+        "made again its numbers differ from those of then",
+        "they cannot be proven: whether the clear sky was known then was not kept yet",
+    )
 
 
 def test_what_is_no_longer_as_it_was_is_said(tmp_path: Path) -> None:
