@@ -7,6 +7,7 @@ import numpy as np
 from ess_controller.planning.calendar_grid import Days
 from ess_controller.planning.corrected import Corrected, Profile, corrected
 from ess_controller.planning.error_chain import Errors
+from ess_controller.planning.expected_load import with_expected
 from ess_controller.planning.load_forecast import closed_days, similar_days
 from ess_controller.planning.pv_forecast import Sky, sun_of
 from ess_controller.planning.spread import Spread, part_of_day, spread_of
@@ -55,14 +56,23 @@ class Learned:
         return Forecast(load[:leads], pv[:leads], self.spread.ahead(days, origin, leads))
 
 
-def learn(load_w: Floats, pv_w: Floats, days: Days, now: int, leads: int, sky: Sky | None = None) -> Learned:
+def learn(
+    load_w: Floats,
+    pv_w: Floats,
+    days: Days,
+    now: int,
+    leads: int,
+    sky: Sky | None = None,
+    expected_w: Floats | None = None,
+) -> Learned:
     """From what was measured before the step `now`; nothing from there on is looked at. Unknown is NaN.
 
-    `sky`: what is known of the sun beside it, for all steps of the calendar; None: nothing.
+    `sky`: what is known of the sun beside it, for all steps of the calendar; `expected_w` [day, slot]: what the owner
+    expects of the load; None: nothing.
     """
     first = max(now - LEARN_DAYS * days.slots, 0)
     end = min(now + days.slots + leads, len(days.day))
-    load, load_missed = _load(load_w[:now], days, first, end, leads)
+    load, load_missed = _load(load_w[:now], days, first, end, leads, expected_w)
     pv, pv_missed, weather = _pv(pv_w[:now], days, first, end, leads, sky)
     return Learned(load, pv, spread_of(load_missed - pv_missed, load_w[:now] - pv_w[:now], days, first), weather)
 
@@ -70,8 +80,16 @@ def learn(load_w: Floats, pv_w: Floats, days: Days, now: int, leads: int, sky: S
 class Forecasts:
     """Learns once a day, and forecasts whenever asked. What is measured may be written into its arrays meanwhile."""
 
-    def __init__(self, load_w: Floats, pv_w: Floats, days: Days, leads: int, sky: Sky | None = None) -> None:
-        self._sky = sky
+    def __init__(
+        self,
+        load_w: Floats,
+        pv_w: Floats,
+        days: Days,
+        leads: int,
+        sky: Sky | None = None,
+        expected_w: Floats | None = None,
+    ) -> None:
+        self._sky, self._expected_w = sky, expected_w
         self._load_w, self._pv_w, self._days, self._leads = load_w, pv_w, days, leads
         self._learned: Learned | None = None
         self._at = 0
@@ -83,7 +101,8 @@ class Forecasts:
         young = origin < YOUNG_DAYS * days.slots
         every = max(days.slots // 24, 1) if young else days.slots
         if learned is None or origin - self._at >= every or (not young and days.day[origin] != days.day[self._at]):
-            learned = self._learned = learn(self._load_w, self._pv_w, days, origin, self._leads, self._sky)
+            asked = (self._load_w, self._pv_w, days, origin, self._leads, self._sky, self._expected_w)
+            learned = self._learned = learn(*asked)
             self._at = origin
         return learned.ahead(self._load_w, self._pv_w, days, origin)
 
@@ -93,10 +112,12 @@ class Forecasts:
         return self._learned
 
 
-def _load(load_w: Floats, days: Days, first: int, end: int, leads: int) -> tuple[Corrected, Floats]:
+def _load(
+    load_w: Floats, days: Days, first: int, end: int, leads: int, expected_w: Floats | None
+) -> tuple[Corrected, Floats]:
     history, targets, at = _span(load_w, days, first, end)
     closed = closed_days(history, days)
-    expected = similar_days(history, days, closed, targets)[at]
+    expected = with_expected(similar_days(history, days, closed, targets), expected_w, history, days, targets)[at]
     week_ago = _rows(history, np.minimum(targets, len(history) - 1 + WEEK) - WEEK)[at]
     scale = np.sqrt(np.maximum(np.nan_to_num(expected), 0.0) / max(_mean(expected), 1.0))
     taught = np.where(closed[days.day[: len(load_w)]], np.nan, load_w)

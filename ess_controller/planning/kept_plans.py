@@ -67,7 +67,7 @@ class Kept:
     weather: Weather | None  # what was forecast; kept where the planner began anew, as it does with each newer word
     month_peak_w: float
     history_days: float
-    site_digest: str  # tariff, contract, billing block, time zone
+    site_digest: str  # tariff, contract, billing block, time zone, expected load
     program_digest: str
     version: str
     plan_digest: str
@@ -193,7 +193,8 @@ def plan_digest(plan: SitePlan) -> str:
 
 def site_digest(site: Site) -> str:
     """Of all of a site's file that a plan depends on, beside the batteries."""
-    return _digest([_plain(site.tariff), _plain(site.contract), site.tuning.dispatch.block_s, str(site.time_zone)])
+    parts = [_plain(site.tariff), _plain(site.contract), site.tuning.dispatch.block_s, str(site.time_zone)]
+    return _digest(parts if site.expected_load is None else [*parts, _plain(site.expected_load)])
 
 
 @cache

@@ -68,8 +68,9 @@ def for_site(
         peak_w = peak_of_month(site, folder, utc)
     except (SqliteError, MeterBookError) as trouble:
         raise BadInputError(f"{folder / FILE}: {trouble}") from None
-    series = series if days > 0.0 or picture is None else _as_now(series, picture)
-    _say(path, folder, picture is not None, days)
+    told = site.expected_load is not None
+    series = series if days > 0.0 or picture is None or told else _as_now(series, picture)
+    _say(path, folder, picture is not None, days, told)
     value = 1000.0 * refill_cny_per_wh(prices, together(groups), series)
     tariff, terms = terms_of(site)
     fixed = sum(fixed_cny(tariff, terms, series.at(first).date()) for first, _ in months(series))
@@ -169,12 +170,13 @@ def time_of(site: Site, at: str) -> datetime:
     return time if time.tzinfo else time.replace(tzinfo=site.time_zone)
 
 
-def _say(path: Path, folder: Path, running: bool, days: float) -> None:
+def _say(path: Path, folder: Path, running: bool, days: float, expected: bool) -> None:
     """On what little it stands, on stderr."""
     told = []
     if not running:
         told.append("no daemon tells what is stored: cabinets count as half full")
     if days < LEAST_HISTORY_DAYS:
-        told.append(f"{folder / FILE} holds {days:.2f} days: load and sun ahead are hardly known yet")
+        load = "the load is mostly what [expected_load] lets expect" if expected else "the load is hardly known yet"
+        told.append(f"{folder / FILE} holds {days:.2f} days: {load}")
     for words in told:
         print(f"{path}: {words}", file=sys.stderr)  # noqa: T201  what a command says

@@ -12,6 +12,7 @@ from ess_controller.planning.backtest import refill_cny_per_wh
 from ess_controller.planning.calendar_grid import days_of, kind_by_tariff
 from ess_controller.planning.clear_sky import NO_PVLIB, ClearSky, clear_sky_apart, is_installed
 from ess_controller.planning.day_ahead import Forecasts
+from ess_controller.planning.expected_load import expected_w
 from ess_controller.planning.groups import together
 from ess_controller.planning.meter_book import KNOWN_SHARE, Block
 from ess_controller.planning.problem import Battery, Prices, Series
@@ -34,8 +35,8 @@ CHANGED = 0.02  # of the usable energy: more is another battery
 
 Book = Callable[[int, int], list[Block]]  # the blocks first..end-1 that are kept
 WeatherNow = Callable[[datetime], Weather | None]  # what is forecast at that time; the same object: nothing newer
-
 ClearOf = Callable[[int, int], ClearSky | None]  # of so many blocks from the first on; None: it is not known
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Day:
@@ -45,8 +46,8 @@ class _Day:
     first: int  # block of the arrays' first step
     battery: Battery
     weather: Weather | None
-    load_w: Floats
     clear: ClearSky | None
+    load_w: Floats
     pv_w: Floats
     forecasts: Forecasts
     replanner: Replanner
@@ -108,12 +109,12 @@ class SitePlanner:
         """The forecast that the last plan knew."""
         return None if self._day is None else self._day.weather
 
-    def _number(self, utc: datetime) -> int:
     @property
     def clear_sky(self) -> ClearSky | None:
         """What the last plan took for a clear sky, from the first block of its history on; None: it knew of none."""
         return None if self._day is None else self._day.clear
 
+    def _number(self, utc: datetime) -> int:
         return int(utc.timestamp() // self._block_s)
 
     def _of_day(self, utc: datetime, now: int, book: Book, battery: Battery) -> _Day:
@@ -140,8 +141,12 @@ class SitePlanner:
         refill = refill_cny_per_wh(
             replace(prices, import_cny_per_kwh=prices.import_cny_per_kwh[now - first :]), battery, calendar
         )
-        sky = self._sky(first, length + self._slots, weather)
-        forecasts = Forecasts(calendar.load_w, calendar.pv_w, days, self._leads, sky)
+        count = length + self._slots
+        clear = self._clear_of(first, count)
+        sky = None if clear is None else self._sky(first, count, clear, weather)
+        told, kinds = self._site.expected_load, kind_by_tariff(self._tariff)
+        owners_w = None if told is None else expected_w(told, days, kinds)
+        forecasts = Forecasts(calendar.load_w, calendar.pv_w, days, self._leads, sky, owners_w)
         hours = self._block_s / 3600.0
         planned = Planned(battery, prices, days, hours, calendar.load_w, calendar.pv_w, refill)
         replanner = Replanner(planned, forecasts.at)

@@ -23,6 +23,7 @@ from ess_controller.site.cell_rules import cell_findings, together_findings
 from ess_controller.site.checking import checked, told
 from ess_controller.site.companions import Companion, companion
 from ess_controller.site.errors import Finding, Problem, SiteError, shown
+from ess_controller.site.expected_load import ExpectedLoad, expected_load_findings, expected_load_of
 from ess_controller.site.places import KeyPath
 from ess_controller.site.records import (
     Contract,
@@ -89,6 +90,7 @@ class Site:
     pv_arrays: tuple[tuple[PvArray, ...], ...]  # [pv] of each solar inverter
     contract: Contract | None
     tariff: Tariff | None  # prices of the contract's supply and customer class
+    expected_load: ExpectedLoad | None  # while no day of its own is known
     weather: WeatherSource | None
     carbon: Carbon | None  # CO2 of a kWh from the grid
     serve_url: str  # where our cabinets are SunSpec batteries for others, unit = cabinet from 1; "" = nowhere
@@ -111,6 +113,8 @@ class Site:
         notes = [f"string {name} is not in service: nothing is said to it or heard from it" for name in self.isolated]
         if self.tariff and self.tariff.assumed:
             notes.append(f"tariff {self.tariff.name}: only assumed: {', '.join(self.tariff.assumed)}")
+        if self.expected_load:
+            notes.append(self.expected_load.note)
         for channel in self.alarms.channels if self.alarms else ():
             unset = [name for name in channel.environment if not os.environ.get(name)]
             notes += [f"alarm channel {channel.name}: environment variable {name} is not set here" for name in unset]
@@ -166,6 +170,7 @@ def _site(site: SiteFile, cell: CellFile, tariff: TariffFile | None, carbon: Car
         pv_arrays=arrays_of(site),
         contract=contract,
         tariff=tariff_of(tariff, contract.supply, contract.customer) if tariff and contract else None,
+        expected_load=expected_load_of(site.expected_load),
         weather=weather_of(site),
         carbon=carbon_of(site.carbon, carbon),
         serve_url=site.serve.url if site.serve else "",
@@ -230,6 +235,7 @@ def _rules(
     yield from bus_findings(table, names, intact and not shape)
     yield from serve_findings(table)
     yield from alarm_findings(table)
+    yield from (finding for finding in expected_load_findings(table) if finding.path not in before)
     if cell.sheet:
         yield from together_findings(table, cell.sheet.table, cell.sheet.file)
     if tariff.sheet and tariff.sound:

@@ -170,6 +170,8 @@ def _holder_in_words(node: Mapping[str, Any]) -> str:
     if node["type"] == "object":
         return "a table" if "properties" in node else f"a table: {node['description']}"
     least, most, what = node.get("minItems", 0), node["maxItems"], node.get("description", "tables")
+    if least == most:
+        return f"{most} {what}"
     return f"{least} to {most} {what}" if least else f"at most {most} {what}"
 
 

@@ -12,6 +12,7 @@ from pydantic import BaseModel, Field
 from ess_controller.site.alarm_tables import AlarmsTable
 from ess_controller.site.carbon import CarbonTable
 from ess_controller.site.devices import CabinetTable, MeterTable, PvTable
+from ess_controller.site.expected_load import ExpectedLoadTable
 from ess_controller.site.kinds import (
     LIST,
     NUMBERS,
@@ -284,6 +285,7 @@ class SiteFile(Table):
     climate: ClimateTable | None = None
     location: LocationTable | None = None
     contract: ContractTable | None = None
+    expected_load: ExpectedLoadTable | None = None
     weather: WeatherTable | None = None
     carbon: CarbonTable | None = None
     serve: ServeTable | None = None

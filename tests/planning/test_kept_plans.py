@@ -124,7 +124,7 @@ def test_what_is_no_longer_as_it_was_is_said(tmp_path: Path) -> None:
     found = reopened(dearer, tmp_path / FILE, NOW)
     assert found is not None
     assert not found.identical
-    assert found.doubts[0] == "the site's tariff or contract is no longer that of then"
+    assert found.doubts[0] == "the site's tariff, contract or expected load is no longer that of then"
 
 
 def test_there_is_none_of_a_time_before_the_first_or_long_after_the_last(tmp_path: Path) -> None:

@@ -50,6 +50,13 @@ def whole() -> Table:
         "contract_kw": 160.0,
         "transformer_kva": 315.0,
     }
+    table["expected_load"] = {
+        "kwh_by_month": [31000.0, 28000, 30000, 31000, 32000, 33000, 37000, 37000, 36000, 33000, 31000, 32000],
+        "closed_w": 22000.0,
+        "open_from": "07:00",
+        "open_until": "21:30",
+        "day_off_share": 0.5,
+    }
     table["weather"] = {"source": "https://api.open-meteo.com/v1/forecast", "every_h": 3.0, "oldest_h": 36.0}
     table["serve"] = {"url": "tcp://127.0.0.1:15029/1"}
     table["influx"] = {
