@@ -100,10 +100,10 @@ def turn_cny(tuning: Tuning, value: Value) -> float:
     return each_cny * tuning.layout.cabinets
 
 
-def stores_sun(wanted_w: float, wanted_by: str, now: Estimate) -> bool:
-    """Whether what is wanted takes all that the sun has to spare."""
+def stores_sun(wanted_w: float, wanted_by: str, now: Estimate, feed_in_w: float) -> bool:
+    """Whether what is wanted takes all that the sun has to spare beyond the `feed_in_w` that may flow out."""
     if wanted_by == BY_VALUE:
-        return wanted_w <= min(now.net_load_w, 0.0)
+        return wanted_w <= min(now.net_load_w + feed_in_w, 0.0)
     return wanted_by.startswith(SELF_CONSUMPTION)
 
 

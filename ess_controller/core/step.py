@@ -74,7 +74,7 @@ def step(tuning: Tuning, state: State, seen: Measurements, order: Order, tick: T
     power_w = dispatch.told(tuning, state, seen, site_w, cabinet_bound, among, tick)
     idle_s = dispatch.idle(tuning, state, wanted_w, behind, among, tick)
     may_flow = behind.charge + behind.discharge > 0.0
-    stores = dispatch.stores_sun(wanted_w, wanted_by, now)
+    stores = dispatch.stores_sun(wanted_w, wanted_by, now, tuning.dispatch.feed_in_w)
     pv_limit_w, pv_beyond_s = curtail(tuning, state, seen, cabinet_bound, power_w, stores, tick)
     switched = climate(tuning, state, seen, order, active)
     looked = (rest_s >= tuning.estimate.rest_s) & (gauge.moved_s == 0.0)

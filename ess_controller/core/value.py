@@ -10,6 +10,12 @@ from firmware_bridge.records import Bools, Floats, Ints
 LEAST_SHARE = 0.02  # of the power: a level at which nothing may flow is still reached, in time
 
 
+def flows_out_w(feed_in_w: float, sell_cny_per_wh: Floats | float) -> Floats:
+    """Most that flows out where `feed_in_w` may, elementwise, W: nothing where that would cost, if solar inverters are
+    held back at all."""
+    return np.where(np.isfinite(feed_in_w) & np.less(sell_cny_per_wh, 0.0), 0.0, feed_in_w)
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Store:
     """The battery as the backward pass sees it."""
@@ -21,12 +27,22 @@ class Store:
     discharge_efficiency: float
     wear_cny_per_wh: float  # of what is given
     may_export: bool  # what comes from the battery may flow out
-    export_w: float = np.inf  # at most so much of it, where it may
+    export_w: float = np.inf  # at most so much flows out while it gives, where it may
     import_w: float = np.inf  # the site's guard keeps a block's mean import below: it stops charging, and discharges
     dwell_wh: float = 0.0  # above it time wears
     dwell_cny_per_wh_h: float = 0.0
     charge_by_level: tuple[float, ...] = ()  # [level] share of the power that it may take there; empty: all of it
     discharge_by_level: tuple[float, ...] = ()  # [level] the same of what it may give
+    feed_in_w: float = np.inf  # at most so much flows out, sun included: what the sun gives beyond is curtailed
+
+    def flows_out_w(self, sell_cny_per_wh: Floats | float) -> Floats:
+        """Most that flows out at that price, as `flows_out_w`."""
+        return flows_out_w(self.feed_in_w, sell_cny_per_wh)
+
+    def may_give_w(self, net_w: Floats | float, sell_cny_per_wh: Floats | float) -> Floats:
+        """Most that may be given at that net load: what it takes, and what may flow out beside the sun's."""
+        sends_w = np.minimum(self.export_w if self.may_export else 0.0, self.flows_out_w(sell_cny_per_wh))
+        return np.maximum(net_w + sends_w, 0.0)
 
     def most_charge_w(self, energy_wh: Floats | float, hours: float) -> Floats:
         """Highest mean power that it takes over the next hours, by its inverter, its room and its level, W.
@@ -149,15 +165,16 @@ def options(value: Value, stage: int, now: Moment) -> Options | None:
     if not now.known:
         return None
     store, hours, net_w, energy_wh = value.store, value.hours * now.left, now.net_w, now.energy_wh
-    most = max(net_w, 0.0) + (store.export_w if store.may_export else 0.0)
-    top = min(most, float(store.most_discharge_w(energy_wh, hours)))
+    sell = float(value.sell_cny_per_wh[stage])
+    top = min(float(store.may_give_w(net_w, sell)), float(store.most_discharge_w(energy_wh, hours)))
     bottom = -float(store.most_charge_w(energy_wh, hours))
     to_come, gone_w = now.counted
     bottom = min(max(bottom, net_w - float(((store.import_w - gone_w) / to_come).min())), top)
     drawn_w = (energy_wh - store.energy_wh) / hours
     to_level = np.where(drawn_w > 0.0, drawn_w * store.discharge_efficiency, drawn_w / store.charge_efficiency)
     to_peak = net_w - ((np.append(value.peak_w[stage], now.peak_w)[:, None] - gone_w) / to_come).min(axis=1)
-    power = np.concatenate(([0.0, net_w, bottom, top], to_level, to_peak))
+    to_limit = net_w + float(store.flows_out_w(sell))  # beyond, the sun is curtailed
+    power = np.concatenate(([0.0, net_w, bottom, top, to_limit], to_level, to_peak))
     power = power[(power >= bottom) & (power <= top)]
     cost, after, block_w = weighed(value, stage, power, now)
     return Options(power, cost + after, block_w, now.peak_w)
@@ -170,8 +187,9 @@ def weighed(value: Value, stage: int, power_w: Floats, now: Moment) -> tuple[Flo
     """
     store, hours = value.store, value.hours * now.left
     grid_w = now.net_w - power_w
-    price = np.where(grid_w > 0.0, value.buy_cny_per_wh[stage], value.sell_cny_per_wh[stage])
-    cost = (price * grid_w + store.wear_cny_per_wh * np.maximum(power_w, 0.0)) * hours
+    buy, sell = value.buy_cny_per_wh[stage], value.sell_cny_per_wh[stage]
+    paid = np.where(grid_w > 0.0, buy * grid_w, sell * np.maximum(grid_w, -store.flows_out_w(sell)))
+    cost = (paid + store.wear_cny_per_wh * np.maximum(power_w, 0.0)) * hours
     flow_w = np.where(power_w > 0.0, power_w / store.discharge_efficiency, power_w * store.charge_efficiency)
     to_come, gone_w = now.counted
     highest_w = (gone_w + to_come * np.maximum(grid_w, 0.0)[:, None]).max(axis=1)

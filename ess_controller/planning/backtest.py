@@ -256,7 +256,7 @@ def _perfect(series: Series, prices: Prices, battery: Battery, refill: float) ->
 
 def _peaks_w(run: Run, series: Series, prices: Prices, battery: Battery) -> Floats:
     """[month] the highest billing window of each, W."""
-    grid_w, _ = grid_of(run.battery_w, series, battery)
+    grid_w, _ = grid_of(run.battery_w, series, battery, prices)
     spans = months(series)
     return np.array([peak_of(grid_w[a:b], series.cut(a, b), cut(prices, series, a, b)) for a, b in spans])
 
@@ -264,12 +264,13 @@ def _peaks_w(run: Run, series: Series, prices: Prices, battery: Battery) -> Floa
 def _cost(run: Run, series: Series, prices: Prices, battery: Battery, refill: float, begin: int, end: int) -> Cost:
     part = series.cut(begin, end)
     power_w = run.battery_w[begin:end]
-    grid_w, _ = grid_of(power_w, part, battery)
+    own = cut(prices, series, begin, end)
+    grid_w, _ = grid_of(power_w, part, battery, own)
     before = run.stored_wh[begin - 1] if begin else battery.soc_start * battery.energy_wh
     since = replace(battery, soc_start=float(before) / battery.energy_wh)
     wear = worn(since, power_w, run.stored_wh[begin:end] / battery.energy_wh, hours(series)).cny
     gained_wh = float(run.stored_wh[end - 1] - before)
-    bill = costs_of(grid_w, part, cut(prices, series, begin, end)).bill
+    bill = costs_of(grid_w, part, own).bill
     short_wh = 0.0
     if battery.soc_end_min is not None and end == len(series):
         short_wh = max(battery.soc_end_min * battery.energy_wh - float(run.stored_wh[end - 1]), 0.0)

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import replace
 from itertools import pairwise
+from math import inf
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -44,6 +45,13 @@ class BatteryTable(Table):
     soc_start: Share
     soc_end_min: Share | None = None
     export: Literal["none", "pv_surplus", "any"]
+    feed_in_w: float | None = Field(
+        default=None,
+        ge=0.0,
+        allow_inf_nan=True,
+        description="most that may flow out, sun included, W; sun beyond is curtailed; without it: inf",
+        json_schema_extra={"also": "inf"},
+    )
     wear_cny_per_kwh: float = Field(default=0.0, ge=0.0, le=100.0)
     charge_by_soc: BySoc | None = None  # share of charge_w; without it all of it up to soc_max
     discharge_by_soc: BySoc | None = None
@@ -68,7 +76,7 @@ def load_battery(path: Path) -> Battery:
     }
     for name in LINES:
         values[name] = within(getattr(table, name) or (), table.soc_min, table.soc_max)
-    battery = Battery(**values)
+    battery = Battery(**values | {"feed_in_w": inf if table.feed_in_w is None else table.feed_in_w})
     ageing, terms = ageing_of(cell.content) if cell.content else None, wear_of(table.wear)
     if ageing is None or terms is None:
         return battery

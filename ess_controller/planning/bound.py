@@ -14,8 +14,6 @@ from ess_controller.planning.layout import Entry, Ints, programme
 from ess_controller.planning.problem import hours
 from firmware_bridge.records import Floats
 
-BENDS = 4  # discharging all it can, resting, at a meter of zero, charging all it can; in the order of power
-
 
 def least_cny(problem: Problem) -> float:
     """No plan of a single store costs less, what is left at the end weighed in; minus infinity if that is not known.
@@ -24,12 +22,13 @@ def least_cny(problem: Problem) -> float:
     """
     n = len(problem.series)
     cost, stored_kwh, import_kw = _lines(problem)
+    bends = len(cost)
     block, month, edges_kw = _peaks(problem)
     months, pieces = (int(month[-1]) + 1, len(edges_kw) - 1) if len(month) else (0, 0)
-    step, weights = np.arange(n), np.arange(BENDS * n).reshape(BENDS, n)
-    energy, peaks = BENDS * n + step, (BENDS + 1) * n + np.arange(months * pieces)
+    step, weights = np.arange(n), np.arange(bends * n).reshape(bends, n)
+    energy, peaks = bends * n + step, (bends + 1) * n + np.arange(months * pieces)
     entries: list[Entry] = [(n + step, energy, np.ones(n)), (n + step[1:], energy[:-1], -np.ones(n - 1))]
-    for bend in range(BENDS):
+    for bend in range(bends):
         entries += [(step, weights[bend], np.ones(n)), (n + step, weights[bend], -stored_kwh[bend])]
         if pieces:
             entries.append((2 * n + block, weights[bend], import_kw[bend] / np.bincount(block)[block]))
@@ -37,7 +36,7 @@ def least_cny(problem: Problem) -> float:
         columns = (month[:, np.newaxis] * pieces + np.arange(pieces)).ravel()
         rows = 2 * n + np.repeat(np.arange(len(month)), pieces)
         entries.append((rows, peaks[columns], -np.ones(len(columns))))
-    lp = programme(entries, (BENDS + 1) * n + months * pieces, 2 * n + len(month))
+    lp = programme(entries, (bends + 1) * n + months * pieces, 2 * n + len(month))
     (battery,) = problem.groups
     floor, end = floor_kwh(battery), (battery.soc_end_min or 0.0) * battery.energy_wh / 1000.0
     left_cny = np.append(np.zeros(n - 1), -problem.ends.value_cny_per_kwh)
@@ -67,14 +66,20 @@ def _solved(lp: highspy.HighsLp) -> float:
 
 
 def _lines(problem: Problem) -> tuple[Floats, Floats, Floats]:
-    """[bend, step] cost, energy stored, and import where each step's line bends."""
+    """[bend, step] cost, energy stored, and import where each step's line bends, in the order of power.
+
+    It does at all it can discharge, at rest, at a meter of zero, where no more may flow out, if that is limited, and at
+    all it can charge.
+    """
     (battery,), step_h = problem.groups, hours(problem.series)
     net_kw = problem.series.net_w / 1000.0
     most_kw = np.full(len(net_kw), battery.charge_w / 1000.0)
     least_kw = np.maximum(-battery.discharge_w / 1000.0, -problem.export_kw - net_kw)
-    bends = np.stack([least_kw, np.zeros(len(net_kw)), -net_kw, most_kw])
+    outflow_kw = problem.outflow_kw
+    limits = [-net_kw - outflow_kw] if np.isfinite(outflow_kw).any() else []
+    bends = np.stack([least_kw, np.zeros(len(net_kw)), -net_kw, most_kw, *limits])
     taken_kw = np.sort(np.clip(bends, least_kw, most_kw), axis=0)
-    grid_kw = net_kw + taken_kw
+    grid_kw = np.maximum(net_kw + taken_kw, -outflow_kw)
     price = np.where(grid_kw > 0.0, problem.prices.import_cny_per_kwh, problem.export_cny_per_kwh)
     wear = battery.wear_cny_per_kwh + battery.wear.cny_per_kwh[0] / battery.discharge_efficiency
     stored_kw = np.where(taken_kw > 0.0, taken_kw * battery.charge_efficiency, taken_kw / battery.discharge_efficiency)

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from ess_controller.core.value import Moment
+from ess_controller.core.value import Moment, flows_out_w
 from ess_controller.errors import BadInputError
 from ess_controller.known_modules import Known
 from ess_controller.planning.problem import Battery, Prices, Series, hours
@@ -89,13 +89,12 @@ def place(
         charge_by_soc=(),
         discharge_by_soc=(),
     )
-    pays = prices if battery.export != "none" else replace(prices, export_cny_per_kwh=0.0 * prices.export_cny_per_kwh)
-    best = _best(tester, series, pays, refill_cny_per_wh)
-    alone_cny = np.append(0.0, np.cumsum([_cny(series, pays, step, 0.0) for step in range(len(series))]))
+    best = _best(tester, series, prices, refill_cny_per_wh)
+    alone_cny = np.append(0.0, np.cumsum([_cny(tester, series, prices, step, 0.0) for step in range(len(series))]))
     held_wh, rest, found = _path(best, tester, series), ceil(rest_s / series.step_s), []
     for first, start_wh in enumerate(held_wh):
         for way, ends in WAYS.items():
-            swung = _swing(tester, series, pays, start_wh, first, rest, ends)
+            swung = _swing(tester, series, prices, start_wh, first, rest, ends)
             if swung is not None:
                 cost_cny, left_wh, swing, end = swung
                 cost_cny += float(alone_cny[end] - alone_cny[first])
@@ -156,7 +155,7 @@ def _swing(
                 break
             power_w = _toward(battery, series, step, held_wh, goal_wh)
             held_wh -= _flow_w(battery, power_w) * hours(series)
-            cost_cny += _cny(series, prices, step, power_w) - _cny(series, prices, step, 0.0)
+            cost_cny += _cny(battery, series, prices, step, power_w) - _cny(battery, series, prices, step, 0.0)
             at = step + 1
         if abs(held_wh - goal_wh) > 1e-6 * battery.energy_wh:
             return None
@@ -170,7 +169,7 @@ def _toward(battery: Battery, series: Series, step: int, held_wh: float, goal_wh
     if goal_wh > held_wh:
         room_w = max(battery.import_w - net_w, 0.0)
         return -min(battery.charge_w, room_w, (goal_wh - held_wh) / battery.charge_efficiency / step_h)
-    out_w = max(net_w, 0.0) + (battery.export_w if battery.export == "any" else 0.0)
+    out_w = max(net_w + battery.sends_w, 0.0)
     return min(battery.discharge_w, out_w, (held_wh - goal_wh) * battery.discharge_efficiency / step_h)
 
 
@@ -178,10 +177,12 @@ def _flow_w(battery: Battery, power_w: float) -> float:
     return power_w / battery.discharge_efficiency if power_w > 0.0 else power_w * battery.charge_efficiency
 
 
-def _cny(series: Series, prices: Prices, step: int, power_w: float) -> float:
-    """What the grid costs in a step, with that of the battery."""
+def _cny(battery: Battery, series: Series, prices: Prices, step: int, power_w: float) -> float:
+    """What the grid costs in a step, with that of the battery; sun that may not flow out is curtailed."""
     grid_w = float(series.net_w[step]) - power_w
     price = prices.import_cny_per_kwh if grid_w > 0.0 else prices.export_cny_per_kwh
+    if grid_w < 0.0:
+        grid_w = max(grid_w, -float(flows_out_w(battery.limit_w, price[step])))
     return float(price[step]) * grid_w * hours(series) / 1000.0
 
 

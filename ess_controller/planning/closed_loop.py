@@ -148,7 +148,7 @@ def run_powers(series: Series, battery: Battery, grid: Blocks, first: int, power
         windows = sliding.in_flight(step) if sliding else None
         now = Moment(float(net_w[step]), held, peak, 1.0 - done / grid.steps, gone_w / max(done, 1), windows)
         asked = power(step, now)
-        most = battery.discharge_w if battery.export == "any" else max(net_w[step], 0.0)
+        most = max(float(net_w[step]) + battery.sends_w, 0.0)
         out_w = min(most, float(store.most_discharge_w(held, step_h)))
         in_w = float(store.most_charge_w(held, step_h))
         given = min(max(asked, -in_w), out_w)

@@ -196,6 +196,10 @@ def _of_files(
             raise BadInputError(
                 f'{path}: export = "{group.export}": expected "{groups[0].export}", as {battery[0]} has'
             )
+        if group.feed_in_w != groups[0].feed_in_w:
+            raise BadInputError(
+                f"{path}: feed_in_w = {group.feed_in_w:g}: expected {groups[0].feed_in_w:g}, as {battery[0]} has"
+            )
     power_w = sum(min(each.charge_w, each.discharge_w) for each in groups)
     say(inputs, faint(metered.series, power_w), ill_fitting(metered.series, prices.block_s) if has_tariff else "")
     return Sources(groups, metered.series, prices, Ends(peak_so_far_w=1000.0 * peak_so_far_kw), fixed_cny, NO_SITE)

@@ -64,10 +64,11 @@ def explained(
     shadows = programme.shadows
     power_w, grid_w = float(plan.battery_w[step]), float(plan.grid_w[step])
     sold = grid_w < -RESTS_W or (grid_w < RESTS_W and series.net_w[step] < 0.0)
-    kind: Kind = "export" if sold and groups[0].export != "none" else "import"
+    kind: Kind = "export" if sold and problem.outflow_kw[step] > 0.0 else "import"
     at_stake = (
         shadows.peak[step] + prices.import_cny_per_kwh[step] if kind == "import" else prices.export_cny_per_kwh[step]
     )
+    wasted_w = float(series.pv_w[step] - plan.pv_w[step])
     told: dict[str, Any] = {
         "time": series.at(step).isoformat(),
         "until": series.at(step + 1).isoformat(),
@@ -75,12 +76,12 @@ def explained(
         "grid_w": grid_w,
         "load_w": float(series.load_w[step]),
         "pv_w": float(series.pv_w[step]),
-        "wasted_sun_w": float(series.pv_w[step] - plan.pv_w[step]),
+        "wasted_sun_w": wasted_w,
         "soc_before": float(plan.soc[step - 1]) if step else _start(groups),
         "soc_after": float(plan.soc[step]),
         "import_cny_per_kwh": float(prices.import_cny_per_kwh[step]),
         "export_cny_per_kwh": float(problem.export_cny_per_kwh[step]),
-        "saves_cny_per_kwh": float(at_stake),
+        "saves_cny_per_kwh": float(at_stake) if wasted_w < RESTS_W else 0.0,
         "load_cny_per_kwh": both_ways(programme.load_cny_per_kwh(step), *programme.cost_of_load(step)),
         "peak": _peak(problem, plan, shadows, step),
         "groups": [of_group(problem, programme, plan, group, step) for group in range(len(groups))],

@@ -50,6 +50,7 @@ class ShadowProgramme:
         self._lower, self._upper = column_bounds(self._layout, problem)
         self._upper[: self._layout.steps] = INFINITY  # the inverters' limits bound it too, and must be what binds
         self._row_lower, self._row_upper = row_bounds(self._layout, problem)
+        self._spilled = problem.spilled_kw > 0.0  # [step] more sun than load and meter take
         self._costs = costs(self._layout, problem)
         self._solver = highspy.Highs()  # type: ignore[no-untyped-call]
         self._solver.setOptionValue("output_flag", False)
@@ -78,6 +79,9 @@ class ShadowProgramme:
         solution = self._solver.getSolution()
         values, reduced = np.array(solution.col_value), np.array(solution.col_dual)
         row = np.array(solution.row_dual)
+        # more load takes of the sun that is curtailed: that bound is no loss, and its limit on what flows out no gain
+        row[:n] = np.where(self._spilled, np.maximum(row[:n], 0.0), row[:n])
+        outflow = np.where(self._spilled, 0.0, np.maximum(-reduced[n : 2 * n], 0.0))
         groups, segments = layout.groups, layout.segments
         store, prices = layout.store(values), layout.store(self._costs)
         shadow = -row[layout.store_rows_at : layout.sum_rows_at].reshape(groups, segments, n)
@@ -116,7 +120,7 @@ class ShadowProgramme:
             discharge_limit=np.maximum(discharge_limit, 0.0) / step_h,
             full=np.maximum(-energy, 0.0),
             empty=np.maximum(energy, 0.0),
-            outflow_limit=np.maximum(-reduced[n : 2 * n], 0.0) / step_h,
+            outflow_limit=outflow / step_h,
             import_limit=np.maximum(-row[layout.limit_rows_at : layout.taper_rows_at], 0.0) / step_h
             if layout.limited
             else np.zeros(n),
@@ -146,8 +150,9 @@ class ShadowProgramme:
         return float(self.shadows.load[step] + self._spare(step) * self.shadows.outflow_limit[step])
 
     def _spare(self, step: int) -> float:
-        """1 where the sun gives more than the load takes."""
-        return float(self._problem.series.net_w[step] < 0.0 < self._upper[self._layout.steps + step])
+        """1 where the sun gives more than the load takes, and all of it may flow out."""
+        surplus = self._problem.series.net_w[step] < 0.0 < self._upper[self._layout.steps + step]
+        return float(surplus and not self._spilled[step])
 
     def power_without_limit_w(self, step: int) -> float:
         """What all groups would do in the step if their inverters had no limit there; NaN where nobody knows."""
@@ -173,7 +178,10 @@ class ShadowProgramme:
         return float(1000.0 * (store[:, :, 1, step] - store[:, :, 0, step]).sum()) if np.isfinite(found) else np.nan
 
     def _nudged(self, row: int, by: float) -> float:
-        self._solver.changeRowBounds(row, self._row_lower[row] + by, self._row_upper[row] + by)
+        more = 0.0 if row < self._layout.steps and self._spilled[row] else by  # so much less sun is curtailed
+        self._solver.changeRowBounds(
+            row, self._row_lower[row] + by, max(self._row_upper[row] + more, self._row_lower[row] + by)
+        )
         found = self._solve()
         self._solver.changeRowBounds(row, self._row_lower[row], self._row_upper[row])
         return found
@@ -191,6 +199,10 @@ class ShadowProgramme:
             store[group, :, 1, power_w < 0.0] = 0.0
         everything = np.arange(self._layout.columns, dtype=np.int32)
         self._solver.changeColsBounds(len(everything), everything, self._lower, self._upper)
+        self._row_upper[:n][imports] = self._row_lower[:n][imports]
+        self._spilled &= ~imports
+        for step in np.flatnonzero(imports).tolist():
+            self._solver.changeRowBounds(step, self._row_lower[step], self._row_upper[step])
 
     def _solve(self) -> float:
         self._solver.run()

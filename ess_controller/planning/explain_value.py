@@ -73,11 +73,8 @@ def _worth(value: Value, stage: int, now: Moment, power_w: float) -> float:
 def _ways(value: Value, stage: int, now: Moment, power_w: float) -> list[dict[str, Any]]:
     """The chosen power and others, each with its cost beside the chosen one's, CNY."""
     store, hours, net_w, held = value.store, value.hours, now.net_w, now.energy_wh
-    most = max(net_w, 0.0) + (store.export_w if store.may_export else 0.0)
-    give, take = (
-        min(most, float(store.most_discharge_w(held, hours))),
-        -float(store.most_charge_w(held, hours)),
-    )
+    most = float(store.may_give_w(net_w, value.sell_cny_per_wh[stage]))
+    give, take = min(most, float(store.most_discharge_w(held, hours))), -float(store.most_charge_w(held, hours))
     names = ("chosen", "rest", "take all it can", "give all it can")
     powers = np.array([power_w, 0.0, take, give])
     block, later, _ = weighed(value, stage, powers, now)

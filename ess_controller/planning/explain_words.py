@@ -37,7 +37,8 @@ def _does(power_w: float) -> str:
 
 def _grid(told: Told) -> str:
     if told["wasted_sun_w"] > 1.0:
-        return f"gives nothing, and {_kw(told['wasted_sun_w'])} of sun are not used"
+        takes = f"takes {_kw(-told['grid_w'])}, all that may flow out" if told["grid_w"] < -1.0 else "gives nothing"
+        return f"{takes}, and {_kw(told['wasted_sun_w'])} of sun are not used"
     if abs(told["grid_w"]) < 1.0:
         return "gives and takes nothing"
     return f"gives {_kw(told['grid_w'])}" if told["grid_w"] > 0.0 else f"takes {_kw(-told['grid_w'])}"
@@ -45,7 +46,9 @@ def _grid(told: Told) -> str:
 
 def _price(told: Told) -> Iterator[str]:
     load = told["load_cny_per_kwh"]
-    if told["price_kind"] == "export":
+    if told["wasted_sun_w"] > 1.0:
+        yield "A kWh more of sun would earn nothing."
+    elif told["price_kind"] == "export":
         yield f"A kWh that flows out earns {_cny(told['export_cny_per_kwh'])}."
     else:
         yield f"A kWh bought costs {_cny(told['import_cny_per_kwh'])}."

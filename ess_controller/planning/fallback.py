@@ -29,7 +29,12 @@ def stand_in(groups: tuple[Battery, ...], series: Series, prices: Prices, last: 
     share = [each.energy_wh / whole.energy_wh for each in groups]
     done = [
         obeyed(
-            replace(each, import_w=each.import_w * part, export_w=each.export_w * part),
+            replace(
+                each,
+                import_w=each.import_w * part,
+                export_w=each.export_w * part,
+                feed_in_w=each.feed_in_w * part,
+            ),
             replace(known, load_w=known.load_w * part, pv_w=known.pv_w * part),
             wanted_w * part,
         )
@@ -57,7 +62,7 @@ def described(
 ) -> Plan:
     """The plan in which each group [group, step] does that."""
     battery_w = group_w.sum(axis=0)
-    grid_w, pv_w = grid_of(battery_w, series, groups[0])
+    grid_w, pv_w = grid_of(battery_w, series, groups[0], prices)
     energy_wh = np.array([each.energy_wh for each in groups])
     costs = costs_of(grid_w, series, prices, peak_so_far_w)
     parts = (worn(*each, hours(series)) for each in zip(groups, group_w, group_soc, strict=True))

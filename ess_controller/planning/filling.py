@@ -6,7 +6,7 @@ import highspy
 import numpy as np
 
 from ess_controller.planning.layout import Layout, tapers_of
-from ess_controller.planning.problem import Battery, Prices, Series, hours
+from ess_controller.planning.problem import Battery, Prices, Series, hours, outflow_w
 from firmware_bridge.records import Floats
 
 INFINITY = highspy.kHighsInf
@@ -35,8 +35,12 @@ class Problem:
     @property
     def export_cny_per_kwh(self) -> Floats:
         """[step] what leaves earns; curtailed sun earns nothing."""
-        none = self.groups[0].export == "none"
-        return np.zeros(len(self.series)) if none else self.prices.export_cny_per_kwh
+        return np.where(self.outflow_kw > 0.0, self.prices.export_cny_per_kwh, 0.0)
+
+    @property
+    def outflow_kw(self) -> Floats:
+        """[step] most that may flow into the grid."""
+        return outflow_w(self.groups[0], self.prices) / 1000.0
 
     @property
     def import_kw(self) -> Floats:
@@ -47,9 +51,21 @@ class Problem:
     def export_kw(self) -> Floats:
         """[step] most that can leave, to the grid or by curtailing."""
         surplus = np.maximum(-self.series.net_w, 0.0) / 1000.0
-        if self.groups[0].export != "any":
-            return surplus
-        return surplus + min(sum(each.discharge_w for each in self.groups), self.groups[0].export_w) / 1000.0
+        given = sum(each.discharge_w for each in self.groups) / 1000.0
+        sends = np.minimum(self.groups[0].sends_w / 1000.0, self.outflow_kw)
+        return np.maximum(surplus, np.minimum(surplus + given, sends))
+
+    @property
+    def spilled_kw(self) -> Floats:
+        """[step] most sun that may be curtailed: what may not flow out."""
+        return np.maximum(self.export_kw - self.outflow_kw, 0.0)
+
+    def leaving_kw(self, meter_kw: Floats, store_kw: Floats) -> Floats:
+        """[step] what leaves by the meter, and by curtailing as the balance tells. `meter_kw` imports, then exports
+        [step], `store_kw` [group, charge or discharge, step]."""
+        imports, exports = meter_kw.reshape(2, -1)
+        rest = imports - exports + (store_kw[:, 1] - store_kw[:, 0]).sum(axis=0) - self.series.net_w / 1000.0
+        return np.where(self.spilled_kw > 0.0, exports + np.maximum(rest, 0.0), exports)
 
     @property
     def unmet_kw(self) -> Floats:
@@ -107,7 +123,7 @@ def column_bounds(layout: Layout, problem: Problem) -> tuple[Floats, Floats]:
     """[column] least and most, kW or kWh."""
     n = layout.steps
     lower, upper = np.zeros(layout.columns), np.full(layout.columns, INFINITY)
-    upper[:n], upper[n : 2 * n] = problem.import_kw, problem.export_kw
+    upper[:n], upper[n : 2 * n] = problem.import_kw, np.minimum(problem.export_kw, problem.outflow_kw)
     if layout.pieces:
         from_kw = np.array(problem.prices.demand.from_w) / 1000.0
         layout.peak(upper)[:, :-1] = np.diff(from_kw, prepend=0.0)
@@ -128,10 +144,11 @@ def column_bounds(layout: Layout, problem: Problem) -> tuple[Floats, Floats]:
 
 
 def row_bounds(layout: Layout, problem: Problem) -> tuple[Floats, Floats]:
-    """[row] least and most."""
+    """[row] least and most. The balance leaves room for the sun that may be curtailed."""
     n = layout.steps
     lower, upper = np.zeros(layout.rows), np.zeros(layout.rows)
-    lower[:n] = upper[:n] = problem.series.net_w / 1000.0
+    lower[:n] = problem.series.net_w / 1000.0
+    upper[:n] = lower[:n] + problem.spilled_kw
     lower[n : layout.store_rows_at] = -INFINITY
     slices = np.arange(layout.segments)
     for group, battery in enumerate(problem.groups):

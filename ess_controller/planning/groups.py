@@ -41,4 +41,5 @@ def together(groups: tuple[Battery, ...]) -> Battery:
         wear=wear,
         charge_by_soc=joined([(each.charge_w, each.charge_by_soc) for each in groups]),
         discharge_by_soc=joined([(each.discharge_w, each.discharge_by_soc) for each in groups]),
+        feed_in_w=groups[0].feed_in_w,
     )

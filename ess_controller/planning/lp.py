@@ -130,7 +130,9 @@ class Planner:
                 break
             store = layout.store(values)
             plan, cny = _clean(problem, store)
-            now, more = more, settled(more, values[: 2 * layout.steps].reshape(2, -1), store[:, :, :2].sum(axis=1))
+            flows = store[:, :, :2].sum(axis=1)
+            meter = np.stack([values[: layout.steps], problem.leaving_kw(values[: 2 * layout.steps], flows)])
+            now, more = more, settled(more, meter, flows)
             if cny < best.cny - SAME_CNY:
                 best = _Found(plan, cny, more or now)
         return best
@@ -184,6 +186,11 @@ class Planner:
             upper[n : 2 * n][modes.imports] = 0.0
             store[:, :, 0, modes.discharges] = 0.0
             store[:, :, 1, modes.charges] = 0.0
+            if (spilled := problem.spilled_kw).any():  # no sun is curtailed while something is bought
+                least, rows = problem.series.net_w / 1000.0, np.arange(n, dtype=np.int32)
+                self._solver.changeRowsBounds(  # type: ignore[attr-defined]
+                    n, rows, least, least + np.where(modes.imports, 0.0, spilled)
+                )
         self._solver.changeColsBounds(layout.columns, np.arange(layout.columns, dtype=np.int32), lower, upper)
 
     def _solve(self) -> tuple[Floats | None, str]:

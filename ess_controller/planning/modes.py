@@ -14,8 +14,9 @@ from numpy.lib.stride_tricks import sliding_window_view
 
 from ess_controller.planning.billing_windows import block_means, blocks_of, month_of_block
 from ess_controller.planning.groups import together
-from ess_controller.planning.problem import Battery, Prices, Series, hours
-from firmware_bridge.records import Bools, Floats
+from ess_controller.planning.problem import Battery, Prices, Series, hours, outflow_w
+from ess_controller.planning.taper import WAYS, Piece, pieces
+from firmware_bridge.records import Bools, Floats, Ints
 
 LEVELS = (201, 1501)  # of stored energy, fewest and most
 MOVES = 24  # levels that a full step of power covers, if LEVELS allow
@@ -50,6 +51,7 @@ class _Search:
     grid_kw: Floats  # [step, move]
     cny: Floats  # [step, move] infinite where it may not be
     end_cny: Floats  # [level]
+    barred_cny: Floats | None  # [level, move] infinite where SOC leaves no power for it; None: nowhere
 
     def path(self, ceiling_kw: Floats) -> tuple[float, Floats]:
         """Least cost without demand, and the move of each step, under a ceiling [step] on import."""
@@ -63,6 +65,8 @@ class _Search:
         reached = sliding_window_view(best, len(self.moves))  # made once: it follows `best`
         for step in range(steps - 1, -1, -1):
             ways = reached + cny[step]
+            if self.barred_cny is not None:
+                ways += self.barred_cny
             chosen[step] = np.argmin(ways, axis=1)
             best[inside] = ways[level, chosen[step]]
         start_kwh = self.battery.soc_start * self.battery.energy_wh / 1000.0
@@ -128,8 +132,7 @@ def _swapped(one: Bools, other: Bools) -> tuple[tuple[Bools, Bools], tuple[Bools
 
 def _doubtful(groups: tuple[Battery, ...], prices: Prices) -> tuple[Bools, Bools]:
     """[step] where a programme would let power flow both ways: through the meter, and through the battery."""
-    none = groups[0].export == "none"
-    earned = np.zeros(len(prices.import_cny_per_kwh)) if none else prices.export_cny_per_kwh
+    earned = np.where(outflow_w(groups[0], prices) > 0.0, prices.export_cny_per_kwh, 0.0)
     return earned > prices.import_cny_per_kwh, np.minimum(prices.import_cny_per_kwh, earned) < 0.0
 
 
@@ -148,15 +151,33 @@ def _search(battery: Battery, series: Series, prices: Prices, end_cny_per_kwh: f
     stored = moves * level_kwh / step_h
     taken_kw = np.where(stored > 0.0, stored / battery.charge_efficiency, stored * battery.discharge_efficiency)
     grid_kw = net_kw[:, np.newaxis] + taken_kw
-    surplus_kw = np.maximum(-net_kw, 0.0) + (battery.discharge_w / 1000.0 if battery.export == "any" else 0.0)
-    allowed = grid_kw >= -surplus_kw[:, np.newaxis] - 1e-9
-    earned = 0.0 if battery.export == "none" else prices.export_cny_per_kwh[:, np.newaxis]
-    price = np.where(grid_kw > 0.0, prices.import_cny_per_kwh[:, np.newaxis], earned)
+    outflow_kw = outflow_w(battery, prices) / 1000.0
+    leaves_kw = np.maximum(-net_kw, np.minimum(battery.sends_w / 1000.0, outflow_kw))
+    allowed = grid_kw >= -leaves_kw[:, np.newaxis] - 1e-9
+    buy, sell = prices.import_cny_per_kwh[:, np.newaxis], prices.export_cny_per_kwh[:, np.newaxis]
+    paid = np.where(grid_kw > 0.0, buy * grid_kw, sell * np.maximum(grid_kw, -outflow_kw[:, np.newaxis]))
     wear = np.maximum(-taken_kw, 0.0) * battery.wear_cny_per_kwh
     end_kwh = (battery.soc_end_min or 0.0) * battery.energy_wh / 1000.0
     end_cny = np.where(stored_kwh >= end_kwh - level_kwh / 2.0, -end_cny_per_kwh * stored_kwh, np.inf)
-    cny = np.where(allowed, (price * grid_kw + wear) * step_h, np.inf)
-    return _Search(battery, stored_kwh, moves.astype(np.float64), grid_kw, cny, end_cny)
+    cny = np.where(allowed, (paid + wear) * step_h, np.inf)
+    barred = _barred_cny(battery, stored_kwh, moves, step_h)
+    return _Search(battery, stored_kwh, moves.astype(np.float64), grid_kw, cny, end_cny, barred)
+
+
+def _barred_cny(battery: Battery, stored_kwh: Floats, moves: Ints, step_h: float) -> Floats | None:
+    """[level, move] infinite where SOC leaves less power than the move takes, to the nearest level."""
+    if not (battery.charge_by_soc or battery.discharge_by_soc):
+        return None
+    level_kwh = max(float(stored_kwh[1] - stored_kwh[0]), 1e-9)
+    up, down = (_most_kwh(pieces(battery, way, step_h), stored_kwh, step_h) / level_kwh for way in WAYS)
+    within = (moves <= np.rint(up)[:, np.newaxis]) & (-moves <= np.rint(down)[:, np.newaxis])
+    return np.where(within, 0.0, np.inf)
+
+
+def _most_kwh(bounds: tuple[Piece, ...], stored_kwh: Floats, step_h: float) -> Floats:
+    """[level] most that SOC lets into the store, or out of it, in a step; infinite where there are no bounds."""
+    most = [[each.most_kw(held, step_h) * each.per_kwh * step_h for each in bounds] for held in stored_kwh.tolist()]
+    return np.maximum(np.min(most, axis=1), 0.0) if bounds else np.full(len(stored_kwh), np.inf)
 
 
 def _tried(search: _Search, series: Series, prices: Prices) -> list[Floats]:

@@ -6,7 +6,8 @@ from datetime import datetime
 import numpy as np
 
 from ess_controller.planning.billing_windows import windows_of
-from ess_controller.planning.problem import Battery, Prices, Series, hours
+from ess_controller.planning.problem import Battery, Prices, Series, hours, outflow_w
+from ess_controller.planning.taper import WAYS, pieces
 from ess_controller.planning.worn import NOTHING, Worn
 from firmware_bridge.records import Floats
 
@@ -73,27 +74,33 @@ def peak_of(grid_w: Floats, series: Series, prices: Prices) -> float:
 def obeyed(battery: Battery, series: Series, wanted_w: Floats) -> tuple[Floats, Floats]:
     """What a battery does that is asked for `wanted_w` [step], and its SOC at the end of each step.
 
-    Bounded by power, by what is stored, by the export rule and by the site's import limit, as its guard does.
+    Bounded by power and what SOC leaves of it, by what is stored, by what may flow out while it gives and by the site's
+    import limit, as its guard does.
     """
+    into, out_of = (pieces(battery, way, hours(series)) for way in WAYS)
     step_h, stored_wh = hours(series), battery.soc_start * battery.energy_wh
     least_wh, most_wh = battery.soc_min * battery.energy_wh, battery.soc_max * battery.energy_wh
     done_w, soc = np.zeros(len(series)), np.zeros(len(series))
     for at, (wanted, net_w) in enumerate(zip(wanted_w, series.net_w, strict=True)):
-        out_w = max(stored_wh - least_wh, 0.0) * battery.discharge_efficiency / step_h
-        in_w = max(most_wh - stored_wh, 0.0) / battery.charge_efficiency / step_h
-        most_w = max(float(net_w), 0.0) + (battery.export_w if battery.export == "any" else 0.0)
+        room_w = max(most_wh - stored_wh, 0.0) / battery.charge_efficiency / step_h
+        left_w = max(stored_wh - least_wh, 0.0) * battery.discharge_efficiency / step_h
+        in_w, out_w = (
+            min(1000.0 * max(each.most_kw(stored_wh / 1000.0, step_h), 0.0) for each in bounds) if bounds else np.inf
+            for bounds in (into, out_of)
+        )
+        given_w = min(left_w, battery.discharge_w, out_w, max(float(net_w) + battery.sends_w, 0.0))
         guarded = max(float(wanted), float(net_w) - battery.import_w)
-        power = float(np.clip(guarded, -min(in_w, battery.charge_w), min(out_w, battery.discharge_w, most_w)))
+        power = float(np.clip(guarded, -min(room_w, battery.charge_w, in_w), given_w))
         flow = power / battery.discharge_efficiency if power > 0.0 else power * battery.charge_efficiency
         stored_wh -= flow * step_h
         done_w[at], soc[at] = power, stored_wh / battery.energy_wh
     return done_w, soc
 
 
-def grid_of(battery_w: Floats, series: Series, battery: Battery) -> tuple[Floats, Floats]:
-    """Grid power and used sun [step], with `battery_w` [step] given: where nothing may flow out, sun is curtailed."""
+def grid_of(battery_w: Floats, series: Series, battery: Battery, prices: Prices) -> tuple[Floats, Floats]:
+    """Grid power and used sun [step], with `battery_w` [step] given: sun that may not flow out is curtailed."""
     grid_w = series.net_w - battery_w
-    if battery.export != "none":
+    if np.isinf(battery.limit_w):
         return grid_w, series.pv_w
-    lost_w = np.minimum(np.maximum(-grid_w, 0.0), series.pv_w)
+    lost_w = np.clip(-grid_w - outflow_w(battery, prices), 0.0, series.pv_w)
     return grid_w + lost_w, series.pv_w - lost_w

@@ -51,7 +51,7 @@ def answer(
     fixed_cny: float,
 ) -> dict[str, Any]:
     """The answer as JSON; powers in W, rounded to a tenth. Unknown is null."""
-    bare_w, _ = grid_of(np.zeros(len(series)), series, groups[0])
+    bare_w, _ = grid_of(np.zeros(len(series)), series, groups[0], prices)
     zone = series.begin.tzinfo
     columns = (plan.battery_w, plan.grid_w, plan.pv_w, series.load_w)
     return {
@@ -67,6 +67,8 @@ def answer(
         "fixed_demand_cny": _number(fixed_cny, 4),
         "no_battery_cny": _number(costs_of(bare_w, series, prices, ends.peak_so_far_w).bill, 4),
         "peak_w": _number(plan.peak_w, 1),
+        "curtailed_kwh": _number(float((series.pv_w - plan.pv_w).sum()) * hours(series) / 1000.0, 3),
+        "feed_in_limit_w": _number(groups[0].limit_w, 1),
         "import_limit_w": _number(groups[0].import_w, 1),
         "beyond_import_limit_w": _number(max(float(plan.grid_w.max()) - groups[0].import_w, 0.0), 1),
         "solve_ms": _number(taken_ms, 3),
@@ -123,6 +125,9 @@ def table(told: dict[str, Any], series: Series) -> Iterator[str]:
             continue
         yield f"{words:20}{_shown(told[key]):>12} CNY"
     yield f"{'peak':20}{_shown(told['peak_w'], 1000.0):>12} kW"
+    if told["feed_in_limit_w"] is not None:
+        yield f"{'feed-in limit':20}{_shown(told['feed_in_limit_w'], 1000.0):>12} kW"
+        yield f"{'curtailed':20}{_shown(told['curtailed_kwh']):>12} kWh"
     if told["import_limit_w"] is not None:
         yield f"{'import limit':20}{_shown(told['import_limit_w'], 1000.0):>12} kW"
     yield f"{'solved in':20}{_shown(told['solve_ms']):>12} ms"

@@ -8,6 +8,7 @@ from typing import Literal
 
 import numpy as np
 
+from ess_controller.core.value import flows_out_w
 from ess_controller.planning.wear import NO_WEAR, Wear
 from firmware_bridge.records import Floats
 
@@ -29,12 +30,23 @@ class Battery:
     soc_end_min: float | None  # None: what is left at the end is not demanded
     export: Export
     wear_cny_per_kwh: float  # of each kWh given
-    export_w: float = np.inf  # of what is given, at most so much may flow out, where any may
+    export_w: float = np.inf  # at most so much may flow out while it gives, where what it gives may
     import_w: float = np.inf  # the site's guard keeps a step's mean import below this, as far as the battery can
     wear: Wear = NO_WEAR  # and what depth and time cost beside that
     # (SOC, share of the power) from soc_min to soc_max, concave: see `taper`. Empty: all of it everywhere.
     charge_by_soc: tuple[tuple[float, float], ...] = ()
     discharge_by_soc: tuple[tuple[float, float], ...] = ()
+    feed_in_w: float = np.inf  # the site's: at most so much may flow out, sun included; what is beyond is curtailed
+
+    @property
+    def limit_w(self) -> float:
+        """Most that may flow out, sun included: nothing under the rule "none"."""
+        return 0.0 if self.export == "none" else self.feed_in_w
+
+    @property
+    def sends_w(self) -> float:
+        """Most that may flow out while it gives: nothing, where only the sun's may."""
+        return min(self.export_w, self.feed_in_w) if self.export == "any" else 0.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -104,6 +116,11 @@ class Prices:
     def demand_cny(self, peaks_w: Floats) -> float:
         """What months with these peaks [month] cost together."""
         return sum(float(self.demand_of(month).cny(peak_w)) for month, peak_w in enumerate(peaks_w))
+
+
+def outflow_w(battery: Battery, prices: Prices) -> Floats:
+    """[step] most that flows out, sun included, W; infinite where no solar inverter is ever curtailed."""
+    return flows_out_w(battery.limit_w, prices.export_cny_per_kwh)
 
 
 def block_steps(series: Series, block_s: float) -> int:

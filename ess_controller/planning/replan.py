@@ -71,7 +71,7 @@ class Replanner:
         return Value(origin, self._store, site.hours, buy, sell, seen_w[:count], peaks, errors.once_seen(after))
 
     def _priced(self, first: int, end: int) -> tuple[Floats, Floats]:
-        prices, pays = self._site.prices, self._site.battery.export != "none"
+        prices, pays = self._site.prices, self._site.battery.limit_w > 0.0
         return prices.import_cny_per_kwh[first:end] / 1000.0, pays * prices.export_cny_per_kwh[first:end] / 1000.0
 
     def _top(self, origin: int, peak_w: float) -> float:

@@ -23,7 +23,7 @@ def groups_of(site: Site, stock: Stock | None = None) -> tuple[Battery, ...]:
 
     Energy is that at the strings between the SOCs at which nothing may be given or taken any more; losses are those of
     the inverter at its worst; power is the inverter's, or what SOH leaves of the strings', and near full and empty what
-    voltage and SOC leave (`taper.of_string`). What the site's peak guard and contract leave of import and export is the
+    voltage and SOC leave (`taper.of_string`). What the site's peak guard, contract and feed-in limit leave is the
     site's, the same in each.
     """
     tuning = site.tuning
@@ -55,6 +55,7 @@ def groups_of(site: Site, stock: Stock | None = None) -> tuple[Battery, ...]:
                 wear=wear,
                 charge_by_soc=into,
                 discharge_by_soc=out_of,
+                feed_in_w=tuning.dispatch.feed_in_w,
             )
         )
     if not found:

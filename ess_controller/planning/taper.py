@@ -13,6 +13,7 @@ from firmware_bridge.records import Floats
 
 Line = tuple[tuple[float, float], ...]  # (SOC, share of the power): SOC rising, concave; empty: all of it everywhere
 Way = Literal["charge", "discharge"]
+WAYS: tuple[Way, Way] = ("charge", "discharge")
 
 CONTINUOUS_S = 300.0  # what a current has met after that is what it meets on: `core.sop`
 KNOTS, AMPERES = 41, 151  # of the curve that is reckoned

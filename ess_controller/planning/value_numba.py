@@ -13,6 +13,7 @@ def backward(store: Store, steps: Steps, peak_w: Floats, last: Floats) -> Floats
     """[step + 1, state, energy, peak] as `value_numpy.backward`."""
     values = np.empty((len(steps.net_w) + 1, *last.shape))
     values[-1] = last
+    limits_w = np.broadcast_to(store.flows_out_w(steps.sell_cny_per_wh), steps.sell_cny_per_wh.shape)
     _backward(
         values,
         store.energy_wh,
@@ -22,11 +23,13 @@ def backward(store: Store, steps: Steps, peak_w: Floats, last: Floats) -> Floats
         np.stack(
             (store.most_charge_w(store.energy_wh, steps.hours), store.most_discharge_w(store.energy_wh, steps.hours))
         ),
-        (store.export_w if store.may_export else 0.0, store.import_w),
+        store.import_w,
         steps.hours,
         np.ascontiguousarray(steps.net_w),
         steps.buy_cny_per_wh,
-        steps.sell_cny_per_wh,
+        np.where(limits_w > 0.0, steps.sell_cny_per_wh, 0.0),
+        limits_w,
+        np.minimum(store.export_w if store.may_export else 0.0, limits_w),
         np.ascontiguousarray(steps.follow),
     )
     return values
@@ -40,17 +43,20 @@ def _backward(
     peak_w,
     cell,
     most_w,
-    site,
+    import_w,
     hours,
     net_w,
     buy,
     sell,
+    limits_w,
+    sends_w,
     follow,
 ):
     states, levels, peaks = values.shape[1:]
     ahead = np.empty((states, levels * peaks))
     expected, least = np.empty((peaks, levels)), np.empty((peaks, levels))
     targets = np.empty((4, peaks))  # [way, peak] stored energy worth going to: see `value_numpy._targets`
+    freest = np.empty(peaks)  # [peak] the same where it costs nothing
     bounds = np.empty((2, levels))  # [least or most, energy] of power
     to_level, per = _to_level(energy_wh, cell, hours), _per(energy_wh, cell, hours)
     for t in range(len(net_w) - 1, -1, -1):
@@ -60,10 +66,15 @@ def _backward(
                 for e in range(levels):
                     expected[z, e] = ahead[u, e * peaks + z]
             _targets(targets, expected, energy_wh, cell, buy[t], sell[t])
-            _bounds(bounds, most_w, site, net_w[t, u])
+            _bounds(bounds, most_w, sends_w[t], import_w, net_w[t, u])
             price = buy[t] * hours, sell[t] * hours, cell[2] * hours
             _raised(least, expected, to_level, peak_w, per, bounds, net_w[t, u], price)
-            _least(least, targets, expected, energy_wh, peak_w, per, bounds, net_w[t, u], price)
+            if sell[t] > 0.0 and net_w[t, u] < -limits_w[t]:
+                _freest(freest, expected, energy_wh)
+                spilled = freest, limits_w[t]
+                _least(least, targets, expected, energy_wh, peak_w, per, bounds, net_w[t, u], price, spilled)
+            else:
+                _least(least, targets, expected, energy_wh, peak_w, per, bounds, net_w[t, u], price, None)
             for e in range(levels):
                 for z in range(peaks):
                     values[t, u, e, z] = least[z, e] + held_cny[e]
@@ -90,9 +101,8 @@ def _to_level(energy_wh, cell, hours):
 
 
 @njit(cache=True, error_model="numpy")
-def _bounds(bounds, most_w, site, net):
-    export_w, import_w = site
-    most = max(net, 0.0) + export_w
+def _bounds(bounds, most_w, sends_w, import_w, net):
+    most = max(net + sends_w, 0.0)
     for e in range(bounds.shape[1]):
         top = min(most_w[1, e], most)
         bounds[0, e], bounds[1, e] = min(max(-most_w[0, e], net - import_w), top), top  # the site's guard
@@ -110,6 +120,12 @@ def _targets(targets, expected, energy_wh, cell, buy, sell):
                 if total < best:
                     best, at = total, e
             targets[way, z] = energy_wh[at]
+
+
+@njit(cache=True, error_model="numpy")
+def _freest(freest, expected, energy_wh):
+    for z in range(len(freest)):
+        freest[z] = energy_wh[expected[z].argmin()]
 
 
 @njit(cache=True, error_model="numpy", fastmath=LOOSE)
@@ -147,8 +163,11 @@ def _raised(least, expected, to_level, peak_w, per, bounds, net, price):
 
 
 @njit(cache=True, error_model="numpy", fastmath=LOOSE)
-def _least(least, targets, expected, energy_wh, peak_w, per, bounds, net, price):
-    """Energy is the inner loop, and nearly without a branch: twice as fast as the peak would be."""
+def _least(least, targets, expected, energy_wh, peak_w, per, bounds, net, price, spilled):
+    """Energy is the inner loop, and nearly without a branch: twice as fast as the peak would be.
+
+    `spilled`: None, or where the sun gives more than may flow out: `_freest`, and what may. Compiled once for each.
+    """
     up, down, per_given, per_taken = per
     buy, sell, wear = price
     peaks, levels = expected.shape
@@ -156,6 +175,8 @@ def _least(least, targets, expected, energy_wh, peak_w, per, bounds, net, price)
     for z in range(peaks - 1, -1, -1):
         row, raised, peak = expected[z], least[z], peak_w[z]
         buying, using, keeping, selling = targets[0, z], targets[1, z], targets[2, z], targets[3, z]
+        if spilled is not None:
+            free, beyond, limit = spilled[0][z], net + spilled[1], spilled[1]
         for e in range(levels):
             held, bottom, top = energy_wh[e], bounds[0, e], bounds[1, e]
             power = (held - using) * per_given if held > using else min(held - buying, 0.0) * per_taken
@@ -165,10 +186,13 @@ def _least(least, targets, expected, energy_wh, peak_w, per, bounds, net, price)
             bought = buy * (net - power) + wear * max(power, 0.0)
             bought += row[left] + (place - left) * (row[left + 1] - row[left])
             power = (held - selling) * per_given if held > selling else min(held - keeping, 0.0) * per_taken
+            if spilled is not None:  # the sun that would be curtailed is stored for nothing
+                power = max(min(held - free, 0.0) * per_taken, min(power, beyond))
             power = min(max(power, max(net, bottom)), top)  # what flows out
             place = e - power * (down if power > 0.0 else up)
             left = min(max(int(place), 0), levels - 2)
-            sold = sell * (net - power) + wear * max(power, 0.0)
+            paid = sell * (net - power) if spilled is None else sell * max(net - power, -limit)
+            sold = paid + wear * max(power, 0.0)
             sold += row[left] + (place - left) * (row[left + 1] - row[left])
             can = peak >= net - top  # the least import that there can be
             total = min(bought if can and net >= bottom else np.inf, sold if can and net <= top else np.inf)

@@ -21,8 +21,9 @@ def backward(store: Store, steps: Steps, peak_w: Floats, last: Floats) -> Floats
     return values
 
 
-def _targets(store: Store, expected: Floats, buy: float, sell: float) -> tuple[Floats, Floats, Floats, Floats]:
-    """Stored energy worth going to, each [state, peak]: by buying, for own use, by keeping sun, for selling.
+def _targets(store: Store, expected: Floats, buy: float, sell: float) -> tuple[Floats, ...]:
+    """Stored energy worth going to, each [state, peak]: by buying, for own use, by keeping sun, for selling, and by
+    sun that could only be curtailed.
 
     Cost after the step is convex in stored energy, so all powers short of the target are better the nearer to it.
     """
@@ -32,9 +33,9 @@ def _targets(store: Store, expected: Floats, buy: float, sell: float) -> tuple[F
         (buy - store.wear_cny_per_wh) * store.discharge_efficiency,
         sell / store.charge_efficiency,
         (sell - store.wear_cny_per_wh) * store.discharge_efficiency,
+        0.0,
     )
-    by_buying, for_use, by_sun, for_sale = (held[(expected + slope * held).argmin(axis=2)] for slope in slopes)
-    return by_buying, for_use, by_sun, for_sale
+    return tuple(held[(expected + slope * held).argmin(axis=2)] for slope in slopes)
 
 
 def _step(store: Store, steps: Steps, at: int, peak_w: Floats, expected: Floats) -> Floats:
@@ -42,8 +43,7 @@ def _step(store: Store, steps: Steps, at: int, peak_w: Floats, expected: Floats)
     hours, held = steps.hours, store.energy_wh[:, None]
     buy, sell = steps.buy_cny_per_wh[at], steps.sell_cny_per_wh[at]
     net = steps.net_w[at][:, None, None]  # [state, energy, peak]
-    most = np.maximum(net, 0.0) + (store.export_w if store.may_export else 0.0)
-    top = np.minimum(most, store.most_discharge_w(held, hours))
+    top = np.minimum(store.may_give_w(net, sell), store.most_discharge_w(held, hours))
     bottom = -store.most_charge_w(held, hours)
     bottom = np.minimum(np.maximum(bottom, net - store.import_w), top)  # the site's guard
     lowest = np.maximum(bottom, net - peak_w)
@@ -54,9 +54,14 @@ def _step(store: Store, steps: Steps, at: int, peak_w: Floats, expected: Floats)
     def total(power: Floats, z: Ints) -> Floats:
         return _total(store, steps, at, net, held, power, expected, (state, z))
 
-    by_buying, for_use, by_sun, for_sale = (target[:, None, :] for target in _targets(store, expected, buy, sell))
+    targets = (target[:, None, :] for target in _targets(store, expected, buy, sell))
+    by_buying, for_use, by_sun, for_sale, for_free = targets
     bought = np.maximum(np.minimum(_toward(store, hours, held, by_buying, for_use), np.minimum(top, net)), lowest)
-    sold = np.minimum(np.maximum(_toward(store, hours, held, by_sun, for_sale), np.maximum(lowest, net)), top)
+    sold = _toward(store, hours, held, by_sun, for_sale)
+    if (beyond := net + store.flows_out_w(sell)).min() < 0.0:  # sun that would be curtailed is stored for nothing
+        free = np.maximum(_toward(store, hours, held, for_free, held), np.minimum(sold, beyond))
+        sold = np.where(beyond < 0.0, free, sold)
+    sold = np.minimum(np.maximum(sold, np.maximum(lowest, net)), top)
     least = np.where(can & (net >= bottom), total(bought, every), np.inf)
     least = np.minimum(least, np.where(can & (net <= top), total(sold, every), np.inf))
     least = np.minimum(least, _raised(store, steps, at, peak_w, expected, top[..., 0], bottom[..., 0]))
@@ -108,7 +113,8 @@ def _total(
 ) -> Floats:
     """Cost of a step at these powers and of what follows in these states with these peaks of the grid."""
     grid, hours, levels = net - power, steps.hours, store.energy_wh
-    cost = np.where(grid > 0.0, steps.buy_cny_per_wh[at], steps.sell_cny_per_wh[at]) * grid
+    buy, sell = steps.buy_cny_per_wh[at], steps.sell_cny_per_wh[at]
+    cost = np.where(grid > 0.0, buy * grid, sell * np.maximum(grid, -store.flows_out_w(sell)))
     cost = cost + store.wear_cny_per_wh * np.maximum(power, 0.0)
     drawn = np.where(power > 0.0, power / store.discharge_efficiency, power * store.charge_efficiency) * hours
     place = np.clip((held - drawn - levels[0]) / (levels[1] - levels[0]), 0.0, len(levels) - 1.0)

@@ -22,7 +22,7 @@ class Steps:
     hours: float  # length of a step
     net_w: Floats  # [step, state] load minus sun in each state of the residual
     buy_cny_per_wh: Floats  # [step]
-    sell_cny_per_wh: Floats  # [step] 0 where nothing may flow out
+    sell_cny_per_wh: Floats  # [step] 0 where nothing may flow out; what it earns beyond `Store.feed_in_w` is nothing
     follow: Floats  # [state, next state] probability
 
 
@@ -49,6 +49,7 @@ def store_of(battery: Battery, levels: int = ENERGY_LEVELS) -> Store:
         dwell_cny_per_wh_h=wear.dwell_cny_per_kwh_h / 1000.0,
         charge_by_level=_levels(battery.charge_by_soc, energy_wh / battery.energy_wh),
         discharge_by_level=_levels(battery.discharge_by_soc, energy_wh / battery.energy_wh),
+        feed_in_w=battery.limit_w,
     )
 
 

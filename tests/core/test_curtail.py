@@ -7,11 +7,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ess_controller.core import dispatch
 from ess_controller.core.curtail import BELOW_SHARE, RISES_SHARE_PER_S, curtail
 from ess_controller.core.step import first_state
 from ess_controller.core.types import Bound, State, Tuning
+from ess_controller.core.value import Moment, Store, Value, decide
 from firmware_bridge.records import Floats
 from tests.core.pictures import dealer_tuning, tick, well
+from tests.core.test_dispatch import now as seen_net
 
 RATED_W = np.array([60_000.0, 20_000.0])
 MARGIN_W = BELOW_SHARE * 80_000.0
@@ -109,6 +112,34 @@ def test_turned_down_and_up_again_in_a_loop_the_site_never_feeds_in_for_long() -
             exported.append(max(-seen.grid_w, 0.0))
         assert max(exported[2:]) == 0.0
         assert load_w - pv_w.sum() < 2 * MARGIN_W  # and gives nearly all that is used
+
+
+def selling(feed_in_w: float) -> Value:
+    """A kWh that flows out earns 0.5, one that is stored saves 0.3."""
+    energy_wh, peak_w = np.linspace(0.0, 100e3, 11), np.array([0.0, 100e3])
+    store = Store(energy_wh, 50e3, 50e3, 1.0, 1.0, 0.0, may_export=False, feed_in_w=feed_in_w)
+    after = np.broadcast_to(-0.3e-3 * energy_wh[:, None], (1, 1, 11, 2))
+    return Value(0, store, 0.25, np.full(1, 0.5e-3), np.full(1, 0.5e-3), np.zeros((1, 1)), peak_w[None], after)
+
+
+def test_a_battery_that_would_rather_sell_still_takes_all_the_sun_that_may_not_flow_out() -> None:
+    """Sun of 80 kW on a load of 10: 30 flow out, 40 are stored. What is held back no meter shows."""
+    feed_in_w, state, power_w, grid_w, pv_w = 30e3, first_state(dealer_tuning()), 0.0, 0.0, RATED_W
+    state = replace(state, pv_limit_w=0.5 * RATED_W)
+    for beat in range(1200):
+        pv_w = np.minimum(state.pv_limit_w, RATED_W)
+        net_w = 10e3 - float(pv_w.sum())
+        grid_w = net_w - power_w
+        power_w = decide(selling(feed_in_w), 0, Moment(net_w, 50e3, 50e3))
+        stores = dispatch.stores_sun(power_w, dispatch.BY_VALUE, seen_net(net_w), feed_in_w)
+        told_w, seen = np.full(2, power_w / 2.0), well(LAYOUT, pv_w=pv_w, grid_w=grid_w)
+        limit_w, beyond_s = curtail(
+            zero_export(feed_in_w), state, seen, batteries(50e3), told_w, stores, tick(0.1 * beat)
+        )
+        state = replace(state, pv_limit_w=limit_w, pv_beyond_s=beyond_s)
+    assert pv_w.sum() == pytest.approx(80e3, abs=2 * MARGIN_W)
+    assert -grid_w == pytest.approx(30e3, abs=2 * MARGIN_W)
+    assert power_w == pytest.approx(-40e3, abs=2 * MARGIN_W)
 
 
 def test_those_that_obey_make_room_for_one_that_does_not() -> None:

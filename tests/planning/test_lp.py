@@ -185,7 +185,7 @@ def test_billing_blocks_stand_still_on_the_clock() -> None:
 def test_below_an_agreed_demand_shaving_is_worth_nothing() -> None:
     series = day(5)
     agreed = DemandCost((1.05 * 150e3,), (2 * 40.8,))
-    bare_w, _ = grid_of(np.zeros(len(series)), series, BATTERY)
+    bare_w, _ = grid_of(np.zeros(len(series)), series, BATTERY, tou(series))
     assert bare_w.max() < 150e3
     with_demand, without = (Planner().plan(BATTERY, series, tou(series, cost)) for cost in (agreed, NO_DEMAND))
     assert with_demand.costs.demand == 0.0
