@@ -10,7 +10,7 @@ import numpy as np
 
 from ess_controller.planning.billing_windows import blocks_of, month_of_block
 from ess_controller.planning.filling import INFINITY, Problem, ceiling_kwh, floor_kwh
-from ess_controller.planning.layout import Entry, Ints, programme
+from ess_controller.planning.layout import Entry, Ints, programme, tapers_of
 from ess_controller.planning.problem import hours
 from firmware_bridge.records import Floats
 
@@ -21,7 +21,7 @@ def least_cny(problem: Problem) -> float:
     Of wear by depth only the shallowest slice is counted, of dwelling nothing.
     """
     n = len(problem.series)
-    cost, stored_kwh, import_kw = _lines(problem)
+    cost, stored_kwh, import_kw, taken_kw = _lines(problem)
     bends = len(cost)
     block, month, edges_kw = _peaks(problem)
     months, pieces = (int(month[-1]) + 1, len(edges_kw) - 1) if len(month) else (0, 0)
@@ -36,7 +36,8 @@ def least_cny(problem: Problem) -> float:
         columns = (month[:, np.newaxis] * pieces + np.arange(pieces)).ravel()
         rows = 2 * n + np.repeat(np.arange(len(month)), pieces)
         entries.append((rows, peaks[columns], -np.ones(len(columns))))
-    lp = programme(entries, (bends + 1) * n + months * pieces, 2 * n + len(month))
+    by_soc, most_kw = _tapers(problem, taken_kw, weights, energy, 2 * n + len(month))
+    lp = programme(entries + by_soc, (bends + 1) * n + months * pieces, 2 * n + len(month) + len(most_kw))
     (battery,) = problem.groups
     floor, end = floor_kwh(battery), (battery.soc_end_min or 0.0) * battery.energy_wh / 1000.0
     left_cny = np.append(np.zeros(n - 1), -problem.ends.value_cny_per_kwh)
@@ -51,8 +52,8 @@ def least_cny(problem: Problem) -> float:
         lower[peaks[:pieces]] = np.clip(so_far_kw - edges_kw[:-1], 0.0, np.diff(edges_kw))
     lp.col_lower_, lp.col_upper_ = lower, upper
     start = np.append(battery.soc_start * battery.energy_wh / 1000.0, np.zeros(n - 1))
-    lp.row_lower_ = np.concatenate([np.ones(n), start, np.full(len(month), -INFINITY)])
-    lp.row_upper_ = np.concatenate([np.ones(n), start, np.zeros(len(month))])
+    lp.row_lower_ = np.concatenate([np.ones(n), start, np.full(len(month) + len(most_kw), -INFINITY)])
+    lp.row_upper_ = np.concatenate([np.ones(n), start, np.zeros(len(month)), most_kw])
     return _solved(lp)
 
 
@@ -65,8 +66,27 @@ def _solved(lp: highspy.HighsLp) -> float:
     return float(solver.getInfo().objective_function_value) if known else -INFINITY
 
 
-def _lines(problem: Problem) -> tuple[Floats, Floats, Floats]:
-    """[bend, step] cost, energy stored, and import where each step's line bends, in the order of power.
+def _tapers(
+    problem: Problem, taken_kw: Floats, weights: Ints, energy: Ints, first_row: int
+) -> tuple[list[Entry], Floats]:
+    """Rows, from `first_row` on, that hold power to what SOC leaves of it, and [row] most. A plan's power lies between
+    two bends of one way, for rest is one of them: so what the bends of a way do together is what it does."""
+    (battery,), n = problem.groups, len(problem.series)
+    found: list[Entry] = []
+    most_kw = []
+    for at, (_, way, piece) in enumerate(tapers_of(problem.groups, hours(problem.series))):
+        rows = first_row + at * n + np.arange(n)
+        flow_kw = np.maximum(-taken_kw if way else taken_kw, 0.0)
+        found += [(rows, own, flow) for own, flow in zip(weights, flow_kw, strict=True)]
+        found.append((rows, energy, np.full(n, -piece.slope * piece.theta)))
+        found.append((rows[1:], energy[:-1], np.full(n - 1, -piece.slope * (1.0 - piece.theta))))
+        before_kwh = np.append(battery.soc_start * battery.energy_wh / 1000.0, np.zeros(n - 1))
+        most_kw.append(piece.at_empty_kw + piece.slope * (1.0 - piece.theta) * before_kwh)
+    return found, np.concatenate([np.zeros(0), *most_kw])
+
+
+def _lines(problem: Problem) -> tuple[Floats, Floats, Floats, Floats]:
+    """[bend, step] cost, energy stored, import, and power taken where each step's line bends, in the order of power.
 
     It does at all it can discharge, at rest, at a meter of zero, where no more may flow out, if that is limited, and at
     all it can charge.
@@ -84,7 +104,7 @@ def _lines(problem: Problem) -> tuple[Floats, Floats, Floats]:
     wear = battery.wear_cny_per_kwh + battery.wear.cny_per_kwh[0] / battery.discharge_efficiency
     stored_kw = np.where(taken_kw > 0.0, taken_kw * battery.charge_efficiency, taken_kw / battery.discharge_efficiency)
     cost = (price * grid_kw + wear * np.maximum(-taken_kw, 0.0)) * step_h
-    return cost, stored_kw * step_h, np.maximum(grid_kw, 0.0)
+    return cost, stored_kw * step_h, np.maximum(grid_kw, 0.0), taken_kw
 
 
 def _peaks(problem: Problem) -> tuple[Ints, Ints, Floats]:

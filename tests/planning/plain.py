@@ -108,7 +108,7 @@ def least_cny_one_way(problem: Plain) -> float:
         np.concatenate([problem.cost, np.zeros(2 * n)]),
         constraints=[
             LinearConstraint(np.hstack([problem.equal, wider]), problem.to, problem.to),
-            LinearConstraint(np.hstack([problem.less, wider[:n]]), -np.inf, problem.than),
+            LinearConstraint(np.hstack([problem.less, np.zeros((len(problem.than), 2 * n))]), -np.inf, problem.than),
             LinearConstraint(ways, -np.inf, most),
         ],
         bounds=Bounds(np.append(problem.low, np.zeros(2 * n)), np.append(problem.high, np.ones(2 * n))),

@@ -4,6 +4,7 @@ from dataclasses import replace
 from datetime import datetime
 from itertools import pairwise, product
 from math import inf
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,16 +12,25 @@ from scipy.optimize import linprog
 
 from ess_controller.core.value import Moment, Value, options
 from ess_controller.planning import value_numpy
+from ess_controller.planning.backtest import run_backtest
+from ess_controller.planning.battery_file import load_battery
+from ess_controller.planning.calendar_grid import by_weekday
+from ess_controller.planning.explain import explained
 from ess_controller.planning.filling import Ends
 from ess_controller.planning.lp import Planner
 from ess_controller.planning.plan import costs_of, grid_of
 from ess_controller.planning.problem import Battery, Export, Prices, Series
+from ess_controller.planning.site_battery import groups_of
 from ess_controller.planning.value_problem import Steps, store_of
+from ess_controller.site import load
 from firmware_bridge.records import Floats
 from tests.planning import sites_of_tests
 from tests.planning.plain import plain
+from tests.planning.sites_of_tests import shop, two_prices
+from tests.planning.test_inputs import B_TOML
 from tests.planning.test_value import random_steps
 from tests.planning.worlds import BATTERY, CHINA, NO_DEMAND, actual, battery, day, tou
+from tests.site.site_files import SITES
 
 KW = 1000.0
 LOSSLESS = Battery(4 * KW, 2 * KW, 2 * KW, 1.0, 1.0, 0.0, 1.0, 0.5, None, "pv_surplus", 0.0)
@@ -92,7 +102,9 @@ def test_in_small_cases_of_any_price_no_course_in_whole_kilowatts_is_cheaper(see
     sell = rng.uniform(-0.2, 0.6, 5)
     series = hours_of(net_w)
     plan = Planner().plan(store, series, Prices(buy, sell, NO_DEMAND, 3600.0))
-    assert plan.costs.bill == pytest.approx(tried(store, net_w, buy, sell), abs=1e-3)
+    best = tried(store, net_w, buy, sell)
+    assert plan.costs.bill == pytest.approx(best, abs=1e-3)
+    assert plan.costs.bill - plan.gap_cny <= best + 1e-6
 
 
 def hours_of(net_w: list[float]) -> Series:
@@ -188,3 +200,77 @@ def test_what_the_fast_loop_does_on_a_sure_day_costs_what_the_linear_programme_s
         held -= flow_w * series.step_s / 3600.0
     done = costs_of(grid_of(power_w, series, store, prices)[0], series, prices).bill - 0.3e-3 * held
     assert best - 1e-6 <= done <= best + 0.01 * abs(best) + 0.2
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_worths_under_a_limit_are_what_another_solver_finds_with_a_kwh_more(seed: int) -> None:
+    series, store = sunny(seed, 24, 3600.0), replace(battery(seed), feed_in_w=20e3)
+    noise = np.random.default_rng(seed).uniform(0.0, 0.05, 24)
+    prices = tou(series, actual(3.0) if seed == 2 else NO_DEMAND)
+    prices = replace(prices, import_cny_per_kwh=prices.import_cny_per_kwh + noise)
+    plan, least, spilled = Planner().plan(store, series, prices), least_cny(store, series, prices), 0
+    for step in (2, 8, 11, 13, 19):
+        told = explained((store,), series, prices, Ends(), plan, step, taken_ms=1e9)
+        less, more = (
+            least_cny(store, replace(series, load_w=series.load_w + (np.arange(24) == step) * by), prices) - least
+            for by in (-100.0, 100.0)
+        )
+        load = told["load_cny_per_kwh"]
+        assert load["one_more"] == pytest.approx(more / 0.1, abs=1e-4)
+        assert -less / 0.1 - 1e-4 <= load["shadow"] <= more / 0.1 + 1e-4
+        if told["wasted_sun_w"] > 1.0:
+            spilled += 1
+            assert "takes 20.0 kW, all that may flow out, and" in told["words"][0]
+            assert told["words"][1] == "A kWh more of sun would earn nothing."
+            assert load["shadow"] == told["saves_cny_per_kwh"] == 0.0
+    assert spilled
+
+
+def test_a_backtest_counts_for_every_way_only_what_may_flow_out() -> None:
+    series = shop(9)
+    series = replace(series, pv_w=3.0 * series.pv_w)
+    prices, stores = (
+        two_prices(series),
+        {each: replace(sites_of_tests.BATTERY, feed_in_w=each) for each in (inf, 25e3, 0.0)},
+    )
+    found = {
+        limit_w: run_backtest(series, prices, store, by_weekday, 96 * 7, 3 * 3600.0)
+        for limit_w, store in stores.items()
+    }
+    for way in ("no_battery", "rule", "controller", "perfect"):
+        free, limited, nothing = (getattr(each.months[0], way).cny for each in found.values())
+        assert free < limited < nothing
+    month, part = found[25e3].months[0], found[25e3].series
+    own = two_prices(part)
+    bare_w, _ = grid_of(np.zeros(len(part)), part, stores[25e3], own)
+    assert bare_w.min() == -25e3
+    assert month.no_battery.cny == pytest.approx(costs_of(bare_w, part, own).bill)
+    assert month.perfect.cny <= min(month.controller.cny, month.rule.cny) + 1e-6
+
+
+def test_a_plan_that_knows_the_limit_is_cheaper_under_it_than_one_that_does_not() -> None:
+    """On the way that is best without a limit, sun is curtailed that could have been stored."""
+    series = sunny(2)
+    prices, store = tou(series, feed_in=0.6), replace(BATTERY, soc_end_min=None, soc_start=BATTERY.soc_min)
+    limited = replace(store, feed_in_w=40e3)
+    ends = Ends(value_cny_per_kwh=0.4)
+    cny = []
+    for each in (store, limited):
+        plan = Planner().plan(each, series, prices, ends=ends)
+        bill = costs_of(grid_of(plan.battery_w, series, limited, prices)[0], series, prices).bill
+        cny.append(bill - 0.4 * float(plan.soc[-1]) * store.energy_wh / 1e3)
+    assert cny[1] < cny[0] - 1.0
+
+
+def test_a_site_s_limit_and_that_of_a_battery_file_reach_the_plan(tmp_path: Path) -> None:
+    path = tmp_path / "b.toml"
+    path.write_text(B_TOML)
+    assert load_battery(path).feed_in_w == inf
+    for written, read in (("30000", 30e3), ("0", 0.0), ("inf", inf)):
+        path.write_text(f"{B_TOML}feed_in_w = {written}\n")
+        assert load_battery(path).feed_in_w == read
+    site = load(SITES / "shanghai-dealer", {})
+    knobs = replace(site.tuning.dispatch, feed_in_w=12e3)
+    limited = replace(site, tuning=replace(site.tuning, dispatch=knobs))
+    assert {group.limit_w for group in groups_of(limited)} == {12e3}
+    assert {group.limit_w for group in groups_of(load(SITES / "shenzhen-dealer", {}))} == {0.0}
