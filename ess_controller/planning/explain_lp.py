@@ -28,8 +28,10 @@ class Shadows:
     load: Floats  # [step] what a kWh more of power costs: price, and what it adds to the month's peak
     peak: Floats  # [step] what of that is the month's peak
     peak_cny_per_kw: Floats  # [step] what a kW more in the step's whole billing block costs by that peak
-    stored: Floats  # [group, step] what a kWh more in the store at the step's end is worth
-    wear: Floats  # [group, step] of a kWh given
+    stored: (
+        Floats  # [group, step] what a kWh more in the store at the step's end is worth; while it gives, as deep down
+    )
+    wear: Floats  # [group, step] of a kWh given; while the store gives, from the depth that it has reached
     charge: Floats  # [group, step] kW
     discharge: Floats  # [group, step] kW
     charge_limit: Floats  # [group, step] what a kWh more of charging power would save
@@ -82,21 +84,14 @@ class ShadowProgramme:
         # more load takes of the sun that is curtailed: that bound is no loss, and its limit on what flows out no gain
         row[:n] = np.where(self._spilled, np.maximum(row[:n], 0.0), row[:n])
         outflow = np.where(self._spilled, 0.0, np.maximum(-reduced[n : 2 * n], 0.0))
-        groups, segments = layout.groups, layout.segments
-        store, prices = layout.store(values), layout.store(self._costs)
-        shadow = -row[layout.store_rows_at : layout.sum_rows_at].reshape(groups, segments, n)
-        flow = store[:, :, 0] + store[:, :, 1]
-        active = np.argmax(flow + 1e-9 * np.arange(segments, 0, -1)[np.newaxis, :, np.newaxis], axis=1)[:, np.newaxis]
-        by_bound = layout.store(reduced)
-
-        def of_active(each: Floats) -> Floats:
-            return np.take_along_axis(each, active, axis=1)[:, 0]
-
-        if segments > 1:
-            both = row[layout.sum_rows_at : layout.dwell_rows_at].reshape(groups, 2 * n + 1)
-            charge_limit, discharge_limit = -both[:, :n], -both[:, n : 2 * n]
-        else:
-            charge_limit, discharge_limit = -by_bound[:, 0, 0], -by_bound[:, 0, 1]
+        groups, store, by_bound = layout.groups, layout.store(values), layout.store(reduced)
+        deeper, gives = np.zeros((groups, n)), store[:, 1] > NOTHING_KW
+        for group, shadow in zip(
+            layout.depths, row[layout.depth_rows_at : layout.dwell_rows_at].reshape(-1, n), strict=True
+        ):
+            deeper[group] -= shadow
+        out_of = np.array([each.discharge_efficiency for each in self._problem.groups])[:, np.newaxis]
+        charge_limit, discharge_limit = -by_bound[:, 0], -by_bound[:, 1]
         per_kw = np.zeros(n)
         share = np.zeros(n)
         if layout.months:
@@ -104,7 +99,7 @@ class ShadowProgramme:
             window = -row[layout.steps : layout.store_rows_at]
             per_kw = _over_steps(window, first, end, n)
             share = _over_steps(window / (end - first), first, end, n) / step_h
-        energy = by_bound[:, :, 2].sum(axis=1)
+        energy = by_bound[:, 2]
         taper = np.zeros((groups, n))
         for at, (group, *_) in enumerate(layout.tapers):
             taper[group] += np.maximum(-row[layout.taper_rows_at + at * n :][:n], 0.0) / step_h
@@ -112,10 +107,10 @@ class ShadowProgramme:
             load=row[:n] / step_h,
             peak=share,
             peak_cny_per_kw=per_kw,
-            stored=of_active(shadow),
-            wear=of_active(prices[:, :, 1]) / step_h,
-            charge=store[:, :, 0].sum(axis=1),
-            discharge=store[:, :, 1].sum(axis=1),
+            stored=-row[layout.store_rows_at : layout.depth_rows_at].reshape(groups, n) + np.where(gives, 0.0, deeper),
+            wear=layout.store(self._costs)[:, 1] / step_h + np.where(gives, deeper / out_of, 0.0),
+            charge=store[:, 0],
+            discharge=store[:, 1],
             charge_limit=np.maximum(charge_limit, 0.0) / step_h,
             discharge_limit=np.maximum(discharge_limit, 0.0) / step_h,
             full=np.maximum(-energy, 0.0),
@@ -129,8 +124,12 @@ class ShadowProgramme:
 
     def worth_stored(self, group: int, step: int) -> tuple[float, float]:
         """What a kWh less in the store at the step's end would cost, and what one more is worth; NaN: cannot be."""
-        row = self._layout.store_rows_at + group * self._layout.segments * self._layout.steps + step
-        less, more = (self._nudged(row, sign * NUDGE_KWH) for sign in (-1.0, 1.0))
+        layout, rows = self._layout, [self._layout.store_rows_at + group * self._layout.steps + step]
+        if self.shadows.discharge[group, step] <= NOTHING_KW:
+            rows += [
+                layout.depth_rows_at + at * layout.steps + step for at, of in enumerate(layout.depths) if of == group
+            ]
+        less, more = (self._nudged(rows, sign * NUDGE_KWH) for sign in (-1.0, 1.0))
         return (less - self.least_cny) / NUDGE_KWH, (self.least_cny - more) / NUDGE_KWH
 
     def cost_of_load(self, step: int) -> tuple[float, float]:
@@ -140,7 +139,7 @@ class ShadowProgramme:
         costs_cny = []
         for by in (-nudge_kw, nudge_kw):
             self._solver.changeColBounds(column, 0.0, max(self._upper[column] - by * spare, 0.0))
-            costs_cny.append(self._nudged(step, by))
+            costs_cny.append(self._nudged([step], by))
         self._solver.changeColBounds(column, 0.0, self._upper[column])
         less, more = costs_cny
         return (self.least_cny - less) / NUDGE_KWH, (more - self.least_cny) / NUDGE_KWH
@@ -156,34 +155,24 @@ class ShadowProgramme:
 
     def power_without_limit_w(self, step: int) -> float:
         """What all groups would do in the step if their inverters had no limit there; NaN where nobody knows."""
-        columns = self._layout.store(np.arange(self._layout.columns, dtype=np.float64))
-        wide = columns[:, :, :2, step].astype(np.int64).ravel().tolist()
-        sums = [
-            self._layout.sum_rows_at + group * (2 * self._layout.steps + 1) + part * self._layout.steps + step
-            for group in range(self._layout.groups)
-            for part in (0, 1)
-            if self._layout.segments > 1
-        ]
-        free = [column for column in wide if self._upper[column] > 0.0]
+        columns = self._layout.store(np.arange(self._layout.columns))[:, :2, step].ravel().tolist()
+        free = [column for column in columns if self._upper[column] > 0.0]
         for column in free:
             self._solver.changeColBounds(column, self._lower[column], INFINITY)
-        for row in sums:
-            self._solver.changeRowBounds(row, self._row_lower[row], INFINITY)
         found = self._solve()
         store = self._layout.store(np.array(self._solver.getSolution().col_value))
         for column in free:
             self._solver.changeColBounds(column, self._lower[column], self._upper[column])
-        for row in sums:
-            self._solver.changeRowBounds(row, self._row_lower[row], self._row_upper[row])
-        return float(1000.0 * (store[:, :, 1, step] - store[:, :, 0, step]).sum()) if np.isfinite(found) else np.nan
+        return float(1000.0 * (store[:, 1, step] - store[:, 0, step]).sum()) if np.isfinite(found) else np.nan
 
-    def _nudged(self, row: int, by: float) -> float:
-        more = 0.0 if row < self._layout.steps and self._spilled[row] else by  # so much less sun is curtailed
-        self._solver.changeRowBounds(
-            row, self._row_lower[row] + by, max(self._row_upper[row] + more, self._row_lower[row] + by)
-        )
+    def _nudged(self, rows: list[int], by: float) -> float:
+        for row in rows:
+            more = 0.0 if row < self._layout.steps and self._spilled[row] else by  # so much less sun is curtailed
+            upper = max(self._row_upper[row] + more, self._row_lower[row] + by)
+            self._solver.changeRowBounds(row, self._row_lower[row] + by, upper)
         found = self._solve()
-        self._solver.changeRowBounds(row, self._row_lower[row], self._row_upper[row])
+        for row in rows:
+            self._solver.changeRowBounds(row, self._row_lower[row], self._row_upper[row])
         return found
 
     def _settle(self, plan: Plan) -> None:
@@ -195,8 +184,8 @@ class ShadowProgramme:
         self._upper[n : 2 * n][imports] = 0.0
         store = self._layout.store(self._upper)
         for group, power_w in enumerate(plan.group_w):
-            store[group, :, 0, power_w >= 0.0] = 0.0
-            store[group, :, 1, power_w < 0.0] = 0.0
+            store[group, 0, power_w >= 0.0] = 0.0
+            store[group, 1, power_w < 0.0] = 0.0
         everything = np.arange(self._layout.columns, dtype=np.int32)
         self._solver.changeColsBounds(len(everything), everything, self._lower, self._upper)
         self._row_upper[:n][imports] = self._row_lower[:n][imports]

@@ -93,6 +93,26 @@ def ceiling_kwh(battery: Battery) -> float:
     return max(battery.soc_max, battery.soc_start) * battery.energy_wh / 1000.0
 
 
+@dataclass(frozen=True, slots=True)
+class Depth:
+    """Where a group's wear grows dearer, and by how much."""
+
+    cny_per_kwh: float
+    above_kwh: float  # of a full store, what is drawn before that depth is reached
+    left_kwh: float  # of that, what there is at the begin: at rest, the next discharge begins at depth 0
+
+
+def depths_of(groups: tuple[Battery, ...]) -> list[Depth]:
+    """[depth] in the layout's order."""
+    found = []
+    for battery in groups:
+        floor, held_kwh = floor_kwh(battery), battery.soc_start * battery.energy_wh / 1000.0
+        for share, cny_per_kwh in battery.wear.rises:
+            above_kwh = share * (ceiling_kwh(battery) - floor)
+            found.append(Depth(cny_per_kwh, above_kwh, min(held_kwh - floor, above_kwh)))
+    return found
+
+
 def costs(layout: Layout, problem: Problem) -> Floats:
     """[column] CNY per kW or kWh."""
     n, step_h = layout.steps, layout.step_h
@@ -104,12 +124,13 @@ def costs(layout: Layout, problem: Problem) -> Floats:
             pieces[:] = (0.0, *problem.prices.demand_of(month).cny_per_kw)
     store = layout.store(cost)
     for group, battery in enumerate(problem.groups):
-        for segment, cny_per_kwh in enumerate(battery.wear.in_slices(layout.segments)):
-            given = cny_per_kwh / battery.discharge_efficiency + battery.wear_cny_per_kwh
-            store[group, segment, 1] = given * step_h
+        given = battery.wear.cny_per_kwh[0] / battery.discharge_efficiency + battery.wear_cny_per_kwh
+        store[group, 1] = given * step_h
         if layout.dwells:
             layout.dwell(cost)[group] = battery.wear.dwell_cny_per_kwh_h * step_h
-    store[:, :, 2, -1] = -problem.ends.value_cny_per_kwh
+    store[:, 2, -1] = -problem.ends.value_cny_per_kwh
+    for each, depth in zip(depths_of(problem.groups), layout.depth(cost), strict=True):
+        depth[1] = each.cny_per_kwh
     layout.beyond(cost)[:] = problem.beyond_cny_per_kwh * step_h
     return cost
 
@@ -135,11 +156,13 @@ def column_bounds(layout: Layout, problem: Problem) -> tuple[Floats, Floats]:
     store_lower, store_upper = layout.store(lower), layout.store(upper)
     for group, battery in enumerate(problem.groups):
         floor = floor_kwh(battery)
-        store_upper[group, :, 0] = battery.charge_w / 1000.0
-        store_upper[group, :, 1] = battery.discharge_w / 1000.0
-        store_upper[group, :, 2] = (ceiling_kwh(battery) - floor) / layout.segments
-        if battery.soc_end_min is not None and layout.segments == 1:
-            store_lower[group, 0, 2, -1] = max(battery.soc_end_min * battery.energy_wh / 1000.0 - floor, 0.0)
+        store_upper[group, 0] = battery.charge_w / 1000.0
+        store_upper[group, 1] = battery.discharge_w / 1000.0
+        store_upper[group, 2] = ceiling_kwh(battery) - floor
+        if battery.soc_end_min is not None:
+            store_lower[group, 2, -1] = max(battery.soc_end_min * battery.energy_wh / 1000.0 - floor, 0.0)
+    for each, depth in zip(depths_of(problem.groups), layout.depth(upper), strict=True):
+        depth[0] = each.above_kwh
     return lower, upper
 
 
@@ -150,23 +173,16 @@ def row_bounds(layout: Layout, problem: Problem) -> tuple[Floats, Floats]:
     lower[:n] = problem.series.net_w / 1000.0
     upper[:n] = lower[:n] + problem.spilled_kw
     lower[n : layout.store_rows_at] = -INFINITY
-    slices = np.arange(layout.segments)
     for group, battery in enumerate(problem.groups):
-        floor, start_kwh = floor_kwh(battery), battery.soc_start * battery.energy_wh / 1000.0
-        slice_kwh = (ceiling_kwh(battery) - floor) / layout.segments
-        # shallow slices are full: at rest, the next discharge begins at depth 0
-        rows = layout.store_rows_at + (group * layout.segments + slices) * n
-        lower[rows] = upper[rows] = np.clip(start_kwh - floor - slices * slice_kwh, 0.0, slice_kwh)
-        if layout.segments > 1:
-            both = layout.sum_rows_at + group * (2 * n + 1)
-            upper[both : both + n], upper[both + n : both + 2 * n] = battery.charge_w / 1e3, battery.discharge_w / 1e3
-            wanted = battery.soc_end_min
-            lower[both + 2 * n] = max(wanted * battery.energy_wh / 1e3 - floor, 0.0) if wanted is not None else 0.0
-            upper[both + 2 * n] = INFINITY
+        floor, row = floor_kwh(battery), layout.store_rows_at + group * n
+        lower[row] = upper[row] = battery.soc_start * battery.energy_wh / 1000.0 - floor
         if layout.dwells:
             rows = layout.dwell_rows_at + group * n + np.arange(n)
             lower[rows] = -INFINITY
             upper[rows] = battery.wear.dwell_soc * battery.energy_wh / 1e3 - floor
+    lower[layout.depth_rows_at : layout.dwell_rows_at] = -INFINITY
+    for at, each in enumerate(depths_of(problem.groups)):
+        upper[layout.depth_rows_at + at * n] = each.left_kwh
     if layout.limited:
         lower[layout.limit_rows_at : layout.taper_rows_at] = -INFINITY
         upper[layout.limit_rows_at : layout.taper_rows_at] = problem.groups[0].import_w / 1000.0

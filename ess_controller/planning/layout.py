@@ -1,19 +1,23 @@
 """Where each number of the plan stands in the linear programme: columns, rows and the matrix between them.
 
-Columns, in kW and kWh: import and export [step]; the pieces of each month's peak; then for each group and each of its
-depth segments charge, discharge and stored energy [step]; then, if dwelling is priced, what each group holds above its
-line [step]; then, if the site's import is limited, what passes that limit [step]. Rows: power balance [step]; the peak
-over each billing window; the store of each group and segment [step]; then, where a group has several segments, its
-charge and discharge together [step] and what is left at its end; then the dwelling [step]; then import less what
-passes its limit [step]; then each power less what SOC leaves of it, piece by piece [step]. Only efficiencies, lengths
-and tapers are in the matrix: prices, loads, limits and SOC are bounds and costs, which change from plan to plan while
-the matrix stays.
+Columns, in kW and kWh: import and export [step]; the pieces of each month's peak; then for each group charge, discharge
+and stored energy [step]; then for each depth at which a group's wear grows dearer what may be drawn before that depth
+is reached, and what is drawn beyond it [step]; then, if dwelling is priced, what each group holds above its line
+[step]; then, if the site's import is limited, what passes that limit [step]. Rows: power balance [step]; the peak over
+each billing window; the store of each group [step]; what may be drawn before each depth [step]; then the dwelling
+[step]; then import less what passes its limit [step]; then each power less what SOC leaves of it, piece by piece
+[step]. Only efficiencies, lengths and tapers are in the matrix: prices, loads, limits and SOC are bounds and costs,
+which change from plan to plan while the matrix stays.
+
+A depth is looked at as a small store of its own, of the energy above it: charging fills it, to its brim and no further,
+what is drawn empties it, and what is drawn when it is empty costs the depth's price. So each price is paid for just
+what is drawn below its depth, the depths know nothing of one another, and a path costs what it would by `worn`, with a
+third of the rows and columns less than one store for each slice has.
 """
 
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import product
-from math import lcm
+from typing import TypeVar
 
 import highspy
 import numpy as np
@@ -26,6 +30,7 @@ from firmware_bridge.records import Floats
 
 Ints = NDArray[np.int64]
 Entry = tuple[Ints, Ints, Floats]  # rows, columns, values
+Values = TypeVar("Values", Floats, Ints)  # of all columns
 
 
 def tapers_of(groups: tuple[Battery, ...], step_h: float) -> list[tuple[int, int, Piece]]:
@@ -61,7 +66,7 @@ class Layout:
     steps: int
     step_h: float
     efficiencies: tuple[tuple[float, float], ...]  # [group] charge, discharge
-    segments: int
+    depths: tuple[int, ...]  # [depth] the group whose wear grows dearer there
     dwells: bool
     limited: bool  # import
     tapers: tuple[tuple[int, int, float, float], ...]  # [row] group, 0 charge 1 discharge, slope, theta: `taper.Piece`
@@ -78,7 +83,7 @@ class Layout:
             len(series),
             hours(series),
             tuple((each.charge_efficiency, each.discharge_efficiency) for each in groups),
-            lcm(*(len(each.wear.cny_per_kwh) for each in groups)),
+            tuple(group for group, each in enumerate(groups) for _ in each.wear.rises),
             any(each.wear.dwell_cny_per_kwh_h > 0.0 for each in groups),
             bool(np.isfinite(groups[0].import_w)),
             tuple((group, way, piece.slope, piece.theta) for group, way, piece in tapers_of(groups, hours(series))),
@@ -103,9 +108,24 @@ class Layout:
         return 2 * self.steps + self.peak_columns
 
     @cached_property
+    def depths_at(self) -> int:
+        """First column of the depths."""
+        return self.stores_at + 3 * self.steps * self.groups
+
+    @cached_property
+    def dwells_at(self) -> int:
+        """First column of the dwelling."""
+        return self.depths_at + 2 * self.steps * len(self.depths)
+
+    @cached_property
+    def beyond_at(self) -> int:
+        """First column of import beyond the site's limit."""
+        return self.dwells_at + self.steps * self.groups * self.dwells
+
+    @cached_property
     def columns(self) -> int:
         """How many columns."""
-        return self.stores_at + self.steps * (self.groups * (3 * self.segments + self.dwells) + self.limited)
+        return self.beyond_at + self.steps * self.limited
 
     @cached_property
     def store_rows_at(self) -> int:
@@ -113,14 +133,14 @@ class Layout:
         return self.steps + len(self.months)
 
     @cached_property
-    def sum_rows_at(self) -> int:
-        """First row of what segments do together."""
-        return self.store_rows_at + self.steps * self.groups * self.segments
+    def depth_rows_at(self) -> int:
+        """First row of the depths."""
+        return self.store_rows_at + self.steps * self.groups
 
     @cached_property
     def dwell_rows_at(self) -> int:
         """First row of the dwelling."""
-        return self.sum_rows_at + (self.groups * (2 * self.steps + 1) if self.segments > 1 else 0)
+        return self.depth_rows_at + self.steps * len(self.depths)
 
     @cached_property
     def limit_rows_at(self) -> int:
@@ -128,30 +148,32 @@ class Layout:
         return self.dwell_rows_at + self.steps * self.groups * self.dwells
 
     @cached_property
-    def rows(self) -> int:
-        """How many rows."""
-        return self.taper_rows_at + self.steps * len(self.tapers)
-
-    @cached_property
     def taper_rows_at(self) -> int:
         """First row of what SOC leaves of the powers."""
         return self.limit_rows_at + self.steps * self.limited
 
-    def store(self, values: Floats) -> Floats:
-        """[group, segment, (charge, discharge, energy), step] of a column vector; a view."""
-        end = self.stores_at + 3 * self.steps * self.groups * self.segments
-        return values[self.stores_at : end].reshape(self.groups, self.segments, 3, self.steps)
+    @cached_property
+    def rows(self) -> int:
+        """How many rows."""
+        return self.taper_rows_at + self.steps * len(self.tapers)
 
-    def dwell(self, values: Floats) -> Floats:
+    def store(self, values: Values) -> Values:
+        """[group, (charge, discharge, energy), step] of a column vector; a view."""
+        return values[self.stores_at : self.depths_at].reshape(self.groups, 3, self.steps)
+
+    def depth(self, values: Values) -> Values:
+        """[depth, (what may be drawn before it, what is drawn beyond it), step] of a column vector, kWh; a view."""
+        return values[self.depths_at : self.dwells_at].reshape(len(self.depths), 2, self.steps)
+
+    def dwell(self, values: Values) -> Values:
         """[group, step] of a column vector, a view; empty where dwelling is not priced."""
-        first = self.stores_at + 3 * self.steps * self.groups * self.segments
-        return values[first : self.columns - self.steps * self.limited].reshape(self.groups, -1)
+        return values[self.dwells_at : self.beyond_at].reshape(self.groups, -1)
 
-    def beyond(self, values: Floats) -> Floats:
+    def beyond(self, values: Values) -> Values:
         """[step] of a column vector, a view: import beyond the site's limit; empty where there is none."""
-        return values[self.columns - self.steps * self.limited :]
+        return values[self.beyond_at :]
 
-    def peak(self, values: Floats) -> Floats:
+    def peak(self, values: Values) -> Values:
         """[month, piece] of a column vector; a view."""
         return values[2 * self.steps : self.stores_at].reshape(-1, max(self.pieces, 1))
 
@@ -160,34 +182,37 @@ class Layout:
         return programme(self._entries(), self.columns, self.rows)
 
     def _entries(self) -> list[Entry]:
-        n, step = self.steps, np.arange(self.steps)
-        column = self.store(np.arange(self.columns))  # type: ignore[arg-type]
+        n, step, columns = self.steps, np.arange(self.steps), np.arange(self.columns)
+        store, depth = self.store(columns), self.depth(columns)
         entries = [_entry(step, step, 1.0), _entry(step, n + step, -1.0), *self._peak_entries()]
-        for group, segment in product(range(self.groups), range(self.segments)):
-            charge, discharge, energy = column[group, segment]
-            row = self.store_rows_at + (group * self.segments + segment) * n + step
-            into, out_of = self.efficiencies[group]
+        for group, (charge, discharge, energy) in enumerate(store):
             entries += [_entry(step, charge, -1.0), _entry(step, discharge, 1.0)]
-            entries += [_entry(row, energy, 1.0), _entry(row[1:], energy[:-1], -1.0)]
-            entries += [_entry(row, charge, -self.step_h * into), _entry(row, discharge, self.step_h / out_of)]
-            if self.segments > 1:
-                both = self.sum_rows_at + group * (2 * n + 1) + step
-                entries += [_entry(both, charge, 1.0), _entry(both + n, discharge, 1.0)]
-                entries.append(_entry(both[-1:] + n + 1, energy[-1:], 1.0))
-            if self.dwells:
-                entries.append(_entry(self.dwell_rows_at + group * n + step, energy, 1.0))
+            entries += self._kept(self.store_rows_at + group * n + step, group, energy)
+        for at, (group, (shallow, beyond)) in enumerate(zip(self.depths, depth, strict=True)):
+            row = self.depth_rows_at + at * n + step
+            entries += [*self._kept(row, group, shallow), _entry(row, beyond, -1.0)]
         if self.dwells:
-            held = self.dwell(np.arange(self.columns))  # type: ignore[arg-type]
-            entries.append(_entry(self.dwell_rows_at + np.arange(held.size), held.ravel(), -1.0))
+            row, held = self.dwell_rows_at + np.arange(n * self.groups), self.dwell(columns)
+            entries += [_entry(row, store[:, 2].ravel(), 1.0), _entry(row, held.ravel(), -1.0)]
         if self.limited:
             entries.append(_entry(self.limit_rows_at + step, step, 1.0))
-            entries.append(_entry(self.limit_rows_at + step, self.columns - n + step, -1.0))
+            entries.append(_entry(self.limit_rows_at + step, self.beyond_at + step, -1.0))
         for at, (group, way, slope, theta) in enumerate(self.tapers):
-            row = self.taper_rows_at + at * n + step
-            for flows in column[group]:
-                entries += [_entry(row, flows[way], 1.0), _entry(row, flows[2], -slope * theta)]
-                entries.append(_entry(row[1:], flows[2][:-1], -slope * (1.0 - theta)))
+            row, energy = self.taper_rows_at + at * n + step, store[group, 2]
+            entries += [_entry(row, store[group, way], 1.0), _entry(row, energy, -slope * theta)]
+            entries.append(_entry(row[1:], energy[:-1], -slope * (1.0 - theta)))
         return entries
+
+    def _kept(self, row: Ints, group: int, energy: Ints) -> list[Entry]:
+        """What is held after a step, less before it, less what charging brings, and what discharging takes."""
+        charge, discharge, _ = self.store(np.arange(self.columns))[group]
+        into, out_of = self.efficiencies[group]
+        return [
+            _entry(row, energy, 1.0),
+            _entry(row[1:], energy[:-1], -1.0),
+            _entry(row, charge, -self.step_h * into),
+            _entry(row, discharge, self.step_h / out_of),
+        ]
 
     def _peak_entries(self) -> list[Entry]:
         """Mean import of a window less the pieces of its month's peak."""
@@ -202,5 +227,5 @@ class Layout:
         return [(self.steps + window, step, 1.0 / length[window]), _entry(rows, columns, -1.0)]
 
 
-def _entry(rows: Ints, columns: Ints | Floats, value: float) -> Entry:
-    return rows, np.asarray(columns, np.int64), np.full(len(rows), value)
+def _entry(rows: Ints, columns: Ints, value: float) -> Entry:
+    return rows, columns, np.full(len(rows), value)

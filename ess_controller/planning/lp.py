@@ -130,7 +130,7 @@ class Planner:
                 break
             store = layout.store(values)
             plan, cny = _clean(problem, store)
-            flows = store[:, :, :2].sum(axis=1)
+            flows = store[:, :2]
             meter = np.stack([values[: layout.steps], problem.leaving_kw(values[: 2 * layout.steps], flows)])
             now, more = more, settled(more, meter, flows)
             if cny < best.cny - SAME_CNY:
@@ -184,8 +184,8 @@ class Planner:
             n, store = layout.steps, layout.store(upper)
             upper[:n][modes.exports] = 0.0
             upper[n : 2 * n][modes.imports] = 0.0
-            store[:, :, 0, modes.discharges] = 0.0
-            store[:, :, 1, modes.charges] = 0.0
+            store[:, 0, modes.discharges] = 0.0
+            store[:, 1, modes.charges] = 0.0
             if (spilled := problem.spilled_kw).any():  # no sun is curtailed while something is bought
                 least, rows = problem.series.net_w / 1000.0, np.arange(n, dtype=np.int32)
                 self._solver.changeRowsBounds(  # type: ignore[attr-defined]
@@ -250,7 +250,7 @@ def _let_pass(problem: Problem, plan: Plan) -> str:
 def _clean(problem: Problem, store: Floats) -> tuple[Plan, float]:
     """What inverters do that store what the programme's did, never both ways at once; and what it all counts, CNY.
 
-    `store` is [group, segment, (charge, discharge, energy), step]. Infinitely dear where more would flow out than may,
+    `store` is [group, (charge, discharge, energy), step]. Infinitely dear where more would flow out than may,
     or sun be turned down to make room for what the battery gives.
     """
     series, step_h = problem.series, hours(problem.series)
@@ -258,7 +258,7 @@ def _clean(problem: Problem, store: Floats) -> tuple[Plan, float]:
     out_of = np.array([each.discharge_efficiency for each in problem.groups])[:, np.newaxis]
     energy_wh = np.array([each.energy_wh for each in problem.groups])[:, np.newaxis]
     start = np.array([each.soc_start for each in problem.groups])[:, np.newaxis]
-    charge_w, discharge_w = 1000.0 * store[:, :, 0].sum(axis=1), 1000.0 * store[:, :, 1].sum(axis=1)
+    charge_w, discharge_w = 1000.0 * store[:, 0], 1000.0 * store[:, 1]
     stored_w = charge_w * into - discharge_w / out_of
     stored_w[np.abs(stored_w) < 1e-6] = 0.0
     group_w = np.where(stored_w > 0.0, -stored_w / into, -stored_w * out_of)

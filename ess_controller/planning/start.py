@@ -4,6 +4,7 @@ A simplex solver walks from a first guess of which limits bind (the basis) to th
 the way. Here a guess says of each column and row which one of another programme's it resembles.
 """
 
+from collections import Counter
 from operator import itemgetter
 
 import highspy
@@ -18,34 +19,36 @@ Likeness = tuple[Ints, Ints]  # [column], [row] which of the other programme's i
 def moved(layout: Layout, by: int) -> Likeness:
     """Each step is like what was `by` steps further on in an earlier programme of that layout; the last ones like its
     last ones. Fewer than its steps."""
-    columns, rows = np.arange(layout.columns), np.arange(layout.rows)
-    n, windows, sums = layout.steps, rows[layout.steps : layout.store_rows_at], _sums(layout, rows)
-    runs = [columns[: 2 * n].reshape(2, n), layout.store(columns), layout.dwell(columns), rows[:n]]  # type: ignore[arg-type]
-    runs += [windows] if len(windows) == n else []
-    runs += [rows[layout.store_rows_at : layout.sum_rows_at].reshape(-1, n), sums[:, : 2 * n].reshape(len(sums), -1, n)]
-    runs += [rows[layout.dwell_rows_at :].reshape(-1, n), layout.beyond(columns)]  # type: ignore[arg-type]
-    for run in runs:
-        if run.size:
-            run[..., :-by] = run[..., by:].copy()
+    columns, rows, n = np.arange(layout.columns), np.arange(layout.rows), layout.steps
+    windows = rows[n : layout.store_rows_at]
+    runs = [columns[: 2 * n], columns[layout.stores_at :], rows[:n], rows[layout.store_rows_at :]]
+    for run in (*runs, windows) if len(windows) == n else runs:
+        by_step = run.reshape(-1, n)
+        by_step[:, :-by] = by_step[:, by:].copy()
     return columns, rows
 
 
 def shared(layout: Layout, one: Layout) -> Likeness:
     """Each group is like the one store of a programme for all of them together, `one`."""
     columns, rows = np.zeros(layout.columns, np.int64), np.zeros(layout.rows, np.int64)
-    of_one, row = np.arange(one.columns), np.arange(one.rows)
-    columns[: layout.stores_at] = of_one[: one.stores_at]
-    layout.store(columns)[:] = one.store(of_one)  # type: ignore[arg-type]
-    layout.dwell(columns)[:] = one.dwell(of_one)  # type: ignore[arg-type]
-    layout.beyond(columns)[:] = one.beyond(of_one)  # type: ignore[arg-type]
-    rows[: layout.store_rows_at] = row[: one.store_rows_at]
-    _stores(layout, rows)[:] = _stores(one, row)
-    _sums(layout, rows)[:] = _sums(one, row)
-    rows[layout.dwell_rows_at : layout.limit_rows_at].reshape(layout.groups, -1)[:] = row[
-        one.dwell_rows_at : one.limit_rows_at
-    ]
-    rows[layout.limit_rows_at : layout.taper_rows_at] = row[one.limit_rows_at : one.taper_rows_at]
-    _tapers(layout, rows)[:] = _tapers(one, row)[_alike(layout, one)]
+    its_columns, its_rows, n = np.arange(one.columns), np.arange(one.rows), layout.steps
+    depth = _alike([(group, 0) for group in layout.depths], [0] * len(one.depths))
+    taper = _alike([(group, way) for group, way, *_ in layout.tapers], [way for _, way, *_ in one.tapers])
+    columns[: layout.stores_at] = its_columns[: one.stores_at]
+    layout.store(columns)[:] = one.store(its_columns)
+    layout.depth(columns)[:] = one.depth(its_columns)[depth]
+    layout.dwell(columns)[:] = one.dwell(its_columns)
+    layout.beyond(columns)[:] = one.beyond(its_columns)
+    rows[: layout.store_rows_at] = its_rows[: one.store_rows_at]
+    for first, end, its_first, its_end, which in (
+        (layout.store_rows_at, layout.depth_rows_at, one.store_rows_at, one.depth_rows_at, [0] * layout.groups),
+        (layout.depth_rows_at, layout.dwell_rows_at, one.depth_rows_at, one.dwell_rows_at, depth),
+        (layout.dwell_rows_at, layout.limit_rows_at, one.dwell_rows_at, one.limit_rows_at, [0] * layout.groups),
+        (layout.limit_rows_at, layout.taper_rows_at, one.limit_rows_at, one.taper_rows_at, [0]),
+        (layout.taper_rows_at, layout.rows, one.taper_rows_at, one.rows, taper),
+    ):
+        if end > first:
+            rows[first:end] = its_rows[its_first:its_end].reshape(-1, n)[which].ravel()
     return columns, rows
 
 
@@ -59,27 +62,15 @@ def like(basis: highspy.HighsBasis, likeness: Likeness) -> highspy.HighsBasis:
     return guess
 
 
-def _stores(layout: Layout, rows: Ints) -> Ints:
-    """[group, row] of each one's segments; a view."""
-    return rows[layout.store_rows_at : layout.sum_rows_at].reshape(layout.groups, -1)
+def _alike(mine: list[tuple[int, int]], its: list[int]) -> list[int]:
+    """[at] which of the one store's each is like: that of the same kind and number, or the last of its kind.
 
-
-def _sums(layout: Layout, rows: Ints) -> Ints:
-    """[group, row] of what segments do together; a view."""
-    return rows[layout.sum_rows_at : layout.dwell_rows_at].reshape(layout.groups, -1)
-
-
-def _tapers(layout: Layout, rows: Ints) -> Ints:
-    """[taper, step] of what SOC leaves of the powers; a view."""
-    return rows[layout.taper_rows_at :].reshape(-1, layout.steps)
-
-
-def _alike(layout: Layout, one: Layout) -> Ints:
-    """[taper] which of the one store's each is like: the piece of the same way and number, or the last of its way."""
-    of_way = {way: [at for at, taper in enumerate(one.tapers) if taper[1] == way] for way in (0, 1)}
-    seen: dict[tuple[int, int], int] = {}
+    `mine` [at] group and kind, `its` [at] kind.
+    """
+    seen: Counter[tuple[int, int]] = Counter()
     found = []
-    for group, way, *_ in layout.tapers:
-        number = seen[group, way] = seen.get((group, way), -1) + 1
-        found.append(of_way[way][min(number, len(of_way[way]) - 1)])
-    return np.array(found, np.int64)
+    for group, kind in mine:
+        of_kind = [at for at, other in enumerate(its) if other == kind]
+        found.append(of_kind[min(seen[group, kind], len(of_kind) - 1)])
+        seen[group, kind] += 1
+    return found

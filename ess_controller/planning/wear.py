@@ -26,6 +26,13 @@ class Wear:
     dwell_soc: float  # above it time costs
     dwell_cny_per_kwh_h: float  # of each kWh that is held above it for an hour; 0: nothing
 
+    @property
+    def rises(self) -> tuple[tuple[float, float], ...]:
+        """[depth] share of the usable store below which a kWh drawn grows dearer, and by how many CNY."""
+        prices = self.cny_per_kwh
+        steps = enumerate(pairwise(prices), 1)
+        return tuple((at / len(prices), more - less) for at, (less, more) in steps if more > less)
+
     def in_slices(self, count: int) -> tuple[float, ...]:
         """[segment] the same prices for a multiple of the slices."""
         return tuple(price for price in self.cny_per_kwh for _ in range(count // len(self.cny_per_kwh)))

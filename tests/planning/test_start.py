@@ -59,12 +59,12 @@ def test_a_step_begins_like_the_one_that_it_was_before() -> None:
     columns, rows = moved(layout, 5)
     later = np.array([*range(5, 24), *range(19, 24)])  # the last five are like themselves
     assert columns[:24].tolist() == later.tolist()
-    was, now = layout.store(np.arange(layout.columns)), layout.store(columns)  # type: ignore[arg-type]
+    was, now = layout.store(np.arange(layout.columns)), layout.store(columns)
     assert (now == was[..., later]).all()
     assert columns[2 * 24 : layout.stores_at].tolist() == list(range(2 * 24, layout.stores_at))  # a month's peak stays
     assert rows[:24].tolist() == later.tolist()
-    ends = layout.sum_rows_at + np.arange(3) * (2 * 24 + 1) + 2 * 24  # what is left at the end is of no step
-    assert rows[ends].tolist() == ends.tolist()
+    depths = layout.depth_rows_at + np.arange(9 * 24).reshape(9, 24)  # three of each group
+    assert (rows[layout.depth_rows_at : layout.dwell_rows_at].reshape(9, 24) == depths[:, later]).all()
 
 
 @pytest.mark.parametrize(("import_w", "tapered"), [(np.inf, False), (30e3, False), (30e3, True)])
@@ -73,8 +73,8 @@ def test_each_store_begins_like_all_of_them_together(import_w: float, *, tapered
     layout = Layout.of(groups, series, tou(series, actual(40.8)))
     one = Layout.of((together(groups),), series, tou(series, actual(40.8)))
     columns, rows = shared(layout, one)
-    for each in layout.store(columns):  # type: ignore[arg-type]
-        assert (each == one.store(np.arange(one.columns))[0]).all()  # type: ignore[arg-type]
+    for each in layout.store(columns):
+        assert (each == one.store(np.arange(one.columns))[0]).all()
     assert sorted(set(columns)) == list(range(one.columns))
     assert set(rows) <= set(range(one.rows))
     assert tapered or len(set(rows)) == one.rows  # a bend of each makes more of all together
