@@ -5,6 +5,8 @@ programme over the lines' convex hulls can be no dearer than any plan, and is mu
 programme that lets power flow both ways at once.
 """
 
+from dataclasses import dataclass
+
 import highspy
 import numpy as np
 
@@ -20,29 +22,42 @@ def least_cny(problem: Problem) -> float:
 
     Of wear by depth only the shallowest slice is counted, of dwelling nothing.
     """
-    n = len(problem.series)
-    cost, stored_kwh, import_kw, taken_kw = _lines(problem)
-    bends = len(cost)
+    return _solved(hulls(problem, lines_of(problem)))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Lines:
+    """Where each step's line bends, in the order of power. All [bend, step]."""
+
+    cost_cny: Floats
+    stored_kwh: Floats
+    import_kw: Floats
+    taken_kw: Floats
+
+
+def hulls(problem: Problem, lines: Lines) -> highspy.HighsLp:
+    """The programme over the lines' convex hulls: first columns [bend, step], how much of each bend is done."""
+    bends, n = lines.cost_cny.shape
     block, month, edges_kw = _peaks(problem)
     months, pieces = (int(month[-1]) + 1, len(edges_kw) - 1) if len(month) else (0, 0)
     step, weights = np.arange(n), np.arange(bends * n).reshape(bends, n)
     energy, peaks = bends * n + step, (bends + 1) * n + np.arange(months * pieces)
     entries: list[Entry] = [(n + step, energy, np.ones(n)), (n + step[1:], energy[:-1], -np.ones(n - 1))]
     for bend in range(bends):
-        entries += [(step, weights[bend], np.ones(n)), (n + step, weights[bend], -stored_kwh[bend])]
+        entries += [(step, weights[bend], np.ones(n)), (n + step, weights[bend], -lines.stored_kwh[bend])]
         if pieces:
-            entries.append((2 * n + block, weights[bend], import_kw[bend] / np.bincount(block)[block]))
+            entries.append((2 * n + block, weights[bend], lines.import_kw[bend] / np.bincount(block)[block]))
     if pieces:
         columns = (month[:, np.newaxis] * pieces + np.arange(pieces)).ravel()
         rows = 2 * n + np.repeat(np.arange(len(month)), pieces)
         entries.append((rows, peaks[columns], -np.ones(len(columns))))
-    by_soc, most_kw = _tapers(problem, taken_kw, weights, energy, 2 * n + len(month))
+    by_soc, most_kw = _tapers(problem, lines.taken_kw, weights, energy, 2 * n + len(month))
     lp = programme(entries + by_soc, (bends + 1) * n + months * pieces, 2 * n + len(month) + len(most_kw))
     (battery,) = problem.groups
     floor, end = floor_kwh(battery), (battery.soc_end_min or 0.0) * battery.energy_wh / 1000.0
     left_cny = np.append(np.zeros(n - 1), -problem.ends.value_cny_per_kwh)
     piece_cny = [cny for month in range(months) for cny in (0.0, *problem.prices.demand_of(month).cny_per_kw)]
-    lp.col_cost_ = np.concatenate([cost.ravel(), left_cny, piece_cny])
+    lp.col_cost_ = np.concatenate([lines.cost_cny.ravel(), left_cny, piece_cny])
     lower, upper = np.zeros(lp.num_col_), np.ones(lp.num_col_)
     lower[energy], upper[energy] = floor, ceiling_kwh(battery)
     lower[energy[-1]] = max(floor, end)
@@ -54,7 +69,7 @@ def least_cny(problem: Problem) -> float:
     start = np.append(battery.soc_start * battery.energy_wh / 1000.0, np.zeros(n - 1))
     lp.row_lower_ = np.concatenate([np.ones(n), start, np.full(len(month) + len(most_kw), -INFINITY)])
     lp.row_upper_ = np.concatenate([np.ones(n), start, np.zeros(len(month)), most_kw])
-    return _solved(lp)
+    return lp
 
 
 def _solved(lp: highspy.HighsLp) -> float:
@@ -85,12 +100,9 @@ def _tapers(
     return found, np.concatenate([np.zeros(0), *most_kw])
 
 
-def _lines(problem: Problem) -> tuple[Floats, Floats, Floats, Floats]:
-    """[bend, step] cost, energy stored, import, and power taken where each step's line bends, in the order of power.
-
-    It does at all it can discharge, at rest, at a meter of zero, where no more may flow out, if that is limited, and at
-    all it can charge.
-    """
+def lines_of(problem: Problem) -> Lines:
+    """A step's line bends at all that can be discharged, at rest, at a meter of zero, where no more may flow out, if
+    that is limited, and at all that can be charged."""
     (battery,), step_h = problem.groups, hours(problem.series)
     net_kw = problem.series.net_w / 1000.0
     most_kw = np.full(len(net_kw), battery.charge_w / 1000.0)
@@ -104,7 +116,7 @@ def _lines(problem: Problem) -> tuple[Floats, Floats, Floats, Floats]:
     wear = battery.wear_cny_per_kwh + battery.wear.cny_per_kwh[0] / battery.discharge_efficiency
     stored_kw = np.where(taken_kw > 0.0, taken_kw * battery.charge_efficiency, taken_kw / battery.discharge_efficiency)
     cost = (price * grid_kw + wear * np.maximum(-taken_kw, 0.0)) * step_h
-    return cost, stored_kw * step_h, np.maximum(grid_kw, 0.0), taken_kw
+    return Lines(cost, stored_kw * step_h, np.maximum(grid_kw, 0.0), taken_kw)
 
 
 def _peaks(problem: Problem) -> tuple[Ints, Ints, Floats]:

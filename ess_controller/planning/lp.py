@@ -14,12 +14,12 @@ from typing import NamedTuple
 import highspy
 import numpy as np
 
-from ess_controller.planning import bound, start
+from ess_controller.planning import bound, branched, start
 from ess_controller.planning.fallback import described, stand_in
 from ess_controller.planning.filling import Ends, Problem, column_bounds, constant, costs, row_bounds
 from ess_controller.planning.groups import together
 from ess_controller.planning.layout import Layout
-from ess_controller.planning.modes import Modes, best_modes, settled, turned
+from ess_controller.planning.modes import Modes, best_modes, settled
 from ess_controller.planning.plan import Plan
 from ess_controller.planning.problem import Battery, Prices, Series, hours
 from ess_controller.planning.taper import reachable_soc
@@ -28,7 +28,7 @@ from firmware_bridge.records import Floats
 SLOWEST_S = 10.0  # a solver that takes longer has failed
 MOVED_ROWS = 2000  # a smaller programme is solved sooner than its last answer is moved
 SETTLINGS = 6  # programmes, each of which settles where the one before still let power flow both ways
-WORTH_TURNING, MOST_TURNS = 5e-4, 300  # of the cost; programmes
+WORTH_SEARCHING = 5e-4  # of the cost
 SAME_SHARE, SAME_CNY = 1e-6, 1e-6  # costs that differ by less are the same
 NOTICED_W = 1.0  # beyond a limit
 END_SHORT = "soc_end_min cannot be reached: as much as can be"
@@ -97,23 +97,21 @@ class Planner:
         return self._layout
 
     def _without_overlap(self, problem: Problem, plan: Plan, least_cny: float) -> Plan:
-        """The better of the cleaned plan and the best one within the modes that a search over SOC finds.
-
-        Where that may still be dearer than need be, single steps are turned round, one after the other.
-        """
-        groups, series, prices = problem.groups, problem.series, problem.prices
+        """The better of the cleaned plan and the best one within the modes that a search over SOC finds; where that
+        may still be dearer than need be, within those of a search that proves how near it is."""
+        groups, series, prices, ends = problem.groups, problem.series, problem.prices, problem.ends
         best = _Found(plan, np.inf, Modes.free(len(series)))  # it is found again at once
-        for tried in (best.modes, *best_modes(groups, series, prices, problem.ends.value_cny_per_kwh)):
+        for tried in (best.modes, *best_modes(groups, series, prices, ends.value_cny_per_kwh)):
             best = self._within(problem, tried, best)
-        if len(groups) == 1:
-            least_cny = max(least_cny, bound.least_cny(problem))
-        before, turns = None, 0
-        while before is not best and turns < MOST_TURNS and best.cny - least_cny > WORTH_TURNING * abs(best.cny):
-            before = best
-            for tried in turned(best.modes, groups, prices):
-                best, turns = self._within(problem, tried, best), turns + 1
-                if best is not before or turns >= MOST_TURNS:
-                    break
+        alone = replace(problem, groups=(together(groups),))
+        proven = bound.least_cny(alone) if len(groups) == 1 else -np.inf
+        least_cny = max(least_cny, proven)
+        if best.cny - least_cny > WORTH_SEARCHING * abs(best.cny):
+            proven, found = branched.searched(alone, best.plan, self._slowest_s)
+            if found is not None:
+                best = self._within(problem, found, best)
+            if len(groups) == 1:
+                least_cny = max(least_cny, proven)
         self._bound(problem, None)
         return replace(best.plan, gap_cny=max(best.cny - least_cny, 0.0))
 

@@ -112,24 +112,6 @@ def settled(modes: Modes, meter_kw: Floats, store_kw: Floats) -> Modes | None:
     )
 
 
-def turned(modes: Modes, groups: tuple[Battery, ...], prices: Prices) -> Iterator[Modes]:
-    """All that differ from these in one step that is settled: in how the meter's power flows, how the battery's does,
-    or in both. Doubtful steps come first."""
-    doubtful = np.logical_or(*_doubtful(groups, prices))
-    known = modes.imports | modes.exports | modes.charges | modes.discharges
-    for step in (*np.flatnonzero(known & doubtful), *np.flatnonzero(known & ~doubtful)):
-        here = np.arange(len(modes.imports)) == step
-        imports, exports = (np.where(here, *pair) for pair in _swapped(modes.imports, modes.exports))
-        charges, discharges = (np.where(here, *pair) for pair in _swapped(modes.charges, modes.discharges))
-        yield Modes(imports, exports, modes.charges, modes.discharges)
-        yield Modes(modes.imports, modes.exports, charges, discharges)
-        yield Modes(imports, exports, charges, discharges)
-
-
-def _swapped(one: Bools, other: Bools) -> tuple[tuple[Bools, Bools], tuple[Bools, Bools]]:
-    return (other, one), (one, other)
-
-
 def _doubtful(groups: tuple[Battery, ...], prices: Prices) -> tuple[Bools, Bools]:
     """[step] where a programme would let power flow both ways: through the meter, and through the battery."""
     earned = np.where(outflow_w(groups[0], prices) > 0.0, prices.export_cny_per_kwh, 0.0)
