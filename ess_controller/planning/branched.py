@@ -33,10 +33,12 @@ SEARCH = (  # a good plan is known, and hulls bound well: what looks for plans o
 
 def searched(problem: Problem, plan: Plan, slowest_s: float) -> tuple[float, Modes | None]:
     """What no plan of a single store can be cheaper than, CNY, as `bound.least_cny`; and the directions of the best
-    plan found, beginning with a known one. None: no answer."""
+    plan found, beginning with a known one. None: no answer, or every direction is as good as its price says."""
     lines = bound.lines_of(problem)
     shape, stored_kwh = lines.cost_cny.shape, lines.stored_kwh
     bends, steps = _bends(lines.cost_cny, stored_kwh)
+    if not len(bends):
+        return bound.least_cny(problem), None
     solver = highspy.Highs()  # type: ignore[no-untyped-call]
     for option, value in (*SEARCH, ("time_limit", slowest_s)):
         solver.setOptionValue(option, value)

@@ -28,10 +28,10 @@ class Shadows:
     load: Floats  # [step] what a kWh more of power costs: price, and what it adds to the month's peak
     peak: Floats  # [step] what of that is the month's peak
     peak_cny_per_kw: Floats  # [step] what a kW more in the step's whole billing block costs by that peak
-    stored: (
-        Floats  # [group, step] what a kWh more in the store at the step's end is worth; while it gives, as deep down
-    )
-    wear: Floats  # [group, step] of a kWh given; while the store gives, from the depth that it has reached
+    # [group, step] what a kWh more in the store at the step's end is worth: while it gives one as deep as those that it
+    # gives, else one on top
+    stored: Floats
+    wear: Floats  # [group, step] of a kWh given, the same one
     charge: Floats  # [group, step] kW
     discharge: Floats  # [group, step] kW
     charge_limit: Floats  # [group, step] what a kWh more of charging power would save
@@ -86,10 +86,7 @@ class ShadowProgramme:
         outflow = np.where(self._spilled, 0.0, np.maximum(-reduced[n : 2 * n], 0.0))
         groups, store, by_bound = layout.groups, layout.store(values), layout.store(reduced)
         deeper, gives = np.zeros((groups, n)), store[:, 1] > NOTHING_KW
-        for group, shadow in zip(
-            layout.depths, row[layout.depth_rows_at : layout.dwell_rows_at].reshape(-1, n), strict=True
-        ):
-            deeper[group] -= shadow
+        np.add.at(deeper, list(layout.depths), -row[layout.depth_rows_at : layout.dwell_rows_at].reshape(-1, n))
         out_of = np.array([each.discharge_efficiency for each in self._problem.groups])[:, np.newaxis]
         charge_limit, discharge_limit = -by_bound[:, 0], -by_bound[:, 1]
         per_kw = np.zeros(n)

@@ -14,7 +14,7 @@ from typing import NamedTuple
 import highspy
 import numpy as np
 
-from ess_controller.planning import bound, branched, start
+from ess_controller.planning import asked, bound, branched, start
 from ess_controller.planning.fallback import described, stand_in
 from ess_controller.planning.filling import Ends, Problem, column_bounds, constant, costs, row_bounds
 from ess_controller.planning.groups import together
@@ -22,7 +22,6 @@ from ess_controller.planning.layout import Layout
 from ess_controller.planning.modes import Modes, best_modes, settled
 from ess_controller.planning.plan import Plan
 from ess_controller.planning.problem import Battery, Prices, Series, hours
-from ess_controller.planning.taper import reachable_soc
 from firmware_bridge.records import Floats
 
 SLOWEST_S = 10.0  # a solver that takes longer has failed
@@ -30,8 +29,6 @@ MOVED_ROWS = 2000  # a smaller programme is solved sooner than its last answer i
 SETTLINGS = 6  # programmes, each of which settles where the one before still let power flow both ways
 WORTH_SEARCHING = 5e-4  # of the cost
 SAME_SHARE, SAME_CNY = 1e-6, 1e-6  # costs that differ by less are the same
-NOTICED_W = 1.0  # beyond a limit
-END_SHORT = "soc_end_min cannot be reached: as much as can be"
 
 
 class _Found(NamedTuple):
@@ -68,9 +65,9 @@ class Planner:
         """
         if isinstance(groups, Battery):
             groups = (groups,)
-        if trouble := _trouble(groups, series, prices):
+        if trouble := asked.trouble(groups, series, prices):
             return stand_in(groups, series, prices, self._last, trouble)
-        reachable = _reachable(groups, series)
+        reachable = asked.reachable(groups, series)
         problem = Problem(reachable, series, prices, ends)
         self._fill(problem)
         values, why = self._solve()
@@ -87,7 +84,7 @@ class Planner:
             plan = self._without_overlap(problem, plan, least_cny)
         if not np.isfinite(plan.gap_cny):
             return stand_in(groups, series, prices, self._last, "no plan without power both ways was found")
-        notes = [plan.why, END_SHORT if reachable != groups else "", _let_pass(problem, plan)]
+        notes = [plan.why, asked.END_SHORT if reachable != groups else "", asked.let_pass(problem, plan)]
         self._last = plan = replace(plan, why="; ".join(filter(None, notes)))
         return plan
 
@@ -200,49 +197,6 @@ class Planner:
         if done == highspy.HighsStatus.kError or status != highspy.HighsModelStatus.kOptimal:
             return None, f"the solver failed: {self._solver.modelStatusToString(status)}"
         return np.array(self._solver.getSolution().col_value), ""
-
-
-def _trouble(groups: tuple[Battery, ...], series: Series, prices: Prices) -> str:
-    """What no programme can be made of, in words; empty: nothing."""
-    named = {
-        "load": series.load_w,
-        "sun": series.pv_w,
-        "import price": prices.import_cny_per_kwh,
-        "export price": prices.export_cny_per_kwh,
-    }
-    for name, values in named.items():
-        if len(values) != len(series) or not len(values):
-            return f"{name}: {len(values)} values for {len(series)} steps"
-        if not np.isfinite(values).all():
-            return f"{name}: unknown in step {int(np.argmin(np.isfinite(values)))}"
-    if not all(0.0 <= each.soc_start <= 1.0 and each.energy_wh > 0.0 for each in groups):
-        return "battery: SOC or energy unknown"
-    return ""
-
-
-def _reachable(groups: tuple[Battery, ...], series: Series) -> tuple[Battery, ...]:
-    """The batteries with ends that can be reached from their starts; the site's room to charge is shared by power."""
-    room_w, all_w = np.maximum(groups[0].import_w - series.net_w, 0.0), sum(each.charge_w for each in groups)
-    found = []
-    for each in groups:
-        into_w = np.minimum(each.charge_w, room_w * (each.charge_w / all_w))
-        wanted = each.soc_end_min
-        lowered = wanted is not None and wanted > (most := reachable_soc(each, into_w, hours(series)))
-        found.append(replace(each, soc_end_min=most) if lowered else each)
-    return tuple(found)
-
-
-def _let_pass(problem: Problem, plan: Plan) -> str:
-    """In words, what is imported beyond the site's limit; empty: nothing."""
-    limit_w = problem.groups[0].import_w
-    beyond_w = plan.grid_w - limit_w
-    steps = int((beyond_w > NOTICED_W).sum())
-    if not steps:
-        return ""
-    return (
-        f"import cannot be held below the site's {limit_w / 1000.0:.1f} kW: it passes that in {steps} steps, "
-        f"by {float(beyond_w.max()) / 1000.0:.1f} kW at most"
-    )
 
 
 def _clean(problem: Problem, store: Floats) -> tuple[Plan, float]:

@@ -81,6 +81,52 @@ def least_cny_jointly(groups: tuple[Battery, ...], series: Series, prices: Price
     return least_cny(Plain(cost, equal, to, less, first.than, low, high, n))
 
 
+def least_cny_by_slices(groups: tuple[Battery, ...], series: Series, prices: Prices) -> float:
+    """Of the linear programme with one store for each slice of depth (Xu et al. 2018), in kW and kWh; no demand.
+
+    x: import, export, each [step]; then of each slice charge, discharge, energy, each [step].
+    """
+    n, hour, net_kw = len(series), series.step_s / 3600.0, series.net_w / 1000.0
+    slices = [(group, at) for group in groups for at in range(len(group.wear.cny_per_kwh))]
+    width = 2 * n + 3 * n * len(slices)
+    cost, low, high = np.zeros(width), np.zeros(width), np.full(width, np.inf)
+    cost[:n], cost[n : 2 * n] = prices.import_cny_per_kwh * hour, -prices.export_cny_per_kwh * hour
+    high[n : 2 * n] = np.maximum(-net_kw, 0.0)
+    balance, kept, eye = np.zeros((n, width)), np.zeros((n * len(slices), width)), np.eye(n)
+    balance[:, :n], balance[:, n : 2 * n] = eye, -eye
+    held, powers, ends = np.zeros(n * len(slices)), np.zeros((2 * n * len(groups), width)), []
+    for number, (group, at) in enumerate(slices):
+        charge, discharge, energy = (
+            slice(2 * n + (3 * number + k) * n, 2 * n + (3 * number + k + 1) * n) for k in range(3)
+        )
+        rows = slice(number * n, (number + 1) * n)
+        balance[:, charge], balance[:, discharge] = -eye, eye
+        kept[rows, energy] = eye - np.eye(n, k=-1)
+        kept[rows, charge], kept[rows, discharge] = (
+            -eye * group.charge_efficiency * hour,
+            eye / group.discharge_efficiency * hour,
+        )
+        floor_kwh = group.soc_min * group.energy_wh / 1000.0
+        slice_kwh = (group.soc_max - group.soc_min) * group.energy_wh / 1000.0 / len(group.wear.cny_per_kwh)
+        held[number * n] = np.clip(
+            group.soc_start * group.energy_wh / 1000.0 - floor_kwh - at * slice_kwh, 0.0, slice_kwh
+        )
+        high[energy] = slice_kwh
+        cost[discharge] = (group.wear.cny_per_kwh[at] / group.discharge_efficiency + group.wear_cny_per_kwh) * hour
+        first = 2 * n * groups.index(group)
+        powers[first : first + n, charge], powers[first + n : first + 2 * n, discharge] = eye, eye
+    most = np.concatenate([np.repeat([group.charge_w, group.discharge_w], n) / 1000.0 for group in groups])
+    for group in groups:
+        end = np.zeros(width)
+        for number, (other, _) in enumerate(slices):
+            end[2 * n + (3 * number + 3) * n - 1] = -1.0 if other is group else 0.0
+        ends.append(end)
+    least = [((group.soc_end_min or 0.0) - group.soc_min) * group.energy_wh / 1000.0 for group in groups]
+    less, than = np.vstack([powers, *ends]), np.append(most, [-max(kwh, 0.0) for kwh in least])
+    equal, to = np.vstack([balance, kept]), np.append(net_kw, held)
+    return least_cny(Plain(cost, equal, to, less, than, low, high, n))
+
+
 def least_cny(problem: Plain) -> float:
     """Of the linear programme."""
     bounds = np.column_stack([problem.low, problem.high])

@@ -12,7 +12,7 @@ from ess_controller.planning.lp import Planner
 from ess_controller.planning.plan import Plan, costs_of, grid_of
 from ess_controller.planning.problem import Battery, DemandCost, Export, Prices, Series
 from ess_controller.planning.wear import Wear, by_depth
-from tests.planning.plain import least_cny, least_cny_jointly, least_cny_one_way, plain
+from tests.planning.plain import least_cny, least_cny_by_slices, least_cny_jointly, least_cny_one_way, plain
 from tests.planning.worlds import BATTERY, CHINA, NO_DEMAND, TOU, actual, battery, by_hour, day, tou
 
 
@@ -213,6 +213,22 @@ def test_wear_by_depth_makes_cycles_shallower() -> None:
     assert np.ptp(shallow.soc) < np.ptp(deep.soc)
     assert shallow.costs.wear > 0.0
     assert shallow.costs.bill > deep.costs.bill
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_wear_by_depth_costs_what_a_store_for_each_slice_does(seed: int) -> None:
+    """Any number of slices, some of one price, another one in each group."""
+    rng, series = np.random.default_rng(seed), day(seed)
+    series = replace(series, load_w=2.0 * series.load_w, pv_w=2.0 * series.pv_w)
+    groups = tuple(
+        replace(battery(6 * seed + at, "pv_surplus"), wear=Wear(tuple(np.sort(rng.choice(5, slices) / 10.0)), 1.0, 0.0))
+        for at, slices in enumerate(rng.integers(1, 6, 3).tolist())
+    )
+    plan = Planner().plan(groups, series, tou(series))
+    assert (plan.why, plan.gap_cny) == ("", 0.0)
+    assert plan.costs.wear > 0.0
+    best = least_cny_by_slices(groups, series, tou(series))
+    assert plan.costs.bill + plan.costs.wear == pytest.approx(best, rel=1e-6)
 
 
 def test_one_slice_of_depth_is_the_same_as_wear_by_the_kwh() -> None:
