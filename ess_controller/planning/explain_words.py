@@ -212,7 +212,8 @@ def _load(told: Told) -> Iterator[str]:
     if load is None:
         return
     share = load["share"]
-    who = "the battery" if share > 0.99 else "the grid" if abs(share) < 0.01 else f"the battery to {share:.0%}"
+    else_who = "the sun that is not used" if told["wasted_sun_w"] > 1.0 else "the grid"
+    who = "the battery" if share > 0.99 else else_who if abs(share) < 0.01 else f"the battery to {share:.0%}"
     above, below = load["above"], load["below"]
     until = f" up to {_kw(above['at'])} of load" if above is not None else ""
     since = f", and less down to {_kw(below['at'])}" if below is not None else ""

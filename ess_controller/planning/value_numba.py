@@ -13,7 +13,7 @@ def backward(store: Store, steps: Steps, peak_w: Floats, last: Floats) -> Floats
     """[step + 1, state, energy, peak] as `value_numpy.backward`."""
     values = np.empty((len(steps.net_w) + 1, *last.shape))
     values[-1] = last
-    limits_w = np.broadcast_to(store.flows_out_w(steps.sell_cny_per_wh), steps.sell_cny_per_wh.shape)
+    limits_w = store.flows_out_w(steps.sell_cny_per_wh)
     _backward(
         values,
         store.energy_wh,
@@ -28,7 +28,7 @@ def backward(store: Store, steps: Steps, peak_w: Floats, last: Floats) -> Floats
         np.ascontiguousarray(steps.net_w),
         steps.buy_cny_per_wh,
         np.where(limits_w > 0.0, steps.sell_cny_per_wh, 0.0),
-        limits_w,
+        limits_w if np.isfinite(store.feed_in_w) else None,
         np.minimum(store.export_w if store.may_export else 0.0, limits_w),
         np.ascontiguousarray(steps.follow),
     )
@@ -69,7 +69,9 @@ def _backward(
             _bounds(bounds, most_w, sends_w[t], import_w, net_w[t, u])
             price = buy[t] * hours, sell[t] * hours, cell[2] * hours
             _raised(least, expected, to_level, peak_w, per, bounds, net_w[t, u], price)
-            if sell[t] > 0.0 and net_w[t, u] < -limits_w[t]:
+            if limits_w is None:  # compiled once for each, so that this costs those nothing that have no limit
+                _least(least, targets, expected, energy_wh, peak_w, per, bounds, net_w[t, u], price, None)
+            elif sell[t] > 0.0 and net_w[t, u] < -limits_w[t]:
                 _freest(freest, expected, energy_wh)
                 spilled = freest, limits_w[t]
                 _least(least, targets, expected, energy_wh, peak_w, per, bounds, net_w[t, u], price, spilled)
