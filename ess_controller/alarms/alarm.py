@@ -1,6 +1,6 @@
 """What an alarm is: what has gone wrong, where, with which number, in words of both languages, and what to do."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from ess_controller.alarms.table import WORDS
 from ess_controller.alarms.words import Level, Words
@@ -21,11 +21,11 @@ class Alarm:
     at: tuple[str, ...] = ()  # cells or modules, by position: A1/M03/C07
     parts: tuple[str, ...] = ()  # codes of the modules that they are in: what a technician brings
     number: str = ""  # what it rests on: `4.213 V`, or the words of whoever found it
+    id: str = field(init=False, compare=False)
+    """`diagnosis/A1/cell-over-voltage`: the same as long as it is the same trouble, over restarts too."""
 
-    @property
-    def id(self) -> str:
-        """`diagnosis/A1/cell-over-voltage`: the same as long as it is the same trouble, over restarts too."""
-        return "/".join((self.kind, self.place, self.what)).replace(" ", "-")
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "id", "/".join((self.kind, self.place, self.what)).replace(" ", "-"))
 
     @property
     def words(self) -> Words:

@@ -14,13 +14,15 @@ from ess_controller.errors import BadInputError, TroubleError
 
 SCHEMA_VERSION = 1
 LONGEST_NAME, LONGEST_NOTE = 80, 500
+NAMED = 20  # open alarms in an answer of one sentence
 Found = TypeVar("Found")
 
 
-def open_alarms(home: Path) -> list[dict[str, Any]]:
-    """What is not over, worst first and oldest first among these, as `told` has it; empty where no book is kept."""
+def open_alarms(home: Path, most: int | None = None) -> list[dict[str, Any]]:
+    """What is not over, worst first and oldest first among these, as `told` has it, at `most` so many; empty where no
+    book is kept."""
     found: list[Coming] = _read(home, lambda store: store.open(), [])
-    return [told(coming) for coming in sorted(found, key=lambda each: (-each.alarm.level, each.came))]
+    return [told(coming) for coming in sorted(found, key=lambda each: (-each.alarm.level, each.came))[:most]]
 
 
 def history(home: Path, most: int = 200) -> list[dict[str, Any]]:
@@ -46,9 +48,11 @@ def acknowledge(home: Path, alarm_id: str, name: str, note: str, now: datetime) 
     """
     _check("name", name, LONGEST_NAME, least=1)
     _check("note", note, LONGEST_NOTE, least=0)
-    is_open = {each["id"]: each for each in open_alarms(home)}
+    found: list[Coming] = _read(home, lambda store: store.open(), [])
+    is_open = [coming.alarm.id for coming in found]
     if alarm_id not in is_open:
-        names = ", ".join(is_open) or "none is open"
+        names = ", ".join(is_open[:NAMED]) or "none is open"
+        names += f" and {len(is_open) - NAMED} more" if len(is_open) > NAMED else ""
         raise BadInputError(f"alarm {alarm_id}: expected the id of an open one: {names}")
     try:
         with closing(BookStore(home / FILE, "rw")) as store:

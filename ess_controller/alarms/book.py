@@ -13,6 +13,7 @@ from ess_controller.alarms.alarm import Alarm
 from ess_controller.alarms.quiet import QuietHours
 from ess_controller.alarms.words import WAKES, Level
 
+MOST_OWED = 5000  # alarms that are over and still to be told; a channel dead for long gets no older ones
 GIVEN_UP = timedelta(days=30)  # news of an alarm long over, that a channel has not taken in so long, is dropped
 
 
@@ -198,16 +199,15 @@ def without(book: Book, isolated: Sequence[str], now: datetime) -> Book:
 
 
 def settle(book: Book, rules: Rules, now: datetime, under_way: Collection[tuple[str, datetime]] = ()) -> Book:
-    """Marks what is over and of which nobody is left to be told; not that of which a message is `under_way`."""
-    return replace(
-        book,
-        comings=tuple(
-            replace(each, settled=True)
-            if not each.settled and each.key not in under_way and _is_settled(each, rules, now)
-            else each
-            for each in book.comings
-        ),
-    )
+    """Marks what is over and of which nobody is left to be told, and the oldest of more than MOST_OWED that are over;
+    not that of which a message is `under_way`."""
+    over = [each for each in book.comings if each.over is not None and not each.settled]
+    given_up = {each.key for each in over[: max(len(over) - MOST_OWED, 0)]}
+    done = {each.key for each in over if each.key in given_up or _is_settled(each, rules, now)}.difference(under_way)
+    if not done:
+        return book
+    comings = (replace(each, settled=True) if each.key in done else each for each in book.comings)
+    return replace(book, comings=tuple(comings))
 
 
 def swept(book: Book) -> Book:

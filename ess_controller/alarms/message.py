@@ -1,6 +1,7 @@
 """What people read: alarms that have come and are over, in the site's languages and local time, cut to what a channel
 takes at once."""
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -11,6 +12,8 @@ from ess_controller.alarms.answer import SCHEMA_VERSION, told
 from ess_controller.alarms.book import Item, Phase
 from ess_controller.alarms.words import Level
 
+STORM, NAMED = 100, 20  # alarms at once
+LONGEST_KEY = 8000  # characters
 _LEVELS = {
     "en": {level: level.name for level in Level},
     "zh": {Level.INFO: "信息", Level.NOTICE: "提示", Level.DERATE: "降额", Level.STOP: "停机", Level.ERROR: "故障"},
@@ -19,6 +22,10 @@ _TITLE = {"en": "ESS {site}: {come} new, {over} over", "zh": "ESS {site}：新�
 _OVER = {"en": "over", "zh": "恢复"}
 _DO = {"en": "To do", "zh": "处理"}
 _TIMES = {"en": "{times} times", "zh": "{times} 次"}
+_MORE = {
+    "en": "and {more} more: see the page, or `ess alarms`",
+    "zh": "另有 {more} 条：请查看运维页面或 `ess alarms`",
+}
 _TEST = {
     "en": "ESS {site}: this is a test of the alarm channel {name}; nothing is wrong.",
     "zh": "ESS {site}：告警通道 {name} 测试，一切正常。",
@@ -45,16 +52,20 @@ class Writer:
     zone: ZoneInfo
 
     def message(self, items: Sequence[Item], now: datetime, limit_bytes: int) -> tuple[Message, Sequence[Item]]:
-        """A message of as many items as fit, at least one (then cut), and which these are."""
-        count = len(items)
+        """A message of as many items as fit, at least one (then cut), and which these are. Of a storm, more than STORM
+        at once, it names the first NAMED, those that fit, and counts the others: it stands for all of them."""
+        storm = len(items) > STORM
+        count = min(len(items), NAMED) if storm else len(items)
         while True:
-            taken = items[:count]
-            text = self._text(taken, now)
+            named = items[:count]
+            taken = items if storm else named
+            text = self._text(named, taken, now)
             if len(text.encode()) <= limit_bytes or count == 1:
                 break
             count = max(count * limit_bytes // len(text.encode()), 1) if count > 1 else 1
         text = text.encode()[:limit_bytes].decode(errors="ignore")
-        return Message(self._title(taken, self.languages[0]), text, self._data(taken, now), _key(taken), now), taken
+        data = self._data(named, now) | {"not_named": len(taken) - len(named)}
+        return Message(self._title(taken, self.languages[0]), text, data, _key(taken), now), taken
 
     def test(self, channel: str, now: datetime) -> Message:
         """What `ess alarms --test` sends."""
@@ -68,9 +79,16 @@ class Writer:
         over = sum(Phase.OVER in item.phases for item in items)
         return _TITLE[language].format(site=self.site, come=come, over=over)
 
-    def _text(self, items: Sequence[Item], now: datetime) -> str:
+    def _text(self, named: Sequence[Item], taken: Sequence[Item], now: datetime) -> str:
+        more = len(taken) - len(named)
         return "\n\n".join(
-            "\n".join((self._title(items, language), *(self._item(item, now, language) for item in items)))
+            "\n".join(
+                (
+                    self._title(taken, language),
+                    *(self._item(item, now, language) for item in named),
+                    *([_MORE[language].format(more=more)] if more else []),
+                )
+            )
             for language in self.languages
         )
 
@@ -101,4 +119,6 @@ class Writer:
 
 
 def _key(items: Sequence[Item]) -> str:
-    return ";".join(f"{i.coming.alarm.id} {i.coming.came.isoformat()} {'+'.join(i.phases)}" for i in items)
+    """Of many, short: what they are, in a hash."""
+    whole = ";".join(f"{i.coming.alarm.id} {i.coming.came.isoformat()} {'+'.join(i.phases)}" for i in items)
+    return whole if len(whole) <= LONGEST_KEY else f"{len(items)} {hashlib.sha256(whole.encode()).hexdigest()}"

@@ -5,7 +5,7 @@ process writes everything but acknowledgements; those are one UPDATE each, from 
 """
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
@@ -92,14 +92,18 @@ class BookStore:
         return list(self._comings("1 ORDER BY came DESC, id LIMIT ?", most))
 
     def _comings(self, where: str, *given: object) -> Iterator[Coming]:
-        rows = self._db.execute(f"SELECT {_COLUMNS} FROM coming WHERE {where}", given).fetchall()
-        yield from map(self._coming, rows)
+        told: dict[tuple[str, str], list[Told]] = {}
+        for name, came, channel, phase, at in self._db.execute(
+            "SELECT id, came, channel, phase, told.at FROM told"
+            f" JOIN (SELECT id, came FROM coming WHERE {where}) USING (id, came) ORDER BY told.at, channel, phase",
+            given,
+        ):
+            told.setdefault((name, came), []).append(Told(channel, Phase(phase), datetime.fromisoformat(at)))
+        for row in self._db.execute(f"SELECT {_COLUMNS} FROM coming WHERE {where}", given):
+            yield self._coming(row, told.get(row[:2], []))
 
-    def _coming(self, row: tuple[str, ...]) -> Coming:
-        name, came, kind, place, what, at, parts, number, gone, over, times, settled, *ack = row
-        told = self._db.execute(
-            "SELECT channel, phase, at FROM told WHERE id = ? AND came = ? ORDER BY at, channel, phase", (name, came)
-        ).fetchall()
+    def _coming(self, row: tuple[str, ...], told: Sequence[Told]) -> Coming:
+        _, came, kind, place, what, at, parts, number, gone, over, times, settled, *ack = row
         return Coming(
             Alarm(kind, place, what, tuple(json.loads(at)), tuple(json.loads(parts)), number),
             datetime.fromisoformat(came),
@@ -107,7 +111,7 @@ class BookStore:
             datetime.fromisoformat(over) if over else None,
             int(times),
             Ack(ack[0], ack[1], datetime.fromisoformat(ack[2])) if ack[0] else None,
-            tuple(Told(channel, Phase(phase), datetime.fromisoformat(when)) for channel, phase, when in told),
+            tuple(told),
             bool(settled),
         )
 

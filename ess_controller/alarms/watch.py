@@ -40,6 +40,7 @@ from ess_controller.talk import talk
 log = logging.getLogger("ess")
 
 LOOK_EVERY_S, NOTE_EVERY_S = 2.0, 0.2
+MOST_SHOWN = 200  # open alarms in a state
 LAST_WORD_S = 1.0  # for a message that is under way at the end
 LINGER_S = 86_400.0  # after the daemon's death
 
@@ -54,6 +55,7 @@ class Watch:
         self._saved: dict[tuple[str, datetime], Coming] = {}
         self._noted: dict[str, str] = {}  # trouble of channels, as in the file
         self._looks = Looks(facts)
+        self._shown: tuple[Coming, ...] | None = None
         self._well = True
         self._loaded = self._ended_unasked = False
         self.book = Book()
@@ -100,14 +102,24 @@ class Watch:
         self._save(now)
         self.collect(now)
         owed = due(self.book, self._rules, now)
-        state = [told(coming) for coming in self.book.comings if coming.over is None]
+        self._show()
         for courier in self._couriers:
-            courier.sender.channel.show(state)
             if courier.name in owed:
                 courier.offer(owed[courier.name], now, now_s)
         under_way = {item.coming.key for courier in self._couriers for item in courier.carried}
         self.book = settle(self.book, self._rules, now, under_way)
         self._save(now)
+
+    def _show(self) -> None:
+        """What is open, where that has changed, to channels that show a state: of a storm the worst."""
+        open_ = tuple(each for each in self.book.comings if each.over is None)
+        if open_ == self._shown:
+            return
+        self._shown = open_
+        worst = sorted(open_, key=lambda each: (-each.alarm.level, each.came))[:MOST_SHOWN]
+        state = [told(coming) for coming in worst]
+        for courier in self._couriers:
+            courier.sender.channel.show(state)
 
     def collect(self, now: datetime, wait_s: float = 0.0) -> None:
         """Note what channels have taken; `wait_s`: for each that is still at it."""
@@ -135,7 +147,8 @@ class Watch:
 
     def _save(self, now: datetime) -> None:
         """What has changed goes to disk; what is settled and safe there is forgotten here."""
-        changed = [each for each in self.book.comings if self._saved.get(each.key) != each]
+        saved = self._saved
+        changed = [each for each in self.book.comings if (old := saved.get(each.key)) is not each and old != each]
         troubles = dict.fromkeys(self._noted, "") | {each.name: each.sender.trouble for each in self._couriers}
         channels = {name: trouble for name, trouble in troubles.items() if self._noted.get(name, "") != trouble}
         if self._store is None or not (changed or channels):

@@ -13,6 +13,7 @@ from typing import Any
 
 FILE = "acknowledged.json"
 SCHEMA_VERSION = 1
+MOST_SHOWN = 200  # lines on a page; a storm has more
 _LEVELS = {"error": "stop", "info": "notice"}  # the page knows stop, derate and notice
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from ess_controller.alarms.answer import acknowledge, open_alarms
 from ess_controller.alarms.store import FILE
-from ess_controller.board.alarms import Alarm, of_book
+from ess_controller.board.alarms import MOST_SHOWN, Alarm, of_book
 from ess_controller.clock import utc_now
 from ess_controller.errors import TroubleError
 
@@ -21,13 +21,21 @@ class AlarmBook:
         self._home = home
         self._looked_s = float("-inf")
         self._held: list[Alarm] | None = None
+        self._seen: tuple[tuple[int, int], ...] = ()
         self._trouble = ""
 
     def standing(self, now_s: float) -> list[Alarm] | None:
         """All that is open, the worst first."""
         if not 0.0 <= now_s - self._looked_s < LOOK_EVERY_S:
-            self._looked_s, self._held = now_s, self._read()
+            self._looked_s, stamp = now_s, self._stamp()
+            if stamp != self._seen or not stamp:
+                self._seen, self._held = stamp, self._read()
         return self._held
+
+    def _stamp(self) -> tuple[tuple[int, int], ...]:
+        """Changes with whatever is written."""
+        paths = (self._home / f"{FILE}{end}" for end in ("", "-wal"))
+        return tuple((found.st_mtime_ns, found.st_size) for path in paths if path.exists() for found in (path.stat(),))
 
     def acknowledge(self, key: str, name: str) -> None:
         """Raises BadInputError and TroubleError with a sentence for the reader."""
@@ -39,7 +47,7 @@ class AlarmBook:
             return None
         trouble = ""
         try:
-            return [of_book(told) for told in open_alarms(self._home)]
+            return [of_book(told) for told in open_alarms(self._home, MOST_SHOWN)]
         except TroubleError as found:
             trouble = str(found)
             return None

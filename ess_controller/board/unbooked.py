@@ -5,7 +5,7 @@ from datetime import datetime
 from ess_controller.alarms.answer import told
 from ess_controller.alarms.book import Book, advance, without
 from ess_controller.alarms.looks import Looks, Seen, facts_of, facts_of_picture
-from ess_controller.board.alarms import Alarm, of_book
+from ess_controller.board.alarms import MOST_SHOWN, Alarm, of_book
 from ess_controller.site import Site
 
 HOLD_OFF_S = 60.0  # absent for so long: it is over; as the sites that are shipped have it
@@ -28,4 +28,5 @@ class Unbooked:
         book = without(advance(self._book, held, now, HOLD_OFF_S), self._looks.facts.isolated, now)
         open_ = [each for each in book.comings if each.over is None]
         self._book = Book(tuple(open_), book.waiting)
-        return [of_book(told(each)) for each in sorted(open_, key=lambda each: (-each.alarm.level, each.came))]
+        worst = sorted(open_, key=lambda each: (-each.alarm.level, each.came))[:MOST_SHOWN]
+        return [of_book(told(each)) for each in worst]

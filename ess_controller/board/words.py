@@ -133,6 +133,10 @@ WORDS: dict[str, tuple[str, str]] = {
     "known_share": ("{share} of the day was metered", "当日计量完整率 {share}"),
     # alarms
     "no_alarms": ("No alarms", "无告警"),
+    "only_worst": (
+        "The worst {count} are shown; `ess alarms` lists all.",
+        "仅显示最严重的 {count} 条；`ess alarms` 列出全部。",
+    ),
     "acknowledge": ("Acknowledge", "确认"),
     "acknowledged_by": ("acknowledged by {name} at {time}", "{name} 于 {time} 确认"),
     "log_in_first": ("Log in to acknowledge or to control", "登录后才能确认或控制"),

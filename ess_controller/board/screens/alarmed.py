@@ -1,6 +1,6 @@
 """Alarms: what stands, where, what to do, and who has seen it."""
 
-from ess_controller.board.alarms import Alarm
+from ess_controller.board.alarms import MOST_SHOWN, Alarm
 from ess_controller.board.figures import moment
 from ess_controller.board.html import Html, div, span, tag
 from ess_controller.board.view import View, card, quiet
@@ -12,7 +12,8 @@ def screen(view: View) -> Html:
     if not view.alarms:
         return card(words("alarms"), div("well", words("no_alarms")))
     note = None if view.who else quiet(words("log_in_first"))
-    return card(words("alarms"), note, *(_line(view, alarm) for alarm in view.alarms), class_="wide")
+    more = quiet(words("only_worst", count=MOST_SHOWN)) if len(view.alarms) >= MOST_SHOWN else None
+    return card(words("alarms"), note, more, *(_line(view, alarm) for alarm in view.alarms), class_="wide")
 
 
 def _line(view: View, alarm: Alarm) -> Html:
