@@ -181,11 +181,10 @@ class Planner:
             upper[n : 2 * n][modes.imports] = 0.0
             store[:, 0, modes.discharges] = 0.0
             store[:, 1, modes.charges] = 0.0
-            if (spilled := problem.spilled_kw).any():  # no sun is curtailed while something is bought
-                least, rows = problem.series.net_w / 1000.0, np.arange(n, dtype=np.int32)
-                self._solver.changeRowsBounds(  # type: ignore[attr-defined]
-                    n, rows, least, least + np.where(modes.imports, 0.0, spilled)
-                )
+        if (spilled := problem.spilled_kw).any():  # no sun is curtailed while something is bought
+            least, rows = problem.series.net_w / 1000.0, np.arange(layout.steps, dtype=np.int32)
+            most = least + (spilled if modes is None else np.where(modes.imports, 0.0, spilled))
+            self._solver.changeRowsBounds(layout.steps, rows, least, most)  # type: ignore[attr-defined]
         self._solver.changeColsBounds(layout.columns, np.arange(layout.columns, dtype=np.int32), lower, upper)
 
     def _solve(self) -> tuple[Floats | None, str]:

@@ -21,9 +21,8 @@ def backward(store: Store, steps: Steps, peak_w: Floats, last: Floats) -> Floats
     return values
 
 
-def _targets(store: Store, expected: Floats, buy: float, sell: float) -> tuple[Floats, ...]:
-    """Stored energy worth going to, each [state, peak]: by buying, for own use, by keeping sun, for selling, and by
-    sun that could only be curtailed.
+def _targets(store: Store, expected: Floats, buy: float, sell: float) -> tuple[Floats, Floats, Floats, Floats]:
+    """Stored energy worth going to, each [state, peak]: by buying, for own use, by keeping sun, for selling.
 
     Cost after the step is convex in stored energy, so all powers short of the target are better the nearer to it.
     """
@@ -33,9 +32,9 @@ def _targets(store: Store, expected: Floats, buy: float, sell: float) -> tuple[F
         (buy - store.wear_cny_per_wh) * store.discharge_efficiency,
         sell / store.charge_efficiency,
         (sell - store.wear_cny_per_wh) * store.discharge_efficiency,
-        0.0,
     )
-    return tuple(held[(expected + slope * held).argmin(axis=2)] for slope in slopes)
+    by_buying, for_use, by_sun, for_sale = (held[(expected + slope * held).argmin(axis=2)] for slope in slopes)
+    return by_buying, for_use, by_sun, for_sale
 
 
 def _step(store: Store, steps: Steps, at: int, peak_w: Floats, expected: Floats) -> Floats:
@@ -54,12 +53,12 @@ def _step(store: Store, steps: Steps, at: int, peak_w: Floats, expected: Floats)
     def total(power: Floats, z: Ints) -> Floats:
         return _total(store, steps, at, net, held, power, expected, (state, z))
 
-    targets = (target[:, None, :] for target in _targets(store, expected, buy, sell))
-    by_buying, for_use, by_sun, for_sale, for_free = targets
+    by_buying, for_use, by_sun, for_sale = (target[:, None, :] for target in _targets(store, expected, buy, sell))
     bought = np.maximum(np.minimum(_toward(store, hours, held, by_buying, for_use), np.minimum(top, net)), lowest)
     sold = _toward(store, hours, held, by_sun, for_sale)
     if (beyond := net + store.flows_out_w(sell)).min() < 0.0:  # sun that would be curtailed is stored for nothing
-        free = np.maximum(_toward(store, hours, held, for_free, held), np.minimum(sold, beyond))
+        freest = store.energy_wh[expected.argmin(axis=2)][:, None, :]
+        free = np.maximum(_toward(store, hours, held, freest, held), np.minimum(sold, beyond))
         sold = np.where(beyond < 0.0, free, sold)
     sold = np.minimum(np.maximum(sold, np.maximum(lowest, net)), top)
     least = np.where(can & (net >= bottom), total(bought, every), np.inf)
