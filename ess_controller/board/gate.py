@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 LARGEST_FORM = 4096  # bytes of a request's body
+MOST_SOCKETS = 200  # open at once, one a page: each costs memory, and words twice a second
 _SAFE = ("GET", "HEAD")
 
 
@@ -21,6 +22,7 @@ class Gate:
     def __init__(self, app: ASGIApp, names: Iterable[str] = ()) -> None:
         """`names`: by which the page may be called, beside addresses and localhost."""
         self._app, self._names = app, frozenset(name.lower() for name in names)
+        self._sockets = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass it on, or refuse it."""
@@ -32,7 +34,12 @@ class Gate:
         if trouble:
             await _refuse(scope, send, trouble)
             return
-        await self._app(scope, receive, _with_rules(send, heads["host"]))
+        is_socket = scope["type"] == "websocket"
+        self._sockets += is_socket
+        try:
+            await self._app(scope, receive, _with_rules(send, heads["host"]))
+        finally:
+            self._sockets -= is_socket
 
     def refusal(self, kind: str, method: str, heads: MutableMapping[str, str]) -> str:
         """Why a request is not let through; empty: it is."""
@@ -43,11 +50,9 @@ class Gate:
             return f"Origin {origin[:100]!r}: expected this page's own"
         if not origin and (kind == "websocket" or method not in _SAFE):
             return "no Origin: expected this page's own"
-        if _too_long(heads.get("content-length", "0")):
-            return f"Content-Length: expected at most {LARGEST_FORM} bytes"
-        if "transfer-encoding" in heads:  # its length would be known when it is in memory
-            return "Transfer-Encoding: expected a body with a Content-Length"
-        return ""
+        if kind == "websocket" and self._sockets >= MOST_SOCKETS:
+            return f"expected at most {MOST_SOCKETS} open pages"
+        return _unfit_body(heads)
 
     def _ours(self, host: str) -> bool:
         try:
@@ -61,6 +66,15 @@ class Gate:
         except ValueError:
             return False
         return True
+
+
+def _unfit_body(heads: MutableMapping[str, str]) -> str:
+    """Why a body is not read; empty: it may be."""
+    if _too_long(heads.get("content-length", "0")):
+        return f"Content-Length: expected at most {LARGEST_FORM} bytes"
+    if "transfer-encoding" in heads:  # its length would be known when it is in memory
+        return "Transfer-Encoding: expected a body with a Content-Length"
+    return ""
 
 
 def _netloc(origin: str) -> str:

@@ -86,9 +86,15 @@ def application(hub: Hub, names: Sequence[str]) -> FastAPI:
 
     register(hub)
     core.app.config.socket_io_js_transports = ["websocket"]
+    core.sio.on("log", _ignored)  # NiceGUI would put a visitor's words into our log
+    logging.getLogger("nicegui").setLevel(logging.ERROR)  # and every path that is not there
     ui.run_with(app, title="ESS", tailwind=False, show_welcome_message=False, reconnect_timeout=10.0)
     app.add_middleware(Gate, names=names)
     return app
+
+
+def _ignored(*_: object) -> None:
+    return None
 
 
 def _back(wrong: str) -> Response:

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from ess_controller.board.gate import Gate
+from ess_controller.board.gate import MOST_SOCKETS, Gate
 
 OURS = "127.0.0.1:8420"
 
@@ -76,3 +76,30 @@ def test_the_browser_is_told_to_fetch_from_nowhere_else_and_to_show_it_in_no_fra
     assert "frame-ancestors 'none'" in policy
     assert "http:" not in policy
     assert heads[b"x-frame-options"] == b"DENY"
+
+
+def test_more_sockets_than_anybody_needs_are_refused_until_one_is_closed() -> None:
+    async def lived() -> list[int]:
+        ending, opened, refused = asyncio.Event(), 0, 0
+
+        async def open_page(scope: Any, receive: Any, send: Any) -> None:
+            nonlocal opened
+            opened += 1
+            await ending.wait()
+
+        async def send(message: Any) -> None:
+            nonlocal refused
+            refused += message["type"] == "websocket.close"
+
+        gate = Gate(open_page)
+        heads = [(b"host", OURS.encode()), (b"origin", f"http://{OURS}".encode())]
+        scope = {"type": "websocket", "headers": heads}
+        tasks = [asyncio.create_task(gate(scope, None, send)) for _ in range(MOST_SOCKETS + 40)]  # type: ignore[arg-type]
+        await asyncio.sleep(0)
+        counts = [opened, refused]
+        ending.set()
+        await asyncio.gather(*tasks)
+        await gate(scope, None, send)  # type: ignore[arg-type]
+        return [*counts, opened, refused]
+
+    assert asyncio.run(lived()) == [MOST_SOCKETS, 40, MOST_SOCKETS + 1, 40]
