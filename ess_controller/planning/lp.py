@@ -146,7 +146,10 @@ class Planner:
             self._solver.setBasis(begins)
         self._begin = problem.series.begin
         everything = np.arange(layout.columns, dtype=np.int32)
-        self._solver.changeColsCost(layout.columns, everything, costs(layout, problem))
+        cost = costs(layout, problem)
+        if layout.rows >= MOVED_ROWS:
+            cost += start.told_apart(layout, problem.series)
+        self._solver.changeColsCost(layout.columns, everything, cost)
         lower, upper = row_bounds(layout, problem)
         self._solver.changeRowsBounds(  # type: ignore[attr-defined]  # its stubs lack it
             layout.rows, np.arange(layout.rows, dtype=np.int32), lower, upper

@@ -5,13 +5,18 @@ the way. Here a guess says of each column and row which one of another programme
 """
 
 from collections import Counter
+from functools import cache
 from operator import itemgetter
 
 import highspy
 import numpy as np
 
 from ess_controller.planning.layout import Layout
-from firmware_bridge.records import Ints
+from ess_controller.planning.problem import Series
+from firmware_bridge.records import Floats, Ints
+
+TIE_CNY_PER_KWH = 2e-5
+STEPS = 4096  # after so many the prices come again
 
 Likeness = tuple[Ints, Ints]  # [column], [row] which of the other programme's it is like
 
@@ -50,6 +55,25 @@ def shared(layout: Layout, one: Layout) -> Likeness:
         if end > first:
             rows[first:end] = its_rows[its_first:its_end].reshape(-1, n)[which].ravel()
     return columns, rows
+
+
+def told_apart(layout: Layout, series: Series) -> Floats:
+    """[column] CNY per kW, up to `TIE_CNY_PER_KWH`: a price of its own for each group's power each way in each step.
+
+    Hours of one price, and stores that cost the same, tie: of many best plans the next one would be another, far from
+    where the last one stood. The price of a time of day stays when the series moves on. It is on no bill.
+    """
+    added, first = np.zeros(layout.columns), round(series.begin.timestamp() / series.step_s)
+    flows = layout.store(added)[:, :2]
+    own, step = np.arange(2 * layout.groups).reshape(-1, 2, 1), (first + np.arange(layout.steps)) % STEPS
+    flows[:] = _uneven(2 * layout.groups)[own, step]
+    return TIE_CNY_PER_KWH * layout.step_h * added
+
+
+@cache
+def _uneven(flows: int) -> Floats:
+    """[flow, step] 0..1, always the same."""
+    return np.random.default_rng(0).random((flows, STEPS))
 
 
 def like(basis: highspy.HighsBasis, likeness: Likeness) -> highspy.HighsBasis:

@@ -6,12 +6,12 @@ import highspy
 import numpy as np
 import pytest
 
-from ess_controller.planning.filling import Ends, Problem, column_bounds, costs, row_bounds
+from ess_controller.planning.filling import Ends, Problem, column_bounds, constant, costs, row_bounds
 from ess_controller.planning.groups import together
 from ess_controller.planning.layout import Layout
 from ess_controller.planning.lp import MOVED_ROWS, Planner
 from ess_controller.planning.problem import Battery, Prices, Series
-from ess_controller.planning.start import like, moved, shared
+from ess_controller.planning.start import STEPS, TIE_CNY_PER_KWH, like, moved, shared, told_apart
 from ess_controller.planning.wear import Wear
 from tests.planning.worlds import actual, battery, day, tou
 
@@ -123,3 +123,19 @@ def test_a_long_plan_that_follows_another_is_as_cheap_as_a_fresh_one() -> None:
         prices = tou(part, actual(40.8))
         plan, fresh = planner.plan(store, part, prices), Planner().plan(store, part, prices)
         assert plan.costs.bill + plan.costs.wear == pytest.approx(fresh.costs.bill + fresh.costs.wear, rel=1e-6)
+
+
+def test_what_tells_ties_apart_stays_with_its_hour_and_is_too_little_to_matter() -> None:
+    groups, whole = fleet(8), grown(3, 96 + 5, 4.0)
+    first, later = whole.cut(0, 96), whole.cut(5, 101)
+    layout = Layout.of(groups, first, tou(first, actual(40.8)))
+    was, now = (told_apart(layout, each) for each in (first, later))
+    assert (layout.store(was)[:, :2, 5:] == layout.store(now)[:, :2, :-5]).all()
+    assert len(np.unique(layout.store(was)[:, :2])) == 8 * 2 * 96 < STEPS * 16
+    assert 0.0 <= was.min() < was.max() <= TIE_CNY_PER_KWH * layout.step_h
+    assert not was[: layout.stores_at].any()
+    exact, _ = loaded(groups, first, tou(first, actual(40.8)))
+    iterations(exact)
+    least = exact.getInfo().objective_function_value + constant(Problem(groups, first, tou(first), Ends()))
+    plan = Planner().plan(groups, first, tou(first, actual(40.8)))
+    assert plan.costs.bill + plan.costs.wear == pytest.approx(least, rel=1e-5)
