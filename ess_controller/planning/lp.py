@@ -4,7 +4,8 @@
 or a plain rule stands in. The programme itself may cheat where losses or round trips through the meter pay (prices
 below zero, feed-in above the price of a kWh): it would charge and discharge, or import and export, at once. So its
 answer is first cleaned to what an inverter can do. Where that costs more than the programme believed, `modes` says
-which way power flows in each doubtful step, and the programme is solved again within that.
+which way power flows in each doubtful step, and the programme is solved again within that; where that may not be the
+best, `branched` proves how near it is, or finds a better one.
 """
 
 from dataclasses import replace
