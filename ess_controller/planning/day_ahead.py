@@ -9,7 +9,7 @@ from ess_controller.planning.corrected import Corrected, Profile, corrected
 from ess_controller.planning.error_chain import Errors
 from ess_controller.planning.expected_load import with_expected
 from ess_controller.planning.load_forecast import closed_days, similar_days
-from ess_controller.planning.pv_forecast import Sky, sun_of
+from ess_controller.planning.pv_forecast import Sky, Sun, sun_of
 from ess_controller.planning.spread import Spread, part_of_day, spread_of
 from firmware_bridge.records import Floats, Ints
 
@@ -48,6 +48,7 @@ class Learned:
     pv: Corrected
     spread: Spread
     weather: str  # what the weather forecast is worth, in words; empty: there is none
+    roof: str  # how much more or less it gives than it did, in words; empty: as much
 
     def ahead(self, load_w: Floats, pv_w: Floats, days: Days, origin: int) -> Forecast:
         """The forecast of the steps from `origin` on; nothing from there on is looked at."""
@@ -73,8 +74,10 @@ def learn(
     first = max(now - LEARN_DAYS * days.slots, 0)
     end = min(now + days.slots + leads, len(days.day))
     load, load_missed = _load(load_w[:now], days, first, end, leads, expected_w)
-    pv, pv_missed, weather = _pv(pv_w[:now], days, first, end, leads, sky)
-    return Learned(load, pv, spread_of(load_missed - pv_missed, load_w[:now] - pv_w[:now], days, first), weather)
+    sun = _sun(pv_w[:now], days, first, end, sky)
+    pv, pv_missed = _pv(pv_w[:now], days, first, leads, sun)
+    spread = spread_of(load_missed - pv_missed, load_w[:now] - pv_w[:now], days, first)
+    return Learned(load, pv, spread, sun.weather, sun.roof)
 
 
 class Forecasts:
@@ -127,12 +130,14 @@ def _load(
     return corrected(load_w, taught, profile, first, _steps(LOAD_MEMORIES_H, days), leads)
 
 
-def _pv(pv_w: Floats, days: Days, first: int, end: int, leads: int, sky: Sky | None) -> tuple[Corrected, Floats, str]:
+def _sun(pv_w: Floats, days: Days, first: int, end: int, sky: Sky | None) -> Sun:
     _, targets, at = _span(pv_w, days, first, end)
-    sun = sun_of(pv_w, days, first, targets, at, sky)
+    return sun_of(pv_w, days, first, targets, at, sky)
+
+
+def _pv(pv_w: Floats, days: Days, first: int, leads: int, sun: Sun) -> tuple[Corrected, Floats]:
     short, day = _steps(PV_CARRIED_H, days)
-    memories = _steps(PV_MEMORIES_H, days)
-    return *corrected(pv_w, sun.taught_w, sun.profile, first, memories, leads, (short, day)), sun.weather
+    return corrected(pv_w, sun.taught_w, sun.profile, first, _steps(PV_MEMORIES_H, days), leads, (short, day))
 
 
 def _span(measured_w: Floats, days: Days, first: int, end: int) -> tuple[Floats, Ints, tuple[Ints, Ints]]:

@@ -6,6 +6,7 @@ import numpy as np
 
 from ess_controller.planning.calendar_grid import Days
 from ess_controller.planning.corrected import Profile
+from ess_controller.planning.roof_level import levels, moved
 from ess_controller.planning.spread import part_of_day
 from firmware_bridge.records import Bools, Floats, Ints
 
@@ -37,6 +38,7 @@ class Sun:
     profile: Profile
     taught_w: Floats  # [step] measured, without what nothing is to be learnt from
     weather: str  # what the weather forecast is worth here; empty: there is none
+    roof: str  # how much more or less it gives than it did; empty: as much
 
 
 def sun_of(pv_w: Floats, days: Days, first: int, targets: Ints, at: tuple[Ints, Ints], sky: Sky | None) -> Sun:
@@ -47,39 +49,48 @@ def sun_of(pv_w: Floats, days: Days, first: int, targets: Ints, at: tuple[Ints, 
     every = np.arange(len(history))
     covered = _covered(history, clear_sky(history, every, prior), days, sky)
     seen = np.where(covered[:, None], np.nan, history)
-    clear_w, usual_w = clear_sky(seen, targets, prior)[at], usual(seen, targets, prior)[at]
+    level = levels(seen, targets, CLEAR_DAYS)
+    gain = np.exp(level[:, -1:] - level[:, :-1])
+    clear_w, usual_w = (each(seen, targets, prior, gain)[at] for each in (clear_sky, usual))
     taught_w = np.where(covered[days.day[:now]], np.nan, pv_w)
     expected_w, told = usual_w, ""
     if sky is not None and np.isfinite(sky.index[first:end]).any():
         expected_w, told = with_weather(
             usual_w, clear_w, sky.index[first:end], taught_w[first:now], days.day[first:end]
         )
-    return Sun(Profile(expected_w, clear_w, None, usual_w, part_of_day(days, first, end)), taught_w, told)
+    profile = Profile(expected_w, clear_w, None, usual_w, part_of_day(days, first, end))
+    return Sun(profile, taught_w, told, moved(level[np.searchsorted(targets, min(len(history), targets[-1]))]))
 
 
-def clear_sky(history: Floats, targets: Ints, prior: Floats | None = None) -> Floats:
+def clear_sky(history: Floats, targets: Ints, prior: Floats | None = None, gain: Floats | None = None) -> Floats:
     """[target, slot] the most that each slot gave in the days before, W, smoothed over neighbours; NaN: nothing is
     known.
 
     `history` [day, slot] with NaN where nothing is known; `prior` [day, slot] what geometry says of a clear day, which
-    counts for PRIOR_DAYS beside the days that are known.
+    counts for PRIOR_DAYS beside the days that are known. `gain` [target, day] what each of the last days before a
+    target, oldest first, is taken times, to be as the roof is then; None: 1.
     """
-    most = _over_days(history, targets, np.fmax.reduce)
+    most = _over_days(history, targets, np.fmax.reduce, gain)
     return _neighbours(most if prior is None else _with_prior(most, history, targets, prior))
 
 
-def usual(history: Floats, targets: Ints, prior: Floats | None = None) -> Floats:
+def usual(history: Floats, targets: Ints, prior: Floats | None = None, gain: Floats | None = None) -> Floats:
     """[target, slot] what each slot gave on the average of the days before; the rest as in `clear_sky`."""
-    mean = _over_days(history, targets, _mean)
+    mean = _over_days(history, targets, _mean, gain)
     return _neighbours(mean if prior is None else _with_prior(mean, history, targets, USUAL_INDEX * prior))
 
 
 def _with_prior(found: Floats, history: Floats, targets: Ints, prior: Floats) -> Floats:
+    """[target, slot] with the shape and season that geometry tells, as strong as the roof itself has shown to be."""
     known = np.isfinite(history)
     count = np.array([known[max(target - CLEAR_DAYS, 0) : target].sum(axis=0) for target in targets]).reshape(
         found.shape
     )
-    return np.asarray((count * np.nan_to_num(found) + PRIOR_DAYS * prior[targets]) / (count + PRIOR_DAYS))
+    told_w, days = prior[targets], count.max(axis=1, initial=0)[:, None]
+    own, told = (np.where(count > 0, each, 0.0).sum(axis=1)[:, None] for each in (np.nan_to_num(found), told_w))
+    strength = np.divide(own, told, out=np.ones_like(own), where=told > 0.0)
+    told_w = told_w * (days * strength + PRIOR_DAYS) / (days + PRIOR_DAYS)
+    return np.asarray((count * np.nan_to_num(found) + PRIOR_DAYS * told_w) / (count + PRIOR_DAYS))
 
 
 def with_weather(usual_w: Floats, clear_w: Floats, index: Floats, past_w: Floats, day: Ints) -> tuple[Floats, str]:
@@ -143,12 +154,14 @@ def _covered(history: Floats, clear_w: Floats, days: Days, sky: Sky | None) -> B
     return np.asarray(covered & (whole > 0.0))
 
 
-def _over_days(history: Floats, targets: Ints, reduce: "np.ufunc | object") -> Floats:
+def _over_days(history: Floats, targets: Ints, reduce: "np.ufunc | object", gain: Floats | None) -> Floats:
     out = np.full((len(targets), history.shape[1]), np.nan)
     for row, target in enumerate(targets):
-        window = history[max(target - CLEAR_DAYS, 0) : target]
+        begin = max(target - CLEAR_DAYS, 0)
+        window = history[begin:target]
         if len(window):
-            out[row] = reduce(window, axis=0)  # type: ignore[operator]
+            even = 1.0 if gain is None else gain[row, begin - target :][: len(window), None]
+            out[row] = reduce(even * window, axis=0)  # type: ignore[operator]
     return out
 
 

@@ -196,6 +196,7 @@ class SitePlanner:
             if score.forecast_w > score.persistence_w:
                 self._tell(f"the forecast of the {name} is not used: {score.why_not}")
         self._tell(learned.weather)
+        self._tell(learned.roof)
 
     def _tell(self, words: str) -> None:
         """Once: a second time with other figures is no news."""

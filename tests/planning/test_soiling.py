@@ -1,25 +1,58 @@
-"""Panels that lose a little each day until rain or a cleaner comes: how far the sun's forecast lags behind."""
+"""Panels that lose a little each day until they are cleaned, and strings that fail: how soon the forecast knows."""
 
 import numpy as np
+import pytest
 
-from ess_controller.planning.pv_forecast import CLEAR_DAYS
-from tests.planning.test_pv_forecast import DAY, LEADS, ahead, roof, sky_of
+from firmware_bridge.records import Floats
+from tests.planning.test_pv_forecast import DAY, ahead, roof, sky_of
 
-A_DAY, CLEANED, DAYS = 0.004, 70, 100  # 0.2 to 0.5 % a day are usual without rain
+DAYS, AT = 84, 70  # the day of a cleaning, or of a string's failure
 
 
-def test_the_forecast_lags_behind_soiling_and_cleaning_by_no_more_than_the_days_it_looks_back() -> None:
+def under_sky(seed: int) -> tuple[Floats, Floats]:
+    """[step] a clear sky's W, and what comes through a sky that is clear or broken, day by day."""
+    rng = np.random.default_rng(seed)
     clear, _ = roof(DAYS)
-    day = np.arange(len(clear)) // DAY
-    clouds = np.random.default_rng(1).uniform(0.65, 0.85, DAYS + 4)[day]
-    pv_w = clear * clouds * (1.0 - A_DAY * np.where(day < CLEANED, day, day - CLEANED))
+    count = len(clear) // DAY
+    broken = rng.uniform(0.2, 1.0, (count, 1)) * rng.uniform(0.4, 1.0, (count, DAY))
+    share = np.where(rng.random((count, 1)) < 0.5, rng.uniform(0.96, 1.0, (count, 1)), broken)
+    return clear, clear * share.ravel()
 
-    def bias(days: range) -> float:
-        errors = [ahead(pv_w, at * DAY, sky_of(clear)) - pv_w[at * DAY : at * DAY + LEADS] for at in days]
-        return float(sum(each.sum() for each in errors) / sum(pv_w[at * DAY : at * DAY + LEADS].sum() for at in days))
 
-    dirty, washed, later = (bias(days) for days in (range(45, 70, 2), range(72, 76), range(92, 100, 2)))
-    behind = CLEAR_DAYS * A_DAY
-    assert 0.0 < dirty < behind / 2.0  # a mean of those days is half as old as they are
-    assert -behind < washed < 0.0  # less than it is; of the 28 % that the dirt took most is known in a few days
-    assert 0.0 < later < behind / 2.0
+def off_by(roof_share: Floats, days: range, known: bool) -> float:
+    """What a change of the roof, as a share of clean by day, makes the forecasts of those days too high by, share."""
+    made = meant = 0.0
+    for seed in range(2):
+        clear, clean_w = under_sky(seed)
+        pv_w = clean_w * np.repeat(roof_share, DAY)
+        for day in days:
+            sky = sky_of(clear) if known else None
+            made += ahead(pv_w, day * DAY, sky).sum()
+            meant += ahead(clean_w, day * DAY, sky).sum() * roof_share[day]
+    return made / meant - 1.0
+
+
+DAY_NUMBER = np.arange(DAYS + 4)
+DIRTY = 1.0 - 0.004 * np.where(DAY_NUMBER < AT, DAY_NUMBER - 20, DAY_NUMBER - AT).clip(0)  # 0.4 % a day without rain
+WASHED = np.where(DAY_NUMBER < AT, 0.9, 1.0)
+LOST = np.where(DAY_NUMBER < AT, 1.0, 2.0 / 3.0)
+
+
+@pytest.mark.parametrize(
+    ("roof_share", "days", "most", "known"),
+    [
+        (DIRTY, range(45, 70, 6), 0.03, False),  # 4 % is what a mean of 20 such days lags behind
+        (DIRTY, range(72, 76), 0.07, False),  # 20 % came back at once
+        (WASHED, range(76, 82, 2), 0.02, False),
+        (LOST, range(72, 74), 0.25, True),  # half too high on the first day; half of the days are clear
+        (LOST, range(76, 82, 2), 0.03, True),
+    ],
+)
+def test_the_forecast_follows_dirt_a_cleaning_and_a_lost_string(
+    roof_share: Floats, days: range, most: float, known: bool
+) -> None:
+    assert abs(off_by(roof_share, days, known)) < most
+
+
+def test_a_string_is_not_known_to_be_lost_before_it_is() -> None:
+    assert off_by(LOST, range(AT, AT + 1), known=True) == pytest.approx(0.5, abs=0.01)
