@@ -55,7 +55,7 @@ def run_demo(wanted: Demo) -> dict[str, Any]:
 
     Ctrl-C and SIGTERM end it early and in the same order, once the daemon is up; TroubleError when a part fails.
     """
-    with tempfile.TemporaryDirectory(prefix="ess-demo-") as folder, ExitStack() as processes, sigterm_as_ctrl_c():
+    with tempfile.TemporaryDirectory(prefix="ess-demo-") as folder, ExitStack() as processes, ends_as_ctrl_c():
         home = Path(folder)
         world, daemon = _commands(wanted, home)
         remember(wanted, home)
@@ -136,13 +136,15 @@ def _is_free(port: int) -> bool:
 
 
 @contextmanager
-def sigterm_as_ctrl_c() -> Iterator[None]:
-    """Children have sessions of their own: who ends us must not leave them behind."""
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+def ends_as_ctrl_c() -> Iterator[None]:
+    """Children have sessions of their own: who ends us must not leave them behind. A shell script starts what runs in
+    its background deaf to SIGINT."""
+    before = {each: signal.signal(each, signal.default_int_handler) for each in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for each, handler in before.items():
+            signal.signal(each, handler)
 
 
 def _read(file: Path) -> dict[str, Any]:
