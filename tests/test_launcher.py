@@ -232,19 +232,23 @@ def test_the_test_command_runs_every_step_in_the_checkout(checkout: Checkout) ->
         "ruff format --check",
         "mypy",
         "pytest -ra -n auto --dist worksteal -m not hil and not rig -k a b",
-        "pytest -ra -m hil or rig -k a b",
+        "pytest -ra -n auto --dist loadfile -m rig and not hil -k a b",
+        "pytest -ra -m hil -k a b",
     ]
 
 
 @pytest.mark.parametrize(
     ("failing", "told"),
-    [("ruff", "ruff check, ruff format"), ("mypy pytest", "mypy, pytest side by side, pytest one by one")],
+    [
+        ("ruff", "ruff check, ruff format"),
+        ("mypy pytest", "mypy, pytest side by side, pytest on real parts, pytest one by one"),
+    ],
 )
 def test_one_failed_step_fails_the_test_command_but_the_others_run(checkout: Checkout, failing: str, told: str) -> None:
     answer = checkout.call("test", STEPS_THAT_FAIL=failing)
     assert answer.returncode == 1
     assert answer.stderr.splitlines()[-1] == f"ess: failed: {told}"
-    assert len(steps(checkout)) == 5
+    assert len(steps(checkout)) == 6
 
 
 def test_the_test_command_has_help(checkout: Checkout) -> None:

@@ -288,6 +288,7 @@ def test_editors_learn_which_tables_may_be_absent() -> None:
         "influx",
         "alarms",
         "carbon",
+        "expected_load",
         "pv",
     }
     assert absent == tables

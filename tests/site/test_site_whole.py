@@ -66,10 +66,9 @@ def test_place_roof_and_contract_are_told(tmp_path: Path) -> None:
     assert site.pv_arrays == ((PvArray(20.0, 10.0, 165.0), PvArray(15.0, 10.0, 255.0)),)
     assert site.contract == Contract("under_1kv", "commercial", "contract", 160.0, 315.0)
     assert site.tariff is not None
-    assert len(site.notes) == 1
-    assert site.notes[0].startswith(
-        "tariff Shanghai, industry and commerce, two-part, under 1 kV: only assumed: calendar, "
-    )
+    tariff, expected = site.notes
+    assert tariff.startswith("tariff Shanghai, industry and commerce, two-part, under 1 kV: only assumed: calendar, ")
+    assert expected.startswith("expected load: ")
     assert site.tariff.demand["contract"].values[0] == 40.8
     assert site.serve_url == "tcp://127.0.0.1:15029/1"
     assert site.influx is not None
