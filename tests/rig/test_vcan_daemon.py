@@ -28,7 +28,7 @@ from tests.bridge.c_build import compiled, needs_compiler
 from tests.rig.vcan_daemon import FORGED, HARMED, PLAYED
 from tests.rig.vcan_rig import ROOT, inside, needs_vcan
 
-pytestmark = [pytest.mark.rig, needs_vcan, needs_compiler, pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.rig, pytest.mark.hil, needs_vcan, needs_compiler, pytest.mark.timeout(400)]
 DBC = Path(firmware_bridge.dbc.__file__).parent / "csc.dbc"
 SITE = ROOT / "sites/bench"
 LIMIT_S = 300
