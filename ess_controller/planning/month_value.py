@@ -26,6 +26,8 @@ class MonthAhead:
         self._store, self._days, self._hours, self._prices = store_of(battery, ENERGY_LEVELS), days, hours, prices
         self._refill = refill  # CNY per Wh
         self._kept: dict[tuple[int, bytes], Floats] = {}
+        self._asked: tuple[bytes, ...] = ()
+        self._told: tuple[Floats, Floats] = (np.zeros(0), np.zeros(0))
 
     def demand(self, block: int) -> DemandCost:
         """What the peak of that block's month costs."""
@@ -49,18 +51,32 @@ class MonthAhead:
         common = np.linspace(0.0, peak_w[-1], PEAK_LEVELS)
         costs = self._costs(source, net_w[:origin], days.slot[origin:end], common, buy, sell)
         rest = day + np.flatnonzero(days.month[day:] == days.month[day])
-        at_work = days.at_work()
+        first, second = self._rest(costs, source, rest, demand, common)
         gone = float(days.slot[end]) / days.slots  # of the day in which the horizon ends
+        later = (1.0 - gone) * first + gone * second
+        return np.asarray(whole[-1] + np.interp(peak_w, common, later))
+
+    def _rest(
+        self, costs: Floats, source: Ints, rest: Ints, demand: DemandCost, peak_w: Floats
+    ) -> tuple[Floats, Floats]:
+        """[peak] what the days `rest` make of a peak, beside the highest one, CNY; and all of them but the first.
+
+        `costs` [day of `source`, peak]. Kept, for it is the same all day as long as prices are.
+        """
+        asked = (costs.tobytes(), source.tobytes(), rest.tobytes(), peak_w.tobytes())
+        if asked == self._asked:
+            return self._told
+        at_work = self._days.at_work()
         sd_w = level_sd_w(costs, at_work[source])
-        later = np.zeros(len(common))
+        found = np.zeros((2, len(peak_w)))
         for deviations, often in zip(LEVEL_SD * even(LEVELS), weights(LEVELS), strict=True):
-            moved = raised(costs, common, deviations * sd_w)
+            moved = raised(costs, peak_w, deviations * sd_w)
             alike = {kind: moved[at_work[source] == kind] for kind in (0, 1)}
             of_day = [alike[kind] if len(alike[kind]) else moved for kind in at_work[rest[::-1]]]
-            table = month_values(of_day, demand, common)
-            cost = (1.0 - gone) * table[-1] + gone * table[-2]
-            later += often * (cost - cost[-1])
-        return np.asarray(whole[-1] + np.interp(peak_w, common, later))
+            values = month_values(of_day, demand, peak_w)[:-3:-1]
+            found += often * (values - values[:, -1:])
+        self._asked, self._told = asked, (found[0], found[1])
+        return self._told
 
     def _costs(self, source: Ints, net_w: Floats, slot: Ints, peak_w: Floats, buy: Floats, sell: Floats) -> Floats:
         """[day, peak] of past days at the prices of the coming one."""
