@@ -42,7 +42,7 @@ SIMBENCH = DATA / "site" / "simbench_2016_15min_load_pv.csv.gz"
 TARIFF = Path(__file__).parents[2] / "sites" / "tariffs" / "shanghai.toml"
 WORN = Path(__file__).parents[2] / "sites" / "examples" / "dealer-wear.toml"
 CELL = "cell"
-SETS = {  # load, kW; sun, kWp. Nothing was chosen on E..N
+SETS = {  # load, kW; sun, kWp. The doubt of a month's level was chosen with A..H in view, nothing on I..N
     "A": ("G4-A", 250.0, "PV1", 200.0),
     "B": ("G1-A", 300.0, "PV1", 200.0),
     "C": ("G3-A", 190.0, "PV1", 200.0),
@@ -53,6 +53,10 @@ SETS = {  # load, kW; sun, kWp. Nothing was chosen on E..N
     "H": ("G6-A", 250.0, "PV8", 200.0),
     "I": ("G4-M", 250.0, "PV5", 100.0),
     "J": ("G3-M", 200.0, "PV8", 250.0),
+    "K": ("G1-B", 254.0, "PV3", 200.0),
+    "L": ("G1-C", 270.0, "PV5", 200.0),
+    "M": ("G3-H", 232.0, "PV8", 200.0),
+    "N": ("G4-B", 263.0, "PV1", 200.0),
 }
 BATTERY = Battery(161e3, 100e3, 100e3, 0.95, 0.95, 0.1, 0.9, 0.5, None, "pv_surplus", 0.0)
 HISTORY_DAYS, DAY, ALIGNED_DAYS = 91, 96, 364
