@@ -66,3 +66,8 @@ def days_of(series: Series, further_steps: int, kind_of_day: KindOfDay) -> Days:
         weekday=np.array([each.weekday() for each in dates], np.int64),
         month=np.array([12 * each.year + each.month - 1 for each in dates], np.int64),
     )
+
+
+def around(values: Floats, slots: int) -> Floats:
+    """Sums over a slot and so many on each side of it, round midnight. `values` [any, slot]."""
+    return np.asarray(sum(np.roll(values, shift, axis=-1) for shift in range(-slots, slots + 1)))

@@ -6,9 +6,9 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
 from ess_controller.planning.ridge import recent_errors, ridge
-from firmware_bridge.records import Floats, Ints
+from firmware_bridge.records import Bools, Floats, Ints
 
-DOUBT, OWN_DOUBT = 10.0, 200.0  # ridge, in origins: of what is common to all, and of a group's own way beside it
+DOUBT, OWN_DOUBT = 10.0, 1000.0  # ridge, in origins: of what is common to all, and of a group's own way beside it
 ALIKE = 0.5  # of the sun: the more leads lie between, the more are errors of one day alike, and origins no news
 BLOCKS = 5  # that errors are told apart in: each by what the others taught
 FADE_H = 4.0  # with too little history to learn from, an error of the last hour fades so
@@ -22,7 +22,7 @@ class Score:
     """Root mean square errors over the days learnt from, all leads of the horizon together, W. NaN: not known yet."""
 
     forecast_w: float
-    persistence_w: float  # of load the same hour of the last such day; of sun the last clear-sky index, carried on
+    persistence_w: float  # of load: the last such day, and what the last hour was off it; of sun: the clear-sky index
     climatology_w: float  # the calendar's mean, uncorrected
 
     @property
@@ -45,6 +45,7 @@ class Corrected:
     windows: tuple[int, ...]  # steps that recent errors are averaged over
     weights: Floats  # [group, window, lead]
     group: Ints  # [step] what kind of origin it is
+    one_off: Bools  # [step] see `Profile`
     score: Score
     carried: tuple[int, int] | None  # steps whose share of scale smart persistence carries on; None: it is no sun
 
@@ -59,7 +60,7 @@ class Corrected:
             index, lasting = carried_index(measured_w[begin:origin], self.scale_w[past], at, self.carried)
             if self.score.forecast_w > self.score.persistence_w or lasting[0] < COVERED:
                 return np.asarray(index[0] * self.scale_w[to_come])
-        errors = measured_w[begin:origin] - self.expected_w[past]
+        errors = np.where(self.one_off[past], np.nan, measured_w[begin:origin] - self.expected_w[past])
         recent = recent_errors(errors, _near(self.scale_w)[past], at, self.windows)
         weights = self.weights[self.group[origin - self.first]]
         ahead: Floats = np.maximum(self.expected_w[to_come] + self.scale_w[to_come] * (recent @ weights)[0], 0.0)
@@ -75,6 +76,7 @@ class Profile:
     persistence_w: Floats | None  # None: of the sun, whose persistence is smart
     climatology_w: Floats
     group: Ints  # what kind of origin a step is, from 0 on: errors of each are carried on in a way of their own
+    one_off: Bools  # of a past day like no other, whose errors say nothing of the days after
 
 
 def corrected(
@@ -96,6 +98,7 @@ def corrected(
     now = len(measured_w)
     known = slice(0, now - first)
     errors, taught = (each[first:now] - profile.expected_w[known] for each in (measured_w, taught_w))
+    errors[profile.one_off[known]] = np.nan
     fading = _fading(windows, leads)
     young = Corrected(
         first=first,
@@ -104,6 +107,7 @@ def corrected(
         windows=windows,
         weights=np.broadcast_to(fading, (int(profile.group.max()) + 1, *fading.shape)),
         group=profile.group,
+        one_off=profile.one_off,
         score=Score(np.nan, np.nan, np.nan),
         carried=carried,
     )
@@ -120,7 +124,9 @@ def corrected(
     weights, of_others = ridge(recent, to_come, scales, group, groups, block, doubts)
     missed = to_come - scales * np.einsum("ow,owl->ol", recent, of_others[block, group])
     if profile.persistence_w is not None:
-        later = sliding_window_view(taught_w[first:now] - profile.persistence_w[known], leads)
+        off = np.where(profile.one_off[known], np.nan, measured_w[first:now] - profile.persistence_w[known])
+        fades = recent_errors(off, _near(scale)[known], origins, windows) @ fading
+        later = sliding_window_view(taught_w[first:now] - profile.persistence_w[known], leads) - scales * fades
     else:
         assert carried is not None
         index, _ = carried_index(measured_w[first:now], scale[known], origins, carried)
@@ -131,10 +137,10 @@ def corrected(
         return young, to_come - scales * (recent @ fading)
     score = Score(_rms(missed[both]), _rms(later[both]), _rms(usual[both]))
     if score.why_not:
-        weights, missed = np.zeros_like(weights), later
+        weights, missed = np.broadcast_to(fading, weights.shape), later
         if profile.persistence_w is not None:
             expected = _filled(profile.persistence_w, measured_w)
-    return Corrected(first, expected, scale, windows, weights, profile.group, score, carried), missed
+    return Corrected(first, expected, scale, windows, weights, profile.group, profile.one_off, score, carried), missed
 
 
 def carried_index(

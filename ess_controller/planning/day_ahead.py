@@ -8,17 +8,16 @@ from ess_controller.planning.calendar_grid import Days
 from ess_controller.planning.corrected import Corrected, Profile, corrected
 from ess_controller.planning.error_chain import Errors
 from ess_controller.planning.expected_load import with_expected
-from ess_controller.planning.load_forecast import closed_days, similar_days
+from ess_controller.planning.load_forecast import closed_days, last_open, similar_days
 from ess_controller.planning.pv_forecast import Sky, Sun, sun_of
 from ess_controller.planning.spread import Spread, part_of_day, spread_of
-from firmware_bridge.records import Floats, Ints
+from firmware_bridge.records import Bools, Floats, Ints
 
 LEARN_DAYS = 35  # of errors
 LOAD_MEMORIES_H = (0.25, 1.0, 4.0, 24.0)
 PV_MEMORIES_H = (0.5, 2.0, 24.0)
 PV_CARRIED_H = (2.0, 24.0)  # whose clear-sky index smart persistence carries on
 YOUNG_DAYS = 3  # so long everything is learnt anew each hour, later each day
-WEEK = 7
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -121,13 +120,26 @@ def _load(
     history, targets, at = _span(load_w, days, first, end)
     closed = closed_days(history, days)
     expected = with_expected(similar_days(history, days, closed, targets), expected_w, history, days, targets)[at]
-    week_ago = _rows(history, np.minimum(targets, len(history) - 1 + WEEK) - WEEK)[at]
+    last_such = _rows(history, last_open(closed, targets))[at]
     scale = np.sqrt(np.maximum(np.nan_to_num(expected), 0.0) / max(_mean(expected), 1.0))
     taught = np.where(closed[days.day[: len(load_w)]], np.nan, load_w)
     profile = Profile(
-        expected, scale if scale.any() else np.ones(len(scale)), week_ago, expected, part_of_day(days, first, end)
+        expected_w=expected,
+        scale_w=scale if scale.any() else np.ones(len(scale)),
+        persistence_w=last_such,
+        climatology_w=expected,
+        group=part_of_day(days, first, end),
+        one_off=_one_off(closed, days, len(load_w))[days.day[first:end]],
     )
     return corrected(load_w, taught, profile, first, _steps(LOAD_MEMORIES_H, days), leads)
+
+
+def _one_off(closed: Bools, days: Days, now: int) -> Bools:
+    """[day] closed, and over by the step `now`: on the day itself it is news."""
+    every = np.zeros(len(days.kind), np.bool_)
+    over = min(len(closed), int(days.day[min(now, len(days.day) - 1)]))
+    every[:over] = closed[:over]
+    return every
 
 
 def _sun(pv_w: Floats, days: Days, first: int, end: int, sky: Sky | None) -> Sun:

@@ -58,7 +58,9 @@ def sun_of(pv_w: Floats, days: Days, first: int, targets: Ints, at: tuple[Ints, 
         expected_w, told = with_weather(
             usual_w, clear_w, sky.index[first:end], taught_w[first:now], days.day[first:end]
         )
-    profile = Profile(expected_w, clear_w, None, usual_w, part_of_day(days, first, end))
+    profile = Profile(
+        expected_w, clear_w, None, usual_w, part_of_day(days, first, end), np.zeros(end - first, np.bool_)
+    )
     return Sun(profile, taught_w, told, moved(level[np.searchsorted(targets, min(len(history), targets[-1]))]))
 
 

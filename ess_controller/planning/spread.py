@@ -5,7 +5,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from ess_controller.planning.calendar_grid import Days
+from ess_controller.planning.calendar_grid import Days, around
 from ess_controller.planning.error_chain import SHAPE_STATES, SLOW_MEMORY, Errors, errors_of, even
 from ess_controller.planning.value_problem import weights
 from firmware_bridge.records import Floats, Ints
@@ -14,7 +14,7 @@ BUCKET_LEADS = (1, 2, 4, 8, 16, 32)  # a bucket begins at each of these leads, a
 FEW = 12.0  # errors that what all hours have in common counts for
 YOUNG_DAYS = 7.0  # so many days of errors are reckoned with; those missing are as large as the net load's own deviation
 LEAST_W = 1.0
-AROUND = 5  # slots that are told apart no further
+AROUND = 2  # slots on each side that are told apart no further
 SOON = 8  # leads; the shape of errors is learnt apart for these and for later ones
 APART = 4  # quarters of an hour: errors so far apart are alike by their slow part alone
 USUAL_SHARE = 0.5  # of the slow part in the variance, while nothing was forecast yet
@@ -62,12 +62,14 @@ def spread_of(missed_w: Floats, net_w: Floats, days: Days, first: int) -> Spread
     bucket = np.broadcast_to(_bucket(leads), steps.shape)
     place = np.ravel_multi_index((bucket, days.at_work()[days.day[steps]], days.slot[steps]), shape)
     size = int(np.prod(shape))
-    squares = _around(np.asarray(np.bincount(place[known], missed_w[known] ** 2, size), np.float64).reshape(shape))
-    counts = _around(np.bincount(place[known], minlength=size).reshape(shape).astype(np.float64))
+    squares = around(
+        np.asarray(np.bincount(place[known], missed_w[known] ** 2, size), np.float64).reshape(shape), AROUND
+    )
+    counts = around(np.bincount(place[known], minlength=size).reshape(shape).astype(np.float64), AROUND)
     # errors of one origin are alike: what all hours have in common weighs as much in a bucket of many leads
     own = FEW * _width(leads)
     all_squares, all_counts = (each.sum((1, 2), keepdims=True) for each in (squares, counts))
-    missing = np.maximum(YOUNG_DAYS * AROUND * days.slots * _width(leads) - all_counts, 0.0)
+    missing = np.maximum(YOUNG_DAYS * (2 * AROUND + 1) * days.slots * _width(leads) - all_counts, 0.0)
     common = (all_squares + missing * unknown_w**2) / (all_counts + missing)
     sd_w = np.sqrt((squares + own * common) / (counts + own))
     sd_w = np.maximum(sd_w, LEAST_W)
@@ -145,8 +147,3 @@ def _width(leads: int) -> Ints:
 
 def _bucket(leads: int) -> Ints:
     return np.asarray(np.searchsorted(BUCKET_LEADS, np.arange(leads), side="right"))
-
-
-def _around(values: Floats) -> Floats:
-    """Sums over a slot and its neighbours on each side, round midnight."""
-    return np.asarray(sum(np.roll(values, shift - AROUND // 2, axis=2) for shift in range(AROUND)))

@@ -8,6 +8,7 @@ import pytest
 
 from ess_controller.planning.calendar_grid import by_weekday, days_of
 from ess_controller.planning.day_ahead import Forecast, Forecasts, learn
+from ess_controller.planning.load_forecast import last_open, similar_days
 from ess_controller.planning.problem import Series
 from tests.planning.sites_of_tests import shop
 
@@ -61,7 +62,52 @@ def test_a_forecast_that_loses_to_persistence_says_so_and_gives_way() -> None:
     learned = learn(rising.load_w, rising.pv_w, days, 96 * 55, 96)
     if learned.load.score.why_not:
         assert "persistence" in learned.load.score.why_not
-        assert not learned.load.weights.any()
+        np.testing.assert_array_equal(learned.load.expected_w[-96:], rising.load_w[96 * 49 : 96 * 50])
+
+
+def test_the_days_after_a_closed_one_are_none_the_worse_for_it() -> None:
+    """Neither the next morning, though days are like the one before, nor the same weekday of the week after."""
+    series = shop(63)
+    level = np.cumsum(np.random.default_rng(4).normal(0.0, 0.12, 63))
+    series.load_w[:] *= np.repeat(np.exp(level - level.mean()), 96)
+    origins = (96 * 50 + 28, 96 * 56 + 28)
+    usual = [forecast(series, origin).load_w[:32] for origin in origins]
+    series.load_w[96 * 49 : 96 * 50] = 8e3  # a Monday
+    for one, origin in zip(usual, origins, strict=True):
+        np.testing.assert_allclose(forecast(series, origin).load_w[:32].mean(), one.mean(), rtol=0.1)
+
+
+def test_a_closed_day_is_noticed_while_it_lasts() -> None:
+    series = shop(63)
+    series.load_w[96 * 49 : 96 * 50] = 8e3
+    at_dawn, at_noon = forecast(series, 96 * 49 + 20).load_w[28:40], forecast(series, 96 * 49 + 48).load_w[:12]
+    assert at_noon.mean() < 0.5 * at_dawn.mean()
+
+
+def test_the_last_such_day_is_one_that_was_open() -> None:
+    closed = np.zeros(40, np.bool_)
+    closed[[33, 26, 35]] = True
+    np.testing.assert_array_equal(last_open(closed, np.array([40, 41, 42, 48, 3])), [19, 34, 28, 34, -4])
+
+
+def test_a_weekday_s_habit_is_its_own_however_few_its_days() -> None:
+    level = np.random.default_rng(1).normal(80e3, 8e3, (84, 1))
+    history = np.broadcast_to(level, (84, 96)).copy()
+    history[4::7, 48:] -= 60e3  # Fridays end at noon
+    days, closed, targets = days_of(shop(90), 0, by_weekday), np.zeros(84, np.bool_), np.arange(84, 89)
+    found = similar_days(history, days, closed, targets)
+    np.testing.assert_allclose(found[:4], 80e3, rtol=0.1)
+    np.testing.assert_allclose(found[4, :44], 80e3, rtol=0.1)
+    np.testing.assert_allclose(found[4, 52:88], 20e3, rtol=0.25)
+
+
+def test_weekdays_that_are_all_alike_tell_of_each_other() -> None:
+    """Then a mean of all days errs less than one of the weekday's own, which has a fifth of them."""
+    history = np.random.default_rng(3).normal(50e3, 10e3, (84, 96))
+    days, closed, targets = days_of(shop(90), 0, by_weekday), np.zeros(84, np.bool_), np.arange(84, 89)  # Mon to Fri
+    off = similar_days(history, days, closed, targets) - 50e3
+    own = np.array([history[target - 7 : 42 : -7].mean(axis=0) for target in targets]) - 50e3
+    assert np.sqrt(np.mean(off**2)) < 0.75 * np.sqrt(np.mean(own**2))
 
 
 def test_the_first_hours_of_a_site_are_forecast_from_what_there_is() -> None:
