@@ -32,7 +32,7 @@ from ess_controller.telemetry.store import ALL, ForeignError, Store, Waiting, cu
 
 log = logging.getLogger("ess")
 
-LINES_AT_ONCE = 5000  # what InfluxDB's own guide calls optimal
+LINES_AT_ONCE = 10_000  # 1.2 MB. InfluxDB advises 5000: a backlog then leaves 12 % slower (real influxd, in turn)
 IDLE_S = 1.0  # between two looks into an empty outbox
 FIRST_RETRY_S, LONGEST_RETRY_S = 1.0, 60.0  # doubling in between, each shortened by up to a half at random
 SLOW_RETRY_S = 60.0  # for what only people can put right

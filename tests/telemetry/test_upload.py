@@ -70,9 +70,9 @@ def test_all_arrives_in_order_and_what_is_acknowledged_is_gone(way: Way) -> None
 
 
 def test_a_long_backlog_goes_in_requests_of_bounded_size(way: Way) -> None:
-    way.put(*(text(number, 1000) for number in range(1, 13)))
+    way.put(*(text(number, 2000) for number in range(1, 13)))
     way.drain()
-    assert [len(body.splitlines()) for _, body in way.front.answered] == [5000, 5000, 2000]
+    assert [len(body.splitlines()) for _, body in way.front.answered] == [10_000, 10_000, 4000]
 
 
 def test_while_the_server_is_away_all_is_kept_and_then_goes_oldest_first(way: Way) -> None:
@@ -269,7 +269,7 @@ def test_killed_between_acknowledgement_and_settling_it_sends_the_same_points_ag
 def test_what_comes_while_a_backlog_drains_goes_before_it(way: Way) -> None:
     """The rest of the backlog still goes oldest first."""
     way.front.down()
-    way.put(*(text(number, 1000) for number in range(1, 31)))
+    way.put(*(text(number, 2000) for number in range(1, 31)))
     assert way.drain() > 0.0
     way.front.up()
     way.uploader.step()
@@ -281,16 +281,16 @@ def test_what_comes_while_a_backlog_drains_goes_before_it(way: Way) -> None:
     live = [bodies.index(text(number)) for number in range(101, 105)]
     assert live == [1, 3, 5, 7]  # each right after the request that was under way
     old = [line for body in bodies if b"\n" in body[:-1] and len(body) > 1000 for line in body.splitlines()]
-    assert old == lines(*(text(number, 1000) for number in range(1, 31)))
+    assert old == lines(*(text(number, 2000) for number in range(1, 31)))
     assert way.store.depth().batches == 0
 
 
 def test_forecasts_stay_in_order_for_the_newer_word_is_to_stand(way: Way) -> None:
-    way.store.put([Batch.of(text(number, 1000), Kind.FORECAST) for number in range(1, 11)])
+    way.store.put([Batch.of(text(number, 2000), Kind.FORECAST) for number in range(1, 11)])
     way.uploader.step()
     way.store.put([Batch.of(text(11), Kind.FORECAST), Batch.of(text(12))])
     way.drain()
-    first, rest = [text(number, 1000) for number in range(1, 6)], [text(number, 1000) for number in range(6, 11)]
+    first, rest = [text(number, 2000) for number in range(1, 6)], [text(number, 2000) for number in range(6, 11)]
     assert way.front.taken == lines(*first, text(12), *rest, text(11))
 
 
