@@ -1,4 +1,9 @@
-"""Alert rules for Grafana: above all that a site has fallen silent, which no daemon can report of itself."""
+"""Alert rules for Grafana: above all that a site has fallen silent, which no daemon can report of itself.
+
+Grafana looks once a minute. What comes and goes within one is counted over all of the time that is asked for, for the
+minute that is under way holds little of it. A series that is in no answer any more counts as well ("Stale alert
+instances", grafana.com/docs), so that silence is asked for as a count of 0, over a day.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,12 +15,13 @@ RAW_UID, LONG_UID = "ess-influxdb", "ess-influxdb-long"  # of `sites/deploy/graf
 
 @dataclass(frozen=True, slots=True)
 class Alert:
-    """A query whose newest value of each series is held against a bound."""
+    """A query of whose values, series by series, one number is held against a bound."""
 
     uid: str
     title: str
     query: str  # InfluxQL, with $timeFilter
-    above: float
+    of: str  # their last, their mean, their sum
+    beyond: tuple[str, float]  # gt: above; lt: below
     holds: str  # for so long
     severity: str
     says: str
@@ -28,11 +34,14 @@ ALERTS: Sequence[Alert] = (
     Alert(
         "ess-silent",
         "A site has fallen silent",
-        'SELECT count("grid_w") FROM "site" WHERE $timeFilter GROUP BY time(1m), "site" fill(0)',
-        -1.0,  # never by its value: no data at all, or a series that has gone, is what counts
-        "5m",
+        'SELECT count("late_beats") FROM "daemon" WHERE $timeFilter GROUP BY time(5m), "site" fill(0)',
+        "last",
+        ("lt", 1.0),
+        "5m",  # the five minutes that are under way may have nothing yet
         "critical",
-        "Nothing has come from the site for five minutes: its daemon, its network or the database.",
+        "Nothing has come from the site for five to ten minutes: its daemon, its network or the database. Told for a"
+        " day.",
+        back_s=86400,
         silent="Alerting",
     ),
     Alert(
@@ -40,7 +49,8 @@ ALERTS: Sequence[Alert] = (
         "A string has stopped with a fault",
         'SELECT count("text") FROM "event" WHERE ("level" = \'stop\' OR "level" = \'error\') AND $timeFilter'
         ' GROUP BY time(1m), "site", "cabinet", "string" fill(0)',
-        0.0,
+        "sum",
+        ("gt", 0.0),
         "0s",
         "critical",
         "See the board Why limited and `ess status`.",
@@ -50,7 +60,8 @@ ALERTS: Sequence[Alert] = (
         "ess-hot",
         "A module is hotter than 50 C",
         'SELECT max("c_max") FROM "module" WHERE $timeFilter GROUP BY time(1m), "site", "string", "module" fill(none)',
-        50.0,
+        "last",
+        ("gt", 50.0),
         "2m",
         "critical",
         "Cooling, a loose connection, or a module that fails.",
@@ -59,7 +70,8 @@ ALERTS: Sequence[Alert] = (
         "ess-waiting",
         "Reports pile up in an outbox",
         'SELECT max("outbox_bytes") FROM "daemon" WHERE $timeFilter GROUP BY time(1m), "site" fill(none)',
-        50e6,
+        "last",
+        ("gt", 50e6),
         "30m",
         "warning",
         "The site's way to the database is slow or was cut; nothing is lost yet.",
@@ -69,7 +81,8 @@ ALERTS: Sequence[Alert] = (
         "Reports were lost",
         'SELECT non_negative_difference(max("lines_dropped")) FROM "daemon" WHERE $timeFilter'
         ' GROUP BY time(1m), "site" fill(none)',
-        0.0,
+        "sum",
+        ("gt", 0.0),
         "0s",
         "warning",
         "The outbox was over its budget or the disk was full; the oldest went.",
@@ -79,7 +92,8 @@ ALERTS: Sequence[Alert] = (
         "Beats come late",
         'SELECT non_negative_difference(max("late_beats")) FROM "daemon" WHERE $timeFilter'
         ' GROUP BY time(1m), "site" fill(none)',
-        5.0,
+        "mean",
+        ("gt", 5.0),
         "10m",
         "warning",
         "The controller's computer is too busy.",
@@ -103,14 +117,14 @@ def _rule(alert: Alert) -> dict[str, Any]:
         "datasourceUid": alert.source_uid,
         "model": {"refId": "A", "query": alert.query, "rawQuery": True, "resultFormat": "time_series"},
     }
-    newest = _expression("B", {"type": "reduce", "reducer": "last", "expression": "A"})
-    bound = {"evaluator": {"type": "gt" if alert.above >= 0.0 else "lt", "params": [alert.above]}}
+    reduced = _expression("B", {"type": "reduce", "reducer": alert.of, "expression": "A"})
+    bound = {"evaluator": {"type": alert.beyond[0], "params": [alert.beyond[1]]}}
     beyond = _expression("C", {"type": "threshold", "expression": "B", "conditions": [bound]})
     return {
         "uid": alert.uid,
         "title": alert.title,
         "condition": "C",
-        "data": [asked, newest, beyond],
+        "data": [asked, reduced, beyond],
         "noDataState": alert.silent,
         "execErrState": "Error",
         "for": alert.holds,

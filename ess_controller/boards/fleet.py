@@ -26,30 +26,26 @@ def _totals() -> Panels:
     return [
         number(
             "Batteries, all sites",
-            Query("site", ["battery_w"], "last", every="", each=BY_SITE),
+            Query("site", ["battery_w"], "last", every="", each=BY_SITE, together=True),
             "watt",
-            calc="sum",
             spark=False,
         ),
         number(
             "Sun, all sites",
-            Query("site", ["pv_w"], "last", every="", each=BY_SITE),
+            Query("site", ["pv_w"], "last", every="", each=BY_SITE, together=True),
             "watt",
-            calc="sum",
             spark=False,
         ),
         number(
             "Grid, all sites",
-            Query("site", ["grid_w"], "last", every="", each=BY_SITE),
+            Query("site", ["grid_w"], "last", every="", each=BY_SITE, together=True),
             "watt",
-            calc="sum",
             spark=False,
         ),
         number(
             "Saved on energy, days in view",
-            Query("value", ["saved_energy_cny"], "sum", every="", each=BY_SITE),
+            Query("value", ["saved_energy_cny"], "sum", every="", each=BY_SITE, together=True),
             "currencyCNY",
-            calc="sum",
             spark=False,
         ),
     ]

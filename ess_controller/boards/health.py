@@ -55,14 +55,14 @@ def _ageing() -> Panels:
     return [
         lines(
             "State of health",
-            [Query("health", ["soh"], "last", each=BY_MODULE, name=NAMED, every="1d")],
+            [Query("health", ["soh"], "", each=BY_MODULE, name=NAMED, every="")],
             "percentunit",
             span=HALF,
             height=10,
         ),
         lines(
             "Resistance over 10 s, times that of new",
-            [Query("health", ["r10_over_new"], "last", each=BY_MODULE, name=NAMED, every="1d")],
+            [Query("health", ["r10_over_new"], "", each=BY_MODULE, name=NAMED, every="")],
             "short",
             span=HALF,
             height=10,
@@ -97,7 +97,7 @@ def _throughput() -> Panels:
     return [
         lines(
             "Energy through each module, a day",
-            [Query("module_1d", ["discharged_wh"], "last", each=BY_MODULE, name=NAMED, every="1d")],
+            [Query("module_1d", ["discharged_wh"], "", each=BY_MODULE, name=NAMED, every="")],
             "watth",
             span=FULL,
         ),

@@ -87,10 +87,10 @@ def lines(
 def bars(
     title: str, queries: Sequence[Query], unit: str, *, says: str = "", colours: Mapping[str, str] | None = None
 ) -> timeseries.Panel:
-    """A bar a day, side by side."""
+    """A bar a day, from its local midnight on."""
     panel = lines(title, queries, unit, says=says, span=HALF, colours=colours)
     panel.draw_style(looks.GraphDrawStyle.BARS).fill_opacity(70).line_width(0)
-    return panel.bar_alignment(looks.BarAlignment.CENTER).axis_soft_min(0.0)
+    return panel.bar_alignment(looks.BarAlignment.AFTER).axis_soft_min(0.0)
 
 
 def number(
@@ -104,7 +104,6 @@ def number(
     limits: Limits = ((None, BATTERY),),
     decimals: int = 1,
     spark: bool = True,
-    calc: str = "lastNotNull",
 ) -> stat.Panel:
     """One big number, coloured by its limits."""
     return (
@@ -119,7 +118,7 @@ def number(
         .targets(list(lettered([query])))
         .thresholds(_thresholds(limits))
         .color_scheme(FieldColor().mode(FieldColorModeId.THRESHOLDS))
-        .reduce_options(shared.ReduceDataOptions().calcs([calc]))
+        .reduce_options(shared.ReduceDataOptions().calcs(["lastNotNull"]))
         .graph_mode(looks.BigValueGraphMode.AREA if spark else looks.BigValueGraphMode.NONE)
         .color_mode(looks.BigValueColorMode.VALUE)
         .text_mode(looks.BigValueTextMode.AUTO)

@@ -25,7 +25,8 @@ class Query(builder.Builder[variants.Dataquery]):
 
     `fields`: of one measurement, each through `of` (mean, last, ...; "" for raw rows of a table). `each`: further tags
     that part the series. `name`: of the series, Grafana's `$tag_x` and `$col` allowed. `where`: InfluxQL, and only
-    tags. `every`: group by time so long; "" none, `$__interval` what suits the screen.
+    tags. `every`: group by time so long; "" none, `$__interval` what suits the screen. What comes once a day is not
+    grouped: InfluxQL's days begin at midnight UTC.
     """
 
     measurement: str
@@ -36,10 +37,10 @@ class Query(builder.Builder[variants.Dataquery]):
     where: str = ""
     every: str = "$__interval"
     fill: str = "null"
-    scale: str = ""  # behind the function: " / 1000"
     ref: str = "A"
     table: bool = False
     last: int = 0  # only so many rows, the newest
+    together: bool = False  # one number: the sum over all series
 
     def __post_init__(self) -> None:
         known = _KNOWN.get(self.measurement)
@@ -65,10 +66,14 @@ class Query(builder.Builder[variants.Dataquery]):
         grouped = f" GROUP BY {', '.join(groups)}" if groups else ""
         filled = f" fill({self.fill})" if self.every else ""
         newest = f" ORDER BY time DESC LIMIT {self.last}" if self.last else ""
-        return f'SELECT {columns} FROM "{self.measurement}" WHERE {where}{grouped}{filled}{newest}'
+        text = f'SELECT {columns} FROM "{self.measurement}" WHERE {where}{grouped}{filled}{newest}'
+        if self.together:
+            sums = ", ".join(f'sum("{field}") AS "{field}"' for field in self.fields)
+            return f"SELECT {sums} FROM ({text})"
+        return text
 
     def _column(self, field: str) -> str:
-        return f'{self.of}("{field}"){self.scale} AS "{field}"' if self.of else f'"{field}"'
+        return f'{self.of}("{field}") AS "{field}"' if self.of else f'"{field}"'
 
     def build(self) -> "Target":
         """As Grafana keeps it."""

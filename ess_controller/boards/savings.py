@@ -58,15 +58,15 @@ def _energy_cost() -> Panels:
     return [
         bars(
             "Saved on energy, day by day",
-            [Query("value", ["saved_energy_cny"], "last", every="1d", name="saved")],
+            [Query("value", ["saved_energy_cny"], "", every="", name="saved")],
             "currencyCNY",
             colours={"saved": GREEN},
         ),
         bars(
             "What a day's energy cost",
             [
-                Query("value", ["with_energy_cny"], "last", every="1d", name="with"),
-                Query("value", ["without_energy_cny"], "last", every="1d", name="without"),
+                Query("value", ["with_energy_cny"], "", every="", name="with"),
+                Query("value", ["without_energy_cny"], "", every="", name="without"),
             ],
             "currencyCNY",
             colours={"with": BATTERY, "without": GREY},
@@ -80,17 +80,17 @@ def _demand() -> Panels:
         bars(
             "Highest block of a day",
             [
-                Query("value", ["with_peak_kw"], "last", every="1d", name="with", scale=" * 1000"),
-                Query("value", ["without_peak_kw"], "last", every="1d", name="without", scale=" * 1000"),
+                Query("value", ["with_peak_kw"], "", every="", name="with"),
+                Query("value", ["without_peak_kw"], "", every="", name="without"),
             ],
-            "watt",
+            "kwatt",
             colours={"with": BATTERY, "without": GREY},
         ),
         bars(
             "The month's demand so far",
             [
-                Query("value", ["with_month_demand_cny"], "last", every="1d", name="with"),
-                Query("value", ["without_month_demand_cny"], "last", every="1d", name="without"),
+                Query("value", ["with_month_demand_cny"], "", every="", name="with"),
+                Query("value", ["without_month_demand_cny"], "", every="", name="without"),
             ],
             "currencyCNY",
             colours={"with": BATTERY, "without": GREY},
@@ -104,10 +104,10 @@ def _energy() -> Panels:
         bars(
             "Energy of a day",
             [
-                Query("site_1d", ["import_wh"], "last", every="1d", name="import"),
-                Query("site_1d", ["export_wh"], "last", every="1d", name="export"),
-                Query("site_1d", ["generated_wh"], "last", every="1d", name="sun"),
-                Query("site_1d", ["used_wh"], "last", every="1d", name="load"),
+                Query("site_1d", ["import_wh"], "", every="", name="import"),
+                Query("site_1d", ["export_wh"], "", every="", name="export"),
+                Query("site_1d", ["generated_wh"], "", every="", name="sun"),
+                Query("site_1d", ["used_wh"], "", every="", name="load"),
             ],
             "watth",
             colours={"import": GRID, "export": GREY, "sun": SUN, "load": LOAD},
@@ -115,8 +115,8 @@ def _energy() -> Panels:
         bars(
             "Into the battery and out of it",
             [
-                Query("site_1d", ["charged_wh"], "last", every="1d", name="charged"),
-                Query("site_1d", ["discharged_wh"], "last", every="1d", name="discharged"),
+                Query("site_1d", ["charged_wh"], "", every="", name="charged"),
+                Query("site_1d", ["discharged_wh"], "", every="", name="discharged"),
             ],
             "watth",
             colours={"charged": GREY, "discharged": BATTERY},

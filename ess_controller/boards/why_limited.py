@@ -14,7 +14,6 @@ def _lost(way: str) -> Query:
         each=["cabinet", "rule"],
         name="$tag_cabinet $tag_rule",
         where=f"\"way\" = '{way}'",
-        fill="0",
     )
 
 

@@ -20,11 +20,16 @@ from tests.rig.influx import MISSING, Influxd, influxd
 
 SITES = Path(__file__).parents[2] / "sites"
 BOARDS = {name.name: json.loads(text) for name, text in files().items() if name.parts[0] == "boards"}
-PANELS = [
-    pytest.param(board, panel, id=f"{name}-{panel['title'] or panel['id']}")
-    for name, board in BOARDS.items()
-    for panel in board["panels"]
-]
+
+
+def panels(kind: str = "") -> list[Any]:
+    """Each panel with its board; `kind`: of this type only."""
+    return [
+        pytest.param(board, panel, id=f"{name}-{panel['title'] or panel['id']}")
+        for name, board in BOARDS.items()
+        for panel in board["panels"]
+        if kind in ("", panel["type"])
+    ]
 
 
 def test_what_stands_in_sites_is_what_the_code_makes() -> None:
@@ -81,13 +86,53 @@ def asked(server: Influxd, text: str, source: str) -> list[dict[str, Any]]:
     return server.query(SETTINGS.bucket_long if "long" in source else SETTINGS.bucket, text)
 
 
-@pytest.mark.parametrize(("board", "panel"), PANELS)
+@pytest.mark.parametrize(("board", "panel"), panels())
 def test_every_query_finds_rows(server: Influxd, board: dict[str, Any], panel: dict[str, Any]) -> None:
     assert {target["datasource"]["uid"] for target in panel["targets"]} == {panel["datasource"]["uid"]}
     for target in panel["targets"]:
         rows = asked(server, target["query"], target["datasource"]["uid"])
         told = [row for row in rows if any(value is not None for key, value in row.items() if key != "time")]
         assert told, f"{board['title']}: {panel['title']}: {target['query']}"
+
+
+@pytest.mark.parametrize(("board", "panel"), panels("timeseries"))
+def test_a_day_s_number_stands_where_its_day_begins(
+    server: Influxd, board: dict[str, Any], panel: dict[str, Any]
+) -> None:
+    """Buckets of a day begin at midnight UTC: in Shanghai the bar would stand under the day before."""
+    for target in panel["targets"]:
+        measurement = target["query"].partition(' FROM "')[2].partition('"')[0]
+        if measurement in {"value", "health"} or measurement.endswith("_1d"):
+            source = target["datasource"]["uid"]
+            points = asked(server, f'SELECT * FROM "{measurement}" WHERE $timeFilter', source)
+            rows = asked(server, target["query"], source)
+            assert {row["time"] for row in rows} <= {row["time"] for row in points}, (
+                f"{board['title']}: {target['query']}"
+            )
+
+
+def test_what_is_of_all_sites_is_one_number(server: Influxd) -> None:
+    tiles = [panel for panel in BOARDS["fleet.json"]["panels"] if panel["type"] == "stat"]
+    assert len(tiles) == 4
+    for panel in tiles:
+        (target,) = panel["targets"]
+        (row,) = asked(server, target["query"], target["datasource"]["uid"])
+        (value,) = (each for key, each in row.items() if key != "time")
+        parts = asked(server, target["query"].partition(" FROM (")[2].rpartition(")")[0], target["datasource"]["uid"])
+        assert all("site" in part for part in parts)
+        assert value == pytest.approx(sum(part[key] for part in parts for key in part.keys() - {"time", "site"}))
+
+
+def test_a_rule_takes_as_much_between_its_records_as_at_them(server: Influxd) -> None:
+    """A record comes each 30 s: seen closer, what lies between two is not 0."""
+    (panel,) = (
+        each for each in BOARDS["why-limited.json"]["panels"] if each["title"].startswith("Lost of discharging")
+    )
+    (target,) = panel["targets"]
+    text = target["query"].replace("$__interval", "10s")
+    told = [row["lost_w"] for row in asked(server, text, "") if row["rule"] == "PCS" and row["cabinet"] == "A"]
+    points = 'SELECT "lost_w" FROM "limit" WHERE "way" = \'discharge\' AND "rule" = \'PCS\' AND "cabinet" = \'A\''
+    assert told.count(0.0) == [row["lost_w"] for row in asked(server, points, "")].count(0.0)
 
 
 def test_marks_and_variables_find_rows(server: Influxd) -> None:
