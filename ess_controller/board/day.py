@@ -9,6 +9,7 @@ import numpy as np
 
 from ess_controller.planning.bill import bill
 from ess_controller.planning.daily_report import heard_well
+from ess_controller.planning.daily_report import without_battery as import_and_export
 from ess_controller.planning.meter_book import Block
 from ess_controller.planning.problem import Series
 from ess_controller.planning.tariff_prices import Terms
@@ -27,6 +28,8 @@ class Slot:
     import_w: float
     export_w: float
     battery_w: float  # + discharging
+    bare_import_w: float  # had there been no battery
+    bare_export_w: float
     planned_battery_w: float
     planned_grid_w: float
     cny_per_kwh: float
@@ -85,9 +88,8 @@ def as_metered(slot: Slot) -> tuple[float, float]:
 
 
 def without_battery(slot: Slot) -> tuple[float, float]:
-    """The same of load and sun alone."""
-    net_w = slot.load_w - slot.pv_w
-    return max(net_w, 0.0), max(-net_w, 0.0)
+    """The same of load and sun alone; what may not flow out is curtailed."""
+    return slot.bare_import_w, slot.bare_export_w
 
 
 def as_planned(slot: Slot) -> tuple[float, float]:
@@ -133,11 +135,12 @@ def _slot(site: Site, number: int, block: Block | None, plan: tuple[float, float
     begin = datetime.fromtimestamp(number * site.tuning.dispatch.block_s, site.time_zone)
     price, period = price_at(site.tariff, begin) if site.tariff else (nan, "")
     if block is None or not heard_well(block):
-        return Slot(begin, nan, nan, nan, nan, nan, nan, *plan, price, period)
+        return Slot(begin, nan, nan, nan, nan, nan, nan, nan, nan, *plan, price, period)
     grid_w = block.import_w - block.export_w
     battery_w = block.load_w - block.pv_w - grid_w
     flows = (block.load_w, block.pv_w, grid_w, block.import_w, block.export_w, battery_w)
-    return Slot(begin, *flows, *plan, price, period)
+    bare_import_w, bare_export_w = (float(w) for w in import_and_export(site, block.load_w - block.pv_w))
+    return Slot(begin, *flows, bare_import_w, bare_export_w, *plan, price, period)
 
 
 def items(tariff: Tariff, terms: Terms, day: Day, way: Callable[[Slot], tuple[float, float]]) -> dict[str, float]:

@@ -76,6 +76,20 @@ def test_export_and_import_of_one_block_are_both_billed() -> None:
     assert bought == pytest.approx(sum(slot.cny_per_kwh for slot in day.slots))
 
 
+def test_where_nothing_may_flow_out_the_day_without_the_battery_earns_nothing_by_it() -> None:
+    """The roof is curtailed then, as in the daily report: a battery that takes the surplus spares no feed-in."""
+    zero = load(DEALER.parent / "shenzhen-dealer", {})
+    first, end = edges(zero, DAY)
+    blocks = [Block(number, 10e3, 1.0, 40e3, 1.0, 0.0, 0.0, 1.0) for number in range(first, end)]
+    day = day_of(zero, DAY, blocks, {})
+    told = report(zero, lambda low, high: [each for each in blocks if low <= each.number < high], DAY)
+    assert told is not None
+    assert day.saved_cny == pytest.approx(told["saved_energy_cny"]) == pytest.approx(0.0)
+    assert sum(three_ways(zero, day)["without"].values()) == pytest.approx(told["without_battery"]["energy_cny"])
+    some = replace(zero, tuning=replace(zero.tuning, dispatch=replace(zero.tuning.dispatch, feed_in_w=20e3)))
+    assert set(map(without_battery, day_of(some, DAY, blocks, {}).slots)) == {(0.0, 20e3)}
+
+
 def test_the_planned_way_is_there_only_where_a_plan_is_and_costs_what_its_grid_costs() -> None:
     first, end = edges(site(), DAY)
     blocks = metered(20_000.0, 50_000.0)
