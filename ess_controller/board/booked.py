@@ -1,6 +1,7 @@
 """The site's alarm book on the page: the alarms that are delivered, and acknowledged where they are kept."""
 
 import logging
+from contextlib import suppress
 from pathlib import Path
 
 from ess_controller.alarms.answer import acknowledge, open_alarms
@@ -29,13 +30,18 @@ class AlarmBook:
         if not 0.0 <= now_s - self._looked_s < LOOK_EVERY_S:
             self._looked_s, stamp = now_s, self._stamp()
             if stamp != self._seen or not stamp:
-                self._seen, self._held = stamp, self._read()
+                self._seen = stamp
+                self._held = self._read()
         return self._held
 
     def _stamp(self) -> tuple[tuple[int, int], ...]:
         """Changes with whatever is written."""
-        paths = (self._home / f"{FILE}{end}" for end in ("", "-wal"))
-        return tuple((found.st_mtime_ns, found.st_size) for path in paths if path.exists() for found in (path.stat(),))
+        stamps = []
+        for end in ("", "-wal"):
+            with suppress(OSError):  # the log goes with whoever closes the book last
+                found = (self._home / f"{FILE}{end}").stat()
+                stamps.append((found.st_mtime_ns, found.st_size))
+        return tuple(stamps)
 
     def acknowledge(self, key: str, name: str) -> None:
         """Raises BadInputError and TroubleError with a sentence for the reader."""
@@ -49,7 +55,7 @@ class AlarmBook:
         try:
             return [of_book(told) for told in open_alarms(self._home, MOST_SHOWN)]
         except TroubleError as found:
-            trouble = str(found)
+            trouble, self._seen = str(found), ()  # looked at again, though nobody writes to it
             return None
         finally:
             if trouble != self._trouble:

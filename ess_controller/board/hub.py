@@ -89,40 +89,49 @@ class Hub:
         standing = {alarm.key for alarm in self.alarms(self.feed.seen, wall_s())}
         if key not in standing:
             return False, words("refused", why="it does not stand any more")
-        utc = utc_now().isoformat(timespec="seconds")
-        try:
-            self.audit.write(utc, session.name, f"acknowledge {key}", session.address, "done")
-            if self.book.standing(wall_s()) is not None:
-                self.book.acknowledge(key, session.name)
-            else:
-                self.acknowledged.acknowledge(key, session.name, utc)
-        except OSError as trouble:
-            return False, words("not_logged", why=trouble.strerror or trouble)
-        except (BadInputError, TroubleError) as trouble:
-            return False, words("refused", why=trouble)
-        return True, ""
+
+        def acknowledge() -> str:
+            try:
+                if self.book.standing(wall_s()) is not None:
+                    self.book.acknowledge(key, session.name)
+                else:
+                    self.acknowledged.acknowledge(key, session.name, utc_now().isoformat(timespec="seconds"))
+            except (OSError, BadInputError, TroubleError) as trouble:
+                return str(trouble)
+            return ""
+
+        return self._carried_out(session, words, f"acknowledge {key}", "done", acknowledge)
 
     def order(self, act: str, fields: Mapping[str, Any], session: Session, words: Words) -> tuple[bool, str]:
-        """Ask the daemon for something. It stands in the audit log before it is asked, with the answer after."""
+        """Ask the daemon for something."""
         try:
             request = request_of(act, fields)
         except ActError as trouble:
             return False, words("refused", why=trouble)
-        what = in_words(act, request)
+
+        def ask() -> str:
+            try:
+                return str(self.feed.tell(request).get("error", ""))
+            except NoDaemonError as trouble:
+                return str(trouble)
+
+        done, told = self._carried_out(session, words, in_words(act, request), "taken", ask)
+        return done, told or words("agreed")
+
+    def _carried_out(
+        self, session: Session, words: Words, what: str, well: str, do: Callable[[], str]
+    ) -> tuple[bool, str]:
+        """`do` does it and says why not, if so. It stands in the audit log before it is done, with the answer after."""
         try:
             self._write(session, what, ASKED)
         except OSError as trouble:
             return False, words("not_logged", why=trouble.strerror or trouble)
+        why_not = do()
         try:
-            told = self.feed.tell(request)
-        except NoDaemonError as trouble:
-            told = {"error": str(trouble)}
-        answer = f"refused: {told['error']}" if "error" in told else "taken"
-        try:
-            self._write(session, what, answer)
+            self._write(session, what, f"refused: {why_not}" if why_not else well)
         except OSError as trouble:
             log.warning("audit log: the answer to %r is not kept: %s", what, trouble)
-        return ("error" not in told), words("refused", why=told["error"]) if "error" in told else words("agreed")
+        return not why_not, words("refused", why=why_not) if why_not else ""
 
     def _write(self, session: Session, what: str, answer: str) -> None:
         self.audit.write(utc_now().isoformat(timespec="seconds"), session.name, what, session.address, answer)

@@ -1,5 +1,6 @@
 """Alarms on the page: all that stands, the loudest first, silent only by a name, loud again when it comes again."""
 
+import resource
 from pathlib import Path
 from typing import Any
 
@@ -116,6 +117,20 @@ def test_where_a_book_is_kept_the_page_shows_it_and_acknowledges_in_it(tmp_path:
     assert (seen.key, seen.name) == (HIGH.id, "Li Wei")
     well, why = hub.acknowledge(HIGH.id, Session("Wang", "::1", 0.0, 0.0, None), Words("en"))
     assert (well, "nobody has acknowledged" in why) == (False, True)
+    refused, done = hub.audit.last()
+    assert (done["who"], done["what"], done["answer"]) == ("Li Wei", f"acknowledge {HIGH.id}", "done")
+    assert (refused["who"], refused["answer"].partition(":")[0]) == ("Wang", "refused")
+
+
+def test_a_book_that_could_not_be_read_once_is_read_again_though_nobody_writes_to_it(tmp_path: Path) -> None:
+    hub = booked(tmp_path)
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (3, hard))  # no file can be opened
+    try:
+        assert hub.book.standing(10.0) is None
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    assert [alarm.key for alarm in hub.book.standing(12.0) or ()] == [HIGH.id, DOOR.id]
 
 
 def test_a_book_that_cannot_be_read_leaves_what_the_picture_says(tmp_path: Path) -> None:
