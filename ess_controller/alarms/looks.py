@@ -44,7 +44,6 @@ def facts_of(site: Site) -> Facts:
         site.name,
         site.period_s,
         site.influx.outbox_mb if site.influx else 0.0,
-        {name: layout.cabinet_names[at] for name, at in zip(layout.string_names, layout.string_cabinet, strict=True)},
         {layout.module_place(each): layout.module_names[each] for each in modules},
         site.isolated,
     )
@@ -52,8 +51,7 @@ def facts_of(site: Site) -> Facts:
 
 def facts_of_picture(picture: Mapping[str, Any]) -> Facts:
     """As much as is known without the site's file: no code of a module, and no word of late beats."""
-    cabinet_of = {string["name"]: string["cabinet"] for string in picture["strings"]}
-    return Facts(picture["site"], nan, 0.0, cabinet_of, {}, ())
+    return Facts(picture["site"], nan, 0.0, {}, ())
 
 
 def free_bytes(home: Path) -> float:

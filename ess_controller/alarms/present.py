@@ -33,7 +33,6 @@ class Facts:
     site: str
     period_s: float  # of a beat
     outbox_mb: float  # 0: none
-    cabinet_of: Mapping[str, str]  # string -> cabinet
     code_of: Mapping[str, str]  # A1/M03 -> the module's code
     isolated: tuple[str, ...]  # strings not in service
 
@@ -84,8 +83,7 @@ def silent(why: str) -> Alarm:
 
 def _of_strings(picture: Mapping[str, Any], facts: Facts) -> Iterator[Alarm]:
     for string in picture["strings"]:
-        name = string["name"]
-        cabinet = facts.cabinet_of[name]
+        name, cabinet = string["name"], string["cabinet"]
         for diagnosis in string["diagnoses"]:
             what = diagnosis["name"]
             place = cabinet if what in OF_CABINET else name

@@ -14,7 +14,6 @@ FACTS = Facts(
     site="bench",
     period_s=0.1,
     outbox_mb=64.0,
-    cabinet_of={"A1": "A"},
     code_of={f"A1/M{number + 1:02}": f"BMW-{number + 1}" for number in range(10)},
     isolated=(),
 )
