@@ -5,6 +5,7 @@ import logging
 import sqlite3
 import subprocess
 import sys
+import zlib
 from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -30,7 +31,7 @@ from ess_controller.site.carbon import Factor
 log = logging.getLogger("ess")
 
 PLAN_WITHIN_S = 600.0  # of wall time: a plan made again takes 10 s of a processor that others use, too
-TROUBLES = (OSError, sqlite3.Error, MeterBookError, HistoryError, ValueError, KeyError, TypeError)
+TROUBLES = (OSError, sqlite3.Error, zlib.error, MeterBookError, HistoryError, ValueError, KeyError, TypeError)
 Plan = Mapping[int, tuple[float, float]]
 
 

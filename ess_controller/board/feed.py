@@ -51,6 +51,7 @@ class Feed:
         self._socket, self._library = home / "live.sock", library
         self._seen, self._books = Seen(), Books()  # each written by one thread, replaced whole
         self._cells_wanted_s = -inf
+        self._told = ""  # trouble with plans
         self._ending = Event()
         self._heard_once = Event()
         self._threads = [Thread(target=work, name=name, daemon=True) for name, work in self._work()]
@@ -102,10 +103,14 @@ class Feed:
             return
         utc = datetime.fromisoformat(picture["utc"])
         self._books = self._library.read(utc)
+        trouble = ""
         try:
             self._library.plan_again(utc)
-        except TROUBLES as trouble:
+        except TROUBLES as found:
+            trouble = str(found)
+        if trouble and trouble != self._told:
             log.warning("plans of the day: %s", trouble)
+        self._told = trouble
 
     def _work(self) -> list[tuple[str, Callable[[], None]]]:
         def live() -> None:

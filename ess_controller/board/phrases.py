@@ -126,6 +126,18 @@ _EXACT = {
     "is fuller, or has rested": "电量升高或静置之后",
     "is emptier, or has rested, or is warmer": "电量降低、静置或升温之后",
     "is fuller, or has rested, or is warmer": "电量升高、静置或升温之后",
+    "the plan does not cover this hour": "计划不含此时段",
+    "its string box": "串控制盒",
+    "its voltage": "电芯电压",
+    "its module's temperatures": "模组温度",
+    # what a string waits for (picture.waits_for)
+    "a fault to be over": "故障消除",
+    "the operator: at rest": "操作员恢复运行",
+    "its string box to speak": "串控制盒应答",
+    "all cells to speak": "全部电芯有数据",
+    "its inverter to speak": "变流器应答",
+    "its inverter to leave fault": "变流器退出故障",
+    "all to have been well for a while": "全部正常持续一段时间",
     # jobs
     "plan": "计划",
     "capacity test": "容量测试",
@@ -159,19 +171,28 @@ _SENTENCES = tuple(
             r"不计电池全站 \1 kW，取电上限 \2 kW，送电上限 \3 kW",
         ),
         (rf"an order: no more than {_N} kW for the whole site", r"指令：全站不超过 \1 kW"),
-        (r"(.*) not heard", r"\1 无数据"),
+        (rf"the plan has seen {_N} days of the site", r"计划仅依据 \1 天数据"),
+        (rf"the plan is {_N} h old", r"计划已 \1 小时"),
+        (r"the plan cannot be believed: (.*)", r"计划文件不可信：\1"),
+        (r"warmth: (.*)", r"升温：\1"),
+        (
+            rf"the bus to come near: {_N} V at rest, {_N} A would flow between the strings",
+            r"母线电压接近：静置时相差 \1 V，串间将流过 \2 A",
+        ),
+        (rf"{_N} closes within an hour: {_N} min to go", r"一小时内已闭合 \1 次：还需 \2 分钟"),
         (rf"not before {_N} days with a rest", r"需 \1 天含静置的数据"),
     )
 )
+_UNHEARD = " not heard"
 _WITH_WHY = re.compile(r"(.+?) \((.+)\)")
 
 
 def in_chinese(phrase: str) -> str:
     """As it is where it is not known."""
-    if phrase in _EXACT:
-        return _EXACT[phrase]
-    if phrase.replace("_", " ") in _EXACT:
-        return _EXACT[phrase.replace("_", " ")]
+    if known := _EXACT.get(phrase) or _EXACT.get(phrase.replace("_", " ")):
+        return known
+    if phrase.endswith(_UNHEARD):
+        return "、".join(map(in_chinese, phrase.removesuffix(_UNHEARD).split(" and "))) + "无数据"
     for pattern, chinese in _SENTENCES:
         if found := pattern.fullmatch(phrase):
             return found.expand(chinese)

@@ -101,6 +101,10 @@ WORDS: dict[str, tuple[str, str]] = {
     "allowed": ("allowed", "允许"),
     "wanted_done": ("Wanted, told, delivered", "期望、下发、实际"),
     "short_by": ("{kw} kW less than wanted", "比期望少 {kw} kW"),
+    "apart_by": (
+        "{kw} kW apart: on the way, or waiting for an inverter",
+        "与期望相差 {kw} kW：正在变化或等待变流器",
+    ),
     "as_wanted": ("as wanted", "与期望一致"),
     "worth": ("What the plan goes by", "计划依据"),
     "worth_buy": (

@@ -7,6 +7,7 @@ from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
@@ -127,6 +128,29 @@ def test_the_waterfall_tells_each_rule_with_its_cell_and_what_lifts_it() -> None
     chinese = words_of(limits.waterfalls(look(told, language="zh")))
     assert "SOC 88.0 %，误差 ±2.0 %" in chinese
     assert "放电至 SOC 85 % 以下" in chinese
+
+
+@pytest.mark.parametrize(
+    ("wanted_w", "set_w", "verdict"),
+    [
+        (20e3, 12e3, "8.0 kW less than wanted"),
+        (-20e3, -12e3, "8.0 kW less than wanted"),
+        (20e3, 20e3, "as wanted"),
+        (5e3, 20e3, "15.0 kW apart: on the way, or waiting for an inverter"),
+        (-20e3, 5e3, "25.0 kW apart: on the way, or waiting for an inverter"),
+    ],
+)
+def test_only_what_is_less_than_wanted_is_called_less(wanted_w: float, set_w: float, verdict: str) -> None:
+    assert verdict in words_of(limits.wanted(look(bench() | {"wanted_w": wanted_w, "set_w": set_w})))
+
+
+def test_a_module_of_any_code_can_be_looked_at() -> None:
+    told = all_cells()
+    told["strings"][0]["modules"][0]["code"] = "IX3 #7&by=soc+%"
+    view = look()
+    drawn = str(cells.wall(replace(view, seen=replace(view.seen, cells=told)), "v"))
+    (first, *_) = [str(a["href"]) for name, a in Elements(drawn).found if name == "a" and a.get("class") == "module"]
+    assert parse_qs(urlsplit(first).query) == {"module": ["IX3 #7&by=soc+%"]}
 
 
 def test_what_is_loud_stays_on_every_screen_until_somebody_has_seen_it() -> None:

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from datetime import date
 from typing import Any
+from urllib.parse import quote
 
 import numpy as np
 
@@ -67,7 +68,7 @@ def _string(string: dict[str, Any], by: str, hue: Callable[[float], int]) -> Htm
             kind = "silent" if value is None else f"h{hue(value)}"
             cells.append(tag("i", class_=f"cell {kind}{' bleeds' if bleeds else ''}"))
         name = module["place"].rpartition("/")[2]
-        href = f"/cells?module={module['code']}"
+        href = f"/cells?module={quote(module['code'], safe='')}"
         modules.append(
             tag("a", span("name", name), div("cells", *cells), href=href, title=module["code"], class_="module")
         )

@@ -14,8 +14,10 @@ def wanted(view: View) -> Html:
     words, picture = view.words, view.picture
     wanted_w, set_w = picture["wanted_w"], picture["set_w"]
     battery = [cabinet["pcs_w"] for cabinet in picture["cabinets"]]
-    short_w = abs((wanted_w or 0.0) - (set_w or 0.0))
-    verdict = words("as_wanted") if short_w < LIMITED_W else words("short_by", kw=kw(short_w))
+    wanted_now_w, set_now_w = wanted_w or 0.0, set_w or 0.0
+    short_w = abs(wanted_now_w - set_now_w)
+    less = wanted_now_w * set_now_w >= 0.0 and abs(set_now_w) < abs(wanted_now_w)
+    verdict = words("as_wanted") if short_w < LIMITED_W else words("short_by" if less else "apart_by", kw=kw(short_w))
     return card(
         words("wanted_done"),
         div(
