@@ -79,6 +79,18 @@ def test_quarters_are_what_their_minutes_are() -> None:
     assert grid(quarter, "grid_w_max") == max(grid(each, "grid_w_max") for each in minutes)
 
 
+def test_a_clock_put_back_into_an_interval_that_was_over_takes_nothing_from_it() -> None:
+    """What is told of it last is what the database keeps."""
+    found = list(beats([3600.0] * 1010))
+    back = timedelta(seconds=10)
+    shifted = [replace(each, tick=replace(each.tick, utc=each.tick.utc - back)) for each in found[905:]]
+    over, present = rolled(iter([*found[:905], *shifted]))
+    last = {(each.resolution, each.begin): each for each in (*over, *present)}
+    quarters = [each for (resolution, _), each in last.items() if resolution == "15m"]
+    assert [round(grid(each, "import_wh")) for each in quarters] == [905, 105]  # 5 s were lived through twice
+    assert grid(last["1m", NOON + timedelta(minutes=14)], "import_wh") == pytest.approx(65.0)
+
+
 @pytest.mark.parametrize("dt_s", [0.1, 1.0, 10.0])
 def test_energy_does_not_depend_on_the_beat(dt_s: float) -> None:
     over, _ = rolled(beats([3600.0] * round(70 / dt_s), dt_s))

@@ -31,7 +31,7 @@ class RollupRecorder:
     """Shown every beat."""
 
     def __init__(self, site: Site, path: Path, tell: Callable[[Rolled], None] = nobody) -> None:
-        """`tell`: who is told of each interval that is over, once."""
+        """`tell`: who is told of each interval that is over: once, or once more where the clock is put back into it."""
         self._path, self._tell = path, tell
         self._rows = {level: rows(level, site.tuning.layout) for level in LEVELS}
         store, kept = self._opened()

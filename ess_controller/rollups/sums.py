@@ -175,6 +175,7 @@ class Roller:
         self._tuning, self._layout, self._zone = tuning, tuning.layout, zone
         self._minute = Interval(self._layout)
         self._held: dict[str, tuple[datetime, float, Interval]] = {}
+        self._left = dict(self._held)  # those before: gone on with where the clock is put back
         self._looked_s = [float("-inf")] * len(GROUPS)
         self._until_s, self._since_s = 0.0, 0.0  # the minute that is being added up, epoch
         self._before = dict(kept)
@@ -215,10 +216,15 @@ class Roller:
         for resolution in RESOLUTIONS:
             begin, seconds = bounds(resolution, utc, self._zone)
             held = self._held.get(resolution)
-            if held is not None and held[0] != begin:
+            if held is not None and held[0] == begin:
+                continue
+            left = self._left.get(resolution)
+            if held is not None:
                 over.append(held[2].rolled(resolution, held[0], held[1]))
-            if held is None or held[0] != begin:
-                self._held[resolution] = begin, seconds, self._begun(resolution, begin, over)
+                self._left[resolution] = held
+            if left is None or left[0] != begin:
+                left = begin, seconds, self._begun(resolution, begin, over)
+            self._held[resolution] = left
         begin, seconds, _ = self._held["1m"]
         self._since_s, self._until_s = begin.timestamp(), begin.timestamp() + seconds
         return over
