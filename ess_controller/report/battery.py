@@ -8,27 +8,32 @@ from ess_controller.report.quarter import EXTREMES, FLOWS
 Quarters = Mapping[int, Mapping[str, Any]]  # number -> what the ledger tells of it
 
 
-def cabinets(quarters: Quarters) -> list[dict[str, Any]]:
+def cabinets(quarters: Quarters, before: Mapping[str, Any] | None) -> list[dict[str, Any]]:
     """Each cabinet's sums, in the order of the first quarter that tells of it.
 
     kWh on the inverter's grid side (ac) and at the strings (dc); losses are measured there, the cells' less what more
     was stored at the end than at the start, by the estimate. A cycle (EFC) is the capacity once out and once in.
+    `before`: the quarter before the first, at whose end the span starts; None: the cells' losses count from the first
+    quarter's end on.
     """
+    at_start = {each["name"]: each.get("stored_wh") for each in before["cabinets"]} if before else {}
     found: dict[str, list[Mapping[str, Any]]] = {}
     for number in sorted(quarters):
         for each in quarters[number]["cabinets"]:
             found.setdefault(each["name"], []).append(each)
-    return [_cabinet(name, rows) for name, rows in found.items()]
+    return [_cabinet(name, rows, at_start.get(name)) for name, rows in found.items()]
 
 
-def _cabinet(name: str, rows: list[Mapping[str, Any]]) -> dict[str, Any]:
+def _cabinet(name: str, rows: list[Mapping[str, Any]], start_wh: float | None) -> dict[str, Any]:
     sums = {flow: sum(row[flow] for row in rows) for flow in FLOWS}
     kwh = {flow.replace("_wh", "_kwh"): sums[flow] / 1000.0 for flow in FLOWS[:4]}
-    stored = [row["stored_wh"] for row in rows if row.get("stored_wh") is not None]
+    known = [at for at, row in enumerate(rows) if row.get("stored_wh") is not None]
+    stored = [rows[at]["stored_wh"] for at in known]
+    own = rows if start_wh is not None or not known else rows[known[0] + 1 :]
     ah = [row["capacity_ah"] for row in rows if row.get("capacity_ah")]
-    gained_kwh = (stored[-1] - stored[0]) / 1000.0 if stored else 0.0
+    gained_kwh = (stored[-1] - (stored[0] if start_wh is None else start_wh)) / 1000.0 if stored else 0.0
     inverter_kwh = kwh["ac_in_kwh"] - kwh["dc_in_kwh"] + kwh["dc_out_kwh"] - kwh["ac_out_kwh"]
-    cells_kwh = (sums["string_in_wh"] - sums["string_out_wh"]) / 1000.0 - gained_kwh
+    cells_kwh = sum(row["string_in_wh"] - row["string_out_wh"] for row in own) / 1000.0 - gained_kwh
     told = {
         "name": name,
         "heard_h": sum(row["flowed_s"] for row in rows) / 3600.0,

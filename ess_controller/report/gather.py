@@ -33,6 +33,7 @@ from ess_controller.site import Site
 from firmware_bridge.records import Floats
 
 SCHEMA_VERSION = 1
+QUARTER = timedelta(seconds=QUARTER_S)
 POOL_DAYS = 2  # before a month: what of the sun lies in the store as it begins
 EXPECTED_DAYS = 30  # before a month: how high a load the rule of the hour expects
 GAPS, EVENTS = 50, 200  # most that are told one by one
@@ -78,7 +79,8 @@ class Books:
 
     blocks: dict[int, Block]
     quarters: dict[int, dict[str, Any]]  # of the span
-    at_month: dict[str, Any] | None  # the quarter with which the month begins
+    before: dict[str, Any] | None  # the quarter at whose end the span begins
+    at_month: dict[str, Any] | None  # the same of the month; where that is not known its first quarter
     events: list[Event]
     limits: Limits
 
@@ -92,7 +94,7 @@ def gather(site: Site, home: Path, span: Span) -> dict[str, Any]:
     metered = Metered.of(site, books.blocks, first, after)
     if not metered.heard.any() and not books.quarters:
         raise BadInputError(f"{home}: knows nothing of {span.name}: expected the meter book of a daemon that ran then")
-    cabinets = of_battery.cabinets(books.quarters)
+    cabinets = of_battery.cabinets(books.quarters, books.before)
     whole = of_battery.together(cabinets)
     plan, no_plan = planned(home, metered) if span.kind == "day" and site.tariff is not None else (None, "")
     told: dict[str, Any] = {
@@ -156,14 +158,20 @@ def _read(site: Site, home: Path, month: datetime, begin: datetime, end: datetim
         raise BadInputError(f"{home / ROLLUPS}: cannot be read: {trouble}") from None
     path = home / LEDGER
     if not path.exists():
-        return Books(blocks, {}, None, [], limited)
+        return Books(blocks, {}, None, None, [], limited)
     try:
         with closing(Ledger(path, make=False)) as ledger:
-            of_month = ledger.quarters(month, month + timedelta(seconds=QUARTER_S))
+            starts, month_starts = begin.astimezone(UTC), month.astimezone(UTC)
+            before = _first(ledger.quarters(starts - QUARTER, starts))
+            at_month = _first(ledger.quarters(month_starts - QUARTER, month_starts + QUARTER))
             events = ledger.events(begin.astimezone(UTC), end.astimezone(UTC))
-            return Books(blocks, ledger.quarters(begin, end), next(iter(of_month.values()), None), events, limited)
+            return Books(blocks, ledger.quarters(begin, end), before, at_month, events, limited)
     except (sqlite3.Error, LedgerError, ValueError) as trouble:
         raise BadInputError(f"{path}: cannot be read: {trouble}") from None
+
+
+def _first(quarters: dict[int, dict[str, Any]]) -> dict[str, Any] | None:
+    return next(iter(quarters.values()), None)
 
 
 def _battery(site: Site) -> Battery:
@@ -172,7 +180,8 @@ def _battery(site: Site) -> Battery:
 
 def _gained_wh(books: Books) -> float | None:
     """More in the store at the end than at the start."""
-    known = [of_battery.in_store(each, "stored_wh") for _, each in sorted(books.quarters.items())]
+    rows = [books.before, *(each for _, each in sorted(books.quarters.items()))]
+    known = [of_battery.in_store(each, "stored_wh") for each in rows]
     ends = [each for each in known if each is not None]
     return ends[-1] - ends[0] if ends else None
 

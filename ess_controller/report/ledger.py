@@ -130,18 +130,22 @@ class LedgerRecorder:
         """Add a beat; hand over what is due."""
         due: list[Quarter | Event] = list(self._events(beat))
         number = int((beat.tick.utc.timestamp() - beat.tick.dt_s / 2.0) // QUARTER_S)
-        if self._now is None or self._now.number != number:
-            due += [] if self._now is None else [self._now]
-            self._now = self._begun(number)
-        self._now.add(beat)
+        now = self._now
+        if now is None or now.number != number:
+            before, now = now, self._begun(number)
+            if before is not None:
+                due.append(before)
+                self._kept = {before.number: before.told()}  # gone on with where the clock is put back
+            self._now = now
+        now.add(beat)
         t_s = beat.tick.t_s
         if not t_s - self._looked_s < LOOK_S:
             for_s = min(t_s - self._looked_s, LONGEST_LOOK_S) if np.isfinite(self._looked_s) else beat.tick.dt_s
-            self._now.look(self._tuning, beat, for_s)
+            now.look(self._tuning, beat, for_s)
             self._looked_s = t_s
         if not t_s - self._written_s < EVERY_S:
             self._written_s = t_s
-            due.append(self._now.copy())
+            due.append(now.copy())
         if due:
             self._hand_over(due)
 

@@ -2,6 +2,7 @@
 
 import logging
 from contextlib import closing
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -71,6 +72,18 @@ def test_a_daemon_that_starts_anew_goes_on_with_the_quarter(story: Story, tmp_pa
         assert parts["cabinets"][0][flow] == pytest.approx(whole["cabinets"][0][flow], abs=1e-3)
 
 
+def test_a_clock_put_back_over_a_quarter_s_end_takes_nothing_from_it(story: Story, tmp_path: Path) -> None:
+    beats = []
+    for number, beat in enumerate(story.beats):
+        shift_s = 880.0 if number < 250 else 870.0  # the quarter ends after 20 s; 5 s later the clock is put back
+        tick = replace(beat.tick, utc=beat.tick.utc + timedelta(seconds=shift_s))
+        beats.append(replace(beat, tick=tick))
+    recorded(story, tmp_path / FILE, beats)
+    with closing(Ledger(tmp_path / FILE, make=False)) as ledger:
+        heard = [round(told["heard_s"], 1) for told in ledger.quarters(NOON, END).values()]
+    assert heard == [25.0, 7.0]
+
+
 def test_a_broken_file_stays_aside_and_a_new_one_begins(
     story: Story, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -91,16 +104,18 @@ def test_losses_are_measured_and_a_cycle_is_the_capacity_out_and_in() -> None:
         return {"cabinets": [row | more | {"stored_wh": stored_wh, "capacity_ah": 200.0}], "extremes": {}}
 
     quarters = {
-        0: quarter(50e3, {"ac_in_wh": 10e3, "dc_in_wh": 9.6e3, "string_in_wh": 9.6e3, "in_ah": 27.0}),
+        0: quarter(59.2e3, {"ac_in_wh": 10e3, "dc_in_wh": 9.6e3, "string_in_wh": 9.6e3, "in_ah": 27.0}),
         1: quarter(53e3, {"ac_out_wh": 5.7e3, "dc_out_wh": 6e3, "string_out_wh": 6e3, "out_ah": 17.0}),
     }
-    (found,) = battery.cabinets(quarters)
+    (found,) = battery.cabinets(quarters, quarter(50e3, {}))
     assert found["inverter_loss_kwh"] == pytest.approx(0.4 + 0.3)
     assert found["cell_loss_kwh"] == pytest.approx(9.6 - 6.0 - 3.0)
     assert found["efc"] == pytest.approx(22.0 / 200.0)
     whole = battery.together([found])
     assert whole["loss_kwh"] == pytest.approx(10.0 - 5.7 - 3.0)  # what went in, less what came out and what stayed
     assert whole["loss_share"] == pytest.approx(0.13)
+    (found,) = battery.cabinets(quarters, None)  # nobody knows what was stored before: of the first quarter no loss
+    assert (found["stored_more_kwh"], found["cell_loss_kwh"]) == (pytest.approx(-6.2), pytest.approx(0.2))
 
 
 def test_limits_are_told_by_hours_and_what_was_missed_comes_first() -> None:
