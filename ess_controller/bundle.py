@@ -14,12 +14,14 @@ import sys
 import tomllib
 import zipfile
 import zlib
+from collections.abc import Iterator
 from contextlib import closing, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from hashlib import sha256
 from importlib.metadata import version
 from pathlib import Path
+from stat import S_ISREG
 from tempfile import TemporaryDirectory
 from typing import Any
 
@@ -139,14 +141,21 @@ def _now(site: Site, home: Path, root: Path, redaction: Redaction) -> None:
     for name in PLAIN_FILES:
         with suppress(OSError, ValueError):
             _put(root / name, (home / name).read_text(encoding="utf-8"), redaction)
-    found = [path for path in sorted(home.rglob("*")) if path.is_file()]
-    sizes = {path.relative_to(home).as_posix(): path.stat().st_size for path in found}
-    _put(root / "home.json", json.dumps(sizes, indent=1), redaction)
+    _put(root / "home.json", json.dumps(dict(_sizes(home)), indent=1), redaction)
     _put(root / "log.txt", _log_lines(site.name), redaction)
     for path in sorted(home.glob("*.log")):
         with suppress(OSError):
             last = path.read_text(encoding="utf-8", errors="replace").splitlines()[-LOG_LINES:]
             _put(root / "log" / path.name, "\n".join(last) + "\n", redaction)
+
+
+def _sizes(home: Path) -> Iterator[tuple[str, int]]:
+    """Of each file; the daemon may be running: journals and drafts come and go meanwhile."""
+    for path in sorted(home.rglob("*")):
+        with suppress(OSError):
+            found = path.stat()
+            if S_ISREG(found.st_mode):
+                yield path.relative_to(home).as_posix(), found.st_size
 
 
 def _log_lines(name: str) -> str:
