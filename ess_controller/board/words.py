@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from ess_controller.board.phrases import in_chinese
+from ess_controller.phrases import in_chinese
 
 LANGUAGES = ("en", "zh")
 WORDS: dict[str, tuple[str, str]] = {
@@ -203,7 +203,7 @@ WORDS: dict[str, tuple[str, str]] = {
     "runs": ("runs", "次数"),
     "left_out": ("left out", "跳过"),
     "trouble": ("trouble", "问题"),
-    "strings": ("Strings", "电池串"),
+    "strings": ("Strings", "电池簇"),
     "mode": ("mode", "模式"),
     "current": ("current", "电流"),
     "insulation": ("insulation", "绝缘"),

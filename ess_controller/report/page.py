@@ -120,14 +120,14 @@ def _planned(told: dict[str, Any], say: Say) -> Iterator[str]:
     plan = told["money"]["planned"]
     if plan is None:
         if told["no_plan"]:
-            yield f'<p class="quiet">{say("No kept plan")}: {escape(told["no_plan"])}</p>'
+            yield f'<p class="quiet">{say("No kept plan")}: {escape(say(told["no_plan"]))}</p>'
         return
     yield f"<h3>{say(AS_PLANNED)}</h3>"
     head = [say("item"), say("price"), say("without"), say("planned")]
     ways = ("planned_without", "planned")
     sums = [Cell(f"{plan['energy_cny'][way]:,.2f} CNY") for way in ways]
     yield table(head, [*_bill_rows(plan["items"], ways, say), [say("together"), "", *sums]], last_sums=True)
-    doubts = "; ".join(plan["doubts"])
+    doubts = "; ".join(map(say, plan["doubts"]))
     yield (
         f'<p class="quiet">{say("saved by the plan")} {plan["saved_cny"]:+,.2f} CNY, '
         f"{say('on the load and sun expected then')} ({say('made')} {plan['made'][:16].replace('T', ' ')} UTC, "

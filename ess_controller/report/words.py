@@ -1,7 +1,9 @@
-"""The words of a report in English and Chinese. What has no Chinese here is told in English."""
+"""The words of a report in English and Chinese; those of the daemon itself are in `phrases`."""
 
 from collections.abc import Callable
 from typing import Literal
+
+from ess_controller.phrases import in_chinese
 
 Lang = Literal["en", "zh"]
 LANGS: tuple[Lang, ...] = ("zh", "en")
@@ -101,6 +103,7 @@ ZH = {
     "come": "出现",
     "over": "恢复",
     "began": "启动",
+    "daemon": "控制器",
     "energy, critical": "尖峰电量",
     "energy, peak": "高峰电量",
     "energy, flat": "平段电量",
@@ -112,20 +115,6 @@ ZH = {
     "demand, actual": "实际需量",
     "demand, capacity": "容量电费",
     "monthly step": "月度阶梯",
-    "cell voltage": "电芯电压",
-    "cell voltage predicted": "电芯预测电压",
-    "cell temperature": "电芯温度",
-    "cell SOC": "电芯 SOC",
-    "module SOH": "模组 SOH",
-    "string current": "簇电流",
-    "deep discharge": "深度放电",
-    "communication": "通信",
-    "contactors": "接触器",
-    "PCS": "变流器",
-    "grid contract": "并网合同",
-    "grid export": "禁止外送",
-    "operator": "操作员",
-    "settling": "稳定中",
     "the daemon began": "控制器启动",
     "All ways are priced alike: from blocks that were heard, by their mean powers; demand by the highest block.": (
         "各方案按同一方法计价：仅计已收到数据的时段，按平均功率；需量取最高时段。"
@@ -148,4 +137,4 @@ ZH = {
 
 def words(lang: Lang) -> Callable[[str], str]:
     """What a phrase is in a language."""
-    return (lambda phrase: ZH.get(phrase, phrase)) if lang == "zh" else (lambda phrase: phrase)
+    return (lambda phrase: ZH.get(phrase) or in_chinese(phrase)) if lang == "zh" else (lambda phrase: phrase)

@@ -6,10 +6,10 @@ from string import Formatter
 
 import pytest
 
-from ess_controller.board.phrases import in_chinese
 from ess_controller.board.words import LANGUAGES, WORDS, Words, preferred
 from ess_controller.core.health import DIAGNOSES
 from ess_controller.core.types import Mode, Rule
+from ess_controller.phrases import in_chinese
 from ess_controller.picture import waits_for
 from ess_controller.reasons import name_of
 from firmware_bridge.records import PcsState
@@ -53,12 +53,12 @@ def test_names_of_rules_modes_and_faults_and_what_to_do_are_there_in_chinese() -
             "site without battery -8.0 kW, import up to 250 kW, export up to 0 kW",
             "不计电池全站 -8.0 kW，取电上限 250 kW，送电上限 0 kW",
         ),
-        ("its string box and its voltage not heard", "串控制盒、电芯电压无数据"),
+        ("its string box and its voltage not heard", "簇控制盒、电芯电压无数据"),
         ("self-consumption (the plan is 3.2 h old)", "自发自用（计划已 3.2 小时）"),
         ("3 closes within an hour: 12 min to go", "一小时内已闭合 3 次：还需 12 分钟"),
         (
             "the bus to come near: +1.2 V at rest, 3 A would flow between the strings",
-            "母线电压接近：静置时相差 +1.2 V，串间将流过 3 A",
+            "母线电压接近：静置时相差 +1.2 V，簇间将流过 3 A",
         ),
         ("warmth: A1/M03", "升温：A1/M03"),
         ("self-consumption (no plan yet)", "自发自用（尚无计划）"),

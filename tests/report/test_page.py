@@ -11,11 +11,14 @@ import pytest
 from typer.testing import CliRunner
 
 from ess_controller.__main__ import build
+from ess_controller.core.arbitration import RULES
+from ess_controller.core.health import DIAGNOSES
 from ess_controller.errors import BadInputError
 from ess_controller.planning.kept_plans import FILE as PLANS
 from ess_controller.planning.kept_plans import Heard, KeptPlans, kept_of
 from ess_controller.planning.site_battery import groups_of
 from ess_controller.planning.site_planner import SitePlanner
+from ess_controller.reasons import name_of
 from ess_controller.report.carbon import carbon
 from ess_controller.report.filed import FOLDER, KEEP, file_reports
 from ess_controller.report.gather import Span, gather
@@ -23,8 +26,9 @@ from ess_controller.report.ledger import Event
 from ess_controller.report.page import page
 from ess_controller.report.quarter import Quarter
 from ess_controller.report.svg import nice_ticks
-from ess_controller.report.words import ZH
+from ess_controller.report.words import ZH, words
 from ess_controller.site import SiteError, load
+from firmware_bridge.guard import in_words
 from tests.planning.test_site_planner import NOW, book
 from tests.planning.test_site_planner import write_book as write_days
 from tests.report.homes import blocks_of, dealer, first_of, flow, store, write_book, write_ledger, write_limits
@@ -88,6 +92,32 @@ def test_a_day_tells_throughput_losses_limits_cells_and_events(home: Path) -> No
     assert told["coverage"] | {"gaps": []} == told["coverage"]
     assert told["coverage"]["ledger_share"] == 1.0
     assert told["series"]["soc"][0] == pytest.approx(0.5)
+
+
+def test_what_came_and_went_is_told_in_chinese() -> None:
+    say = words("zh")
+    told = [text for row in DIAGNOSES for text in (row.name, row.action)]
+    told += ["guard", in_words(255), "daemon", "the daemon began", "no plan is kept of the day's beginning"]
+    told += [name_of(rule) for rule in RULES]
+    assert [phrase for phrase in told if not re.search(r"[\u4e00-\u9fff]", say(phrase))] == []
+
+
+def test_what_is_stored_in_a_day_s_first_quarter_is_stored_and_not_lost(tmp_path: Path) -> None:
+    """Prices fall at midnight: cells are charged from then on."""
+
+    def charged_at_midnight(at: int, quarter: Quarter) -> None:
+        if at == 1:
+            flow(quarter, ac_in_wh=2500.0, dc_in_wh=2400.0, in_ah=7.0)
+        stored_wh = 52.4e3 if at else 50e3
+        store(quarter, 0.5, stored_wh, stored_wh - 8e3)
+
+    write_book(tmp_path, blocks_of(FIRST, 1, {}))
+    write_ledger(tmp_path, dealer(), FIRST - 1, 97, charged_at_midnight)
+    told = gather(dealer(), tmp_path, Span.day(DAY))
+    whole = told["battery"]["all"]
+    assert (whole["ac_in_kwh"], whole["stored_more_kwh"], whole["cell_loss_kwh"]) == (5.0, 4.8, 0.0)
+    assert whole["loss_share"] == pytest.approx(0.2 / 5.0)
+    assert told["money"]["stored_more_cny"]["done"] > 4.8 * 0.2
 
 
 def test_co2_counts_losses_and_gives_nothing_for_shifting(home: Path) -> None:
