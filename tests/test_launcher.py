@@ -251,6 +251,12 @@ def test_one_failed_step_fails_the_test_command_but_the_others_run(checkout: Che
     assert len(steps(checkout)) == 6
 
 
+def test_what_is_compiled_is_kept_for_the_next_step_and_every_child(checkout: Checkout) -> None:
+    checkout.note(".python").write_text('#!/bin/sh\necho "${PYTHONDONTWRITEBYTECODE-kept}" >>"$UV_NOTES.steps"\n')
+    assert checkout.call("test", PYTHONDONTWRITEBYTECODE="1").returncode == 0
+    assert set(checkout.note(".steps").read_text().split()) == {"kept"}
+
+
 def test_the_test_command_has_help(checkout: Checkout) -> None:
     answer = checkout.call("test", "--help")
     assert answer.returncode == 0
