@@ -7,6 +7,7 @@ first line that says what it is for.
 import ast
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -22,6 +23,17 @@ DOES_IO = {
 }
 OPENS_FILES = {"open", "read_text", "read_bytes", "write_text", "write_bytes", "mkdir", "unlink", "print", "input"}
 SETTLED_AT_IMPORT = {"firmware_bridge/dialects/sunspec/model.py"}  # reads the models that pysunspec2 ships
+
+
+@cache
+def parsed(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
+@cache
+def statements(path: Path) -> tuple[ast.stmt, ...]:
+    """All of a file, wherever they stand: many tests ask."""
+    return tuple(node for node in ast.walk(parsed(path)) if isinstance(node, ast.stmt))
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,11 +54,11 @@ class Module:
 
     @property
     def tree(self) -> ast.Module:
-        return ast.parse(self.path.read_text(encoding="utf-8"))
+        return parsed(self.path)
 
     def imports(self) -> Iterator[str]:
         """Dotted names of everything it imports, also inside functions and under TYPE_CHECKING."""
-        return self._imports(ast.walk(self.tree))
+        return self._imports(statements(self.path))
 
     def imports_at_the_top(self) -> Iterator[str]:
         """Those that are carried out whenever the module is."""

@@ -10,6 +10,7 @@ import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
+from functools import lru_cache
 from itertools import chain
 from pathlib import Path
 
@@ -45,7 +46,12 @@ class Series:
 
 def read_series(path: Path) -> Series:
     """Read and check a whole file. SeriesError tells what is wrong, where, and what was expected."""
-    rows = csv.reader(_text(path).splitlines())
+    return _parsed(path, _text(path))
+
+
+@lru_cache(maxsize=2)  # a start reads it twice, to check the scenario and to play it; a quarter of a second each
+def _parsed(path: Path, text: str) -> Series:
+    rows = csv.reader(text.splitlines())
     try:
         names = _names(path, next(rows, []))
         first = next(rows, [])
@@ -56,7 +62,9 @@ def read_series(path: Path) -> Series:
         raise SeriesError(f"{path}:{rows.line_num}: expected fields separated by commas: {trouble}") from None
     if problems:
         raise SeriesError("\n".join(problems))
-    return Series(start.year, dict(zip(names, values.T.copy(), strict=True)))
+    columns = values.T.copy()
+    columns.flags.writeable = False  # everybody's
+    return Series(start.year, dict(zip(names, columns, strict=True)))
 
 
 def _fill(path: Path, values: Floats, names: Sequence[str], start: datetime, rows: Iterator[list[str]]) -> list[str]:
