@@ -11,6 +11,12 @@ settings.register_profile("here", deadline=None)
 settings.load_profile("here")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Who is granted more time than others begins first, so that in the end no core waits for one long test."""
+    marks = {item: item.get_closest_marker("timeout") for item in items}
+    items.sort(key=lambda item: -float(mark.args[0]) if (mark := marks[item]) else 0.0)
+
+
 @pytest.fixture
 def ess(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str, str]]:
     """Runs a command in this process: its exit status, its answer and its talk."""

@@ -230,9 +230,9 @@ def test_the_test_command_runs_every_step_in_the_checkout(checkout: Checkout) ->
     assert steps(checkout) == [
         "ruff check",
         "ruff format --check",
-        "mypy",
-        "pytest -ra -n auto --dist worksteal -m not hil and not rig -k a b",
-        "pytest -ra -n auto --dist loadfile -m rig and not hil -k a b",
+        "mypy -n auto",
+        "pytest -ra -n auto --dist worksteal -m not hil and not lane and not rig -k a b",
+        "pytest -ra -n auto --dist loadfile --no-loadscope-reorder -m (rig or lane) and not hil -k a b",
         "pytest -ra -m hil -k a b",
     ]
 

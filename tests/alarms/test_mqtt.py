@@ -23,7 +23,7 @@ from tests.alarms.test_webhooks import message
 from tests.rig.influx import free_port
 from tests.telemetry.waiting import wait_until
 
-pytestmark = [pytest.mark.rig, pytest.mark.hil]
+pytestmark = pytest.mark.rig
 STATE = "ess/bench/alarms"
 
 

@@ -21,7 +21,7 @@ from tests.alarms.robots import SECRET, Robots
 from tests.alarms.sites import WEBHOOK, with_alarms
 from tests.telemetry.waiting import wait_until
 
-pytestmark = pytest.mark.hil
+pytestmark = pytest.mark.lane
 
 
 @contextmanager

@@ -13,7 +13,7 @@ OPTIONS = ("--noEmit", "--strict", "--skipLibCheck", "--moduleResolution", "bund
 HEAD = 'import type { Dashboard } from "@grafana/schema";\nimport type { Plain } from "./plain";\n'
 BOARDS = {name.stem: text for name, text in files().items() if name.parts[0] == "boards"}
 
-pytestmark = [pytest.mark.rig, pytest.mark.hil, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.rig, pytest.mark.timeout(600)]
 
 
 @pytest.fixture(scope="module")

@@ -18,7 +18,7 @@ from ess_controller.live import NoDaemonError, ask
 from sim import demo
 from sim.demo import Child, own_buses
 
-pytestmark = pytest.mark.hil
+pytestmark = pytest.mark.lane
 
 BENCH = Path(__file__).parents[2] / "sites/bench"
 UP_S = 30.0  # a busy machine takes its time

@@ -20,7 +20,7 @@ from sim.scenario_file import load as load_scenario
 from tests.planning.test_site_planner import block
 from tests.site.site_files import SITES
 
-pytestmark = [pytest.mark.hil, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.lane, pytest.mark.timeout(900)]
 
 UP_S = 400.0  # a planner yields to everybody on a busy machine
 START = datetime.fromisoformat("2026-06-18T12:00:00+08:00")

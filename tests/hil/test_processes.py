@@ -17,8 +17,6 @@ from sim.campaign.home import Household, household
 from sim.demo import own_buses
 from sim.scenario_file import load as load_scenario
 
-pytestmark = pytest.mark.hil
-
 BENCH = Path(__file__).parents[2] / "sites/bench"
 UP_S = 30.0  # a busy machine takes its time
 
@@ -47,6 +45,7 @@ def ess(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, timeout=40, check=False)
 
 
+@pytest.mark.lane
 def test_the_demo_ends_well_and_tells_what_scripts_rely_on() -> None:
     ended = ess(
         "demo", str(BENCH), "--hours", "0.05", "--speed", "60", "--start", "2026-06-01T12:00:00+08:00", "--json"
@@ -59,6 +58,7 @@ def test_the_demo_ends_well_and_tells_what_scripts_rely_on() -> None:
     assert told["opened_under_load"] == 0
 
 
+@pytest.mark.hil
 def test_devices_gone_for_3_s_restart_by_themselves_and_gone_for_longer_mean_0_w_in_5_s_and_open_contactors_in_12_s(
     home: Household,
 ) -> None:
@@ -92,6 +92,7 @@ def test_devices_gone_for_3_s_restart_by_themselves_and_gone_for_longer_mean_0_w
         daemon.stop()
 
 
+@pytest.mark.hil
 def test_a_killed_daemon_leaves_the_inverter_to_its_timer_and_the_next_one_takes_over(home: Household) -> None:
     with ExitStack() as processes:
         _, daemon = (processes.enter_context(start()) for start in (home.start_world, home.start_daemon))
@@ -109,6 +110,7 @@ def test_a_killed_daemon_leaves_the_inverter_to_its_timer_and_the_next_one_takes
         daemon.stop()
 
 
+@pytest.mark.lane
 def test_two_daemons_on_one_site_are_refused_in_one_line(home: Household) -> None:
     with home.start_daemon() as first:
         assert home.wait(lambda: bool(home.picture), UP_S)
@@ -120,6 +122,7 @@ def test_two_daemons_on_one_site_are_refused_in_one_line(home: Household) -> Non
     assert one_line(second.stderr).startswith(f"{home.home}: another daemon (process ")
 
 
+@pytest.mark.lane
 def test_two_worlds_on_one_site_are_refused_in_one_line(home: Household) -> None:
     with home.start_world():
         assert home.wait(lambda: bool(home.lines), UP_S)
@@ -128,6 +131,7 @@ def test_two_worlds_on_one_site_are_refused_in_one_line(home: Household) -> None
     assert one_line(second.stderr).startswith(f"{home.home}: another hil (process ")
 
 
+@pytest.mark.lane
 def test_a_busy_port_is_told_in_one_line(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
@@ -138,12 +142,14 @@ def test_a_busy_port_is_told_in_one_line(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("command", ["run", "hil"])
+@pytest.mark.lane
 def test_an_unknown_site_is_told_in_one_line(tmp_path: Path, command: str) -> None:
     ended = ess(command, str(tmp_path / "atlantis"))
     assert ended.returncode == 2
     assert "atlantis" in one_line(ended.stderr)
 
 
+@pytest.mark.lane
 def test_a_truth_file_that_cannot_be_written_is_told_in_one_line(tmp_path: Path) -> None:
     target = tmp_path / "no" / "truth.jsonl"
     ended = ess("hil", str(BENCH), "--home", str(tmp_path), *own_buses(BENCH), "--truth", str(target))

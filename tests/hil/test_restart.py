@@ -16,8 +16,6 @@ from sim.campaign.home import Household, household
 from sim.demo import own_buses
 from sim.scenario_file import load as load_scenario
 
-pytestmark = pytest.mark.hil
-
 BENCH = Path(__file__).parents[2] / "sites/bench"
 UP_S = 30.0
 MODULE = "BMW-IX3-02078"
@@ -76,6 +74,7 @@ def remembered(home: Household, **changes: object) -> None:
     write(home.home / "memory.json", note | changes)
 
 
+@pytest.mark.lane
 def test_a_deep_cell_outlives_kill_9_until_an_operator_clears_it_and_the_clearing_outlives_it_too(
     home: Household,
 ) -> None:
@@ -99,6 +98,7 @@ def test_a_deep_cell_outlives_kill_9_until_an_operator_clears_it_and_the_clearin
     assert not remembers_deep(home)
 
 
+@pytest.mark.lane
 def test_a_daemon_that_has_closed_too_often_in_its_last_lives_waits_and_says_so(home: Household) -> None:
     closes = [(datetime.now(UTC) - timedelta(minutes=minutes)).isoformat() for minutes in (50, 20, 10)]
     remembered(home, closes={"A1": closes})
@@ -110,6 +110,7 @@ def test_a_daemon_that_has_closed_too_often_in_its_last_lives_waits_and_says_so(
         daemon.stop()
 
 
+@pytest.mark.lane
 def test_a_broken_memory_is_told_and_keeps_strings_open_but_not_the_daemon_from_starting(
     home: Household,
 ) -> None:
@@ -123,6 +124,7 @@ def test_a_broken_memory_is_told_and_keeps_strings_open_but_not_the_daemon_from_
     assert left.latched == {("memory lost", "A1")}
 
 
+@pytest.mark.lane
 def test_one_bus_has_one_daemon_whatever_their_homes_and_is_free_after_kill_9(home: Household, tmp_path: Path) -> None:
     with home.start_world(), ExitStack() as processes:
         first = processes.enter_context(home.start_daemon())
@@ -141,6 +143,7 @@ def test_one_bus_has_one_daemon_whatever_their_homes_and_is_free_after_kill_9(ho
         next_one.stop()
 
 
+@pytest.mark.hil
 def test_a_mistake_of_our_own_ends_in_0_w_at_once_with_its_traceback_and_status_1(home: Household) -> None:
     with home.start_world(), mistaken_daemon(home) as (daemon, flag):
         assert home.wait(lambda: home.at_power, UP_S)
@@ -154,6 +157,7 @@ def test_a_mistake_of_our_own_ends_in_0_w_at_once_with_its_traceback_and_status_
     assert "in mistaken" in log
 
 
+@pytest.mark.hil
 def test_a_beat_that_hangs_is_seen_by_the_age_of_its_picture(home: Household) -> None:
     with mistaken_daemon(home) as (_, flag):
         assert home.wait(lambda: bool(home.picture), UP_S)
@@ -162,6 +166,7 @@ def test_a_beat_that_hangs_is_seen_by_the_age_of_its_picture(home: Household) ->
         assert home.wait(lambda: bool(home.picture) and home.picture["age_s"] > 2.0, UP_S)
 
 
+@pytest.mark.lane
 def test_a_full_disk_at_the_end_is_told_in_a_line_and_the_stop_is_clean(home: Household) -> None:
     (home.home / "summary.part").symlink_to("/dev/full")
     with home.start_daemon() as daemon:
@@ -172,6 +177,7 @@ def test_a_full_disk_at_the_end_is_told_in_a_line_and_the_stop_is_clean(home: Ho
     assert "Traceback" not in (home.home / "run.log").read_text()
 
 
+@pytest.mark.lane
 def test_the_sites_own_buses_are_no_obstacle_to_another_site(home: Household) -> None:
     with household(BENCH, load_scenario(BENCH), Random(5)) as other:
         assert own_buses(BENCH)

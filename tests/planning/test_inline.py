@@ -69,7 +69,7 @@ def test_plans_come_every_half_hour_with_a_new_block() -> None:
     assert planner.book(NUMBER, NUMBER + 6)[2].load_heard > 0.9
 
 
-@pytest.mark.hil
+@pytest.mark.lane
 def test_the_planner_s_process_ends_with_its_daemon(tmp_path: Path) -> None:
     child = subprocess.Popen(command(dealer(), tmp_path, 60.0), stdin=subprocess.PIPE, stderr=subprocess.PIPE)
     _, talk = child.communicate()  # which closes its standard input
@@ -77,7 +77,7 @@ def test_the_planner_s_process_ends_with_its_daemon(tmp_path: Path) -> None:
     assert (tmp_path / "planner.lock").exists()
 
 
-@pytest.mark.hil
+@pytest.mark.lane
 def test_a_planner_that_can_do_nothing_says_why_and_is_not_tried_again(tmp_path: Path) -> None:
     nowhere = replace(dealer(), file=DEALER / "nowhere.toml")
     ended = subprocess.run(

@@ -14,7 +14,7 @@ from tests.rig.influx import TOKEN, Front
 from tests.telemetry.batches import text
 from tests.telemetry.waiting import WITHIN_S, wait_until
 
-pytestmark = pytest.mark.hil
+pytestmark = pytest.mark.lane
 
 
 def settings_of(front: Front, token_env: str = "ESS_TEST_TOKEN") -> InfluxSettings:

@@ -8,7 +8,6 @@ from tests.rig.vcan_rig import RIG, inside, needs_vcan
 
 
 @pytest.mark.rig
-@pytest.mark.hil
 @needs_vcan
 def test_our_wire_on_real_socketcan() -> None:
     command = (sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--timeout=60")
