@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -22,16 +23,19 @@ BENCH = Path(__file__).parents[2] / "sites/bench"
 NOON = datetime(2026, 1, 15, 4, tzinfo=UTC)  # a Thursday, 12:00 in Shanghai
 
 
+bench_site, bench_scenario = cache(lambda: load(BENCH, {})), cache(lambda: load_scenario(BENCH))  # frozen
+
+
 def site(**dispatch: Any) -> Site:
     """The bench site, with other dispatch settings."""
-    found = load(BENCH, {})
+    found = bench_site()
     tuned = replace(found.tuning, dispatch=replace(found.tuning.dispatch, **dispatch))
     return replace(found, tuning=tuned)
 
 
 def scenario(**tables: dict[str, Any]) -> Scenario:
     """The bench site's world with some keys of some tables replaced."""
-    found = load_scenario(BENCH)
+    found = bench_scenario()
     changed = {name: getattr(found, name).model_copy(update=values) for name, values in tables.items()}
     return found.model_copy(update=changed)
 
