@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from ess_controller.site.errors import Finding, Problem, cut, findings_of
-from ess_controller.site.kinds import schema_of
+from ess_controller.site.kinds import words_of
 from ess_controller.site.sheet import Sheet
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -18,7 +18,7 @@ def checked(model: type[Model], sheet: Sheet) -> tuple[Model | None, list[Findin
     try:
         return model.model_validate(sheet.table), []
     except ValidationError as error:
-        return None, findings_of(error, schema_of(model))
+        return None, findings_of(error, words_of(model))
 
 
 def told(sheet: Sheet, findings: Iterable[Finding], place: Callable[[Finding], Problem]) -> list[Problem]:

@@ -64,12 +64,13 @@ class Table(BaseModel):
 
 
 def schema_of(model: type[BaseModel]) -> dict[str, Any]:
-    """JSON Schema (draft 2020-12) of a file: for editors, and for the words of the messages."""
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **deepcopy(_words(model))}
+    """JSON Schema (draft 2020-12) of a file: for editors, and for the words of the messages. The caller's own copy."""
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **deepcopy(words_of(model))}
 
 
 @cache
-def _words(model: type[BaseModel]) -> dict[str, Any]:
+def words_of(model: type[BaseModel]) -> dict[str, Any]:
+    """The same to look things up in, not to be changed."""
     without: dict[str, Any] = _without_null(model.model_json_schema())
     return without
 

@@ -35,9 +35,14 @@ def read_all(text: str) -> list[Point]:
     return [read(line) for line in text.split("\n")[:-1]]
 
 
+def _is_bare(text: str) -> bool:
+    """Whether no sign in it means anything else than itself, as in almost every line."""
+    return "\\" not in text and '"' not in text
+
+
 def _split(text: str, at: str, *, quotes: bool = False) -> list[str]:
     """At a sign that is neither escaped nor, among fields, within quotes."""
-    if "\\" not in text and '"' not in text:
+    if _is_bare(text):
         return text.split(at)
     parts, quoted, escaped = [""], False, False
     for sign in text:
@@ -52,6 +57,9 @@ def _split(text: str, at: str, *, quotes: bool = False) -> list[str]:
 
 
 def _cut(text: str, at: str, *, quotes: bool = False) -> tuple[str, str]:
+    if _is_bare(text):
+        first, _, others = text.partition(at)
+        return first, others
     first, *rest = _split(text, at, quotes=quotes)
     return first, at.join(rest)
 
@@ -64,6 +72,8 @@ def _pair(text: str) -> tuple[str, str]:
 
 
 def _plain(text: str) -> str:
+    if "\\" not in text:
+        return text
     return text.replace("\\,", ",").replace("\\=", "=").replace("\\ ", " ")
 
 
