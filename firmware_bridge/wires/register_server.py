@@ -9,6 +9,7 @@ import errno
 import struct
 import threading
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -49,7 +50,7 @@ class RegisterServer:
         self._loop = LoopThread("modbus-server")
         self._listeners: list[asyncio.Server] = []
         self._lines: list[SerialServer] = []
-        self._talking: dict[asyncio.StreamWriter, None] = {}  # every connection; who asked last stands last
+        self._talking: dict[asyncio.StreamWriter, asyncio.Task[None]] = {}  # every connection; who asked last is last
         self._closed = False
         try:
             for (host, port), units in banks.items():
@@ -71,8 +72,11 @@ class RegisterServer:
     async def _listen(self, host: str, port: int, units: Mapping[int, RegisterBank]) -> int:
         """Begin to listen; the port bound."""
 
-        async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            await self._converse(reader, writer, units)
+        def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            self._make_room()
+            talk = asyncio.get_running_loop().create_task(self._converse(reader, writer, units))
+            self._talking[writer] = talk
+            talk.add_done_callback(lambda _: self._hang_up(writer))  # also of a talk that ends before it began
 
         try:
             listener = await asyncio.start_server(serve, host, port)
@@ -85,6 +89,10 @@ class RegisterServer:
         return bound
 
     async def _stop_listening(self) -> None:
+        loop = asyncio.get_running_loop()
+        for plug in [plug for listener in self._listeners for plug in listener.sockets]:
+            loop.remove_reader(plug.fileno())
+        await asyncio.sleep(0.0)  # Python 3.11 leaves open what was just accepted when its listener closes
         for listener in self._listeners:
             listener.close()
         for line in self._lines:
@@ -97,16 +105,19 @@ class RegisterServer:
         server.open()
         self._lines.append(server)
 
+    def _make_room(self) -> None:
+        if len(self._talking) >= MOST_CONNECTIONS:
+            self._hang_up(next(iter(self._talking)))  # who has been silent longest
+
+    def _hang_up(self, writer: asyncio.StreamWriter) -> None:
+        self._talking.pop(writer, None)
+        writer.transport.abort()
+
     async def _converse(
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, units: Mapping[int, RegisterBank]
     ) -> None:
         """Answer one master until it hangs up or talks nonsense."""
-        if len(self._talking) >= MOST_CONNECTIONS:
-            silent_longest = next(iter(self._talking))
-            del self._talking[silent_longest]
-            silent_longest.transport.abort()
-        self._talking[writer] = None
-        try:
+        with suppress(asyncio.IncompleteReadError, OSError):
             while True:
                 head = await reader.readexactly(7)
                 transaction, protocol, length, unit = struct.unpack(">HHHB", head)
@@ -118,11 +129,6 @@ class RegisterServer:
                 if reply:
                     writer.write(struct.pack(">HHHB", transaction, 0, len(reply) + 1, unit) + reply)
                     await writer.drain()
-        except (asyncio.IncompleteReadError, OSError):
-            return
-        finally:
-            self._talking.pop(writer, None)
-            writer.transport.abort()
 
     def _reply(self, bank: RegisterBank | None, pdu: bytes) -> bytes:
         """The answer to one request; empty where the device is dead on the line."""

@@ -1,14 +1,17 @@
 """Modbus TCP: our master against our server, and against devices that die and return."""
 
+import gc
 import socket
 import threading
 from collections.abc import Callable
+from contextlib import ExitStack, suppress
 
 import pytest
 
 from firmware_bridge.frames import Request
 from firmware_bridge.wires.modbus import exception_words
 from firmware_bridge.wires.register_pool import RegisterPool
+from firmware_bridge.wires.register_server import RegisterServer
 from firmware_bridge.wires.urls import open_registers, serve_registers
 from tests.wires.worlds import BitRegisters, HandClock, Registers, answers, wait_until
 
@@ -229,3 +232,16 @@ def test_a_wire_of_its_own_pool_ends_its_thread(clock: HandClock) -> None:
     assert threading.active_count() == before + 1
     wire.close()
     assert threading.active_count() == before
+
+
+def test_a_server_that_closes_leaves_no_connection_open_that_was_just_made() -> None:
+    for _ in range(20):
+        server = RegisterServer({("127.0.0.1", 0): {}})
+        with ExitStack() as held:
+            (port,) = server.ports.values()
+            lines = [held.enter_context(socket.create_connection(("127.0.0.1", port), 2.0)) for _ in range(3)]
+            server.close()
+            for line in lines:
+                with suppress(ConnectionResetError):
+                    assert line.recv(1) == b""
+    gc.collect()  # what was left open would warn of it here
