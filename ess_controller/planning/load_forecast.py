@@ -94,9 +94,10 @@ class _Mean:
 
 
 def _sureness(level: list[_Mean], habit: list[_Mean], of_kind: _Mean) -> Floats:
-    """[weekday from the target's on, target, slot] 1 / W^2: how much each one's mean tells of the target's."""
+    """[weekday from the target's on, target, slot] how much each one's mean tells of the target's: 1 / W^2, but for a
+    factor that all have in common (`around` sums)."""
     near = round(AROUND_H * of_kind.value.shape[1] / 24.0)
-    squares, counts = (np.sum([getattr(each, name) for each in habit], axis=0) for name in ("square", "count"))
+    squares, counts = np.sum([each.square for each in habit], axis=0), np.sum([each.count for each in habit], axis=0)
     free = np.maximum(counts - np.sum([each.count > 0.0 for each in habit], axis=0), 0.0)
     of_all = of_kind.square / np.maximum(of_kind.count - 1.0, 1.0)
     of_days = around((squares + FEW * of_all) / (free + FEW), near)  # variance between days of one weekday
