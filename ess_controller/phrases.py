@@ -151,10 +151,43 @@ _EXACT = {
     "they cannot be proven: whether the clear sky was known then was not kept yet": (
         "无法核实：当时未保存是否已知晴空模型"
     ),
+    # grids (sites/carbon)
+    "all of China": "全国",
+    "Beijing": "北京",
+    "Tianjin": "天津",
+    "Hebei": "河北",
+    "Shanxi": "山西",
+    "Inner Mongolia": "内蒙古",
+    "Liaoning": "辽宁",
+    "Jilin": "吉林",
+    "Heilongjiang": "黑龙江",
+    "Shanghai": "上海",
+    "Jiangsu": "江苏",
+    "Zhejiang": "浙江",
+    "Anhui": "安徽",
+    "Fujian": "福建",
+    "Jiangxi": "江西",
+    "Shandong": "山东",
+    "Henan": "河南",
+    "Hubei": "湖北",
+    "Hunan": "湖南",
+    "Guangdong": "广东",
+    "Guangxi": "广西",
+    "Hainan": "海南",
+    "Chongqing": "重庆",
+    "Sichuan": "四川",
+    "Guizhou": "贵州",
+    "Yunnan": "云南",
+    "Shaanxi": "陕西",
+    "Gansu": "甘肃",
+    "Qinghai": "青海",
+    "Ningxia": "宁夏",
+    "Xinjiang": "新疆",
     # jobs
     "plan": "计划",
     "capacity test": "容量测试",
     "daily report": "日报",
+    "report files": "报告文件",
     "this hour is not in it": "此时段不在计划内",
 }
 _N = r"([+−-]?[\d.,]+)"
@@ -195,6 +228,8 @@ _SENTENCES = tuple(
             r"母线电压接近：静置时相差 \1 V，簇间将流过 \2 A",
         ),
         (rf"{_N} closes within an hour: {_N} min to go", r"一小时内已闭合 \1 次：还需 \2 分钟"),
+        (r"MEE and NBS, notice (\d+)-(\d+)", r"生态环境部、国家统计局公告\1年第\2号"),
+        (rf"{_N} in {_N} s", r"\2 s 内 \1 次"),
         (rf"not before {_N} days with a rest", r"需 \1 天含静置的数据"),
     )
 )

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 
 from ess_controller.alarms.table import WORDS
 from ess_controller.alarms.words import Level, Words
+from ess_controller.phrases import in_chinese
 
 LANGUAGES = ("en", "zh")
 UNKNOWN_EN = "this release of the alarms does not know it: see `ess status`, and update both"
@@ -39,8 +40,9 @@ class Alarm:
 
     def text(self, language: str) -> str:
         """What is wrong: `A1: cell over-voltage: A1/M03/C07 (BMW-IX3-04213): 4.213 V`; `language` is en or zh."""
-        name = self.words.en if language == "en" else self.words.zh
-        return ": ".join(part for part in (self.place, name, self._places(), self.number) if part)
+        english = language == "en"
+        name, number = (self.words.en, self.number) if english else (self.words.zh, in_chinese(self.number))
+        return ": ".join(part for part in (self.place, name, self._places(), number) if part)
 
     def advice(self, language: str) -> str:
         """What to do about it, position and module code included where they are known."""

@@ -1,4 +1,5 @@
-// Light or dark before anything is drawn; buttons and forms are told to the page's process; nothing else.
+// Light or dark before anything is drawn; buttons and forms are told to the page's process; charts stay where they were
+// scrolled to; nothing else.
 (() => {
   const cookie = (name) => (document.cookie.match(`(?:^|; )${name}=([^;]*)`) || [])[1];
   const keep = (name, value) => {
@@ -11,6 +12,23 @@
   };
   paint();
   media.addEventListener("change", paint);
+  // Where there is no room for all of a chart it begins at its now, and stays where a reader has put it: each is drawn
+  // anew when a number changes.
+  const put = new Map();
+  const piece = (chart) => {
+    const home = chart.closest(".piece") || document.body;
+    return home.className + [...home.querySelectorAll(".chart")].indexOf(chart);
+  };
+  const place = () => {
+    for (const chart of document.querySelectorAll("#app .chart:not([data-put])")) {
+      chart.dataset.put = "";
+      if (chart.scrollWidth <= chart.clientWidth) continue;
+      const first = chart.dataset.first * chart.scrollWidth - chart.clientWidth / 2;
+      chart.scrollLeft = put.get(piece(chart)) ?? first;
+      chart.addEventListener("scroll", () => put.set(piece(chart), chart.scrollLeft));
+    }
+  };
+  new MutationObserver(place).observe(document.documentElement, { childList: true, subtree: true });
   document.addEventListener("click", (event) => {
     const ui = event.target.closest("[data-ui]");
     if (ui && ui.dataset.ui === "lang") {

@@ -2,6 +2,7 @@
 
 import inspect
 import re
+from pathlib import Path
 from string import Formatter
 
 import pytest
@@ -11,9 +12,12 @@ from ess_controller.core.health import DIAGNOSES
 from ess_controller.core.types import Mode, Rule
 from ess_controller.phrases import in_chinese
 from ess_controller.picture import waits_for
+from ess_controller.planning.planner import Planning
 from ess_controller.reasons import name_of
+from ess_controller.site import load
 from firmware_bridge.records import PcsState
 
+DEALER = Path(__file__).parents[2] / "sites/shanghai-dealer"
 CHINESE = re.compile(r"[\u4e00-\u9fff]")
 WAITS = re.compile(r', "([^"{]+)"\)')  # what a string waits for, those words without a number
 SAME_IN_BOTH = {"language", "charge"}  # the other language's name; SOC
@@ -39,6 +43,7 @@ def test_names_of_rules_modes_and_faults_and_what_to_do_are_there_in_chinese() -
     told += [name.name.lower() for kind in (Mode, PcsState) for name in kind]
     told += [text for row in DIAGNOSES for text in (row.name, row.action)]
     told += WAITS.findall(inspect.getsource(waits_for))
+    told += [job.name for job in Planning(load(DEALER, {}), DEALER, alone=True).jobs(1800.0)]
     assert "its string box to speak" in told
     left = [phrase for phrase in told if not CHINESE.search(in_chinese(phrase))]
     assert left == []
@@ -55,6 +60,7 @@ def test_names_of_rules_modes_and_faults_and_what_to_do_are_there_in_chinese() -
         ),
         ("its string box and its voltage not heard", "簇控制盒、电芯电压无数据"),
         ("self-consumption (the plan is 3.2 h old)", "自发自用（计划已 3.2 小时）"),
+        ("7 in 60 s", "60 s 内 7 次"),
         ("3 closes within an hour: 12 min to go", "一小时内已闭合 3 次：还需 12 分钟"),
         (
             "the bus to come near: +1.2 V at rest, 3 A would flow between the strings",
