@@ -5,7 +5,7 @@ from math import ceil, floor, isnan, log10
 
 from ess_controller.board.day import Day
 from ess_controller.board.figures import number
-from ess_controller.board.html import Html, div, join, tag
+from ess_controller.board.html import Html, join, tag
 
 WIDTH, LEFT, RIGHT, TOP, BOTTOM = 900, 44, 8, 12, 36
 _BANDS = {"critical": "b4", "peak": "b3", "flat": "b2", "valley": "b1", "deep_valley": "b0"}
@@ -37,17 +37,24 @@ def day_chart(
     parts = [
         *_bands(day, lefts, step, height, labels),
         *axis.lines(),
-        *(
-            _text(LEFT + (WIDTH - LEFT - RIGHT) * hour / 24, height - 4, f"{hour:02d}", "tick mid")
-            for hour in range(0, 25, 4)
-        ),
+        *_hours(day, lefts, height),
         *bars,
         tag("path", d=grid, class_="grid-line"),
         tag("path", d=planned, class_="plan-line"),
         *(_line(LEFT, axis.y(w / 1000.0), WIDTH - RIGHT, axis.y(w / 1000.0), "peak-line") for w in peak),
         *([_line(now_x, TOP, now_x, height - BOTTOM + 10, "now-line")] if now_share < 1.0 else []),
     ]
-    return _svg(parts, height)
+    return _svg(parts, height, now_share if now_share < 1.0 else 0.0)
+
+
+def _hours(day: Day, lefts: Sequence[float], height: int) -> list[Html]:
+    """Every fourth hour by name where the clock tells it: a day on which clocks change has 23 or 25 of them."""
+    told = [
+        (x, f"{slot.begin:%H}")
+        for x, slot in zip(lefts, day.slots, strict=True)
+        if slot.begin.hour % 4 == 0 and slot.begin.minute == 0
+    ]
+    return [_text(x, height - 4, hour, "tick mid") for x, hour in [*told, (WIDTH - RIGHT, "24")]]
 
 
 def _bands(day: Day, lefts: Sequence[float], step: float, height: int, labels: dict[str, str]) -> list[Html]:
@@ -166,8 +173,10 @@ def _steps(points: Sequence[tuple[float, float]], step: float, axis: _Axis) -> s
     return "".join(told)
 
 
-def _svg(parts: Sequence[Html], height: int) -> Html:
-    return div("chart", tag("svg", *parts, viewBox=f"0 0 {WIDTH} {height}", role="img"))
+def _svg(parts: Sequence[Html], height: int, first_seen: float = 1.0) -> Html:
+    """`first_seen`: which part of its width, 0..1, a screen shows that has no room for all of it."""
+    drawn = tag("svg", *parts, viewBox=f"0 0 {WIDTH} {height}", role="img")
+    return tag("div", drawn, class_="chart", data_first=f"{first_seen:.2f}")
 
 
 def _rect(x: float, y: float, wide: float, high: float, class_: str) -> Html:

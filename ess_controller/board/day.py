@@ -61,6 +61,11 @@ class Day:
         """Of the day that was metered."""
         return sum(slot.metered for slot in self.slots) / max(len(self.slots), 1)
 
+    def over_share(self, utc: datetime) -> float:
+        """How much of it is over, 0..1: of 23 or 25 hours on a day on which clocks change."""
+        passed_s = utc.timestamp() - self.slots[0].begin.timestamp()
+        return min(max(passed_s / (len(self.slots) * self.block_s), 0.0), 1.0)
+
     @property
     def peak_w(self) -> float:
         """The highest metered import of a block; NaN where none was."""

@@ -3,7 +3,7 @@
 from calendar import monthrange
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime, timedelta
 
 import numpy as np
 
@@ -74,11 +74,18 @@ def bill(tariff: Tariff, terms: Terms, series: Series, hottest_c: Mapping[str, f
             Item("feed-in", sold_kwh, "kWh", -tariff.feed_in_cny_per_kwh),
         ]
         of_days = monthrange(begin.year, begin.month)[1]
-        days = (end - first) * series.step_s / 86400.0
+        days = of_days * (end - first) * series.step_s / _length_s(begin)
         bills.append(
             MonthBill(f"{begin:%Y-%m}", days, of_days, peak_kw, tuple(item for item in items if item.quantity))
         )
     return bills
+
+
+def _length_s(begin: datetime) -> float:
+    """Of the calendar month that it lies in: an hour less or more where clocks change."""
+    first = datetime(begin.year, begin.month, 1, tzinfo=begin.tzinfo)
+    after = (first + timedelta(days=32)).replace(day=1)
+    return after.timestamp() - first.timestamp()
 
 
 def _energy(priced: list[tuple[float, str]], bought_kwh: Floats) -> Iterator[Item]:

@@ -80,7 +80,7 @@ def run_value(
 def run_rule(series: Series, battery: Battery, prices: Prices, grid: Blocks, first: int) -> Run:
     """The time-of-use rule from the step `first` on."""
     step_h = hours(series)
-    shares = price_shares(prices.import_cny_per_kwh, max(round(24.0 / step_h), 1))
+    shares = price_shares(prices.import_cny_per_kwh, np.arange(len(series)) // max(round(24.0 / step_h), 1))
     net_w, month = series.net_w, grid.month[grid.of_step]
     past = max(round(30 * 24.0 / step_h), 1)
     expected: dict[int, float] = {}

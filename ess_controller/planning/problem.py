@@ -10,7 +10,7 @@ import numpy as np
 
 from ess_controller.core.value import flows_out_w
 from ess_controller.planning.wear import NO_WEAR, Wear
-from firmware_bridge.records import Floats
+from firmware_bridge.records import Floats, Ints
 
 Export = Literal["none", "pv_surplus", "any"]  # nothing, what the sun gives beyond the load, or the battery's too
 
@@ -141,6 +141,12 @@ def months(series: Series) -> list[tuple[int, int]]:
         later = bisect_right(range(edges[-1], len(series)), here, key=month)
         edges.append(edges[-1] + later)
     return list(pairwise(edges))
+
+
+def days_of(series: Series) -> Ints:
+    """[step] number of the site's calendar day it begins in, from 0: of 23 or 25 hours where clocks change."""
+    day = np.array([series.at(step).toordinal() for step in range(len(series))])
+    return np.asarray(day - day[0])
 
 
 def hours(series: Series) -> float:

@@ -3,7 +3,7 @@
 import numpy as np
 
 from ess_controller.planning.problem import Battery
-from firmware_bridge.records import Floats
+from firmware_bridge.records import Floats, Ints
 
 CHEAP, DEAR = 0.8, 1.2  # of the mean price of the day: a fifth makes the difference
 EXPECTED_SHARE = 0.7  # of the past month's highest load: a new month's peak is expected to reach it anyway
@@ -36,13 +36,8 @@ def rule_power(
     return float(min(max(wanted, min(bottom, 0.0)), max(top, 0.0)))
 
 
-def price_shares(import_cny_per_kwh: Floats, day_slots: int) -> Floats:
-    """[step] price over the mean of the steps of its day; 1 where that mean is not above 0."""
-    count = len(import_cny_per_kwh)
-    shares = np.ones(count)
-    for begin in range(0, count, day_slots):
-        day = import_cny_per_kwh[begin : begin + day_slots]
-        mean = float(day.mean())
-        if mean > 0.0:
-            shares[begin : begin + day_slots] = day / mean
-    return shares
+def price_shares(import_cny_per_kwh: Floats, day: Ints) -> Floats:
+    """[step] price over the mean of the steps of its day; 1 where that mean is not above 0. `day`: [step] number of
+    the day it lies in, rising from 0."""
+    mean = (np.bincount(day, import_cny_per_kwh) / np.bincount(day))[day]
+    return np.divide(import_cny_per_kwh, mean, out=np.ones(len(day)), where=mean > 0.0)

@@ -133,7 +133,7 @@ def gather(site: Site, home: Path, span: Span) -> dict[str, Any]:
         )
         told["money"], rule_soc = found.told, found.rule_soc
     if plan is not None:
-        before = Metered.of(site, books.blocks, first - (after - first), first)
+        before = Metered.of(site, books.blocks, int((begin - timedelta(days=1)).timestamp() // block_s), first)
         told["forecast"] = scores(metered, before, plan)
     if site.carbon is not None:
         kwh = {"import_without": told["energy"]["import_without_kwh"]}
@@ -208,7 +208,7 @@ def _coverage(metered: Metered, books: Books, begin: datetime, end: datetime) ->
         {"begin": metered.series.at(int(low)).isoformat(), "end": metered.series.at(int(high)).isoformat()}
         for low, high in zip(edges[::2], edges[1::2], strict=True)
     ]
-    wanted = (end - begin).total_seconds()
+    wanted = end.timestamp() - begin.timestamp()  # clocks may change between them
     return {
         "blocks": len(heard),
         "counted": int(heard.sum()),

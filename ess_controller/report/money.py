@@ -16,7 +16,7 @@ from ess_controller.planning.backtest import refill_cny_per_wh
 from ess_controller.planning.bill import Item, bill
 from ess_controller.planning.daily_report import as_series, heard_well, with_battery, without_battery
 from ess_controller.planning.meter_book import Block
-from ess_controller.planning.problem import Battery, Series, hours
+from ess_controller.planning.problem import Battery, Series, days_of, hours
 from ess_controller.planning.rule import price_shares, rule_power
 from ess_controller.planning.site_planner import terms_of
 from ess_controller.planning.tariff_prices import prices_over
@@ -108,7 +108,7 @@ def ruled(metered: Metered, battery: Battery, expected_w: float) -> tuple[Floats
     """
     net_w, step_h = metered.net_w, hours(metered.series)
     price, _ = prices_of(metered)
-    shares = price_shares(price, round(24.0 / step_h))
+    shares = price_shares(price, days_of(metered.series))
     power_w, stored_wh = np.zeros(len(net_w)), np.zeros(len(net_w))
     held, peak_w, month = battery.soc_start * battery.energy_wh, 0.0, metered.series.at(0).month
     free_w = _free_peak_w(metered)

@@ -60,8 +60,8 @@ def _cards(told: dict[str, Any], say: Say) -> str:
 
 def _pictures(told: dict[str, Any], say: Say) -> Iterator[str]:
     if told["kind"] == "day":
-        yield f"<h2>{say('Power')}</h2><figure>{plots.day_power(told['series'], say)}</figure>"
-        yield f"<h2>{say('State of charge')}</h2><figure>{plots.day_soc(told['series'], say)}</figure>"
+        yield f"<h2>{say('Power')}</h2><figure>{plots.day_power(told, say)}</figure>"
+        yield f"<h2>{say('State of charge')}</h2><figure>{plots.day_soc(told, say)}</figure>"
         return
     days = told["money"]["days"] if told["money"] else []
     if days:

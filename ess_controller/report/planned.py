@@ -12,7 +12,7 @@ from ess_controller.errors import BadInputError
 from ess_controller.planning.kept_plans import FILE
 from ess_controller.planning.reopened import path_of, reopened
 from ess_controller.report.money import Metered
-from firmware_bridge.records import Floats
+from firmware_bridge.records import Floats, Ints
 
 BEGINS_WITHIN = timedelta(minutes=30)  # the plan of midnight may come a little late
 TROUBLE = (sqlite3.Error, BadInputError, KeyError, TypeError, ValueError)
@@ -57,16 +57,24 @@ def planned(home: Path, day: Metered) -> tuple[Planned | None, str]:
 
 def scores(day: Metered, before: Metered, plan: Planned) -> dict[str, Any]:
     """Mean absolute errors, W, of the plan's load and sun, beside taking yesterday for today; and mean errors, W
-    (foreseen less measured). `before`: the day before."""
+    (foreseen less measured). `before`: the day before, of which the same time of day counts."""
     told: dict[str, Any] = {"made": plan.made}
+    same = _same_time(day, before)
     for name, foreseen, measured, yesterday in (
-        ("load", plan.load_w, day.load_w, before.load_w),
-        ("sun", plan.pv_w, day.pv_w, before.pv_w),
+        ("load", plan.load_w, day.load_w, before.load_w[same]),
+        ("sun", plan.pv_w, day.pv_w, before.pv_w[same]),
     ):
         told[f"{name}_mae_w"] = _mean(np.abs(foreseen - measured))
         told[f"{name}_bias_w"] = _mean(foreseen - measured)
         told[f"{name}_yesterday_mae_w"] = _mean(np.abs(yesterday - measured))
     return told
+
+
+def _same_time(day: Metered, before: Metered) -> Ints:
+    """[block of the day] which one of the day before has that time of day: either may have 23 or 25 hours."""
+    series, first_s = day.series, before.begin.timestamp()
+    earlier_s = [(series.at(at) - timedelta(days=1)).timestamp() - first_s for at in range(len(series))]
+    return np.array([int(each // series.step_s) for each in earlier_s])
 
 
 def _mean(values: Floats) -> float | None:

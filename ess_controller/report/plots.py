@@ -1,7 +1,9 @@
 """The pictures of a report: a day's power and SOC over its prices, a month's days side by side, and what saved."""
 
 from collections.abc import Callable
+from datetime import datetime
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from ess_controller.report.svg import Plot, extent, scaled
 
@@ -12,8 +14,9 @@ DEAREST = 0.22  # opacity of the dearest hour's band
 Say = Callable[[str], str]
 
 
-def day_power(series: dict[str, Any], say: Say) -> str:
+def day_power(told: dict[str, Any], say: Say) -> str:
     """Load, sun, grid and battery in kW, over the hours' prices."""
+    series = told["series"]
     load, sun, grid, battery = (scaled(series[name], 1e-3) for name in ("load_w", "pv_w", "grid_w", "battery_w"))
     steps = len(load)
     plot = Plot(WIDE, TALL, steps, *extent(load, sun, grid, battery), "kW")
@@ -22,13 +25,14 @@ def day_power(series: dict[str, Any], say: Say) -> str:
     plot.line(sun, SUN, 2.0)
     plot.line(load, LOAD, 1.8)
     plot.line(grid, GRID, 1.8)
-    _hours(plot, steps)
+    _hours(plot, told, steps)
     legend = _legend((say("load"), LOAD), (say("sun"), SUN), (say("grid"), GRID), (say("battery"), BATTERY))
     return plot.drawn(say("Power")) + legend
 
 
-def day_soc(series: dict[str, Any], say: Say) -> str:
+def day_soc(told: dict[str, Any], say: Say) -> str:
     """SOC in percent: as it was, by the rule, as planned."""
+    series = told["series"]
     rows = [(say("done"), BATTERY, "", "soc"), (say("by the rule"), RULE, "5 3", "rule_soc")]
     rows.append((say("planned"), PLANNED, "2 2", "planned_soc"))
     known = [(name, colour, dash, scaled(series[key], 100.0)) for name, colour, dash, key in rows]
@@ -37,7 +41,7 @@ def day_soc(series: dict[str, Any], say: Say) -> str:
     plot = Plot(WIDE, LOW, steps, 0.0, 100.0, "%")
     for _, colour, dash, values in known:
         plot.line(values, colour, 1.8, dash)
-    _hours(plot, steps)
+    _hours(plot, told, steps)
     return plot.drawn(say("State of charge")) + _legend(*((name, colour) for name, colour, _, _ in known))
 
 
@@ -101,9 +105,15 @@ def _price_bands(plot: Plot, prices: list[float | None]) -> None:
             first = at
 
 
-def _hours(plot: Plot, steps: int) -> None:
-    for hour in range(0, 25, 3):
-        plot.label(steps * hour / 24.0, f"{hour:02d}")
+def _hours(plot: Plot, told: dict[str, Any], steps: int) -> None:
+    """Every third hour by name where the clock told it: a day on which clocks change has 23 or 25 of them."""
+    zone = ZoneInfo(told["zone"])
+    begin_s, end_s = (datetime.fromisoformat(told[edge]).timestamp() for edge in ("begin", "end"))
+    for step in range(steps):
+        local = datetime.fromtimestamp(begin_s + (end_s - begin_s) * step / steps, zone)
+        if local.hour % 3 == 0 and local.minute == 0:
+            plot.label(step, f"{local:%H}")
+    plot.label(steps, "24")
 
 
 def _days(plot: Plot, days: list[dict[str, Any]]) -> None:

@@ -45,16 +45,19 @@ def peaks(told: dict[str, Any], say: Say) -> Section:
     """The highest imports with the windows that set them."""
     found, rows = told["peaks"], []
     for name, key in (("as metered", "done"), ("without the battery", "without")):
-        rows += [[say(name), _window(each), Cell(f"{each['kw']:,.1f} kW")] for each in found[key]]
+        rows += [[say(name), _window(told, each), Cell(f"{each['kw']:,.1f} kW")] for each in found[key]]
     minutes = f"{found['block_s'] / 60:g} min"
-    notes = [f"{say('sliding')} {minutes}, ≤ {each['end'][11:16]}: {each['kw']:,.1f} kW" for each in found["sliding"]]
+    notes = [
+        f"{say('sliding')} {minutes}, ≤ {_local(told, each['end'], '%H:%M')}: {each['kw']:,.1f} kW"
+        for each in found["sliding"]
+    ]
     if found["contract_kw"] is not None:
         notes.append(f"{say('agreed')}: {found['contract_kw']:g} kW")
     return "Peaks", ["way", "window", "value"], rows, notes
 
 
-def _window(each: dict[str, Any]) -> str:
-    return f"{each['begin'][:16].replace('T', ' ')}–{each['end'][11:16]}"
+def _window(told: dict[str, Any], each: dict[str, Any]) -> str:
+    return f"{_local(told, each['begin'], '%Y-%m-%d %H:%M')}–{_local(told, each['end'], '%H:%M')}"
 
 
 def limits(told: dict[str, Any], say: Say) -> Section:
@@ -104,7 +107,8 @@ def co2(told: dict[str, Any], say: Say) -> Section:
     if found["losses_kg"] is not None:
         rows.append([say("losses of storing"), Cell(f"{found['losses_kg']:+,.1f} kg")])
     notes = [
-        f"{say('factor')} {found['kgco2_per_kwh']:g} kg/kWh, {found['name']} {found['year']}: {found['source']}",
+        f"{say('factor')} {found['kgco2_per_kwh']:g} kg/kWh, {say(found['name'])} {found['year']}: "
+        f"{say(found['source'])}",
         say(MEAN_FACTOR),
     ]
     if found["seen"] != "notice":
@@ -148,7 +152,10 @@ def data(told: dict[str, Any], say: Say) -> Section:
         [say("heard in part"), Cell(str(found["filled"]))],
         [say("starts of the daemon"), Cell(str(found["starts"]))],
     ]
-    shown = [f"{each['begin'][:16].replace('T', ' ')}–{each['end'][5:16].replace('T', ' ')}" for each in found["gaps"]]
+    shown = [
+        f"{_local(told, each['begin'], '%Y-%m-%d %H:%M')}–{_local(told, each['end'], '%m-%d %H:%M')}"
+        for each in found["gaps"]
+    ]
     gaps = ", ".join(shown[:MOST_GAPS]) or say("none")
     left = len(shown) - MOST_GAPS + found["gaps_untold"]
     return "Data", ["", "value"], rows, [f"{say('gaps')}: {gaps}", *_untold(left, say)]
@@ -158,5 +165,8 @@ def _untold(count: int, say: Say) -> list[str]:
     return [f"{say('untold')}: {count}"] if count > 0 else []
 
 
-def _local(told: dict[str, Any], utc: str) -> str:
-    return f"{datetime.fromisoformat(utc).astimezone(ZoneInfo(told['zone'])):%m-%d %H:%M:%S}"
+def _local(told: dict[str, Any], utc: str, form: str = "%m-%d %H:%M:%S") -> str:
+    """The site's time; in an hour that its clocks show twice with the zone's name, as 02:30 CEST and 02:30 CET."""
+    local = datetime.fromisoformat(utc).astimezone(ZoneInfo(told["zone"]))
+    twice = local.replace(fold=0).utcoffset() != local.replace(fold=1).utcoffset()
+    return f"{local:{form}} {local:%Z}" if twice else f"{local:{form}}"

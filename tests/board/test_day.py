@@ -1,10 +1,12 @@
 """A day's sums: what was metered, planned and priced, and what each way of living it costs."""
 
+import re
 from dataclasses import replace
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from functools import cache
 from math import isnan
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -13,6 +15,7 @@ from ess_controller.board.chart import day_chart
 from ess_controller.board.day import Day, as_metered, as_planned, day_of, demand_cny, edges, items, without_battery
 from ess_controller.board.screens.now import money
 from ess_controller.board.screens.yesterday import three_ways
+from ess_controller.phrases import in_chinese
 from ess_controller.planning.daily_report import report
 from ess_controller.planning.meter_book import Block
 from ess_controller.planning.site_planner import terms_of
@@ -140,17 +143,34 @@ def test_the_chart_of_any_day_is_finite(blocks: list[Block]) -> None:
     assert drawn.count('class="done"') == len(blocks)
 
 
+@pytest.mark.parametrize(
+    ("day", "hours", "by_three"), [(date(2026, 3, 29), 23, 2), (date(2026, 6, 2), 24, 3), (date(2026, 10, 25), 25, 4)]
+)
+def test_a_day_on_which_clocks_change_is_drawn_as_long_as_it_is(day: date, hours: int, by_three: int) -> None:
+    """In Berlin 3 h is two hours after midnight in spring, four in autumn; at 20 h four hours are left of any day."""
+    berlin = replace(site(), time_zone=ZoneInfo("Europe/Berlin"))
+    found = day_of(berlin, day, [], {})
+    assert len(found.slots) == 4 * hours
+    at_three = datetime(day.year, day.month, day.day, 3, tzinfo=berlin.time_zone)
+    assert found.over_share(at_three.astimezone(UTC)) == pytest.approx(by_three / hours)
+    marks = re.findall(r'<text x="([\d.]+)" y="316[^>]*>(\d\d)<', str(day_chart(found, 0.5, None, {})))
+    assert [hour for _, hour in marks] == ["00", "04", "08", "12", "16", "20", "24"]
+    places = [(float(x) - float(marks[0][0])) / (float(marks[-1][0]) - float(marks[0][0])) for x, _ in marks]
+    assert places == pytest.approx([0.0, *(1.0 - (24 - hour) / hours for hour in (4, 8, 12, 16, 20)), 1.0], abs=1e-3)
+
+
 def test_co2_is_by_the_site_s_own_factor_and_untold_where_it_has_none() -> None:
     carbon = site().carbon
     assert carbon is not None
     factor = carbon.on(2026)
     today = day_of(site(), DAY, metered(20_000.0, 50_000.0, pv_w=12_000.0), {})
-    with_, without = (
+    with_, chinese, without = (
         str(money(replace(view, seen=replace(view.seen, books=Books(today=today, factor=each)))))
-        for view in (look(),)
-        for each in (factor, None)
+        for view, each in ((look(), factor), (look(language="zh"), factor), (look(), None))
     )
     assert f">{480.0 * factor.kgco2_per_kwh:.0f}<" in with_  # 20 kW for a day
     assert f"{factor.kgco2_per_kwh} kg/kWh" in with_
-    assert factor.source in with_
+    assert f"Shanghai 2023 ({factor.source})" in with_
+    assert "上海 2023 年电力平均排放因子（生态环境部、国家统计局公告2025年第47号）" in chinese
+    assert {in_chinese(each.name) for each in carbon.factors} == {"上海"}
     assert "CO₂ of the grid" not in without

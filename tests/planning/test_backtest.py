@@ -180,7 +180,7 @@ def test_the_rule_keeps_the_sun_and_never_raises_the_month_s_peak_to_charge() ->
     assert rule_power(BATTERY, 0.25, 60e3, 80e3, 1.5, 50e3, 0.0) == 60e3
     assert rule_power(BATTERY, 0.25, 60e3, 16e3, 1.5, 50e3, 0.0) == 0.0
     assert rule_power(BATTERY, 0.25, float("nan"), 80e3, 1.5, 50e3, 0.0) == 0.0
-    assert price_shares(np.array([0.0, 0.0]), 2).tolist() == [1.0, 1.0]
+    assert price_shares(np.array([0.0, 0.0]), np.array([0, 0])).tolist() == [1.0, 1.0]
 
 
 def test_the_command_answers_with_stable_keys_and_draws(

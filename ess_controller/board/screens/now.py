@@ -126,7 +126,7 @@ def does(view: View) -> Html:
     if price:
         parts.append(figure(words("price_now"), f"¥{price['cny_per_kwh']:.3f}", "", words.of(price["period"])))
     if plan and plan["age_s"] is not None:
-        parts.append(figure(words("planner"), number(plan["age_s"] / 60.0, 0), "min"))
+        parts.append(figure(words("plan_age"), number(plan["age_s"] / 60.0, 0), "min"))
     return card(words("does"), div("row", *parts))
 
 
@@ -137,8 +137,7 @@ def plan(view: View) -> Html:
         return card(words("today"), quiet(words("no_site_file")))
     if today is None:
         return card(words("today"), quiet(words("no_blocks")))
-    local = datetime.fromisoformat(view.picture["utc"]).astimezone(view.zone)
-    share = (local.hour * 3600 + local.minute * 60 + local.second) / 86400.0
+    share = today.over_share(datetime.fromisoformat(view.picture["utc"]))
     labels = {slot.period: words.of(slot.period) for slot in today.slots if slot.period}
     worth = view.picture.get("worth")
     peak_w = worth["month_peak_w"] if worth else None
@@ -171,7 +170,8 @@ def money(view: View) -> Html:
         figure(words("co2_today"), number(today.kwh(lambda slot: slot.import_w) * of, 0), "kg"),
         figure(words("co2_avoided"), number(today.kwh(lambda slot: slot.load_w - slot.import_w) * of, 0), "kg"),
     ]
-    source = words("co2_source", factor=of, name=factor.name, year=factor.year, notice=factor.source)
+    name, notice = words.of(factor.name), words.of(factor.source)
+    source = words("co2_source", factor=of, name=name, year=factor.year, notice=notice)
     return card(words("money"), div("row three", *parts), div("note", source))
 
 
