@@ -8,10 +8,9 @@ from math import isnan, nan
 import numpy as np
 
 from ess_controller.planning.bill import bill
-from ess_controller.planning.daily_report import heard_well
+from ess_controller.planning.daily_report import as_series, heard_well
 from ess_controller.planning.daily_report import without_battery as import_and_export
 from ess_controller.planning.meter_book import Block
-from ess_controller.planning.problem import Series
 from ess_controller.planning.tariff_prices import Terms
 from ess_controller.site import Site
 from ess_controller.site.tariff import Tariff, price_at
@@ -151,22 +150,17 @@ def _slot(site: Site, number: int, block: Block | None, plan: tuple[float, float
 def items(tariff: Tariff, terms: Terms, day: Day, way: Callable[[Slot], tuple[float, float]]) -> dict[str, float]:
     """Item -> CNY of the bill's lines for the blocks that are metered, demand left out: it is a month's. `way` gives
     import and export, W."""
-    found = [item for month in bill(tariff, terms, _series(day, _rows(day, way)), {}) for item in month.items]
+    series = as_series(day.block_s, day.slots[0].begin, np.array(_rows(day, way)))
+    found = [item for month in bill(tariff, terms, series, {}) for item in month.items]
     return {item.item: item.cny for item in found if not item.item.startswith("demand")}
 
 
 def demand_cny(tariff: Tariff, terms: Terms, day: Day, way: Callable[[Slot], tuple[float, float]]) -> float:
     """The month's demand by the end of the day, had the day gone that way after a month as it was metered."""
-    (month,) = bill(tariff, terms, _series(day, [*day.before, *_rows(day, way)]), {})
+    begin = day.slots[0].begin.replace(day=1) if day.before else day.slots[0].begin
+    (month,) = bill(tariff, terms, as_series(day.block_s, begin, np.array([*day.before, *_rows(day, way)])), {})
     return sum(item.cny for item in month.items if item.item.startswith("demand"))
 
 
 def _rows(day: Day, way: Callable[[Slot], tuple[float, float]]) -> list[tuple[float, float]]:
     return [way(slot) if slot.metered else (0.0, 0.0) for slot in day.slots]
-
-
-def _series(day: Day, rows: Sequence[tuple[float, float]]) -> Series:
-    """Of blocks up to the day's end. A block may have both import and export: half a block each, as both are billed."""
-    grid_w = 2.0 * np.nan_to_num(np.array(rows).ravel()) * np.tile([1.0, -1.0], len(rows))
-    begin = day.slots[0].begin.replace(day=1) if len(rows) > len(day.slots) else day.slots[0].begin
-    return Series(begin, day.block_s / 2.0, np.maximum(grid_w, 0.0), np.maximum(-grid_w, 0.0))

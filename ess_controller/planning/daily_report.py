@@ -82,19 +82,19 @@ def _net(site: Site, block: Block) -> tuple[float, float]:
     return float(import_w), float(export_w)
 
 
-def as_series(site: Site, begin: datetime, rows: Floats) -> Series:
-    """[block, import and export] mean powers, W, as a series from `begin` on.
+def as_series(block_s: float, begin: datetime, rows: Floats) -> Series:
+    """[block, import and export] mean powers of billing blocks, W, as a series from `begin` on.
 
     A block may have both: they are billed each by itself, so they are put one after the other, half a block each.
     """
     grid_w = (2.0 * rows * np.array([1.0, -1.0])).ravel()
-    return Series(begin, site.tuning.dispatch.block_s / 2.0, np.maximum(grid_w, 0.0), np.maximum(-grid_w, 0.0))
+    return Series(begin, block_s / 2.0, np.maximum(grid_w, 0.0), np.maximum(-grid_w, 0.0))
 
 
 def _priced(site: Site, begin: datetime, rows: Floats) -> tuple[float, float, float]:
     """Energy less feed-in, demand, and the highest block in kW, of [block, import and export] mean power, W."""
     tariff, terms = terms_of(site)
-    bills = bill(tariff, terms, as_series(site, begin, rows), {})
+    bills = bill(tariff, terms, as_series(site.tuning.dispatch.block_s, begin, rows), {})
     items = [item for month in bills for item in month.items]
     demand_cny = sum(item.cny for item in items if item.item.startswith("demand"))
     return sum(item.cny for item in items) - demand_cny, demand_cny, max(month.peak_kw for month in bills)

@@ -134,7 +134,7 @@ def _free_peak_w(metered: Metered) -> float:
 def items_of(metered: Metered, rows: Floats, *, monthly: bool) -> list[Item]:
     """The bill of [block, import and export]: what a month's end settles, or all the rest."""
     tariff, terms = terms_of(metered.site)
-    bills = bill(tariff, terms, as_series(metered.site, metered.begin, rows), {})
+    bills = bill(tariff, terms, as_series(metered.site.tuning.dispatch.block_s, metered.begin, rows), {})
     return [item for month in bills for item in month.items if item.item.startswith(MONTHLY) == monthly]
 
 
