@@ -14,6 +14,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 LARGEST_FORM = 4096  # bytes of a request's body
 MOST_SOCKETS = 200  # open at once, one a page: each costs memory, and words twice a second
 _SAFE = ("GET", "HEAD")
+_TALK = "/_nicegui_ws/"  # where a page talks with us
 
 
 class Gate:
@@ -31,6 +32,8 @@ class Gate:
             return
         heads = {key.decode("latin-1").lower(): value.decode("latin-1") for key, value in scope["headers"]}
         trouble = self.refusal(scope["type"], scope.get("method", "GET"), heads)
+        if scope["type"] == "http" and scope["path"].startswith(_TALK):  # Socket.IO by polling: nobody counts that
+            trouble = trouble or "expected a socket"
         if trouble:
             await _refuse(scope, send, trouble)
             return

@@ -13,6 +13,7 @@ import uvicorn
 from fastapi import FastAPI
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, RedirectResponse, Response
+from starlette.types import ASGIApp
 
 from ess_controller.board.access import LONGEST_NAME, LONGEST_S, matches
 from ess_controller.board.gate import LARGEST_FORM, Gate
@@ -101,10 +102,9 @@ def _back(wrong: str) -> Response:
     return RedirectResponse(f"/control?wrong={wrong}", 303)
 
 
-def serve(home: Path, site: Site | None, place: Place) -> None:
-    """Serve until SIGTERM or Ctrl-C."""
-    app = application(Hub(home, site), place.names)
-    config = uvicorn.Config(
+def settings(app: ASGIApp, place: Place, proxy: str) -> uvicorn.Config:
+    """How it is served. `proxy`: the address whose word on who asks and by which scheme is believed; "": nobody's."""
+    return uvicorn.Config(
         app,
         host=place.host,
         port=place.port,
@@ -113,6 +113,12 @@ def serve(home: Path, site: Site | None, place: Place) -> None:
         server_header=False,
         ws_max_size=LARGEST_MESSAGE,
         timeout_graceful_shutdown=2,
-        proxy_headers=False,
+        proxy_headers=bool(proxy),
+        forwarded_allow_ips=proxy,
     )
-    uvicorn.Server(config).run()
+
+
+def serve(home: Path, site: Site | None, place: Place) -> None:
+    """Serve until SIGTERM or Ctrl-C."""
+    app = application(Hub(home, site), place.names)
+    uvicorn.Server(settings(app, place, site.page_proxy if site is not None else "")).run()

@@ -94,6 +94,7 @@ class Site:
     weather: WeatherSource | None
     carbon: Carbon | None  # CO2 of a kWh from the grid
     serve_url: str  # where our cabinets are SunSpec batteries for others, unit = cabinet from 1; "" = nowhere
+    page_proxy: str  # the address whose word on who asks the operator's page is believed; "" = nobody's
     influx: InfluxSettings | None
     alarms: AlarmSettings | None
     health: HealthSettings | None  # lines of the verdicts on modules
@@ -174,6 +175,7 @@ def _site(site: SiteFile, cell: CellFile, tariff: TariffFile | None, carbon: Car
         weather=weather_of(site),
         carbon=carbon_of(site.carbon, carbon),
         serve_url=site.serve.url if site.serve else "",
+        page_proxy=site.page.trusted_proxy if site.page else "",
         influx=influx_of(site),
         alarms=alarms_of(site.alarms),
         health=health_of(site),

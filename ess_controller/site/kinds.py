@@ -2,6 +2,7 @@
 
 from copy import deepcopy
 from functools import cache
+from ipaddress import ip_address
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, Strict
@@ -44,6 +45,14 @@ def at_most(length: int) -> BeforeValidator:
 
     return BeforeValidator(checked)
 
+
+def _is_address(value: object) -> object:
+    if isinstance(value, str):
+        ip_address(value)
+    return value
+
+
+Address = Annotated[str, BeforeValidator(_is_address)]  # of a machine, IPv4 or IPv6
 
 _VoltPoint = Annotated[tuple[CellVolts, Share], LIST, Field(description="a pair [cell V, share 0..1]")]
 _CelsiusPoint = Annotated[tuple[Celsius, Share], LIST, Field(description="a pair [degrees C, share 0..1]")]

@@ -18,6 +18,7 @@ from ess_controller.site.kinds import (
     NUMBERS,
     SHORT,
     Activation,
+    Address,
     Amperes,
     ByCelsius,
     BySoc,
@@ -246,6 +247,14 @@ class ServeTable(Table):
     url: str = Field(min_length=1, max_length=1000, description="tcp://HOST:PORT/1 or rtu:PATH, unit 1 = first cabinet")
 
 
+class PageTable(Table):
+    """What stands before the operator's page (`ess board SITE`). Without the table nobody's word on who asks counts."""
+
+    trusted_proxy: Address = Field(
+        description="the address of the TLS proxy before it, whose X-Forwarded-For and -Proto are believed"
+    )
+
+
 class InfluxTable(Table):
     """Where reports go. The token is a secret: it stands in the environment, never in a file."""
 
@@ -289,6 +298,7 @@ class SiteFile(Table):
     weather: WeatherTable | None = None
     carbon: CarbonTable | None = None
     serve: ServeTable | None = None
+    page: PageTable | None = None
     influx: InfluxTable | None = None
     alarms: AlarmsTable | None = None
     meter: MeterTable

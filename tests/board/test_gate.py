@@ -15,7 +15,7 @@ async def _inner(scope: Any, receive: Any, send: Any) -> None:
     await send({"type": "http.response.body", "body": b"in"})
 
 
-def asked(kind: str = "http", method: str = "GET", **heads: str) -> list[dict[str, Any]]:
+def asked(kind: str = "http", method: str = "GET", path: str = "/", **heads: str) -> list[dict[str, Any]]:
     """What comes back for a request with these headers."""
     sent: list[dict[str, Any]] = []
 
@@ -23,7 +23,7 @@ def asked(kind: str = "http", method: str = "GET", **heads: str) -> list[dict[st
         sent.append(message)
 
     pairs = [(key.replace("_", "-").encode(), value.encode("latin-1")) for key, value in heads.items()]
-    scope: dict[str, Any] = {"type": kind, "method": method, "headers": pairs}
+    scope: dict[str, Any] = {"type": kind, "method": method, "path": path, "headers": pairs}
     asyncio.run(Gate(_inner, ["ess.example.cn"])(scope, None, send))  # type: ignore[arg-type]
     return sent
 
@@ -58,6 +58,13 @@ def test_a_socket_from_elsewhere_is_closed_before_it_opens() -> None:
     for heads in ({"host": OURS}, {"host": OURS, "origin": "http://evil.example"}, {"host": "evil.example"}):
         sent = asked("websocket", **heads)
         assert [message["type"] for message in sent] == ["websocket.close"]
+
+
+def test_whoever_polls_instead_of_opening_a_socket_is_refused_as_nobody_would_count_that() -> None:
+    heads = {"host": OURS, "origin": f"http://{OURS}"}
+    for method in ("GET", "POST"):
+        assert asked(method=method, path="/_nicegui_ws/socket.io/", **heads)[0]["status"] == 403
+    assert asked("websocket", path="/_nicegui_ws/socket.io/", **heads)[0]["type"] == "http.response.start"
 
 
 def test_a_body_larger_than_any_form_of_ours_is_refused() -> None:

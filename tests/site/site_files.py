@@ -59,6 +59,7 @@ def whole() -> Table:
     }
     table["weather"] = {"source": "https://api.open-meteo.com/v1/forecast", "every_h": 3.0, "oldest_h": 36.0}
     table["serve"] = {"url": "tcp://127.0.0.1:15029/1"}
+    table["page"] = {"trusted_proxy": "127.0.0.1"}
     table["influx"] = {
         "url": "http://127.0.0.1:8086",
         "org": "o",

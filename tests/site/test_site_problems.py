@@ -285,6 +285,7 @@ def test_editors_learn_which_tables_may_be_absent() -> None:
         "contract",
         "weather",
         "serve",
+        "page",
         "influx",
         "alarms",
         "carbon",

@@ -169,6 +169,8 @@ def test_a_gateway_isolates_its_strings_itself(tmp_path: Path) -> None:
         (("serve", "url"), "rtu:serial.tty?unit=1", "serve.url", "a port or line on which no device is; buses.io is "),
         (("serve", "url"), "socketcan:can0", "serve.url", "tcp://HOST:PORT/1 or rtu:PATH: Modbus, not CAN"),
         (("serve", "url"), "http://x", "serve.url", "tcp://HOST:PORT/1 or rtu:PATH"),
+        (("page", "trusted_proxy"), "proxy.example", "page.trusted_proxy", "the address of the TLS proxy before it"),
+        (("page", "trusted_proxy"), "*", "page.trusted_proxy", "the address of the TLS proxy before it"),
         (("influx", "token"), "secret", "influx.token", 'no such key; did you mean "token_env"?'),
         (("influx", "token_env"), "a-b=", "influx.token_env", "the name of the environment variable that holds"),
         (("influx", "url"), "127.0.0.1:8086", "influx.url", "http(s)://HOST:PORT"),
