@@ -33,7 +33,7 @@ class Channel(Protocol):
         """Deliver it, within some 20 s."""
 
     def show(self, alarms: Sequence[Mapping[str, Any]]) -> None:
-        """What is open now, for channels that show a state."""
+        """What is open now, at every look, for channels that show a state."""
 
     def close(self) -> None:
         """Let go of what is held."""

@@ -19,6 +19,7 @@ from os import nice
 from pathlib import Path
 from random import Random
 from threading import Event, Thread
+from typing import Any
 
 from ess_controller import home as homes
 from ess_controller.alarms.alarm import Alarm
@@ -55,7 +56,7 @@ class Watch:
         self._saved: dict[tuple[str, datetime], Coming] = {}
         self._noted: dict[str, str] = {}  # trouble of channels, as in the file
         self._looks = Looks(facts)
-        self._shown: tuple[Coming, ...] | None = None
+        self._open_then, self._state = tuple[Coming, ...](), list[dict[str, Any]]()
         self._well = True
         self._loaded = self._ended_unasked = False
         self.book = Book()
@@ -111,15 +112,13 @@ class Watch:
         self._save(now)
 
     def _show(self) -> None:
-        """What is open, where that has changed, to channels that show a state: of a storm the worst."""
+        """What is open to channels that show a state: of a storm the worst."""
         open_ = tuple(each for each in self.book.comings if each.over is None)
-        if open_ == self._shown:
-            return
-        self._shown = open_
-        worst = sorted(open_, key=lambda each: (-each.alarm.level, each.came))[:MOST_SHOWN]
-        state = [told(coming) for coming in worst]
+        if open_ != self._open_then:
+            worst = sorted(open_, key=lambda each: (-each.alarm.level, each.came))[:MOST_SHOWN]
+            self._open_then, self._state = open_, [told(coming) for coming in worst]
         for courier in self._couriers:
-            courier.sender.channel.show(state)
+            courier.sender.channel.show(self._state)
 
     def collect(self, now: datetime, wait_s: float = 0.0) -> None:
         """Note what channels have taken; `wait_s`: for each that is still at it."""
