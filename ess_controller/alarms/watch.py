@@ -13,7 +13,6 @@ import signal
 import sqlite3
 import sys
 from collections.abc import Sequence
-from contextlib import suppress
 from datetime import datetime
 from os import nice
 from pathlib import Path
@@ -24,13 +23,14 @@ from typing import Any
 from ess_controller import home as homes
 from ess_controller.alarms.alarm import Alarm
 from ess_controller.alarms.answer import told
-from ess_controller.alarms.book import Book, Coming, Rules, acknowledged, advance, due, noted, settle, swept, without
+from ess_controller.alarms.book import Book, Coming, Rules, advance, due, noted, settle, without
 from ess_controller.alarms.courier import Courier
+from ess_controller.alarms.keeping import Keeping
 from ess_controller.alarms.looks import Looks, Seen, facts_of, free_bytes
 from ess_controller.alarms.message import Writer
 from ess_controller.alarms.present import Facts
 from ess_controller.alarms.sender import Missing, Sender, made
-from ess_controller.alarms.store import FILE, BookStore, ForeignBookError
+from ess_controller.alarms.store import FILE
 from ess_controller.child import NICE, ends_with_the_daemon, leave
 from ess_controller.clock import utc_now, wall_s
 from ess_controller.errors import BadInputError
@@ -47,47 +47,14 @@ LINGER_S = 86_400.0  # after the daemon's death
 
 
 class Watch:
-    """One look at a time. Time and what is seen are its caller's. A book that cannot be written is kept in memory."""
+    """One look at a time. Time and what is seen are its caller's."""
 
     def __init__(self, facts: Facts, rules: Rules, senders: Sequence[Sender], path: Path) -> None:
-        self._rules, self._path = rules, path
+        self._rules, self._looks = rules, Looks(facts)
         self._couriers = [Courier(each) for each in senders]
-        self._store: BookStore | None = None
-        self._saved: dict[tuple[str, datetime], Coming] = {}
-        self._noted: dict[str, str] = {}  # trouble of channels, as in the file
-        self._looks = Looks(facts)
         self._open_then, self._state = tuple[Coming, ...](), list[dict[str, Any]]()
-        self._well = True
-        self._loaded = self._ended_unasked = False
-        self.book = Book()
-        self._open()
-
-    def _open(self) -> None:
-        try:
-            self._store = BookStore(self._path)
-        except (sqlite3.DatabaseError, ForeignBookError) as trouble:
-            if isinstance(trouble, sqlite3.OperationalError):  # the disk, not the file
-                self._cannot(str(trouble))
-                return
-            self._store = self._begun_anew(str(trouble))
-        self._saved = {}
-        if not self._loaded:
-            self._ended_unasked = self._store.farewell() == ""
-            self._store.say_farewell("")
-            kept = self._store.book().comings
-            self._saved = {coming.key: coming for coming in kept}
-            self.book = Book((*kept, *self.book.comings), self.book.waiting)
-            self._noted = {name: trouble for name, (trouble, _) in self._store.channels().items()}
-        self._loaded = True
-
-    def _begun_anew(self, why: str) -> BookStore:
-        """Damaged, or somebody else's: it stays for whoever wants to look."""
-        aside = self._path.with_name(f"{self._path.name}.damaged")
-        log.error("alarms: %s: %s: it is put aside as %s, a new book is begun", self._path, why, aside.name)
-        for end in ("", "-wal", "-shm"):
-            with suppress(OSError):
-                self._path.with_name(self._path.name + end).replace(f"{aside}{end}")
-        return BookStore(self._path)
+        self._kept = Keeping(path)
+        self.book = self._kept.opened(Book())
 
     @property
     def tells(self) -> bool:
@@ -96,20 +63,42 @@ class Watch:
 
     def step(self, seen: Seen, now: datetime, now_s: float, disk_free_bytes: float) -> None:
         """One look: what is seen becomes the book, and what is due is told."""
-        self._take_acks()
-        alarms = self._alarms(seen, now_s, disk_free_bytes)
+        self.book = self._kept.acknowledged(self.book)
+        alarms = (*self._looks.held(seen, self.book, now_s, disk_free_bytes), *self._own_alarms())
         self.book = advance(self.book, alarms, now, self._rules.hold_off_s)
         self.book = without(self.book, self._looks.facts.isolated, now)
         self._save(now)
         self.collect(now)
-        owed = due(self.book, self._rules, now)
         self._show()
+        owed = due(self.book, self._rules, now)
         for courier in self._couriers:
             if courier.name in owed:
                 courier.offer(owed[courier.name], now, now_s)
         under_way = {item.coming.key for courier in self._couriers for item in courier.carried}
         self.book = settle(self.book, self._rules, now, under_way)
         self._save(now)
+
+    def collect(self, now: datetime, wait_s: float = 0.0) -> None:
+        """Note what channels have taken; `wait_s`: for each that is still at it."""
+        for courier in self._couriers:
+            if taken := courier.collect(wait_s):
+                self.book = noted(self.book, courier.name, taken, now)
+                self._save(now)
+
+    def farewell(self, how: str) -> None:
+        """Say how it ends, and let go of everything."""
+        for courier in self._couriers:
+            courier.sender.channel.close()
+        self._kept.close(how)
+
+    def _own_alarms(self) -> tuple[Alarm, ...]:
+        """Channels that fail; and once that the daemon before us has ended unasked."""
+        failing = ((each.name, each.sender.trouble) for each in self._couriers)
+        own = tuple(Alarm("delivery", name, "channel fails", number=trouble) for name, trouble in failing if trouble)
+        if self._kept.ended_unasked:
+            self._kept.ended_unasked = False
+            own = (*own, Alarm("daemon", "", "daemon ended"))
+        return own
 
     def _show(self) -> None:
         """What is open to channels that show a state: of a storm the worst."""
@@ -120,71 +109,8 @@ class Watch:
         for courier in self._couriers:
             courier.sender.channel.show(self._state)
 
-    def collect(self, now: datetime, wait_s: float = 0.0) -> None:
-        """Note what channels have taken; `wait_s`: for each that is still at it."""
-        for courier in self._couriers:
-            if taken := courier.collect(wait_s):
-                self.book = noted(self.book, courier.name, taken, now)
-                self._save(now)
-
-    def _alarms(self, seen: Seen, now_s: float, disk_free_bytes: float) -> tuple[Alarm, ...]:
-        failing = [Alarm("delivery", each.name, "channel fails", number=each.sender.trouble) for each in self._couriers]
-        own = tuple(alarm for alarm in failing if alarm.number)
-        if self._ended_unasked:
-            own = (*own, Alarm("daemon", "", "daemon ended"))
-            self._ended_unasked = False
-        return (*self._looks.held(seen, self.book, now_s, disk_free_bytes), *own)
-
-    def _take_acks(self) -> None:
-        if self._store is None:
-            self._open()
-        if self._store is not None:
-            try:
-                self.book = acknowledged(self.book, self._store.acks())
-            except sqlite3.Error as trouble:
-                self._cannot(str(trouble))
-
     def _save(self, now: datetime) -> None:
-        """What has changed goes to disk; what is settled and safe there is forgotten here."""
-        saved = self._saved
-        changed = [each for each in self.book.comings if (old := saved.get(each.key)) is not each and old != each]
-        troubles = dict.fromkeys(self._noted, "") | {each.name: each.sender.trouble for each in self._couriers}
-        channels = {name: trouble for name, trouble in troubles.items() if self._noted.get(name, "") != trouble}
-        if self._store is None or not (changed or channels):
-            return
-        try:
-            if changed:
-                self._store.save(changed)
-            for name, trouble in channels.items():
-                self._store.note_channel(name, trouble, now)
-        except sqlite3.Error as failure:
-            self._cannot(str(failure))
-            return
-        self.book = swept(self.book)
-        self._saved = {each.key: each for each in self.book.comings}
-        self._noted |= channels
-        if not self._well:
-            log.info("alarms: %s: is written again", self._path)
-        self._well = True
-
-    def _cannot(self, why: str) -> None:
-        """The disk does not take it: alarms are told all the same, and kept in memory."""
-        if self._well:
-            log.warning("alarms: %s cannot be written: %s: the book is kept in memory", self._path, why)
-        self._well = False
-        if self._store is not None:
-            self._store.close()
-        self._store = None
-
-    def farewell(self, how: str) -> None:
-        """Say how it ends, and let go of everything."""
-        for courier in self._couriers:
-            courier.sender.channel.close()
-        if self._store is not None:
-            with suppress(sqlite3.Error):
-                if how:
-                    self._store.say_farewell(how)
-            self._store.close()
+        self.book = self._kept.save(self.book, {each.name: each.sender.trouble for each in self._couriers}, now)
 
 
 def senders_of(site: Site) -> list[Sender]:

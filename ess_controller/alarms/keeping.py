@@ -1,0 +1,112 @@
+"""The alarm book's file beside the book in memory: what has changed is written, acknowledgements are read.
+
+A disk that takes nothing costs no alarm: the book goes on in memory, and what is in it is written once it can be.
+"""
+
+import logging
+import sqlite3
+from collections.abc import Mapping
+from contextlib import suppress
+from datetime import datetime
+from pathlib import Path
+
+from ess_controller.alarms.book import Book, Coming, acknowledged, swept
+from ess_controller.alarms.store import BookStore, ForeignBookError
+
+log = logging.getLogger("ess")
+
+
+class Keeping:
+    """One file. All that takes a book returns it as it then is."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._store: BookStore | None = None
+        self._saved: dict[tuple[str, datetime], Coming] = {}
+        self._noted: dict[str, str] = {}  # trouble of channels, as in the file
+        self._well, self._loaded = True, False
+        self.ended_unasked = False  # whoever kept it before, as far as it was asked to
+
+    def opened(self, book: Book) -> Book:
+        """With what the file holds, once that can be read; nothing more where it is open."""
+        if self._store is not None:
+            return book
+        try:
+            store = BookStore(self._path)
+        except (sqlite3.DatabaseError, ForeignBookError) as trouble:
+            if isinstance(trouble, sqlite3.OperationalError):  # the disk, not the file
+                self._cannot(str(trouble))
+                return book
+            store = self._begun_anew(str(trouble))
+        self._store, self._saved = store, {}
+        return book if self._loaded else self._load(store, book)
+
+    def _load(self, store: BookStore, book: Book) -> Book:
+        self.ended_unasked = store.farewell() == ""
+        store.say_farewell("")
+        kept = store.book().comings
+        self._saved = {coming.key: coming for coming in kept}
+        self._noted = {name: trouble for name, (trouble, _) in store.channels().items()}
+        self._loaded = True
+        return Book((*kept, *book.comings), book.waiting)
+
+    def _begun_anew(self, why: str) -> BookStore:
+        """Damaged, or somebody else's: it stays for whoever wants to look."""
+        aside = self._path.with_name(f"{self._path.name}.damaged")
+        log.error("alarms: %s: %s: it is put aside as %s, a new book is begun", self._path, why, aside.name)
+        for end in ("", "-wal", "-shm"):
+            with suppress(OSError):
+                self._path.with_name(self._path.name + end).replace(f"{aside}{end}")
+        return BookStore(self._path)
+
+    def acknowledged(self, book: Book) -> Book:
+        """With what people have acknowledged."""
+        book = self.opened(book)
+        if self._store is None:
+            return book
+        try:
+            return acknowledged(book, self._store.acks())
+        except sqlite3.Error as trouble:
+            self._cannot(str(trouble))
+            return book
+
+    def save(self, book: Book, troubles: Mapping[str, str], now: datetime) -> Book:
+        """What has changed goes to disk, with what is wrong with which channel; what is settled and safe there is
+        forgotten here."""
+        saved = self._saved
+        changed = [each for each in book.comings if (old := saved.get(each.key)) is not each and old != each]
+        known = dict.fromkeys(self._noted, "") | dict(troubles)
+        channels = {name: trouble for name, trouble in known.items() if self._noted.get(name, "") != trouble}
+        if self._store is None or not (changed or channels):
+            return book
+        try:
+            if changed:
+                self._store.save(changed)
+            for name, trouble in channels.items():
+                self._store.note_channel(name, trouble, now)
+        except sqlite3.Error as failure:
+            self._cannot(str(failure))
+            return book
+        book = swept(book)
+        self._saved = {each.key: each for each in book.comings}
+        self._noted |= channels
+        if not self._well:
+            log.info("alarms: %s: is written again", self._path)
+        self._well = True
+        return book
+
+    def _cannot(self, why: str) -> None:
+        if self._well:
+            log.warning("alarms: %s cannot be written: %s: the book is kept in memory", self._path, why)
+        self._well = False
+        if self._store is not None:
+            self._store.close()
+        self._store = None
+
+    def close(self, farewell: str) -> None:
+        """Say how it ends, and let go of the file."""
+        if self._store is not None:
+            with suppress(sqlite3.Error):
+                if farewell:
+                    self._store.say_farewell(farewell)
+            self._store.close()
