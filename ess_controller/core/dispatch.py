@@ -87,7 +87,8 @@ def by_value(
     found = options(value, 0, Moment(now.net_load_w, held_wh, order.month_peak_w, left_s / block_s, windows=windows))
     if found is None:
         return 0.0, Course()
-    course = state.course if np.any(state.idle_s < tuning.dispatch.idle_stop_s) else Course()
+    sleeps = not np.any(state.idle_s < tuning.dispatch.idle_stop_s)
+    course = Course() if sleeps and state.course.side else state.course  # what rest has cost goes on to count
     return keep_course(found, course, turn_cny(tuning, value), min(tick.dt_s / left_s, 1.0))
 
 

@@ -95,7 +95,7 @@ class Run:
                 found = options(value, stage, Moment(seen_w, held_wh, out.peak_w, left_s / self._block_s, gone_w))
                 if found is None:
                     raise ValueError("what was played is not a number")
-                course = course if idle_s < knobs.idle_stop_s else Course()
+                course = Course() if idle_s >= knobs.idle_stop_s and course.side else course
                 wanted_w, course = keep_course(found, course, price, min(beat_s / left_s, 1.0))
                 guarded_w = max(wanted_w, seen_w - max(knobs.peak_w * self._block_s - gone_ws, 0.0) / left_s)
                 done_w = self._done(guarded_w, float(net_w[at]), out)

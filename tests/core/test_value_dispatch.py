@@ -125,12 +125,15 @@ def test_what_is_stored_goes_by_the_first_cell_to_be_empty_and_by_the_first_to_b
     assert not np.any(stock(tuned, unknown, np.array([int(Mode.RUN)])))
 
 
-def test_a_battery_at_rest_starts_once_resting_has_cost_a_start_and_a_tired_course_ends_with_its_inverter() -> None:
+@pytest.mark.parametrize("idle_s", [0.0, 3600.0], ids=["just come to rest", "inverter stopped"])
+def test_a_battery_at_rest_starts_once_resting_has_cost_a_start_and_a_tired_course_ends_with_its_inverter(
+    idle_s: float,
+) -> None:
     tuned, order = site(rule="value"), Order(value=value(worth_cny_per_kwh=1.0))
     estimate = replace(seen_net(5e3), soc=np.full(94, 0.2), capacity_ah=tuned.cell_ah)
-    state, beats = first_state(tuned), 0
+    state, beats = replace(first_state(tuned), idle_s=np.full(1, idle_s)), 0
     assert dispatch.turn_cny(tuned, value()) == pytest.approx(0.01 + 500.0 * 120.0 / 3600.0 * 0.5e-3)
-    while True:
+    while beats < 1000:
         power_w, course = dispatch.by_value(tuned, state, order, estimate, np.array([3]), nothing_yet(tuned), at(0.0))
         state, beats = replace(state, course=course), beats + 1
         if power_w:
