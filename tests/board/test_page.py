@@ -162,6 +162,7 @@ def test_a_page_from_elsewhere_reaches_neither_forms_nor_socket(demo: Demo) -> N
     evil = "http://evil.example"
     assert raw(demo, "GET", path, **upgrade, Origin=evil) == 403
     assert raw(demo, "GET", path, **upgrade) == 403
+    assert raw(demo, "GET", path.replace("websocket", "polling"), Origin=demo.url.rstrip("/")) == 403
     assert raw(demo, "POST", "/login", Origin=evil) == 403
     assert raw(demo, "POST", "/login") == 403
     assert raw(demo, "GET", "/", Host="evil.example") == 403

@@ -2,7 +2,7 @@
 
     ESS_PICTURES=1 pytest tests/board/test_pictures.py
 
-makes them all. It takes the time of a demo of 37 plant hours: 40 min.
+makes them all. It takes the time of a demo of 37 plant hours: 25 min.
 """
 
 import os
@@ -16,7 +16,7 @@ import pytest
 from ess_controller.clock import wall_s
 from tests.board.browser import DESK, MARKS, PHONE, ROOT, Demo, Reader, running
 
-SPEED, SPARE_S = 60.0, 600.0
+SPEED, SPARE_S = 90.0, 600.0
 BEGIN = datetime.fromisoformat("2026-06-11T00:00:00+08:00")  # two workdays with sun, in the second week of a month
 SHOT = BEGIN + timedelta(hours=37.0)
 LIVED_S = (SHOT - BEGIN).total_seconds() / SPEED
@@ -27,7 +27,7 @@ PLANNED = "#app path.plan-line[d^=M]"
 pytestmark = [
     *MARKS,
     pytest.mark.timeout(LIVED_S + 2.0 * SPARE_S),
-    pytest.mark.skipif("ESS_PICTURES" not in os.environ, reason="pictures are made with ESS_PICTURES=1: 40 min"),
+    pytest.mark.skipif("ESS_PICTURES" not in os.environ, reason="pictures are made with ESS_PICTURES=1: 25 min"),
 ]
 
 
