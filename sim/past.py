@@ -38,12 +38,13 @@ def past(site: Site, scenario: Scenario, start: datetime, days: float = DAYS, se
     pv_w = np.minimum(sun_w, np.maximum(load_w, 0.0) + site.tuning.dispatch.feed_in_w)
     import_w = np.maximum(load_w - pv_w, 0.0)
     windows_w = _windows(import_w, billing, step_s)
-    means = (_means(each, a_block) for each in (load_w, pv_w, import_w, np.maximum(pv_w - load_w, 0.0)))
+    of_sample = (load_w, pv_w, import_w, np.maximum(pv_w - load_w, 0.0), (pv_w < sun_w).astype(np.float64))
+    means = (_means(each, a_block) for each in of_sample)
     highest_w = np.fmax.reduce(windows_w.reshape(-1, a_block), axis=1)
     rows = zip(*means, highest_w.tolist(), strict=True)
     return [
-        Block(first + at, load, 1.0, pv, 1.0, bought, sold, 1.0, window)
-        for at, (load, pv, bought, sold, window) in enumerate(rows)
+        Block(first + at, load, 1.0, pv, 1.0, bought, sold, 1.0, window, held)
+        for at, (load, pv, bought, sold, held, window) in enumerate(rows)
     ]
 
 

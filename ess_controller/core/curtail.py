@@ -4,7 +4,7 @@ contract take."""
 import numpy as np
 
 from ess_controller.core.types import Bound, State, Tuning
-from firmware_bridge.records import Floats, Measurements, Tick
+from firmware_bridge.records import Bools, Floats, Measurements, Tick
 
 RISES_SHARE_PER_S = (
     0.02  # of the rating: slower than a battery ramps, so that it takes the new sun before the grid does
@@ -12,6 +12,7 @@ RISES_SHARE_PER_S = (
 FALLS_SHARE_PER_S = 0.1  # while the meter is silent; when it tells of too much, at once
 BELOW_SHARE = 0.01  # of the rating: so far below the limit, for what meters and inverters are wrong by
 BEYOND_SHARE, OBEYS_WITHIN_S = 0.03, 10.0  # who gives so much more than its limit for so long does not obey
+SHORT_SHARE = 0.05  # of the rating: so far below a limit that rises by 2 % a second it lags, rounds down and ripples
 
 
 def curtail(
@@ -46,3 +47,11 @@ def curtail(
     # all the way up: let go, so that an inverter's own curtailment ends
     limit_w = np.where(now >= 1.0, np.inf, np.nan_to_num(now * rated_w, nan=0.0))
     return np.where(heard, limit_w, state.pv_limit_w), beyond_s
+
+
+def held_back(seen: Measurements, limit_w: Floats) -> Bools:
+    """[pv] whether it gives what it was let, `limit_w` [pv], W, and so perhaps less than the sun would; not one that is
+    not heard, nor one that gives more."""
+    over_w = seen.pv_w - np.where(np.isfinite(limit_w), limit_w, np.nan)
+    near: Bools = (over_w >= -SHORT_SHARE * seen.pv_rated_w) & (over_w <= BEYOND_SHARE * seen.pv_rated_w)
+    return near

@@ -8,6 +8,7 @@ from ess_controller.planning.calendar_grid import Days
 from ess_controller.planning.corrected import Corrected, Profile, corrected
 from ess_controller.planning.error_chain import Errors
 from ess_controller.planning.expected_load import with_expected
+from ess_controller.planning.held_back import freed
 from ess_controller.planning.load_forecast import closed_days, last_open, similar_days
 from ess_controller.planning.pv_forecast import Sky, Sun, sun_of
 from ess_controller.planning.spread import Spread, part_of_day, spread_of
@@ -49,8 +50,14 @@ class Learned:
     weather: str  # what the weather forecast is worth, in words; empty: there is none
     roof: str  # how much more or less it gives than it did, in words; empty: as much
 
-    def ahead(self, load_w: Floats, pv_w: Floats, days: Days, origin: int) -> Forecast:
-        """The forecast of the steps from `origin` on; nothing from there on is looked at."""
+    def ahead(self, load_w: Floats, pv_w: Floats, days: Days, origin: int, held: Bools | None = None) -> Forecast:
+        """The forecast of the steps from `origin` on; nothing from there on is looked at. `held` as in `learn`."""
+        first = self.pv.first
+        if held is not None and held[first:origin].any():
+            known = slice(first, origin)
+            clear_w = self.pv.scale_w[: origin - first]
+            given_w = freed(pv_w[known], held[known], clear_w, days.day[known])
+            pv_w = np.concatenate((pv_w[:first], given_w))
         load, pv = self.load.ahead(load_w, origin), self.pv.ahead(pv_w, origin)
         leads = min(len(load), len(pv))
         return Forecast(load[:leads], pv[:leads], self.spread.ahead(days, origin, leads))
@@ -64,18 +71,20 @@ def learn(
     leads: int,
     sky: Sky | None = None,
     expected_w: Floats | None = None,
+    held: Bools | None = None,
 ) -> Learned:
     """From what was measured before the step `now`; nothing from there on is looked at. Unknown is NaN.
 
     `sky`: what is known of the sun beside it, for all steps of the calendar; `expected_w` [day, slot]: what the owner
-    expects of the load; None: nothing.
+    expects of the load; None: nothing. `held` [step]: where the roof was held back, so that `pv_w` is the least that
+    the sun would have given; None: nowhere.
     """
     first = max(now - LEARN_DAYS * days.slots, 0)
     end = min(now + days.slots + leads, len(days.day))
     load, load_missed = _load(load_w[:now], days, first, end, leads, expected_w)
-    sun = _sun(pv_w[:now], days, first, end, sky)
-    pv, pv_missed = _pv(pv_w[:now], days, first, leads, sun)
-    spread = spread_of(load_missed - pv_missed, load_w[:now] - pv_w[:now], days, first)
+    sun = _sun(pv_w[:now], days, first, end, sky, held[:now] if held is not None and held[:now].any() else None)
+    pv, pv_missed = _pv(days, first, leads, sun)
+    spread = spread_of(load_missed - pv_missed, load_w[:now] - sun.free_w, days, first)
     return Learned(load, pv, spread, sun.weather, sun.roof)
 
 
@@ -90,8 +99,9 @@ class Forecasts:
         leads: int,
         sky: Sky | None = None,
         expected_w: Floats | None = None,
+        held: Bools | None = None,
     ) -> None:
-        self._sky, self._expected_w = sky, expected_w
+        self._sky, self._expected_w, self._held = sky, expected_w, held
         self._load_w, self._pv_w, self._days, self._leads = load_w, pv_w, days, leads
         self._learned: Learned | None = None
         self._at = 0
@@ -103,10 +113,10 @@ class Forecasts:
         young = origin < YOUNG_DAYS * days.slots
         every = max(days.slots // 24, 1) if young else days.slots
         if learned is None or origin - self._at >= every or (not young and days.day[origin] != days.day[self._at]):
-            asked = (self._load_w, self._pv_w, days, origin, self._leads, self._sky, self._expected_w)
+            asked = (self._load_w, self._pv_w, days, origin, self._leads, self._sky, self._expected_w, self._held)
             learned = self._learned = learn(*asked)
             self._at = origin
-        return learned.ahead(self._load_w, self._pv_w, days, origin)
+        return learned.ahead(self._load_w, self._pv_w, days, origin, self._held)
 
     @property
     def learned(self) -> Learned | None:
@@ -142,14 +152,14 @@ def _one_off(closed: Bools, days: Days, now: int) -> Bools:
     return every
 
 
-def _sun(pv_w: Floats, days: Days, first: int, end: int, sky: Sky | None) -> Sun:
+def _sun(pv_w: Floats, days: Days, first: int, end: int, sky: Sky | None, held: Bools | None) -> Sun:
     _, targets, at = _span(pv_w, days, first, end)
-    return sun_of(pv_w, days, first, targets, at, sky)
+    return sun_of(pv_w, days, first, targets, at, sky, held)
 
 
-def _pv(pv_w: Floats, days: Days, first: int, leads: int, sun: Sun) -> tuple[Corrected, Floats]:
+def _pv(days: Days, first: int, leads: int, sun: Sun) -> tuple[Corrected, Floats]:
     short, day = _steps(PV_CARRIED_H, days)
-    return corrected(pv_w, sun.taught_w, sun.profile, first, _steps(PV_MEMORIES_H, days), leads, (short, day))
+    return corrected(sun.free_w, sun.taught_w, sun.profile, first, _steps(PV_MEMORIES_H, days), leads, (short, day))
 
 
 def _span(measured_w: Floats, days: Days, first: int, end: int) -> tuple[Floats, Ints, tuple[Ints, Ints]]:

@@ -40,6 +40,7 @@ CREATE TABLE IF NOT EXISTS plan (made TEXT PRIMARY KEY, begins INTEGER NOT NULL,
     given TEXT NOT NULL, blocks BLOB NOT NULL);
 """
 _FIELDS = tuple(field.name for field in fields(Block))
+_FIELDS_FIRST = 9  # that a block had before `given` told how many: those after them are unknown
 
 
 class Heard:
@@ -113,7 +114,7 @@ class KeptPlans:
         """Keep it, and let go of the oldest days that are too many."""
         given = {name: getattr(kept, name) for name in _GIVEN} | {"groups": [asdict(each) for each in kept.groups]}
         given["weather"] = None if kept.weather is None else kept.weather.row
-        given["clear_sky_kept"] = kept.clear_sky_kept
+        given |= {"clear_sky_kept": kept.clear_sky_kept, "block_fields": len(_FIELDS)}
         columns = np.array([block.row for block in kept.blocks], np.float64).reshape(-1, len(_FIELDS)).T
         numbers = columns.tobytes() + _sky_rows(kept.clear_sky).tobytes()
         row = (_key(kept.made), int(kept.begins), len(kept.blocks), json.dumps(given), zlib.compress(numbers))
@@ -166,7 +167,8 @@ def _key(utc: datetime) -> str:
 def _kept(made: str, begins: int, count: int, given: str, blocks: bytes) -> Kept:
     told: dict[str, Any] = json.loads(given)
     numbers = np.frombuffer(zlib.decompress(blocks), np.float64)
-    columns, sky = numbers[: len(_FIELDS) * count].reshape(len(_FIELDS), count), numbers[len(_FIELDS) * count :]
+    width = told.pop("block_fields", _FIELDS_FIRST)
+    columns, sky = numbers[: width * count].reshape(width, count), numbers[width * count :]
     told["clear_sky"] = ClearSky(*sky.reshape(2, -1)) if len(sky) else None
     rows = (Block(int(number), *rest) for number, *rest in columns.T.tolist())
     groups = tuple(_battery(each) for each in told.pop("groups"))

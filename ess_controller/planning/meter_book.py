@@ -5,10 +5,13 @@ from datetime import datetime, timedelta, tzinfo
 from math import isfinite, isnan, nan
 from operator import attrgetter
 
+from ess_controller.core.curtail import held_back
 from ess_controller.core.windows import Billing
 from ess_controller.daemon import Beat
+from firmware_bridge.records import Floats
 
 KNOWN_SHARE = 0.5  # of a block must have been heard, or its mean stands for nothing
+HELD_SHARE = 0.1  # of a block: held back for longer, its sun says only that there was at least so much
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +27,7 @@ class Block:
     export_w: float
     grid_heard: float
     window_w: float = nan  # highest mean of the sliding windows that ended in it; NaN: none did, or they do not slide
+    pv_held: float = nan  # share of the heard sun, 0..1, in which an inverter gave only what it was let; NaN: not noted
 
     @property
     def row(self) -> tuple[int | float, ...]:
@@ -34,6 +38,11 @@ class Block:
     def knows_more_than(self, other: "Block") -> bool:
         """Whether it may stand in place of another word on the same block."""
         return self.load_heard + self.grid_heard >= other.load_heard + other.grid_heard
+
+    @property
+    def held_back(self) -> bool:
+        """Whether the sky would have given more than `pv_w`; not where nobody noted it."""
+        return self.pv_held > HELD_SHARE
 
     @property
     def peak_w(self) -> float:
@@ -81,6 +90,7 @@ class BlockSums:
         """`kept`: the last block before a restart, gone on with if it is not over."""
         self._block_s, self._ahead_s, self._now = billing.block_s, billing.likeliest_s, kept
         self._sliding = _Sliding(billing) if billing.slots > 1 else None
+        self._pv_limit_w: Floats | None = None  # [pv] as told by the beat before; None: there was none
 
     @property
     def present(self) -> Block | None:
@@ -101,11 +111,19 @@ class BlockSums:
         grid_w, pv_w = seen.grid_w, float(seen.pv_w.sum())
         load_w = grid_w + float(seen.pcs_w.sum()) + pv_w
         load_w, load_heard = _mean(block.load_w, block.load_heard, load_w, share)
+        held = self._held_back(beat)
+        pv_held, _ = _mean(block.pv_held, block.pv_heard, held if isfinite(pv_w) else nan, share)
         pv_w, pv_heard = _mean(block.pv_w, block.pv_heard, pv_w, share)
         import_w, grid_heard = _mean(block.import_w, block.grid_heard, _above_zero(grid_w), share)
         export_w, _ = _mean(block.export_w, block.grid_heard, _above_zero(-grid_w), share)
-        self._now = Block(number, load_w, load_heard, pv_w, pv_heard, import_w, export_w, grid_heard, block.window_w)
+        told = (load_w, load_heard, pv_w, pv_heard, import_w, export_w, grid_heard, block.window_w, pv_held)
+        self._now = Block(number, *told)
         return before if before is not None and before.number != number else None
+
+    def _held_back(self, beat: Beat) -> float:
+        """1 where a solar inverter gives only what the beat before let it, else 0."""
+        before_w, self._pv_limit_w = self._pv_limit_w, beat.commands.pv_limit_w
+        return 0.0 if before_w is None else float(held_back(beat.seen, before_w).any())
 
 
 def _above_zero(value: float) -> float:

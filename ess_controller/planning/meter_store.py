@@ -13,7 +13,8 @@ from ess_controller.planning.meter_book import Block
 from ess_controller.sqlite_file import connected
 
 FILE = "meter.sqlite"
-SCHEMA_VERSION = 2  # 1 had no window_w
+SCHEMA_VERSION = 3
+ADDED = {1: "window_w", 2: "pv_held"}  # by the kind that came after it, at the end of the row
 KEEP_DAYS = 400
 _NAMES = tuple(field.name for field in fields(Block))
 _TABLES = f"""
@@ -47,21 +48,22 @@ class MeterStore:
             with self._db:
                 self._db.executemany("INSERT OR IGNORE INTO about VALUES (?, ?)", about.items())
         found = dict(self._db.execute("SELECT key, value FROM about"))
-        if found == about | {"schema_version": 1.0}:
-            found = self._from_the_first(about, make)
-        if found != about:
+        if (kind := found.get("schema_version")) in ADDED and found == about | {"schema_version": kind}:
+            self._of_an_earlier(int(kind), make)
+        elif found != about:
             raise MeterBookError(f"expected {about}, found {found}")
 
-    def _from_the_first(self, about: dict[str, float], make: bool) -> dict[str, float]:
-        """A book of the first kind: its blocks know no windows. Who may write makes it one of this kind."""
+    def _of_an_earlier(self, kind: int, make: bool) -> None:
+        """A book whose blocks know less. Who may write makes it one of this kind."""
+        lacking = [name for before, name in ADDED.items() if before >= kind]
         if not make:
-            self._names = _NAMES[:-1]
-            return about
+            self._names = _NAMES[: -len(lacking)]
+            return
         with self._db:
             self._db.execute("BEGIN IMMEDIATE")
-            self._db.execute("ALTER TABLE block ADD COLUMN window_w REAL")
+            for name in lacking:
+                self._db.execute(f"ALTER TABLE block ADD COLUMN {name} REAL")
             self._db.execute("UPDATE about SET value = ? WHERE key = 'schema_version'", (float(SCHEMA_VERSION),))
-        return about
 
     def put(self, blocks: Iterable[Block]) -> None:
         """Keep these; of two words on one block the one that heard more stands."""

@@ -6,6 +6,7 @@ import numpy as np
 
 from ess_controller.planning.calendar_grid import Days
 from ess_controller.planning.corrected import Profile
+from ess_controller.planning.held_back import freed
 from ess_controller.planning.roof_level import levels, moved
 from ess_controller.planning.spread import part_of_day
 from firmware_bridge.records import Bools, Floats, Ints
@@ -36,23 +37,46 @@ class Sun:
     """What the past says of the sun to come."""
 
     profile: Profile
-    taught_w: Floats  # [step] measured, without what nothing is to be learnt from
+    free_w: Floats  # [step] measured, and where the roof was held back what it would have given
+    taught_w: Floats  # [step] the same without what nothing is to be learnt from
     weather: str  # what the weather forecast is worth here; empty: there is none
     roof: str  # how much more or less it gives than it did; empty: as much
 
 
-def sun_of(pv_w: Floats, days: Days, first: int, targets: Ints, at: tuple[Ints, Ints], sky: Sky | None) -> Sun:
-    """The sun's profile of the steps from `first` on, which lie at `at` of [target day, slot]; `pv_w` is the past."""
+def sun_of(
+    pv_w: Floats,
+    days: Days,
+    first: int,
+    targets: Ints,
+    at: tuple[Ints, Ints],
+    sky: Sky | None,
+    held: Bools | None = None,
+) -> Sun:
+    """The sun's profile of the steps from `first` on, which lie at `at` of [target day, slot]; `pv_w` is the past.
+
+    What was `held` [step] back says nothing of a clear sky, snow or dirt, and for the rest counts as what it would have
+    given (`held_back`): left out, only dull hours would teach. None: nothing was.
+    """
     now, end = len(pv_w), first + len(at[0])
-    history = days.grid(pv_w)[: days.day[now - 1] + 1 if now else 0]
+    of_past = days.day[now - 1] + 1 if now else 0
+    history = days.grid(pv_w if held is None else np.where(held, np.nan, pv_w))[:of_past]
     prior = None if sky is None else days.grid(sky.clear_w)
     every = np.arange(len(history))
-    covered = _covered(history, clear_sky(history, every, prior), days, sky)
-    seen = np.where(covered[:, None], np.nan, history)
+    held_grid = None if held is None else days.grid(held.astype(np.float64))[:of_past] > 0.0
+    clear_w = clear_sky(history, every, prior, None, held_grid)
+    covered = _covered(history, clear_w, days, sky)
+    seen = free = np.where(covered[:, None], np.nan, history)
+    free_w = pv_w
+    if held is not None:
+        clear_w = np.fmax(clear_w, clear_sky(days.grid(pv_w)[:of_past], every))
+        free_w = freed(pv_w, held, clear_w[days.day[:now], days.slot[:now]], days.day[:now])
+        free = np.where(covered[:, None], np.nan, days.grid(free_w)[:of_past])
     level = levels(seen, targets, CLEAR_DAYS)
     gain = np.exp(level[:, -1:] - level[:, :-1])
-    clear_w, usual_w = (each(seen, targets, prior, gain)[at] for each in (clear_sky, usual))
-    taught_w = np.where(covered[days.day[:now]], np.nan, pv_w)
+    clear_w, usual_w = clear_sky(seen, targets, prior, gain, held_grid)[at], usual(free, targets, prior, gain)[at]
+    if held is not None:
+        clear_w = np.fmax(clear_w, clear_sky(free, targets, None, gain)[at])
+    taught_w = np.where(covered[days.day[:now]], np.nan, free_w)
     expected_w, told = usual_w, ""
     if sky is not None and np.isfinite(sky.index[first:end]).any():
         expected_w, told = with_weather(
@@ -61,34 +85,52 @@ def sun_of(pv_w: Floats, days: Days, first: int, targets: Ints, at: tuple[Ints, 
     profile = Profile(
         expected_w, clear_w, None, usual_w, part_of_day(days, first, end), np.zeros(end - first, np.bool_)
     )
-    return Sun(profile, taught_w, told, moved(level[np.searchsorted(targets, min(len(history), targets[-1]))]))
+    return Sun(profile, free_w, taught_w, told, moved(level[np.searchsorted(targets, min(len(history), targets[-1]))]))
 
 
-def clear_sky(history: Floats, targets: Ints, prior: Floats | None = None, gain: Floats | None = None) -> Floats:
+def clear_sky(
+    history: Floats,
+    targets: Ints,
+    prior: Floats | None = None,
+    gain: Floats | None = None,
+    held: Bools | None = None,
+) -> Floats:
     """[target, slot] the most that each slot gave in the days before, W, smoothed over neighbours; NaN: nothing is
     known.
 
     `history` [day, slot] with NaN where nothing is known; `prior` [day, slot] what geometry says of a clear day, which
     counts for PRIOR_DAYS beside the days that are known. `gain` [target, day] what each of the last days before a
-    target, oldest first, is taken times, to be as the roof is then; None: 1.
+    target, oldest first, is taken times, to be as the roof is then; None: 1. `held` [day, slot] where the roof was held
+    back: what that slot gave on duller days is not the most that it can.
     """
-    most = _over_days(history, targets, np.fmax.reduce, gain)
-    return _neighbours(most if prior is None else _with_prior(most, history, targets, prior))
+    most, count = _over_days(history, targets, np.fmax.reduce, gain), _counts(history, targets)
+    censored = np.zeros(count.shape, np.bool_) if held is None else _counts(np.where(held, 1, np.nan), targets) > 0
+    most, count = np.where(censored, np.nan, most), np.where(censored, 0, count)
+    return _neighbours(most if prior is None else _with_prior(most, count, targets, prior, censored))
 
 
 def usual(history: Floats, targets: Ints, prior: Floats | None = None, gain: Floats | None = None) -> Floats:
     """[target, slot] what each slot gave on the average of the days before; the rest as in `clear_sky`."""
     mean = _over_days(history, targets, _mean, gain)
-    return _neighbours(mean if prior is None else _with_prior(mean, history, targets, USUAL_INDEX * prior))
+    if prior is None:
+        return _neighbours(mean)
+    count = _counts(history, targets)
+    return _neighbours(_with_prior(mean, count, targets, USUAL_INDEX * prior, np.zeros(count.shape, np.bool_)))
 
 
-def _with_prior(found: Floats, history: Floats, targets: Ints, prior: Floats) -> Floats:
-    """[target, slot] with the shape and season that geometry tells, as strong as the roof itself has shown to be."""
+def _counts(history: Floats, targets: Ints) -> Ints:
+    """[target, slot] how many of the days before are known."""
     known = np.isfinite(history)
-    count = np.array([known[max(target - CLEAR_DAYS, 0) : target].sum(axis=0) for target in targets]).reshape(
-        found.shape
-    )
+    count = np.array([known[max(target - CLEAR_DAYS, 0) : target].sum(axis=0) for target in targets])
+    return count.reshape(len(targets), history.shape[1])
+
+
+def _with_prior(found: Floats, count: Ints, targets: Ints, prior: Floats, censored: Bools) -> Floats:
+    """[target, slot] with the shape and season that geometry tells, as strong as the roof itself has shown to be in the
+    share of a clear day that was not `censored`: of dawn alone shadows know little."""
     told_w, days = prior[targets], count.max(axis=1, initial=0)[:, None]
+    hidden, whole = (each.sum(axis=1)[:, None] for each in (np.where(censored, told_w, 0.0), told_w))
+    days = days * (1.0 - np.divide(hidden, whole, out=np.zeros_like(whole), where=whole > 0.0))
     own, told = (np.where(count > 0, each, 0.0).sum(axis=1)[:, None] for each in (np.nan_to_num(found), told_w))
     strength = np.divide(own, told, out=np.ones_like(own), where=told > 0.0)
     told_w = told_w * (days * strength + PRIOR_DAYS) / (days + PRIOR_DAYS)

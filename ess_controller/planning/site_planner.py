@@ -24,7 +24,7 @@ from ess_controller.planning.tariff_prices import Terms, demand_costs, prices_ov
 from ess_controller.planning.weather import Weather
 from ess_controller.site import Site
 from ess_controller.site.tariff import Tariff
-from firmware_bridge.records import Floats
+from firmware_bridge.records import Bools, Floats
 
 log = logging.getLogger("ess")
 
@@ -49,6 +49,7 @@ class _Day:
     clear: ClearSky | None
     load_w: Floats
     pv_w: Floats
+    held: Bools  # of the sun, what was held back
     forecasts: Forecasts
     replanner: Replanner
 
@@ -129,7 +130,7 @@ class SitePlanner:
             day = self._begun(today, first, now, battery, weather)
         else:
             blocks = book(now - self._slots, now)
-        measured(blocks, day.first, now, day.load_w, day.pv_w)
+        measured(blocks, day.first, now, day.load_w, day.pv_w, day.held)
         self._day = day
         return day
 
@@ -146,11 +147,12 @@ class SitePlanner:
         sky = None if clear is None else self._sky(first, count, clear, weather)
         told, kinds = self._site.expected_load, kind_by_tariff(self._tariff)
         owners_w = None if told is None else expected_w(told, days, kinds)
-        forecasts = Forecasts(calendar.load_w, calendar.pv_w, days, self._leads, sky, owners_w)
+        held = np.zeros(length, np.bool_)
+        forecasts = Forecasts(calendar.load_w, calendar.pv_w, days, self._leads, sky, owners_w, held)
         hours = self._block_s / 3600.0
         planned = Planned(battery, prices, days, hours, calendar.load_w, calendar.pv_w, refill)
         replanner = Replanner(planned, forecasts.at)
-        return _Day(today, first, battery, weather, clear, calendar.load_w, calendar.pv_w, forecasts, replanner)
+        return _Day(today, first, battery, weather, clear, calendar.load_w, calendar.pv_w, held, forecasts, replanner)
 
     def _sky(self, first: int, count: int, clear: ClearSky, weather: Weather | None) -> Sky:
         """Of so many blocks."""
@@ -222,13 +224,15 @@ class SitePlanner:
         )
 
 
-def measured(blocks: list[Block], first: int, end: int, load_w: Floats, pv_w: Floats) -> None:
-    """Write what was heard well enough of the blocks first..end-1 into [block] arrays; the rest stays NaN."""
+def measured(blocks: list[Block], first: int, end: int, load_w: Floats, pv_w: Floats, held: Bools) -> None:
+    """Write what was heard well enough of the blocks first..end-1 into [block] arrays; the rest stays NaN. And whether
+    the sun was held back."""
     for block in blocks:
         if first <= block.number < end:
             at = block.number - first
             load_w[at] = max(block.load_w, 0.0) if block.load_heard >= KNOWN_SHARE else np.nan
             pv_w[at] = max(block.pv_w, 0.0) if block.pv_heard >= KNOWN_SHARE else np.nan
+            held[at] = block.held_back
 
 
 def _other(one: Battery, before: Battery) -> bool:

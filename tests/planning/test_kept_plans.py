@@ -116,6 +116,20 @@ def test_a_plan_kept_before_the_clear_sky_was_is_opened_and_said_to_be_unproven(
     )
 
 
+def test_a_plan_of_blocks_that_knew_less_is_made_again_bit_by_bit(tmp_path: Path) -> None:
+    (made,) = day_of_plans(tmp_path, count=1)
+    with closing(sqlite3.connect(tmp_path / FILE)) as file, file:
+        ((given, blocks, count),) = file.execute("SELECT given, blocks, read_first FROM plan")
+        told, width = json.loads(given), len(block(0).row)
+        assert told.pop("block_fields") == width
+        numbers = zlib.decompress(blocks)
+        numbers = numbers[: 8 * count * 9] + numbers[8 * count * width :]
+        file.execute("UPDATE plan SET given = ?, blocks = ?", (json.dumps(told), zlib.compress(numbers)))
+    found = reopened(dealer(), tmp_path / FILE, NOW)
+    assert found is not None
+    assert (found.plan.made, found.identical, found.doubts) == (made.made, True, ())
+
+
 def test_what_is_no_longer_as_it_was_is_said(tmp_path: Path) -> None:
     day_of_plans(tmp_path, count=1)
     tariff = dealer().tariff

@@ -60,8 +60,9 @@ def test_load_is_grid_and_battery_and_sun_and_exports_make_no_room_in_what_is_im
         assert sums.add(beat(number * BEAT_S, grid_w=40e3 if number % 2 else -20e3)) is None
     over = sums.add(beat(31 * BEAT_S))
     assert over is not None
-    assert over.row[:-1] == pytest.approx((FIRST, 20e3, 1.0, 20e3, 1.0, 20e3, 10e3, 1.0))
+    assert over.row[:-2] == pytest.approx((FIRST, 20e3, 1.0, 20e3, 1.0, 20e3, 10e3, 1.0))
     assert isnan(over.window_w)  # nothing slides
+    assert (over.pv_held, over.held_back) == (0.0, False)
 
 
 @pytest.mark.parametrize("billing", [SLIDING, AHEAD])
@@ -100,17 +101,22 @@ def test_a_window_that_slides_makes_the_month_s_peak_before_its_block_is_over(tm
     again.close()
 
 
-def test_a_book_of_the_first_kind_is_read_as_it_is_and_gone_on_with(tmp_path: Path) -> None:
+@pytest.mark.parametrize("kind", [1, 2])
+def test_a_book_of_an_earlier_kind_is_read_as_it_is_and_gone_on_with(tmp_path: Path, kind: int) -> None:
     live(tmp_path / FILE, 0.0, 900.0)
     old = sqlite3.connect(tmp_path / FILE)
-    old.execute("ALTER TABLE block DROP COLUMN window_w")
-    old.execute("UPDATE about SET value = 1 WHERE key = 'schema_version'")
+    for name in ("window_w", "pv_held")[kind - 1 :]:
+        old.execute(f"ALTER TABLE block DROP COLUMN {name}")
+    old.execute("UPDATE about SET value = ? WHERE key = 'schema_version'", (kind,))
     old.commit()
     old.close()
     (block,) = kept(tmp_path / FILE)  # another process, that may not write
     assert block.import_w == pytest.approx(40e3)
+    assert (isnan(block.pv_held), block.held_back) == (True, False)
     live(tmp_path / FILE, 900.0, 1800.0)
-    assert [each.number for each in kept(tmp_path / FILE)] == [FIRST, FIRST + 1]
+    first, second = kept(tmp_path / FILE)
+    assert (first.number, isnan(first.pv_held)) == (FIRST, True)
+    assert (second.number, second.pv_held) == (FIRST + 1, 0.0)
     assert not (tmp_path / f"{FILE}.broken").exists()
     store = MeterStore(tmp_path / FILE, 900.0, make=False)
     store.close()
@@ -122,6 +128,23 @@ def test_a_month_ends_by_the_meter_s_clock() -> None:
     peak.add(Block(int(new_year.timestamp() // 900), nan, 0.0, nan, 0.0, 70e3, 0.0, 1.0))
     assert peak.of(new_year - timedelta(seconds=39)) == 70e3
     assert peak.of(new_year - timedelta(seconds=41)) == 0.0
+
+
+def test_a_block_knows_for_how_much_of_its_sun_the_roof_was_held_back() -> None:
+    """Let give 20 kW for ten minutes: it gives them, then less, then is silent; then it may give all and gives 20."""
+    sums, kind = BlockSums(BLOCKS), replace(some_beat().commands, pv_limit_w=np.array([20e3]))
+    seen = replace(some_beat().seen, pv_rated_w=np.array([50e3]))
+    for number in range(1, 31):
+        gives_w = 19e3 if number <= 8 else 12e3 if number <= 14 else nan if number <= 20 else 20e3
+        now = beat(number * BEAT_S, pv_w=gives_w)
+        now = replace(now, seen=replace(now.seen, pv_rated_w=seen.pv_rated_w))
+        sums.add(replace(now, commands=kind) if number < 20 else now)
+    block = sums.present
+    assert block is not None
+    assert block.pv_heard == pytest.approx(24 / 30)
+    assert block.pv_held == pytest.approx(7 / 24)  # of the first beat nobody knows what it was let
+    assert block.held_back
+    assert not replace(block, pv_held=0.05).held_back
 
 
 def test_what_is_silent_is_unknown_and_never_nothing() -> None:

@@ -49,6 +49,10 @@ def test_where_nothing_may_flow_out_nothing_did() -> None:
     assert max(each.export_w for each in held) == 0.0
     assert max(each.export_w for each in free) > 5_000.0
     assert sum(each.pv_w for each in held) < sum(each.pv_w for each in free)
+    lost_w = np.array([(each.pv_w - other.pv_w, other.pv_held) for each, other in zip(free, held, strict=True)])
+    assert ((lost_w[:, 0] > 0.0) == (lost_w[:, 1] > 0.0)).all()
+    assert any(each.held_back for each in held)
+    assert not any(each.pv_held for each in free)
 
 
 def test_the_highest_window_that_slides_is_no_lower_than_its_block_and_no_higher_than_the_load() -> None:
