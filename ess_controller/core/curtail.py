@@ -23,7 +23,8 @@ def curtail(
 
     told_w [cabinet]: what batteries are told now. `stores`: the site's rule charges what the sun has to spare, so the
     roof may give what batteries could still take: sun that is held back is seen by no meter, and a battery that waited
-    for it would wait for ever. Without a meter the roof comes down to what may flow out, as if nothing used it. An
+    for it would wait for ever. Whatever batteries give, the roof may give in their place: they give way as the net load
+    falls. Without a meter the roof comes down to what may flow out, as if nothing used it. An
     inverter that is not heard keeps its limit; those that obey make room for one that does not.
     """
     feed_in_w, none = tuning.dispatch.feed_in_w, np.zeros(tuning.layout.pvs)
@@ -39,8 +40,8 @@ def curtail(
     if np.isnan(seen.grid_w):
         target_w, falls = feed_in_w - float(seen.pv_w[heard & ~obeys].sum()), FALLS_SHARE_PER_S * tick.dt_s
     else:
-        charge_w = float(np.minimum(bound.charge, np.finfo(float).max).sum())
-        spare_w = max(charge_w + min(float(told_w.sum()), 0.0), 0.0) if stores else 0.0
+        charge_w, battery_w = float(np.minimum(bound.charge, np.finfo(float).max).sum()), float(told_w.sum())
+        spare_w = max(battery_w, 0.0) + (max(charge_w + min(battery_w, 0.0), 0.0) if stores else 0.0)
         target_w = gives_w + seen.grid_w + feed_in_w - BELOW_SHARE * all_w + spare_w
     share = min(max(target_w / all_w, 0.0), 1.0) if all_w > 0.0 else 0.0
     now = np.fmin(np.fmax(share, before - falls), before + RISES_SHARE_PER_S * tick.dt_s)

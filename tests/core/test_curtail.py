@@ -142,6 +142,26 @@ def test_a_battery_that_would_rather_sell_still_takes_all_the_sun_that_may_not_f
     assert power_w == pytest.approx(-40e3, abs=2 * MARGIN_W)
 
 
+def test_a_battery_that_gives_by_its_plan_takes_no_sun_s_place() -> None:
+    """Sun of 60 kW on a load of 90: the plan has the battery cover what is left, on its ramp. Sun that is held back no
+    meter shows: a battery that covers all of the load would go on covering it in the sun's place."""
+    state, battery_w, exported = first_state(dealer_tuning()), 50e3, []
+    state = replace(state, pv_limit_w=0.5 * RATED_W)
+    for beat in range(1200):
+        pv_w = np.minimum(state.pv_limit_w, 0.75 * RATED_W)
+        net_w = 90e3 - float(pv_w.sum())
+        battery_w = min(net_w, 50e3, battery_w + 2e3)
+        seen = well(LAYOUT, pv_w=pv_w, grid_w=net_w - battery_w)
+        exported.append(max(battery_w - net_w, 0.0))
+        stores = dispatch.stores_sun(net_w, dispatch.BY_VALUE, seen_net(net_w), 0.0)
+        told_w = np.full(2, battery_w / 2.0)
+        limit_w, beyond_s = curtail(zero_export(), state, seen, batteries(50e3), told_w, stores, tick(0.1 * beat))
+        state = replace(state, pv_limit_w=limit_w, pv_beyond_s=beyond_s)
+    assert pv_w.sum() == pytest.approx(60e3)
+    assert battery_w == pytest.approx(30e3)
+    assert max(exported) == 0.0
+
+
 def test_those_that_obey_make_room_for_one_that_does_not() -> None:
     """Sun of 60 and 20 kW, the second inverter cannot be limited; a load of 30 kW."""
     state, grid_w = first_state(dealer_tuning()), 0.0
