@@ -13,7 +13,8 @@ from typing import Any
 
 import pytest
 
-from ess_controller.clock import wall_s
+from ess_controller.alarms.answer import acknowledge, open_alarms
+from ess_controller.clock import utc_now, wall_s
 from tests.board.browser import DESK, MARKS, PHONE, ROOT, Demo, Reader, running
 
 SPEED, SPARE_S = 90.0, 600.0
@@ -22,7 +23,7 @@ SHOT = BEGIN + timedelta(hours=37.0)
 LIVED_S = (SHOT - BEGIN).total_seconds() / SPEED
 PICTURES = ROOT / "sites/pictures"
 LARGEST_BYTES = 250_000
-BOTTOM = "Math.round(document.querySelector('#app main').getBoundingClientRect().bottom) + 20"
+BOTTOM = "Math.round(document.querySelector('#app .ess main').getBoundingClientRect().bottom) + 20"
 PLANNED = "#app path.plan-line[d^=M]"
 pytestmark = [
     *MARKS,
@@ -65,7 +66,10 @@ def test_pictures_of_it(
     reader.page.set_default_timeout(1000.0 * SPARE_S)  # plans of days are made again for it, in a process that yields
     page = reader.open(path)
     page.wait_for_selector(shows, state="attached")
-    page.wait_for_function("!document.querySelector('#app .alarm-bar')")  # beats that come late by our own doing
+    for alarm in open_alarms(lived.home):  # beats that come late on a busy machine
+        if alarm["ack"] is None:
+            acknowledge(lived.home, alarm["id"], "Li Lei", "", utc_now())
+    page.wait_for_function("!document.querySelector('#app .alarm-bar')")
     file = PICTURES / f"{name}.png"
     whole = {"x": 0, "y": 0, "width": size[0], "height": page.evaluate(BOTTOM)}
     page.screenshot(path=str(file), **({} if size == PHONE else {"full_page": True, "clip": whole}))
