@@ -5,8 +5,9 @@
 
 import os
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
+from math import isinf
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -15,6 +16,7 @@ from ess_controller.ageing.rates import CellAgeing, WearTerms
 from ess_controller.ageing.settings import HealthSettings
 from ess_controller.alarms.settings import AlarmSettings
 from ess_controller.core.types import Tuning
+from ess_controller.core.value import flows_out_w
 from ess_controller.site.alarm_tables import alarm_findings, alarms_of
 from ess_controller.site.buses import bus_findings, name_findings
 from ess_controller.site.cabinets import cabinet_findings, climate_findings
@@ -114,6 +116,9 @@ class Site:
         notes = [f"string {name} is not in service: nothing is said to it or heard from it" for name in self.isolated]
         if self.tariff and self.tariff.assumed:
             notes.append(f"tariff {self.tariff.name}: only assumed: {', '.join(self.tariff.assumed)}")
+        if self.tariff and self.tariff.feed_in_cny_per_kwh < 0.0:
+            does = "all that does is paid for" if isinf(self.tuning.dispatch.feed_in_w) else "the roof is held back"
+            notes.append(f"tariff {self.tariff.name}: what flows out costs money: {does}")
         if self.expected_load:
             notes.append(self.expected_load.note)
         for channel in self.alarms.channels if self.alarms else ():
@@ -158,11 +163,12 @@ def load(path: Path, overrides: Mapping[str, str], serve_at: str | None = None) 
 def _site(site: SiteFile, cell: CellFile, tariff: TariffFile | None, carbon: CarbonFile | None, file: Path) -> Site:
     """The records of files in which nothing is wrong."""
     plant, contract = plant_of(site), contract_of(site)
+    prices = tariff_of(tariff, contract.supply, contract.customer) if tariff and contract else None
     return Site(
         name=site.name,
         time_zone=ZoneInfo(site.time_zone),
         plant=plant,
-        tuning=tuning_of(site, cell, plant),
+        tuning=_priced(tuning_of(site, cell, plant), prices),
         period_s=float(site.beat.period_s),
         can_stale_s=float(site.beat.can_stale_s),
         register_stale_s=float(site.beat.register_stale_s),
@@ -170,7 +176,7 @@ def _site(site: SiteFile, cell: CellFile, tariff: TariffFile | None, carbon: Car
         location=location_of(site),
         pv_arrays=arrays_of(site),
         contract=contract,
-        tariff=tariff_of(tariff, contract.supply, contract.customer) if tariff and contract else None,
+        tariff=prices,
         expected_load=expected_load_of(site.expected_load),
         weather=weather_of(site),
         carbon=carbon_of(site.carbon, carbon),
@@ -184,6 +190,15 @@ def _site(site: SiteFile, cell: CellFile, tariff: TariffFile | None, carbon: Car
         isolated=isolated_of(site),
         origins=origins_of(site),
     )
+
+
+def _priced(tuning: Tuning, tariff: Tariff | None) -> Tuning:
+    """For plan and loop alike: nothing flows out at a price below zero, where solar inverters are held back at all."""
+    if tariff is None:
+        return tuning
+    knobs = tuning.dispatch
+    feed_in_w = float(flows_out_w(knobs.feed_in_w, tariff.feed_in_cny_per_kwh))
+    return replace(tuning, dispatch=replace(knobs, feed_in_w=feed_in_w))
 
 
 def _is_folder(path: Path) -> bool:

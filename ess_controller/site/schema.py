@@ -191,7 +191,8 @@ class DispatchTable(Table):
     feed_in_w: float = Field(
         ge=0.0,
         allow_inf_nan=True,
-        description="most that may flow out, sun included, W; inf: solar inverters are never curtailed",
+        description="most that may flow out, sun included, W; inf: solar inverters are never curtailed; "
+        "where the tariff's feed-in is below zero, any other number counts as 0",
         json_schema_extra={"also": "inf"},
     )
     load_share: float = Field(gt=0.0, le=1.0, description="load of the inverters in use before another starts, a share")
