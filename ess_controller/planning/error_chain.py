@@ -4,14 +4,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ess_controller.planning.value_problem import chain, weights
 from firmware_bridge.records import Floats
 
 # Shares that a quarter of an hour passes on: of what a day's level or its clouds are off by, and of what a machine or a
 # single cloud is. Errors of five commercial sites on workdays, by how alike they are 1, 4, 8 and 16 quarters apart:
 # 0.94 to 0.97, and 0.3 to 0.5.
 SLOW_MEMORY, FAST_MEMORY = 0.96, 0.4
-SLOW_STATES, FAST_STATES = 3, 3
+# Each part is in one of three states, whose moments up to the fifth are those of a normal distribution (Gauss-Hermite
+# quadrature). Evenly likely steps to both sides, a binomial distribution, would have no error beyond two deviations.
+PLACES, OFTEN = np.sqrt(3.0) * np.array((-1.0, 0.0, 1.0)), np.array((1.0, 4.0, 1.0)) / 6.0
 SHAPE_STATES = 5  # that the shape of errors is told by
 SEEN = np.linspace(-2.4, 2.4, 7)  # errors, in normal deviations, that the fast loop may find itself in
 
@@ -37,11 +38,11 @@ def errors_of(spread_w: Floats, shape: Floats, slow_share: Floats, quarters: flo
     """Errors of leads that are so many quarters of an hour apart.
 
     `spread_w` and `slow_share` (of the variance, within 0..1) [lead]. `shape` [lead, SHAPE_STATES]: errors in standard
-    deviations where normal ones would be at the evenly spaced states of Rouwenhorst's chain; rising.
+    deviations where normal ones would be at `even` places; rising.
     """
-    slow, fast, share = even(SLOW_STATES), even(FAST_STATES), slow_share[:, None]
-    normal = np.sqrt(share) * np.repeat(slow, FAST_STATES) + np.sqrt(1.0 - share) * np.tile(fast, SLOW_STATES)
-    follow = np.kron(chain(SLOW_STATES, SLOW_MEMORY**quarters), chain(FAST_STATES, FAST_MEMORY**quarters))
+    share, states = slow_share[:, None], len(PLACES)
+    normal = np.sqrt(share) * np.repeat(PLACES, states) + np.sqrt(1.0 - share) * np.tile(PLACES, states)
+    follow = np.kron(chain(SLOW_MEMORY**quarters), chain(FAST_MEMORY**quarters))
     return Errors(
         spread_w=spread_w,
         missed_w=spread_w[:, None] * _shaped(normal, shape),
@@ -49,6 +50,13 @@ def errors_of(spread_w: Floats, shape: Floats, slow_share: Floats, quarters: flo
         seen_w=spread_w[:, None] * _shaped(np.broadcast_to(SEEN, (len(shape), len(SEEN))), shape),
         given=_given(share),
     )
+
+
+def chain(memory: float) -> Floats:
+    """[state, next state] probabilities of an error that stays, or moves to the next place: `memory` of it is expected
+    to be left, and each of PLACES is visited as OFTEN says."""
+    moves = 1.0 - memory
+    return np.array(((memory, moves, 0.0), (moves / 4.0, 1.0 - moves / 2.0, moves / 4.0), (0.0, moves, memory)))
 
 
 def how_often(seen: int) -> Floats:
@@ -59,7 +67,7 @@ def how_often(seen: int) -> Floats:
 
 
 def even(states: int) -> Floats:
-    """[state] errors of Rouwenhorst's chain of unit variance."""
+    """[state] evenly spaced, of unit variance where they are as frequent as binomial `weights`."""
     return np.asarray(np.linspace(-1.0, 1.0, states) * np.sqrt(states - 1.0))
 
 
@@ -74,10 +82,10 @@ def _shaped(normal: Floats, shape: Floats) -> Floats:
 
 def _given(share: Floats) -> Floats:
     """[lead, seen, state] by Bayes' rule, of `share` [lead, 1]: how likely a slow part is; the fast one is the rest."""
-    slow, fast = even(SLOW_STATES), even(FAST_STATES)
-    rest = (SEEN[:, None] - np.sqrt(share)[:, :, None] * slow) / np.sqrt(1.0 - share)[:, :, None]  # [lead, seen, slow]
-    log = np.log(weights(SLOW_STATES)) - rest * rest / 2.0
+    slow_sd, fast_sd = np.sqrt(share)[:, :, None], np.sqrt(1.0 - share)[:, :, None]
+    rest = (SEEN[:, None] - slow_sd * PLACES) / fast_sd  # [lead, seen, slow]
+    log = np.log(OFTEN) - rest * rest / 2.0
     likely = np.exp(log - log.max(axis=2, keepdims=True))
     likely /= likely.sum(axis=2, keepdims=True)
-    apart = np.abs(np.clip(rest, fast[0], fast[-1])[..., None] - fast) / (fast[1] - fast[0])
+    apart = np.abs(np.clip(rest, PLACES[0], PLACES[-1])[..., None] - PLACES) / (PLACES[1] - PLACES[0])
     return np.asarray((likely[..., None] * np.maximum(1.0 - apart, 0.0)).reshape(*likely.shape[:2], -1))

@@ -10,7 +10,7 @@ from ess_controller.planning.problem import Battery
 from ess_controller.planning.taper import Line, shares
 from firmware_bridge.records import Floats
 
-__all__ = ["ENERGY_LEVELS", "Steps", "Store", "chain", "store_of", "weights"]
+__all__ = ["ENERGY_LEVELS", "Steps", "Store", "store_of", "weights"]
 
 ENERGY_LEVELS = 33
 
@@ -57,27 +57,6 @@ def _levels(line: Line, soc: Floats) -> tuple[float, ...]:
     return tuple(shares(line, soc).tolist()) if line else ()
 
 
-def chain(states: int, memory: float) -> Floats:
-    """[state, next] probabilities of Rouwenhorst's chain: an AR(1) whose stationary states are binomial.
-
-    Kopecky and Suen, Finite state Markov-chain approximations to highly persistent
-    processes, Rev. Econ. Dyn. 13 (2010).
-    """
-    if states == 1:
-        return np.ones((1, 1))
-    stay = (1.0 + memory) / 2.0
-    follow = np.array([[stay, 1.0 - stay], [1.0 - stay, stay]])
-    for size in range(3, states + 1):
-        grown = np.zeros((size, size))
-        grown[:-1, :-1] += stay * follow
-        grown[:-1, 1:] += (1.0 - stay) * follow
-        grown[1:, :-1] += (1.0 - stay) * follow
-        grown[1:, 1:] += stay * follow
-        grown[1:-1] /= 2.0
-        follow = grown
-    return follow
-
-
 def weights(states: int) -> Floats:
-    """[state] how often the chain is in each of its states."""
+    """[state] how often each of so many evenly spaced states is: a binomial distribution."""
     return np.array([comb(states - 1, state) for state in range(states)]) / 2.0 ** (states - 1)

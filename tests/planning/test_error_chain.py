@@ -4,15 +4,14 @@ import numpy as np
 import pytest
 
 from ess_controller.planning.calendar_grid import by_weekday, days_of
-from ess_controller.planning.error_chain import SHAPE_STATES, Errors, errors_of, even
+from ess_controller.planning.error_chain import OFTEN, PLACES, SHAPE_STATES, Errors, chain, errors_of, even
 from ess_controller.planning.problem import Series
 from ess_controller.planning.spread import Spread, spread_of
-from ess_controller.planning.value_problem import weights
 from firmware_bridge.records import Floats
 from tests.planning.worlds import BEGIN
 
 NORMAL = np.broadcast_to(even(SHAPE_STATES), (4, SHAPE_STATES))
-OFTEN = np.kron(weights(3), weights(3))
+BOTH_OFTEN = np.kron(OFTEN, OFTEN)
 DAYS = days_of(Series(BEGIN, 900.0, np.zeros(96 * 40), np.zeros(96 * 40)), 192, by_weekday)
 
 
@@ -33,9 +32,21 @@ def learned(slow: float, fast: float, memory: float = 0.96) -> Spread:
 @pytest.mark.parametrize("share", [0.05, 0.5, 0.95])
 def test_the_two_parts_vary_together_as_much_as_the_errors_whatever_lasts(share: float) -> None:
     made = errors(share)
-    np.testing.assert_allclose(OFTEN @ made.missed_w.T, 0.0, atol=1e-6)
-    np.testing.assert_allclose(OFTEN @ made.missed_w.T**2, 10e3**2, rtol=1e-9)
-    np.testing.assert_allclose(OFTEN @ made.follow, OFTEN, atol=1e-12)
+    np.testing.assert_allclose(BOTH_OFTEN @ made.missed_w.T, 0.0, atol=1e-6)
+    np.testing.assert_allclose(BOTH_OFTEN @ made.missed_w.T**2, 10e3**2, rtol=1e-9)
+    np.testing.assert_allclose(BOTH_OFTEN @ made.missed_w.T**4, 3.0 * 10e3**4, rtol=1e-9)  # as large ones as normal
+    np.testing.assert_allclose(BOTH_OFTEN @ made.follow, BOTH_OFTEN, atol=1e-12)
+
+
+@pytest.mark.parametrize("memory", [0.0, 0.4, 0.96])
+def test_of_a_part_its_memory_is_expected_to_be_left_and_its_places_are_as_frequent_as_they_are_said_to_be(
+    memory: float,
+) -> None:
+    follow = chain(memory)
+    assert (follow >= 0.0).all()
+    np.testing.assert_allclose(follow.sum(axis=1), 1.0)
+    np.testing.assert_allclose(OFTEN @ follow, OFTEN, atol=1e-12)
+    np.testing.assert_allclose(follow @ PLACES, memory * PLACES, atol=1e-12)
 
 
 def expected_hours_later(made: Errors, steps: int) -> Floats:

@@ -15,7 +15,7 @@ from ess_controller.planning.day_ahead import Forecasts
 from ess_controller.planning.problem import Battery, DemandCost, Export, Prices, Series
 from ess_controller.planning.replan import Replanner, Site
 from ess_controller.planning.value import Value, decide
-from ess_controller.planning.value_problem import Steps, chain, store_of, weights
+from ess_controller.planning.value_problem import Steps, store_of
 from ess_controller.planning.wear import Wear
 from firmware_bridge.records import Floats
 from tests.planning.sites_of_tests import ACTUAL, BATTERY, shop, two_prices
@@ -35,7 +35,8 @@ def random_steps(seed: int, states: int = 5) -> tuple[Steps, Floats, Floats]:
     peak_w = np.linspace(rng.uniform(0.0, 80e3), 220e3, 12)
     held = store_of(BATTERY).energy_wh
     last = np.broadcast_to(ACTUAL.cny(peak_w) - 0.3e-3 * held[:, None], (states, len(held), len(peak_w)))
-    return Steps(0.25, net, buy, sell, chain(states, 0.9)), peak_w, np.ascontiguousarray(last)
+    follow = rng.dirichlet(np.ones(states), states)
+    return Steps(0.25, net, buy, sell, follow), peak_w, np.ascontiguousarray(last)
 
 
 @pytest.mark.parametrize("export", ["none", "pv_surplus", "any"])
@@ -100,13 +101,6 @@ def test_what_life_costs_is_weighed_by_the_kwh_given_and_by_the_hour_held() -> N
     idle = Steps(1.0, np.zeros((10, 1)), np.full(10, 1e-3), np.zeros(10), np.ones((1, 1)))
     full = value_numpy.backward(replace(store, may_export=False), idle, peak_w, nothing)[0, 0, -1, -1]
     assert full == pytest.approx(10 * 0.04 * (held[-1] - 0.5 * BATTERY.energy_wh) / 1e3)
-
-
-def test_the_chain_s_states_are_as_frequent_as_their_weights_say() -> None:
-    follow = chain(5, 0.9)
-    np.testing.assert_allclose(weights(5) @ follow, weights(5), atol=1e-12)
-    even = np.linspace(-2.0, 2.0, 5)
-    np.testing.assert_allclose(follow @ even, 0.9 * even, atol=1e-12)
 
 
 def test_the_month_s_peak_is_guarded_while_energy_lasts() -> None:
