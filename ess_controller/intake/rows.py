@@ -33,7 +33,10 @@ def read_rows(path: Path, expected: str) -> list[Row]:
         raise wrong(path, 0, "", "", "text in UTF-8: commas between columns, a header in the first line") from None
     except (OSError, EOFError, zlib.error) as error:
         raise wrong(path, 0, "", "", f"a file that can be read: {error}") from None
-    reader = csv.reader(StringIO(text.replace("\0", ""), newline=""))
+    if "\0" in text:
+        line = text.count("\n", 0, text.index("\0")) + 1
+        raise wrong(path, line, "", "", "text, not NUL bytes (did whoever wrote it lose its supply?)")
+    reader = csv.reader(StringIO(text, newline=""))
     try:
         rows = [Row(reader.line_num, cells) for cells in reader if any(cell.strip() for cell in cells)]
     except csv.Error as error:
@@ -70,6 +73,8 @@ def check_widths(path: Path, rows: Sequence[Row], columns: int) -> None:
 def number(path: Path, line: int, name: str, cell: str) -> float:
     """What stands in a cell as a number, NaN and infinity included."""
     try:
+        if "_" in cell:  # Python's own way to part thousands
+            raise ValueError
         return float(cell)
     except ValueError:
         hint = ", with a point, not a comma" if "," in cell else ""

@@ -237,16 +237,25 @@ def _stored(battery: Battery, series: Series, power_w: Floats) -> Run:
 
 
 def _perfect(series: Series, prices: Prices, battery: Battery, refill: float) -> tuple[Run, list[float]]:
-    """Each month on its own, from what the month before left; and how much cheaper each could at best be."""
+    """Each month on its own, from what the month before left; and how much cheaper each could at best be.
+
+    What is demanded at the end may be lacking, as of all others, at its price: worth more below the demanded than above
+    it, what is left has its best either there or where all of it is worth so much.
+    """
     power, stored, gaps = [], [], []
     soc = battery.soc_start
     planner = Planner(SLOWEST_S)
     for begin, end in months(series):
         least = battery.soc_end_min if end == len(series) else None
         own = replace(battery, soc_start=soc, soc_end_min=least)
-        plan = planner.plan(
-            own, series.cut(begin, end), cut(prices, series, begin, end), ends=Ends(value_cny_per_kwh=1000.0 * refill)
-        )
+        part, paid = series.cut(begin, end), cut(prices, series, begin, end)
+        plan = planner.plan(own, part, paid, ends=Ends(value_cny_per_kwh=1000.0 * refill))
+        if least is not None:
+            worth = max(_lacking_cny_per_wh(prices, battery), refill)
+            short = planner.plan(
+                replace(own, soc_end_min=None), part, paid, ends=Ends(value_cny_per_kwh=1000.0 * worth)
+            )
+            plan = short if short.soc[-1] < least else plan
         gaps.append(plan.gap_cny)
         power.append(plan.battery_w)
         stored.append(plan.soc * battery.energy_wh)
@@ -274,6 +283,10 @@ def _cost(run: Run, series: Series, prices: Prices, battery: Battery, refill: fl
     short_wh = 0.0
     if battery.soc_end_min is not None and end == len(series):
         short_wh = max(battery.soc_end_min * battery.energy_wh - float(run.stored_wh[end - 1]), 0.0)
-    dearest = float(prices.import_cny_per_kwh.max()) / battery.charge_efficiency / 1000.0
-    cny = bill + wear - refill * gained_wh + max(dearest - refill, 0.0) * short_wh
+    cny = bill + wear - refill * gained_wh + max(_lacking_cny_per_wh(prices, battery) - refill, 0.0) * short_wh
     return Cost(cny, wear, peak_of(grid_w, part, prices))
+
+
+def _lacking_cny_per_wh(prices: Prices, battery: Battery) -> float:
+    """What a Wh counts that is demanded at the end and not there: bought when it is dearest."""
+    return float(prices.import_cny_per_kwh.max()) / battery.charge_efficiency / 1000.0

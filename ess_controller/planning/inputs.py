@@ -32,6 +32,7 @@ FEWEST = 2  # steps: one has no length
 STEP_S = (1.0, 86400.0)
 DEAREST = 5.0  # CNY per kWh: beyond, somebody has likely mistaken fen for yuan
 FAINT = 0.01  # of a battery's power: a load that never reaches it is likely in kW
+YEARS = (1900, 2200)  # of a step: beyond, calendars of zones end, and somebody has slipped
 EXAMPLE = "2026-06-01T08:00:00+08:00"
 
 
@@ -123,6 +124,8 @@ def _time(path: Path, row: Row, cell: str) -> datetime:
         raise wrong(path, row.line, "time", shown(cell), f"ISO 8601 with an offset, like {EXAMPLE}{reason}") from None
     if time.tzinfo is None:
         raise wrong(path, row.line, "time", shown(cell), f"an offset from UTC, like {EXAMPLE}")
+    if not YEARS[0] <= time.year <= YEARS[1]:
+        raise wrong(path, row.line, "time", shown(cell), f"a year from {YEARS[0]} to {YEARS[1]}")
     return time
 
 
@@ -134,7 +137,8 @@ def _uneven(length_s: float, step_s: float, before: str) -> str:
     if length_s < 0.0:
         return f"{even}: time runs back (an hour repeated by summer time needs its new offset)"
     if step_s > 0.0 and length_s % step_s == 0.0:
-        return f"{even}: {plain(length_s / step_s - 1.0)} steps are missing"
+        missing = round(length_s / step_s) - 1
+        return f"{even}: {missing} step{'s are' if missing > 1 else ' is'} missing"
     return f"{even}: steps are uneven"
 
 

@@ -155,6 +155,17 @@ def test_a_demanded_end_is_reached() -> None:
     assert found.perfect.stored_wh[-1] >= 0.6 * BATTERY.energy_wh - 1.0
 
 
+def test_where_a_demanded_end_costs_more_than_it_is_counted_foresight_leaves_it_lacking_too() -> None:
+    """Two hours of a day's load with little in store: to fill it would raise the month's peak."""
+    series = shop(9)
+    begin = 96 * 8 + 40
+    own = replace(BATTERY, soc_start=0.2, soc_end_min=0.9)
+    part = series.cut(0, begin + 8)
+    found = run_backtest(part, two_prices(part), own, by_weekday, begin, HOURLY_S).months[0]
+    assert found.perfect.cny <= min(found.controller.cny, found.rule.cny) + 1e-6
+    assert found.perfect.peak_w < found.no_battery.peak_w
+
+
 def test_a_day_of_a_clock_change_is_run_like_any_other() -> None:
     series = shop(DAYS, datetime(2026, 3, 20, tzinfo=ZoneInfo("Europe/Berlin")))
     check_conserved(run(series).controller, BATTERY, series)
