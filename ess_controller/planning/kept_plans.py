@@ -12,7 +12,7 @@ import hashlib
 import json
 import zlib
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import asdict, dataclass, fields, is_dataclass
+from dataclasses import asdict, dataclass, fields, is_dataclass, replace
 from datetime import UTC, datetime
 from functools import cache
 from importlib.metadata import version
@@ -74,6 +74,7 @@ class Kept:
     plan_digest: str
     capacity_test: dict[str, Any] | None = None  # the planner's proposal of that day, as JSON
     clear_sky: ClearSky | None = None  # that it knew; kept where the planner began anew
+    foreseen: bool = False  # as in `SitePlan`
     clear_sky_kept: bool = False  # whether that it knew none is told by it; not by programs before 2026-11-29
 
     def book(self, first: int, end: int) -> list[Block]:
@@ -97,6 +98,7 @@ def kept_of(
         program_digest(),
         version("ess-controller"),
         plan_digest(plan),
+        foreseen=plan.foreseen,
         clear_sky=planner.clear_sky if planner.begun else None,
         clear_sky_kept=planner.begun,
     )
@@ -157,7 +159,10 @@ class KeptPlans:
         self._db.execute("DELETE FROM plan WHERE made < ?", (oldest,))
 
 
-_GIVEN = ("month_peak_w", "history_days", "site_digest", "program_digest", "version", "plan_digest", "capacity_test")
+_GIVEN = (
+    "month_peak_w", "history_days", "site_digest", "program_digest", "version", "plan_digest", "capacity_test",
+    "foreseen",
+)  # fmt: skip
 
 
 def _key(utc: datetime) -> str:
@@ -189,8 +194,8 @@ def _battery(told: dict[str, Any]) -> Battery:
 
 
 def plan_digest(plan: SitePlan) -> str:
-    """Of a plan's bytes, which hold every number of its value function."""
-    return hashlib.sha256(packed(plan)).hexdigest()
+    """Of a plan's bytes, which hold every number of its value function; not whether it was foreseen."""
+    return hashlib.sha256(packed(replace(plan, foreseen=False))).hexdigest()
 
 
 def site_digest(site: Site) -> str:

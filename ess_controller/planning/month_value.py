@@ -34,11 +34,21 @@ class MonthAhead:
         month, day = self._days.month, self._days.day
         return self._prices.demand_of(int(month[day[block]] - month[day[0]]))
 
-    def cost(self, net_w: Floats, origin: int, end: int, peak_w: Floats, buy: Floats, sell: Floats) -> Floats:
+    def cost(
+        self,
+        net_w: Floats,
+        origin: int,
+        end: int,
+        peak_w: Floats,
+        buy: Floats,
+        sell: Floats,
+        expected_w: Floats | None = None,
+    ) -> Floats:
         """[peak] expected cost of the month's rest after the block `end`, CNY, for each running peak there.
 
         Only `net_w` before `origin` is looked at. `buy` and `sell` are the prices of the blocks from `origin` to `end`,
-        which stand for those of the days to come.
+        which stand for those of the days to come; so does the net load `expected_w` [block from `origin`] where no day
+        is over yet. None: nothing is then known of them.
         """
         demand = self.demand(end - 1)
         days, whole = self._days, demand.cny(peak_w)
@@ -46,10 +56,13 @@ class MonthAhead:
             return whole
         today, day = int(days.day[origin]), int(days.day[end])
         source = np.arange(max(today - PAST_DAYS, 0), today)
-        if not len(source):
+        common, slot = np.linspace(0.0, peak_w[-1], PEAK_LEVELS), days.slot[origin:end]
+        if len(source):
+            costs = self._costs(source, net_w[:origin], slot, common, buy, sell)
+        elif expected_w is not None:
+            source, costs = np.array([today]), self._coming(expected_w[: end - origin], slot, common, buy, sell)
+        else:
             return whole
-        common = np.linspace(0.0, peak_w[-1], PEAK_LEVELS)
-        costs = self._costs(source, net_w[:origin], days.slot[origin:end], common, buy, sell)
         rest = day + np.flatnonzero(days.month[day:] == days.month[day])
         first, second = self._rest(costs, source, rest, demand, common)
         gone = float(days.slot[end]) / days.slots  # of the day in which the horizon ends
@@ -77,6 +90,12 @@ class MonthAhead:
             found += often * (values - values[:, -1:])
         self._asked, self._told = asked, (found[0], found[1])
         return self._told
+
+    def _coming(self, net_w: Floats, slot: Ints, peak_w: Floats, buy: Floats, sell: Floats) -> Floats:
+        """[1, peak] of the coming day, whose net load, W, and prices are of so many a day's `slot`s."""
+        by_slot = np.zeros((3, self._days.slots))
+        by_slot[:, slot] = net_w, buy, sell
+        return day_costs(self._store, self._hours, by_slot[:1], by_slot[1], by_slot[2], peak_w, self._refill)
 
     def _costs(self, source: Ints, net_w: Floats, slot: Ints, peak_w: Floats, buy: Floats, sell: Floats) -> Floats:
         """[day, peak] of past days at the prices of the coming one."""

@@ -36,8 +36,9 @@ class Site:
 class Replanner:
     """Plans anew whenever asked; keeps what the days so far would have cost."""
 
-    def __init__(self, site: Site, forecast: Callable[[int], Forecast]) -> None:
-        self._site, self._forecast = site, forecast
+    def __init__(self, site: Site, forecast: Callable[[int], Forecast], *, foreseen: bool = False) -> None:
+        """`foreseen`: forecasts have something to say before any day is known."""
+        self._site, self._forecast, self._foreseen = site, forecast, foreseen
         self._store = store_of(site.battery)
         self._month = MonthAhead(site.battery, site.days, site.hours, site.prices, site.refill_cny_per_wh)
         self._net_w = site.load_w - site.pv_w
@@ -50,13 +51,13 @@ class Replanner:
         buy, sell = self._priced(origin, origin + count)
         errors = forecast.errors
         steps = Steps(site.hours, forecast.states_w[:count], buy, sell, errors.follow)
-        top = self._top(origin, peak_w)
+        top = self._top(origin, peak_w, forecast)
         month = site.days.month[site.days.day[origin : origin + count]]
         change = int(np.searchsorted(month, month[0], side="right"))
         running = np.linspace(min(peak_w, top / PEAK_ROOM), top, PEAK_LEVELS)
         fresh = running if change == count else np.linspace(0.0, top, PEAK_LEVELS)
         last = self._left(origin + count)[:, None] + self._month.cost(
-            self._net_w, origin, origin + count, fresh, buy, sell
+            self._net_w, origin, origin + count, fresh, buy, sell, forecast.net_w if self._foreseen else None
         )
         last = np.broadcast_to(last, (len(errors.follow), *last.shape))
         late = backward()(self._store, _cut(steps, change, count), fresh, np.ascontiguousarray(last))
@@ -74,10 +75,12 @@ class Replanner:
         prices, pays = self._site.prices, self._site.battery.limit_w > 0.0
         return prices.import_cny_per_kwh[first:end] / 1000.0, pays * prices.export_cny_per_kwh[first:end] / 1000.0
 
-    def _top(self, origin: int, peak_w: float) -> float:
-        """Highest peak that is reckoned with."""
+    def _top(self, origin: int, peak_w: float, forecast: Forecast) -> float:
+        """Highest peak that is reckoned with: while no day is known, by what is expected."""
         past = self._net_w[max(origin - PEAK_DAYS * self._site.days.slots, 0) : origin]
         known = past[np.isfinite(past)]
+        if self._foreseen and len(known) < self._site.days.slots:
+            known = np.append(known, forecast.net_w)
         highest = max(float(known.max()) if len(known) else 0.0, peak_w)
         return PEAK_ROOM * max(highest, 0.01 * self._site.battery.charge_w, 1.0)
 

@@ -100,7 +100,7 @@ def standing_at(site: Site, folder: Path, utc: datetime) -> dict[str, Any]:
         "version": last["version"],
         "history_days": round(last["history_days"], 2),
         "month_peak_w": round(last["month_peak_w"], 1),
-        "why_not": why_not or why_unfit(last["made"], last["history_days"], utc),
+        "why_not": why_not or why_unfit(last["made"], last["history_days"], utc, foreseen=bool(last["foreseen"])),
     }
     return {"in_force": told, "capacity_test": last["capacity_test"]}
 

@@ -85,7 +85,13 @@ class SitePlanner:
         value = day.replanner.plan(now - day.first, month_peak_w)
         self._tell_of(day.forecasts)
         heard = int(np.isfinite(day.load_w[: now - day.first]).sum())
-        return SitePlan(self._site.name, utc, replace(value, origin=now), heard / self._slots)
+        foreseen = self._foreseen(day.clear)
+        return SitePlan(self._site.name, utc, replace(value, origin=now), heard / self._slots, foreseen=foreseen)
+
+    def _foreseen(self, clear: ClearSky | None) -> bool:
+        """Whether forecasts have something to say before any day is known: of the load by its owner, of the sun by
+        geometry."""
+        return self._site.expected_load is not None and (clear is not None or not self._site.plant.pvs)
 
     def expected(
         self, utc: datetime, book: Book, groups: tuple[Battery, ...], hottest_c: Mapping[str, float]
@@ -151,7 +157,7 @@ class SitePlanner:
         forecasts = Forecasts(calendar.load_w, calendar.pv_w, days, self._leads, sky, owners_w, held)
         hours = self._block_s / 3600.0
         planned = Planned(battery, prices, days, hours, calendar.load_w, calendar.pv_w, refill)
-        replanner = Replanner(planned, forecasts.at)
+        replanner = Replanner(planned, forecasts.at, foreseen=self._foreseen(clear))
         return _Day(today, first, battery, weather, clear, calendar.load_w, calendar.pv_w, held, forecasts, replanner)
 
     def _sky(self, first: int, count: int, clear: ClearSky, weather: Weather | None) -> Sky:

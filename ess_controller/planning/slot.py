@@ -36,6 +36,7 @@ class SitePlan:
     value: Value  # its stages are billing blocks, numbered from the epoch
     history_days: float  # of load and sun that it has learnt from
     capacity_test: dict[str, Any] | None = None  # the planner's proposal, as status shows it; nobody acts on it
+    foreseen: bool = False  # what the owner expects of the load and a place says of the sun stands in for history
 
     @property
     def until(self) -> datetime:
@@ -45,15 +46,15 @@ class SitePlan:
 
     def why_not(self, utc: datetime) -> str:
         """Why it is not to be followed now; empty: it is."""
-        if unfit := why_unfit(self.made, self.history_days, utc):
+        if unfit := why_unfit(self.made, self.history_days, utc, foreseen=self.foreseen):
             return unfit
         block = int(utc.timestamp() // (self.value.hours * 3600.0))
         return "" if self.value.of_block(block) is not None else "the plan does not cover this hour"
 
 
-def why_unfit(made: datetime, history_days: float, utc: datetime) -> str:
+def why_unfit(made: datetime, history_days: float, utc: datetime, *, foreseen: bool) -> str:
     """Why a plan made then from so many days is not to be followed now; empty: nothing speaks against it."""
-    if history_days < LEAST_HISTORY_DAYS:
+    if history_days < LEAST_HISTORY_DAYS and not foreseen:
         return f"the plan has seen {history_days:.1f} days of the site"
     age = utc - made
     return f"the plan is {age.total_seconds() / 3600.0:.1f} h old" if age > OLDEST else ""
@@ -68,6 +69,7 @@ def packed(plan: SitePlan) -> bytes:
         "made": plan.made.isoformat(),
         "history_days": plan.history_days,
         "capacity_test": plan.capacity_test,
+        **({"foreseen": True} if plan.foreseen else {}),
         "origin": value.origin,
         "hours": value.hours,
         "store": {name: getattr(value.store, name) for name in _STORE},
@@ -99,7 +101,8 @@ def opened(data: bytes, site: str) -> SitePlan:
     store = Store(energy_wh=arrays.pop("energy_wh"), **of_store)
     value = Value(origin=head["origin"], store=store, hours=head["hours"], **arrays)
     _check(value)
-    return SitePlan(site, datetime.fromisoformat(head["made"]), value, head["history_days"], head.get("capacity_test"))
+    made, rest = datetime.fromisoformat(head["made"]), (head.get("capacity_test"), head.get("foreseen", False))
+    return SitePlan(site, made, value, head["history_days"], *rest)
 
 
 def _check(value: Value) -> None:

@@ -3,21 +3,32 @@
 import json
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import datetime, time
+from datetime import UTC, datetime, time, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import numpy as np
 import pytest
 
-from ess_controller.planning.calendar_grid import WEEKEND, WORKDAY, Days, by_weekday, days_of
+from ess_controller.core.value import Moment, decide
+from ess_controller.planning.calendar_grid import WEEKEND, WORKDAY, Days, by_weekday, days_of, kind_by_tariff
+from ess_controller.planning.clear_sky import clear_sky_of, is_installed
 from ess_controller.planning.day_ahead import Forecasts
 from ess_controller.planning.expected_load import PRIOR_DAYS, expected_w, with_expected
+from ess_controller.planning.groups import together
+from ess_controller.planning.meter_book import Block
+from ess_controller.planning.plan import costs_of
 from ess_controller.planning.problem import Series
 from ess_controller.planning.site_battery import groups_of
-from ess_controller.planning.site_planner import SitePlanner
+from ess_controller.planning.site_planner import SitePlanner, terms_of
+from ess_controller.planning.slot import opened, packed
+from ess_controller.planning.tariff_prices import prices_over
+from ess_controller.planning.value_problem import store_of
+from ess_controller.site import load
 from ess_controller.site.expected_load import ExpectedLoad
+from ess_controller.site.tariff import hour_price
 from tests.planning.test_site_planner import DEALER, NOW, dealer
+from tests.site.site_files import SITES
 
 SHANGHAI = ZoneInfo("Asia/Shanghai")
 BILLS = ExpectedLoad(tuple(30e3 + 1e3 * month for month in range(12)), 20e3, time(7, 30), time(21), 0.4)
@@ -105,3 +116,67 @@ def test_ess_plan_of_a_fresh_site_stores_cheap_hours_and_gives_in_dear_ones(
     assert battery_w[:24].sum() < -50e3 * 4  # filled by six
     assert battery_w[72:84].sum() > 50e3 * 4  # dear from six to nine in the evening
     assert (battery_w <= load_w + 1.0).all()
+
+
+@pytest.mark.skipif(not is_installed(), reason="pvlib is not installed")
+def test_the_first_plan_is_followed_where_load_and_sun_can_be_foreseen_and_nowhere_else() -> None:
+    unfit = "the plan has seen 0.0 days of the site"
+    for site, why_not in (
+        (dealer(), ""),
+        (replace(dealer(), expected_load=None), unfit),
+        (replace(dealer(), location=None), unfit),  # which has sun
+    ):
+        plan = SitePlanner(site).plan(NOW, lambda *_: [], groups_of(site), 0.0)
+        assert plan.why_not(NOW) == why_not
+        assert opened(packed(plan), site.name).why_not(NOW) == why_not
+        assert plan.why_not(NOW + timedelta(hours=3)) == unfit if why_not else "the plan is 3.0 h old"
+
+
+def first_day(begin: datetime, way: str) -> tuple[float, float]:
+    """What a dealership in Chongqing pays for the energy of its first day, CNY, and its highest block, W. Its load is
+    what its bills say, its sun 0.6 of a clear one, both with noise that nobody foresees."""
+    site = load(SITES / "chongqing-dealer", {})
+    series = Series(begin, 900.0, np.full(96, np.nan), np.zeros(96))
+    tariff, terms = terms_of(site)
+    days, kinds, rng = days_of(series, 0, kind_by_tariff(tariff)), kind_by_tariff(tariff), np.random.default_rng(5)
+    assert site.expected_load is not None
+    first, battery = int(begin.timestamp() // 900), together(groups_of(site))
+    middle_s = np.asarray((first + np.arange(96) + 0.5) * 900.0, np.float64)
+    assert site.location is not None
+    rated_w = [each.rated_w for each in site.plant.pvs]
+    sun_w = 0.6 * clear_sky_of(site.location, site.pv_arrays, rated_w, middle_s).pv_w * rng.uniform(0.8, 1.2, 96)
+    load_w = expected_w(site.expected_load, days, kinds)[0] * rng.uniform(0.8, 1.2, 96)
+    net_w, prices = load_w - sun_w, prices_over(tariff, terms, series, {})
+    planner, knobs, store = SitePlanner(site), site.tuning.dispatch, store_of(battery)
+    held, peak_w, power_w, plan = battery.soc_start * battery.energy_wh, 0.0, np.zeros(96), None
+    rows = enumerate(zip(load_w.tolist(), sun_w.tolist(), strict=True), first)
+    past = [
+        Block(number, load, 1.0, sun, 1.0, max(load - sun, 0.0), max(sun - load, 0.0), 1.0)
+        for number, (load, sun) in rows
+    ]
+    for at, net in enumerate(net_w.tolist()):
+        utc = datetime.fromtimestamp((first + at) * 900.0, UTC)
+        if way == "value" and at % 2 == 0:
+            now = replace(battery, soc_start=held / battery.energy_wh)
+            plan = planner.plan(utc, lambda *_, known=past[:at]: known, (now,), peak_w)
+            assert plan.why_not(utc) == ""
+        if plan is not None:
+            wanted = decide(plan.value, first + at - plan.value.origin, Moment(net, held, peak_w))
+        else:
+            cheap = hour_price(tariff, utc) == "cheap"
+            wanted = min(net, -knobs.store_w) if cheap else net if hour_price(tariff, utc) == "dear" else min(net, 0.0)
+            wanted = max(wanted, net - knobs.peak_w)
+        most_w = min(max(net, 0.0), float(store.most_discharge_w(held, 0.25)))
+        power_w[at] = min(max(wanted, -float(store.most_charge_w(held, 0.25))), most_w)
+        into = power_w[at] < 0.0
+        held -= 0.25 * power_w[at] * (battery.charge_efficiency if into else 1.0 / battery.discharge_efficiency)
+        peak_w = max(peak_w, net - power_w[at])
+    return costs_of(net_w - power_w, series, prices).energy - 0.35e-3 * held, peak_w
+
+
+@pytest.mark.skipif(not is_installed(), reason="pvlib is not installed")
+def test_on_its_first_day_a_site_that_plans_by_its_bills_saves_more_of_the_month_s_demand_than_by_the_hour() -> None:
+    begin = datetime(2026, 6, 15, tzinfo=SHANGHAI)
+    (rule_cny, rule_w), (value_cny, value_w) = (first_day(begin, way) for way in ("rule", "value"))
+    assert value_w < 0.85 * rule_w
+    assert 36.0 * (rule_w - value_w) / 1000.0 > 5.0 * (value_cny - rule_cny)  # CNY for a kW of the month's highest

@@ -51,6 +51,14 @@ def test_a_site_that_is_known_is_steered_by_value_from_the_first_plan_on() -> No
     assert beats[-1].decision.order.month_peak_w == max(each.import_w for each in known(3))
 
 
+def test_a_site_that_is_not_known_yet_goes_by_value_from_its_first_plan_on_if_its_load_is_expected() -> None:
+    """Its one inverter's sun is left out: the bench has no place."""
+    plant = replace(priced().plant, pvs=())
+    expecting = replace(priced(), plant=plant, expected_load=dealer().expected_load)
+    by = [beat.decision.wanted_by for beat in run(InlinePlanner(expecting), 120.0, 2.0)]
+    assert by[-1] == "value of the plan"
+
+
 def test_a_site_that_is_not_known_yet_goes_by_the_rule_of_the_hour() -> None:
     by = {beat.decision.wanted_by for beat in run(InlinePlanner(priced()), 120.0, 2.0)}
     assert "value of the plan" not in by

@@ -244,5 +244,11 @@ def test_the_plan_in_force_and_its_test_are_named_and_why_it_is_not_followed(tmp
     assert (first["in_force"]["made"], first["capacity_test"]) == ("2026-06-19T11:10:00+08:00", None)
     assert (second["in_force"]["month_peak_w"], second["capacity_test"]) == (61e3, {"module": "M1"})
     assert second["in_force"]["why_not"] == ""
+    with closing(KeptPlans(tmp_path / FILE, make=True)) as plans:
+        for minutes, foreseen in ((40, False), (50, True)):
+            young = kept_at(NOW + timedelta(minutes=minutes), begins=False)
+            plans.put(replace(young, history_days=0.2, foreseen=foreseen))
+    unseen, foreseen = (standing_at(site, tmp_path, NOW + timedelta(minutes=each))["in_force"] for each in (41, 51))
+    assert (unseen["why_not"], foreseen["why_not"]) == ("the plan has seen 0.2 days of the site", "")
     late = standing_at(site, tmp_path, NOW + timedelta(hours=3))
-    assert late["in_force"]["why_not"] == "the plan is 2.5 h old"
+    assert late["in_force"]["why_not"] == "the plan is 2.2 h old"

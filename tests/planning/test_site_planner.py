@@ -97,7 +97,7 @@ def test_re_plans_of_a_day_go_by_what_has_been_measured_since() -> None:
 
 @pytest.mark.parametrize("days", [0.0, 0.02, 1.5])
 def test_a_site_that_is_hardly_known_gets_a_plan_that_says_so(days: float) -> None:
-    plan = SitePlanner(dealer()).plan(NOW, book(days), groups_of(dealer()), 0.0)
+    plan = SitePlanner(replace(dealer(), expected_load=None)).plan(NOW, book(days), groups_of(dealer()), 0.0)
     assert np.isfinite(plan.value.after_cny).all()
     assert ("days of the site" in plan.why_not(NOW)) == (days < 1.0)
 
