@@ -219,6 +219,14 @@ _SENTENCES = tuple(
         (rf"an order: no more than {_N} kW for the whole site", r"指令：全站不超过 \1 kW"),
         (rf"the plan has seen {_N} days of the site", r"计划仅依据 \1 天数据"),
         (rf"the plan is {_N} h old", r"计划已 \1 小时"),
+        (
+            rf"the roof gives less than it did, and the forecast goes by that: {_N}% since {_N} days ago",
+            r"屋顶发电自 \2 天前起比以前少 \1%，预测已按此调整",
+        ),
+        (
+            rf"the roof gives more than it did, and the forecast goes by that: {_N}% since {_N} days ago",
+            r"屋顶发电自 \2 天前起比以前多 \1%，预测已按此调整",
+        ),
         (r"the plan cannot be believed: (.*)", r"计划文件不可信：\1"),
         (r"the kept plan cannot be reopened: (.*)", r"已保存的计划无法重新打开：\1"),
         (r"it was made by another program \((.*)\)", r"由另一版本程序生成（\1）"),

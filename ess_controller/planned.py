@@ -113,6 +113,7 @@ class Planned:
                     "history_days": None,
                     "trouble": trouble,
                     "capacity_test": None,
+                    "roof": "",
                 }
             }
         told = {
@@ -121,5 +122,6 @@ class Planned:
             "history_days": round(plan.history_days, 2),
             "trouble": plan.why_not(utc),
             "capacity_test": plan.capacity_test,
+            "roof": plan.roof,
         }
         return {"plan": told}

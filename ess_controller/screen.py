@@ -92,6 +92,8 @@ def _site(picture: dict[str, Any]) -> Text:
     line.append("\nwanted ", "dim").append(f"{_kw(picture['wanted_w'])}, {picture['wanted_by']}")
     if plan := picture.get("plan"):
         line.append("   plan ", "dim").append(*_plan(plan))
+        if plan.get("roof"):
+            line.append(f"\n{plan['roof']}", "yellow")
     return line
 
 

@@ -198,6 +198,7 @@ WORDS: dict[str, tuple[str, str]] = {
     "no_outbox": ("no database is configured", "未配置数据库"),
     "planner": ("planner", "计划程序"),
     "plan_age": ("age of the plan", "计划已制定"),
+    "roof": ("roof", "屋顶"),
     "plan_told": ("plan {age} old, from {days} days of history", "计划已 {age}，依据 {days} 天历史"),
     "no_planner": ("none: the site's rule needs no plan", "无：本站规则不需要计划"),
     "jobs": ("Jobs", "定时任务"),

@@ -194,8 +194,8 @@ def _battery(told: dict[str, Any]) -> Battery:
 
 
 def plan_digest(plan: SitePlan) -> str:
-    """Of a plan's bytes, which hold every number of its value function; not whether it was foreseen."""
-    return hashlib.sha256(packed(replace(plan, foreseen=False))).hexdigest()
+    """Of a plan's bytes, which hold every number of its value function; not what is told beside it."""
+    return hashlib.sha256(packed(replace(plan, foreseen=False, roof=""))).hexdigest()
 
 
 def site_digest(site: Site) -> str:

@@ -85,8 +85,11 @@ class SitePlanner:
         value = day.replanner.plan(now - day.first, month_peak_w)
         self._tell_of(day.forecasts)
         heard = int(np.isfinite(day.load_w[: now - day.first]).sum())
-        foreseen = self._foreseen(day.clear)
-        return SitePlan(self._site.name, utc, replace(value, origin=now), heard / self._slots, foreseen=foreseen)
+        learned, foreseen = day.forecasts.learned, self._foreseen(day.clear)
+        roof = "" if learned is None else learned.roof
+        return SitePlan(
+            self._site.name, utc, replace(value, origin=now), heard / self._slots, foreseen=foreseen, roof=roof
+        )
 
     def _foreseen(self, clear: ClearSky | None) -> bool:
         """Whether forecasts have something to say before any day is known: of the load by its owner, of the sun by

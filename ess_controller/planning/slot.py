@@ -24,6 +24,7 @@ OLDEST = timedelta(hours=2)
 LEAST_HISTORY_DAYS = 1.0  # a plan that has seen less of the site knows it worse than a rule
 LARGEST = 64_000_000  # bytes
 _STORE = tuple(field.name for field in fields(Store) if field.name != "energy_wh")
+_WORDS = ("foreseen", "roof")  # of a plan, that stand in its file where there is something to say
 _ARRAYS = ("buy_cny_per_wh", "sell_cny_per_wh", "states_w", "peak_w", "after_cny")
 
 
@@ -37,6 +38,7 @@ class SitePlan:
     history_days: float  # of load and sun that it has learnt from
     capacity_test: dict[str, Any] | None = None  # the planner's proposal, as status shows it; nobody acts on it
     foreseen: bool = False  # what the owner expects of the load and a place says of the sun stands in for history
+    roof: str = ""  # how much more or less it gives than it did, in words; empty: as much
 
     @property
     def until(self) -> datetime:
@@ -69,7 +71,7 @@ def packed(plan: SitePlan) -> bytes:
         "made": plan.made.isoformat(),
         "history_days": plan.history_days,
         "capacity_test": plan.capacity_test,
-        **({"foreseen": True} if plan.foreseen else {}),
+        **{name: told for name in _WORDS if (told := getattr(plan, name))},
         "origin": value.origin,
         "hours": value.hours,
         "store": {name: getattr(value.store, name) for name in _STORE},
@@ -101,8 +103,9 @@ def opened(data: bytes, site: str) -> SitePlan:
     store = Store(energy_wh=arrays.pop("energy_wh"), **of_store)
     value = Value(origin=head["origin"], store=store, hours=head["hours"], **arrays)
     _check(value)
-    made, rest = datetime.fromisoformat(head["made"]), (head.get("capacity_test"), head.get("foreseen", False))
-    return SitePlan(site, made, value, head["history_days"], *rest)
+    words = {name: head[name] for name in _WORDS if name in head}
+    made, test = datetime.fromisoformat(head["made"]), head.get("capacity_test")
+    return SitePlan(site, made, value, head["history_days"], test, **words)
 
 
 def _check(value: Value) -> None:

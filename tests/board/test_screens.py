@@ -17,6 +17,7 @@ from ess_controller.board.html import Html, tag
 from ess_controller.board.hub import Hub
 from ess_controller.board.screens import alarmed, cells, control, limits, now, savings, service
 from ess_controller.board.view import View
+from ess_controller.board.words import Words
 from tests.board.looks import all_cells, bench, look, standing
 from tests.board.test_alarms import troubled
 
@@ -192,6 +193,17 @@ def test_the_order_in_force_is_told_with_how_long_it_still_holds() -> None:
     paused = control.in_force(look(bench() | {"order": order | {"run": False}}))
     assert "paused: 0 W, contactors open" in words_of(paused)
     assert "the site's own rule" in words_of(control.in_force(look()))
+
+
+def test_what_the_planner_sees_of_the_roof_stands_on_the_service_screen_in_the_reader_s_language() -> None:
+    plan = {"age_s": 60.0, "until_utc": None, "history_days": 30.0, "trouble": "", "capacity_test": None}
+    roof = "the roof gives less than it did, and the forecast goes by that: 33% since 3 days ago"
+    view = look(bench() | {"plan": plan | {"roof": roof}})
+    assert roof in words_of(service.daemon(view))
+    chinese = words_of(service.daemon(replace(view, words=Words("zh"))))
+    assert "屋顶 屋顶发电自 3 天前起比以前少 33%，预测已按此调整" in chinese
+    for without in (plan, plan | {"roof": ""}):  # of a daemon of before, and of a roof that gives as much as ever
+        assert "roof" not in words_of(service.daemon(look(bench() | {"plan": without})))
 
 
 def test_a_silent_or_hung_daemon_is_told_over_every_screen() -> None:

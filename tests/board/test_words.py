@@ -67,6 +67,14 @@ def test_names_of_rules_modes_and_faults_and_what_to_do_are_there_in_chinese() -
             "母线电压接近：静置时相差 +1.2 V，簇间将流过 3 A",
         ),
         ("warmth: A1/M03", "升温：A1/M03"),
+        (
+            "the roof gives less than it did, and the forecast goes by that: 33% since 3 days ago",
+            "屋顶发电自 3 天前起比以前少 33%，预测已按此调整",
+        ),
+        (
+            "the roof gives more than it did, and the forecast goes by that: 10% since 12 days ago",
+            "屋顶发电自 12 天前起比以前多 10%，预测已按此调整",
+        ),
         ("self-consumption (no plan yet)", "自发自用（尚无计划）"),
         ("energy, deep valley", "电量，深谷"),
         ("a phrase of tomorrow", "a phrase of tomorrow"),

@@ -7,11 +7,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from rich.console import Console
 
 from ess_controller.core.types import Order
 from ess_controller.planned import Planned, Slot
 from ess_controller.planning.slot import FILE, SitePlan, opened, packed, write
+from ess_controller.screen import draw
 from firmware_bridge.records import Tick
+from tests.board.looks import bench
 from tests.core.test_value_dispatch import BLOCK, NOON, value
 from tests.loop.story import Story, site
 
@@ -43,6 +46,19 @@ def test_status_shows_the_test_of_capacity_that_the_planner_proposes() -> None:
     assert planned.told(MADE)["plan"]["capacity_test"] == proposed
     nobody = Planned(site(rule="value"), lambda _: Order(), lambda: (None, "no plan yet"), lambda _: 0.0)
     assert nobody.told(MADE)["plan"]["capacity_test"] is None
+
+
+def test_status_shows_what_the_planner_has_seen_of_the_roof(capsys: pytest.CaptureFixture[str]) -> None:
+    roof = "the roof gives less than it did, and the forecast goes by that: 33% since 3 days ago"
+    again = opened(packed(replace(plan(), roof=roof)), "bench")
+    planned = Planned(site(rule="value"), lambda _: Order(), lambda: (again, ""), lambda _: 0.0)
+    told = planned.told(MADE)
+    assert told["plan"]["roof"] == roof
+    for each, shown in ((told, True), ({"plan": told["plan"] | {"roof": ""}}, False)):
+        Console(width=160).print(draw(bench() | each))
+        assert (roof in capsys.readouterr().out) == shown
+    nobody = Planned(site(rule="value"), lambda _: Order(), lambda: (None, "no plan yet"), lambda _: 0.0)
+    assert nobody.told(MADE)["plan"]["roof"] == ""
 
 
 def test_no_byte_of_a_plan_can_be_wrong_and_be_believed() -> None:

@@ -23,6 +23,7 @@ from ess_controller.planning.site_planner import Book, SitePlanner
 from ess_controller.planning.slot import FILE, read
 from ess_controller.planning.weather import Weather
 from ess_controller.site import Site, load
+from tests.planning.test_roof_level import days_of_sun
 from tests.site.site_files import SITES
 
 NOW = datetime(2026, 6, 19, 3, 10, tzinfo=UTC)
@@ -129,6 +130,25 @@ def test_the_planner_leaves_a_plan_in_the_home_and_tells_of_trouble_once(
     waiting = Planning(dealer(), tmp_path, alone=False)
     waiting.plan()  # no daemon answers: it waits for its first beat
     assert waiting.waits
+
+
+def test_a_plan_tells_of_a_string_that_the_roof_has_lost_but_not_of_one_that_was_held_back() -> None:
+    """Days of which every second one is clear; the last four gave two thirds, in one book as held back."""
+    power_w, _ = days_of_sun(3)
+    bare, today = replace(dealer(), location=None), NUMBER - NUMBER % 96 - 32  # Shanghai's midnight
+    roofs = {}
+    for name, share, pv_held in (("lost", 2.0 / 3.0, 0.0), ("held", 2.0 / 3.0, 1.0), ("well", 1.0, 0.0)):
+        blocks = [
+            replace(
+                block(today - 96 * 40 + at),
+                pv_w=float(pv_w * (share if at >= 96 * 36 else 1.0)),
+                pv_held=pv_held if at >= 96 * 36 else 0.0,
+            )
+            for at, pv_w in enumerate(power_w[:40].ravel().tolist())
+        ]
+        roofs[name] = SitePlanner(bare).plan(NOW, lambda *_, own=blocks: own, groups_of(bare), 60e3).roof
+    assert roofs["lost"].startswith("the roof gives less than it did, and the forecast goes by that: ")
+    assert (roofs["held"], roofs["well"]) == ("", "")
 
 
 def test_the_month_s_peak_is_read_from_the_book(tmp_path: Path) -> None:

@@ -23,6 +23,7 @@ def daemon(view: View) -> Html:
         [words("outbox"), _outbox(view, outbox)],
         [words("planner"), _planner(view, plan)],
     ]
+    rows += [[words("roof"), span("warn", words.of(plan["roof"]))]] if plan and plan.get("roof") else []
     rows += [["", span("warn", trouble)] for trouble in view.seen.books.trouble]
     return card(words("daemon"), table(["", ""], rows, "pairs"))
 
