@@ -138,7 +138,7 @@ def _planned(given: "Sources", explain: str | None) -> "Answered":
         from ess_controller.planning.explain import explained, step_at
 
         step = step_at(series, explain)
-        told["explain"] = explained(groups, series, prices, ends, found, step, taken_ms)
+        told["explain"] = explained(groups, series, prices, ends, found, step)
     return told | {"kept": None} | dict(given.standing), found, series, prices
 
 

@@ -18,13 +18,13 @@ from ess_controller.planning.explain_lp import ShadowProgramme, Shadows
 from ess_controller.planning.explain_store import RESTS_W, WORTH_NOTHING, both_ways, of_group
 from ess_controller.planning.explain_words import words
 from ess_controller.planning.filling import Ends, Problem
-from ess_controller.planning.lp import Planner
 from ess_controller.planning.plan import Plan
 from ess_controller.planning.problem import Battery, Prices, Series, hours, months
 from ess_controller.planning.what_if import Kind, Range, WhatIf
 from firmware_bridge.records import Floats
 
-SLOWEST_MS = 400.0  # of one plan: slower ones are not made dozens of times
+LIFTED_W = 50.0  # a limit that lets no more through when it is lifted does not bind
+MOST_STEPS = 3000  # a month of quarters of an hour: to solve that a hundred times over takes seven seconds
 
 
 def step_at(series: Series, at: str) -> int:
@@ -51,11 +51,12 @@ def explained(
     ends: Ends,
     plan: Plan,
     step: int,
-    taken_ms: float = 0.0,
+    most_steps: int = MOST_STEPS,
 ) -> dict[str, Any]:
-    """The numbers about a step of a plan that the solver found; `taken_ms` is what such a plan takes.
+    """The numbers about a step of a plan that the solver found.
 
-    Powers in W, energy worths in CNY per kWh; what is not known or does not apply is None.
+    What other prices and loads would change is looked for in plans of up to `most_steps`. Powers in W, energy worths in
+    CNY per kWh; what is not known or does not apply is None.
     """
     if not isfinite(plan.gap_cny):
         raise BadInputError(f"--explain: this plan is not the solver's: {plan.why}")
@@ -88,6 +89,7 @@ def explained(
         "one_way": programme.one_way,
         "off_cny": programme.off_cny,
         "price_kind": kind,
+        "directions_held": None,
         "step_price": None,
         "period_price": None,
         "tie": None,
@@ -96,11 +98,21 @@ def explained(
         "without_demand_w": None,
     }
     if any(each["limit"] == "power" for each in told["groups"]):
-        told["without_power_limit_w"] = programme.power_without_limit_w(step)
-    if taken_ms <= SLOWEST_MS:
-        told |= _what_if(WhatIf(Planner(), groups, series, prices, ends, plan), told, kind, prices, step)
+        _lift(told, programme.power_without_limit_w(step))
+    if len(series) <= most_steps:
+        told |= _what_if(WhatIf(problem, plan, one_way=programme.one_way), told, kind, prices, step)
     known: dict[str, Any] = _known(told)
     return {**known, "words": words(known)}
+
+
+def _lift(told: dict[str, Any], free_w: float) -> None:
+    """What the battery would do without its inverters' limits; where that is no more, they do not bind."""
+    if not isfinite(free_w) or abs(free_w) > abs(told["battery_w"]) + LIFTED_W:
+        told["without_power_limit_w"] = free_w
+        return
+    for group in told["groups"]:
+        if group["limit"] == "power":
+            group |= {"limit": None, "limit_cny_per_kwh": None}
 
 
 def _what_if(asking: WhatIf, told: dict[str, Any], kind: Kind, prices: Prices, step: int) -> dict[str, Any]:
@@ -111,6 +123,7 @@ def _what_if(asking: WhatIf, told: dict[str, Any], kind: Kind, prices: Prices, s
     first, end = _period(column, step)
     whole = own if end == first + 1 else asking.price(kind, first, end)
     found: dict[str, Any] = {
+        "directions_held": asking.held,
         "step_price": _range(own, present),
         "period_price": {"steps": [first, end], "battery_w": asking.now_w(first, end), **_range(whole, present)},
     }

@@ -10,10 +10,12 @@ from ess_controller.planning.explain_lp import NOTHING_KW, ShadowProgramme, Shad
 from ess_controller.planning.filling import Problem, ceiling_kwh, floor_kwh
 from ess_controller.planning.plan import Plan
 from ess_controller.planning.problem import hours
+from ess_controller.planning.taper import Way, pieces
 from firmware_bridge.records import Bools, Floats
 
 RESTS_W = 1.0
 WORTH_NOTHING = 1e-6  # CNY per kWh
+AT_END = 1e-3  # of a store's window: so near to its end it is full, or empty
 
 
 def both_ways(shadow: float, less: float, more: float) -> dict[str, float]:
@@ -27,16 +29,8 @@ def of_group(problem: Problem, programme: ShadowProgramme, plan: Plan, group: in
     power_w = float(plan.group_w[group, step])
     power_w = 0.0 if abs(power_w) < RESTS_W else power_w
     worth = float(shadows.stored[group, step])
-    at_power = max(shadows.charge_limit[group, step], shadows.discharge_limit[group, step])
-    limits = {
-        "power": float(at_power),
-        "taper": float(shadows.taper[group, step]),
-        "full": float(shadows.full[group, step]),
-        "empty": float(shadows.empty[group, step]),
-        "outflow": float(shadows.outflow_limit[step]),
-        "import": float(shadows.import_limit[step]),
-    }
-    limit = max(limits, key=lambda name: limits[name])
+    limits, level = _limits(problem, shadows, plan, group, step), _level(problem, plan, group)
+    limit = max(limits, key=lambda name: limits[name], default=None)
     return {
         "battery_w": power_w,
         "soc_after": float(plan.group_soc[group, step]),
@@ -44,13 +38,48 @@ def of_group(problem: Problem, programme: ShadowProgramme, plan: Plan, group: in
         "wear_cny_per_kwh": float(shadows.wear[group, step]),
         "charge_efficiency": battery.charge_efficiency,
         "discharge_efficiency": battery.discharge_efficiency,
-        "limit": limit if limits[limit] > WORTH_NOTHING else None,
-        "limit_cny_per_kwh": limits[limit] if limits[limit] > WORTH_NOTHING else None,
+        "is_full": bool(level[step] > 1.0 - AT_END),
+        "is_empty": bool(level[step] < AT_END),
+        "limit": limit,
+        "limit_cny_per_kwh": None if limit is None else limits[limit],
         "set_by": _setters(problem, shadows, group, step),
         "charged_at": _flows(problem, plan, shadows, group, _since_empty(problem, plan, group, step), step + 1, -1.0),
         "given_at": _flows(problem, plan, shadows, group, step, _until_empty(problem, plan, group, step), 1.0),
         "had_at_begin": _since_empty(problem, plan, group, step) == 0,
     }
+
+
+def _limits(problem: Problem, shadows: Shadows, plan: Plan, group: int, step: int) -> dict[str, float]:
+    """Limits that the plan's store is at, with what a kWh more of each would save, CNY; those worth nothing are none.
+
+    A shadow price alone does not tell: it also tells of a direction that is barred, and of other plans as cheap.
+    """
+    battery, power_w = problem.groups[group], float(plan.group_w[group, step])
+    gives, takes = power_w > RESTS_W, power_w < -RESTS_W
+    most_w = battery.discharge_w if gives else battery.charge_w
+    way: Way = "discharge" if gives else "charge"
+    soc, level = plan.group_soc[group], _level(problem, plan, group)
+    held_kwh = float(soc[step - 1] if step else battery.soc_start) * battery.energy_wh / 1000.0
+    bounds, step_h = pieces(battery, way, hours(problem.series)), hours(problem.series)
+    tapered_w = [1000.0 * each.most_kw(held_kwh, step_h) for each in bounds]
+    least = battery.soc_end_min
+    at_end = step + 1 == len(problem.series) and least is not None and bool(soc[step] < least + AT_END)
+    grid_w, empty = float(plan.grid_w[step]), bool(level[step] < AT_END)
+    at_power = float((shadows.discharge_limit if gives else shadows.charge_limit)[group, step])
+    worth = float(shadows.empty[group, step])
+    found = {
+        "power": ((gives or takes) and abs(power_w) > most_w - RESTS_W, at_power),
+        "taper": (
+            (gives or takes) and abs(power_w) > min(tapered_w, default=np.inf) - RESTS_W,
+            float(shadows.taper[group, step]),
+        ),
+        "full": (bool(level[step] > 1.0 - AT_END), float(shadows.full[group, step])),
+        "empty": (empty, worth),
+        "end": (at_end and not empty, worth),
+        "outflow": (-grid_w > 1000.0 * problem.outflow_kw[step] - RESTS_W, float(shadows.outflow_limit[step])),
+        "import": (grid_w > battery.import_w - RESTS_W, float(shadows.import_limit[step])),
+    }
+    return {name: cny for name, (reached, cny) in found.items() if reached and cny > WORTH_NOTHING}
 
 
 def _setters(problem: Problem, shadows: Shadows, group: int, step: int) -> list[dict[str, Any]]:
@@ -112,14 +141,14 @@ def _flows(
 def _since_empty(problem: Problem, plan: Plan, group: int, step: int) -> int:
     """First step after the store was last empty before the end of `step`; 0: it was not."""
     level = _level(problem, plan, group)
-    empty = np.flatnonzero(level[:step] < 1e-3)
+    empty = np.flatnonzero(level[:step] < AT_END)
     return int(empty[-1]) + 1 if len(empty) else 0
 
 
 def _until_empty(problem: Problem, plan: Plan, group: int, step: int) -> int:
     """The step after the one in which the store is next empty; the end, if it is not."""
     level = _level(problem, plan, group)
-    empty = np.flatnonzero(level[step:] < 1e-3)
+    empty = np.flatnonzero(level[step:] < AT_END)
     return step + int(empty[0]) + 1 if len(empty) else len(level)
 
 

@@ -2,10 +2,8 @@
 
 from collections.abc import Iterator
 from datetime import datetime
-from typing import Any
 
-Told = dict[str, Any]
-LITTLE = 0.005  # CNY per kWh: less is no difference to tell of
+from ess_controller.planning.explain_limit_words import LITTLE, Told, at_rest, cny, kw, why_no_more
 
 
 def words(told: Told) -> list[str]:
@@ -32,16 +30,16 @@ def _what(told: Told) -> Iterator[str]:
 def _does(power_w: float) -> str:
     if abs(power_w) < 1.0:
         return "rests"
-    return f"gives {_kw(power_w)}" if power_w > 0.0 else f"takes {_kw(-power_w)}"
+    return f"gives {kw(power_w)}" if power_w > 0.0 else f"takes {kw(-power_w)}"
 
 
 def _grid(told: Told) -> str:
     if told["wasted_sun_w"] > 1.0:
-        takes = f"takes {_kw(-told['grid_w'])}, all that may flow out" if told["grid_w"] < -1.0 else "gives nothing"
-        return f"{takes}, and {_kw(told['wasted_sun_w'])} of sun are not used"
+        takes = f"takes {kw(-told['grid_w'])}, all that may flow out" if told["grid_w"] < -1.0 else "gives nothing"
+        return f"{takes}, and {kw(told['wasted_sun_w'])} of sun are not used"
     if abs(told["grid_w"]) < 1.0:
         return "gives and takes nothing"
-    return f"gives {_kw(told['grid_w'])}" if told["grid_w"] > 0.0 else f"takes {_kw(-told['grid_w'])}"
+    return f"gives {kw(told['grid_w'])}" if told["grid_w"] > 0.0 else f"takes {kw(-told['grid_w'])}"
 
 
 def _price(told: Told) -> Iterator[str]:
@@ -49,11 +47,11 @@ def _price(told: Told) -> Iterator[str]:
     if told["wasted_sun_w"] > 1.0:
         yield "A kWh more of sun would earn nothing."
     elif told["price_kind"] == "export":
-        yield f"A kWh that flows out earns {_cny(told['export_cny_per_kwh'])}."
+        yield f"A kWh that flows out earns {cny(told['export_cny_per_kwh'])}."
     else:
-        yield f"A kWh bought costs {_cny(told['import_cny_per_kwh'])}."
+        yield f"A kWh bought costs {cny(told['import_cny_per_kwh'])}."
     peak = (told["peak"] or {}).get("here_cny_per_kwh") or 0.0
-    more = f", {_cny(peak)} of it for the month's peak" if peak > LITTLE else ""
+    more = f", {cny(peak)} of it for the month's peak" if peak > LITTLE else ""
     yield f"A kWh more of load would cost {_either(load)}{more}."
 
 
@@ -75,8 +73,8 @@ def _set_by(told: Told, group: Told) -> str:
                 ("taking one costs", "charge") if each["kind"] == "charged" else ("giving it saves", "discharge")
             )
             lost, peak = 1.0 - group[f"{way}_efficiency"], each["peak_cny_per_kwh"]
-            more = f" ({_cny(peak)} of it for the month's peak)" if peak > LITTLE else ""
-            return f": what {what} {_span(told, each)}, at {_cny(each['cny_per_kwh'])}{more} and {lost:.0%} lost"
+            more = f" ({cny(peak)} of it for the month's peak)" if peak > LITTLE else ""
+            return f": what {what} {_span(told, each)}, at {cny(each['cny_per_kwh'])}{more} and {lost:.0%} lost"
         if each["kind"] == "end":
             return ": what is left at the end counts so much"
         return ": so dear is it to reach what must be left at the end"
@@ -90,72 +88,29 @@ def _pays(told: Told, group: Told) -> Iterator[str]:
         return
     drawn, stored = worth / group["discharge_efficiency"], worth * group["charge_efficiency"]
     wear = group["wear_cny_per_kwh"]
-    worn = f" and {_cny(wear)} of wear" if wear > LITTLE else ""
+    worn = f" and {cny(wear)} of wear" if wear > LITTLE else ""
     if group["battery_w"] > 0.0:
         gain = _gain(saves - drawn - wear)
-        yield f"A kWh given saves {_cny(saves)} and draws {_cny(drawn)} from the store{worn}: {gain}."
-        yield from _why_no_more(told, group, "give")
+        yield f"A kWh given saves {cny(saves)} and draws {cny(drawn)} from the store{worn}: {gain}."
+        yield from why_no_more(told, group, "give")
     elif group["battery_w"] < 0.0:
-        yield f"A kWh taken costs {_cny(saves)} and stores {_cny(stored)}: {_gain(stored - saves)}."
-        yield from _why_no_more(told, group, "take")
+        yield f"A kWh taken costs {cny(saves)} and stores {cny(stored)}: {_gain(stored - saves)}."
+        yield from why_no_more(told, group, "take")
     else:
         yield (
-            f"To give one would save {_cny(saves)} and draw {_cny(drawn)} from the store{worn}; to take one would cost "
-            f"{_cny(saves)} and store {_cny(stored)}: {_rests(group)}."
+            f"To give one would save {cny(saves)} and draw {cny(drawn)} from the store{worn}; to take one would cost "
+            f"{cny(saves)} and store {cny(stored)}: {at_rest(group, stored - saves, saves - drawn - wear)}."
         )
 
 
 def _gain(gain: float) -> str:
-    return f"each gains {_cny(gain)}" if gain > LITTLE else "that is even"
-
-
-def _why_no_more(told: Told, group: Told, verb: str) -> Iterator[str]:
-    """The limit that binds, and what moving it would be worth."""
-    limit, worth = group["limit"], _cny(group["limit_cny_per_kwh"] or 0.0)
-    if limit == "power":
-        free = told["without_power_limit_w"]
-        would = (
-            f"; without it {_kw(abs(free))}" if free is not None and abs(free) > abs(told["battery_w"]) + 50.0 else ""
-        )
-        yield f"It cannot {verb} more: the inverter's limit, worth {worth} a kWh{would}."
-    elif limit == "taper":
-        yield f"It cannot {verb} more: its cells bear no more power so {_end(verb)}, worth {worth} a kWh."
-    elif limit == "full" and verb == "take":
-        yield f"Then it is full; a kWh more of room would be worth {worth}."
-    elif limit == "empty" and verb == "give":
-        yield f"Then it is empty; a kWh more would be worth {worth}."
-    elif limit == "import":
-        rest = f"worth {worth} a kWh"
-        yield (
-            f"It gives what keeps import at the site's limit, {rest}."
-            if verb == "give"
-            else f"It cannot take more: the site's import limit, {rest}."
-        )
-    elif abs(told["grid_w"]) < 1.0:
-        yield (
-            "The load is covered: more would flow out." if verb == "give" else "The sun is taken: more would be bought."
-        )
-    elif (told["peak"] or {}).get("here_cny_per_kwh", 0.0) > LITTLE:
-        yield f"It {verb}s what keeps the block at the month's peak."
-
-
-def _end(verb: str) -> str:
-    return "near to full" if verb == "take" else "near to empty"
-
-
-def _rests(group: Told) -> str:
-    limit = group["limit"]
-    if limit in ("full", "empty"):
-        return f"it is {limit}, and a kWh more of {'room' if limit == 'full' else 'energy'} would be worth " + _cny(
-            group["limit_cny_per_kwh"]
-        )
-    return "neither pays"
+    return f"each gains {cny(gain)}" if gain > LITTLE else "that is even"
 
 
 def _flows(told: Told, spans: list[Told]) -> str:
     most = sorted(spans, key=lambda each: -each["kwh"])[:3]
     parts = [
-        f"{_span(told, each)} ({each['kwh']:.1f} kWh at {_cny(each['cny_per_kwh'])})"
+        f"{_span(told, each)} ({each['kwh']:.1f} kWh at {cny(each['cny_per_kwh'])})"
         for each in sorted(most, key=lambda each: each["steps"][0])
     ]
     rest = sum(each["kwh"] for each in spans) - sum(each["kwh"] for each in most)
@@ -166,14 +121,14 @@ def _peak(told: Told) -> Iterator[str]:
     peak = told["peak"]
     if peak is None:
         return
-    name = f"The month's peak ({_kw(peak['month_w'])})"
+    name = f"The month's peak ({kw(peak['month_w'])})"
     here = peak["here_cny_per_kw"] or 0.0
     if here > LITTLE:
         yield f"{name} is what holds here: a kW less of it saves {peak['month_cny_per_kw']:.2f} CNY, {here:.2f} here."
     elif peak["block_w"] > peak["month_w"] - 1.0:
         yield f"{name} is touched here, but costs nothing more by it."
     else:
-        yield f"{name} is not touched: this block has {_kw(peak['block_w'])}."
+        yield f"{name} is not touched: this block has {kw(peak['block_w'])}."
     if told["without_demand_w"] is not None:
         yield f"If no peak cost anything, the battery here {_would(told['without_demand_w'])}."
 
@@ -204,7 +159,7 @@ def _holds(told: Told) -> Iterator[str]:
 def _would(power_w: float) -> str:
     if abs(power_w) < 50.0:
         return "would rest"
-    return f"would give {_kw(power_w)}" if power_w > 0.0 else f"would take {_kw(-power_w)}"
+    return f"would give {kw(power_w)}" if power_w > 0.0 else f"would take {kw(-power_w)}"
 
 
 def _load(told: Told) -> Iterator[str]:
@@ -215,8 +170,8 @@ def _load(told: Told) -> Iterator[str]:
     else_who = "the sun that is not used" if told["wasted_sun_w"] > 1.0 else "the grid"
     who = "the battery" if share > 0.99 else else_who if abs(share) < 0.01 else f"the battery to {share:.0%}"
     above, below = load["above"], load["below"]
-    until = f" up to {_kw(above['at'])} of load" if above is not None else ""
-    since = f", and less down to {_kw(below['at'])}" if below is not None else ""
+    until = f" up to {kw(above['at'])} of load" if above is not None else ""
+    since = f", and less down to {kw(below['at'])}" if below is not None else ""
     yield f"More load would be borne by {who}{until}{since}."
 
 
@@ -226,14 +181,16 @@ def _doubts(told: Told) -> Iterator[str]:
     if told["off_cny"] is not None and told["off_cny"] > 0.01:
         yield f"They belong to a plan that is {told['off_cny']:.2f} CNY cheaper than this one."
     if told["step_price"] is None:
-        yield "What other prices would change was not looked for: a plan of so many steps takes too long."
+        yield "What other prices would change was not looked for: the plan has too many steps."
+    elif told["directions_held"] and told["one_way"]:
+        yield "Other prices were tried with the directions of all other hours held."
 
 
 def _either(worth: Told) -> str:
     less, more, shadow = worth["one_less"], worth["one_more"], worth["shadow"]
     if less is not None and more is not None and abs(less - more) > LITTLE:
-        return f"{_cny(more)} (one more) to {_cny(less)} (one less)"
-    return "an unknown amount" if shadow is None else _cny(shadow)
+        return f"{cny(more)} (one more) to {cny(less)} (one less)"
+    return "an unknown amount" if shadow is None else cny(shadow)
 
 
 def _between(low: float, high: float) -> str:
@@ -251,11 +208,3 @@ def _span(told: Told, span: Told) -> str:
 def _clock(told: Told, time: str) -> str:
     at, here = datetime.fromisoformat(time), datetime.fromisoformat(told["time"])
     return f"{at:%H:%M}" if at.date() == here.date() else f"{at:%m-%d %H:%M}"
-
-
-def _kw(power_w: float) -> str:
-    return f"{power_w / 1000.0:.1f} kW"
-
-
-def _cny(price: float) -> str:
-    return f"{price + 0.0:.2f} CNY" if abs(price) >= 0.005 else "nothing"

@@ -1,5 +1,9 @@
 """How far a price or a load would have to move before the plan decides otherwise: found by planning again.
 
+Short plans are planned again from nothing. Longer ones, and those whose directions have to be searched for, are solved
+again with their directions held in all other steps (`Again`). Which, goes by the number of steps alone: the same
+question has the same answer on a busy machine.
+
 A dearer price never makes a plan buy more in the hours that it holds for (of two plans, each the cheapest at its own
 price, the one at the dearer price buys no more then). So what a plan buys falls with a price, and where it changes can
 be found by halving.
@@ -11,16 +15,20 @@ from typing import Literal
 
 import numpy as np
 
-from ess_controller.planning.filling import Ends
+from ess_controller.planning.explain_again import Again
+from ess_controller.planning.filling import Problem
 from ess_controller.planning.lp import Planner
 from ess_controller.planning.plan import Plan
-from ess_controller.planning.problem import Battery, Prices, Series
+from ess_controller.planning.problem import Prices, Series
+from firmware_bridge.records import Floats
 
 Kind = Literal["import", "export"]
 FINEST_CNY = 1e-4  # a kWh: a price is found so closely
 TIED_CNY = 2e-4  # a change at so little is none: both plans cost the same
 FINEST_SHARE = 0.002  # of the battery's power: a load is found so closely
 OTHER_SHARE, OTHER_W = 0.005, 50.0  # of the battery's power: another decision
+# Steps that are planned again from nothing some 130 times over within ten seconds; with directions to search for.
+PLANNED_STEPS, SEARCHED_STEPS = 200, 48
 WIDEST = 3.0  # times the dearest price, the highest load
 
 
@@ -49,13 +57,19 @@ class Range:
 class WhatIf:
     """Plans again with something else; the planner's programme stays warm."""
 
-    def __init__(
-        self, planner: Planner, groups: tuple[Battery, ...], series: Series, prices: Prices, ends: Ends, plan: Plan
-    ) -> None:
-        self._planner, self._groups, self._series, self._prices = planner, groups, series, prices
-        self._ends, self._plan = ends, plan
-        power_w = sum(max(each.charge_w, each.discharge_w) for each in groups)
+    def __init__(self, problem: Problem, plan: Plan, *, one_way: bool) -> None:
+        """`one_way`: the programme would let power flow both ways at once."""
+        self._groups, self._series, self._prices = problem.groups, problem.series, problem.prices
+        self._ends, self._plan, self._planner = problem.ends, plan, Planner()
+        short = len(problem.series) <= (SEARCHED_STEPS if one_way else PLANNED_STEPS)
+        self._again_by = None if short else Again(problem, plan, one_way=one_way)
+        power_w = sum(max(each.charge_w, each.discharge_w) for each in problem.groups)
         self._other_w, self._finest_w = max(OTHER_SHARE * power_w, OTHER_W), FINEST_SHARE * power_w
+
+    @property
+    def held(self) -> bool:
+        """Whether the directions of all other steps are held."""
+        return self._again_by is not None
 
     def now_w(self, first: int, end: int) -> float:
         """What the battery does over the steps first..end-1, mean."""
@@ -75,8 +89,7 @@ class WhatIf:
             prices = (
                 replace(own, import_cny_per_kwh=moved) if kind == "import" else replace(own, export_cny_per_kwh=moved)
             )
-            plan = self._again(self._series, prices)
-            return float(plan.battery_w[first:end].mean())
+            return float(self._again(self._series, prices, first, end).mean())
 
         now = self.now_w(first, end)
         below, above = (self._edge(power, now, present, far, FINEST_CNY) for far in (least, most))
@@ -90,7 +103,7 @@ class WhatIf:
         def power(load_w: float) -> float:
             moved = self._series.load_w.copy()
             moved[step] = load_w
-            return float(self._again(replace(self._series, load_w=moved), self._prices).battery_w[step])
+            return float(self._again(replace(self._series, load_w=moved), self._prices, step, step + 1)[0])
 
         share = (power(present + 2.0 * self._finest_w) - now) / (2.0 * self._finest_w)
         most = present + WIDEST * max(float(self._series.load_w.max()), abs(now))
@@ -106,11 +119,16 @@ class WhatIf:
 
     def without_demand_w(self, step: int) -> float:
         """What the battery would do in the step if no peak cost anything."""
-        free = replace(self._prices, demand=replace(self._prices.demand, from_w=(), cny_per_kw=()))
-        return float(self._again(self._series, free).battery_w[step])
+        nothing = replace(self._prices.demand, cny_per_kw=(0.0,) * len(self._prices.demand.from_w))
+        free = replace(self._prices, demand=nothing, demand_later=())
+        return float(self._again(self._series, free, step, step + 1)[0])
 
-    def _again(self, series: Series, prices: Prices) -> Plan:
-        return self._planner.plan(self._groups, series, prices, ends=self._ends)
+    def _again(self, series: Series, prices: Prices, first: int, end: int) -> Floats:
+        """What the battery then does in the steps first..end-1, W."""
+        if self._again_by is not None:
+            asked = Problem(self._groups, series, prices, self._ends)
+            return self._again_by.battery_w(asked, first, end)[first:end]
+        return self._planner.plan(self._groups, series, prices, ends=self._ends).battery_w[first:end]
 
     def _edge(
         self, power: Callable[[float], float], now: float, present: float, far: float, finest: float

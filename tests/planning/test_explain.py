@@ -155,6 +155,62 @@ def test_the_limit_that_binds_is_named_with_what_moving_it_is_worth() -> None:
     assert any("the inverter's limit" in line for line in told["words"])
 
 
+def test_a_limit_that_the_plan_does_not_reach_or_that_is_worth_nothing_is_not_named() -> None:
+    """Feed-in costs, so the programme is solved in the plan's directions, and a barred one has a shadow price too."""
+    series = day(3)
+    prices = tou(series, feed_in=-0.03)
+    store = replace(BATTERY, export="pv_surplus")
+    plan = Planner().plan(store, series, prices)
+    sunny = np.flatnonzero((np.abs(plan.grid_w) < 1.0) & (plan.battery_w < -5e3) & (plan.soc < 0.9))
+    resting = np.flatnonzero((np.abs(plan.battery_w) < 1.0) & (plan.soc < store.soc_min + 1e-4))
+    assert len(sunny)
+    assert len(resting)
+    for step in (*sunny[:3], *resting[:3]):
+        told = explained((store,), series, prices, Ends(), plan, int(step), most_steps=0)
+        (group,) = told["groups"]
+        assert group["limit"] != "power"
+        assert told["without_power_limit_w"] is None
+        assert not any("inverter" in line or "limit, worth nothing" in line for line in told["words"])
+        why = "The sun is taken," if step in sunny else "it is empty"
+        assert any(why in line for line in told["words"])
+
+
+def test_what_must_be_left_at_the_end_is_not_called_empty() -> None:
+    series = day(3, *HOURLY)
+    prices = replace(
+        tou(series), import_cny_per_kwh=np.where(np.arange(24) == 23, 2.0, uneven(series, 3).import_cny_per_kwh)
+    )
+    plan, told = found(BATTERY, series, prices, 23)
+    assert plan.soc[23] == pytest.approx(BATTERY.soc_end_min)
+    assert plan.battery_w[23] > 1e3
+    assert told["groups"][0]["limit"] == "end"
+    assert any("left at the end; a kWh less" in line for line in told["words"])
+
+
+@pytest.mark.parametrize("feed_in", [0.05, -0.03])
+def test_a_plan_of_five_days_in_quarters_of_an_hour_is_asked_too(feed_in: float) -> None:
+    """What is then found is so: planned again from nothing on both of its sides. Long, so directions are held."""
+    series = day(3, 480)
+    prices, seen = uneven(series, 3), 0
+    prices = replace(prices, export_cny_per_kwh=np.full(480, feed_in))
+    plan = Planner(120.0).plan(BATTERY, series, prices)
+    for step in (10, 200):
+        told = explained((BATTERY,), series, prices, Ends(), plan, step)
+        assert told["directions_held"]
+        assert not any("was not looked for" in line for line in told["words"])
+        change, now = told["step_price"]["below"] or told["step_price"]["above"], plan.battery_w[step]
+        if change is None or told["tie"]:
+            continue
+        seen += 1
+        sign = 1.0 if change is told["step_price"]["above"] else -1.0
+        for off, other in ((-2e-3 * sign, False), (2e-3 * sign, True)):
+            moved = prices.import_cny_per_kwh.copy()
+            moved[step] = change["at"] + off
+            again = Planner(120.0).plan(BATTERY, series, replace(prices, import_cny_per_kwh=moved))
+            assert (abs(again.battery_w[step] - now) > 500.0) == other
+    assert seen
+
+
 def test_where_the_energy_comes_from_and_goes_to_adds_up() -> None:
     series = day(3)
     prices = uneven(series, 3)
@@ -179,7 +235,7 @@ def test_where_prices_let_power_flow_both_ways_worths_are_those_of_the_plan_s_di
     prices = tou(series, feed_in=0.5)
     store = replace(BATTERY, export="any")
     plan = Planner().plan(store, series, prices)
-    told = explained((store,), series, prices, Ends(), plan, 4, taken_ms=1e9)
+    told = explained((store,), series, prices, Ends(), plan, 4, most_steps=0)
     assert told["one_way"]
     assert any("both ways" in line for line in told["words"])
     assert told["off_cny"] == pytest.approx(0.0, abs=0.02 * abs(plan.costs.bill))
@@ -204,7 +260,7 @@ def test_every_step_of_every_plan_can_be_told(seed: int, export: Any) -> None:
     prices = replace(prices, import_cny_per_kwh=prices.import_cny_per_kwh - 0.5 * (seed == 4))
     plan = Planner().plan(store, series, prices)
     for step in (3, 11, 19):
-        told = explained((store,), series, prices, Ends(), plan, step, taken_ms=1e9)
+        told = explained((store,), series, prices, Ends(), plan, step, most_steps=0)
         json.dumps(told, allow_nan=False)
         assert all(line.endswith(".") and "nan" not in line for line in told["words"])
 

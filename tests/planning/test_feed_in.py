@@ -210,7 +210,7 @@ def test_worths_under_a_limit_are_what_another_solver_finds_with_a_kwh_more(seed
     prices = replace(prices, import_cny_per_kwh=prices.import_cny_per_kwh + noise)
     plan, least, spilled = Planner().plan(store, series, prices), least_cny(store, series, prices), 0
     for step in (2, 8, 11, 13, 19):
-        told = explained((store,), series, prices, Ends(), plan, step, taken_ms=1e9)
+        told = explained((store,), series, prices, Ends(), plan, step, most_steps=0)
         less, more = (
             least_cny(store, replace(series, load_w=series.load_w + (np.arange(24) == step) * by), prices) - least
             for by in (-100.0, 100.0)
