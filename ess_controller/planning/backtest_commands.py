@@ -123,7 +123,7 @@ def _of_files(
 
     store, metered = load_battery(battery), read_metered(inputs, tariff)
     prices, _ = prices_of(inputs, metered, tariff, *agreed)
-    say(inputs, faint(metered.series, min(store.charge_w, store.discharge_w)))
+    say(inputs, faint(metered.series, min(store.charge_w, store.discharge_w), agreed[1], agreed[2]))
     kinds = by_weekday if tariff is None else kind_by_tariff(tariff)
     return Recorded(metered.series, prices, store, kinds, None, None)
 

@@ -2,6 +2,7 @@
 
 import json
 import sys
+from math import nan
 from pathlib import Path
 from typing import Annotated
 
@@ -44,13 +45,18 @@ def bill(
     check_numbers(contract_kw=contract_kw, transformer_kva=transformer_kva)
     from ess_controller.planning.bill import bill as bill_of
     from ess_controller.planning.bill_answer import answer, table
-    from ess_controller.planning.inputs import ill_fitting
+    from ess_controller.planning.inputs import faint, ill_fitting
 
     loaded = tariff_of_file(tariff, supply, customer)
     assert loaded is not None
     terms = terms_of_options(loaded, demand, contract_kw, transformer_kva, bills=True)
     metered = read_metered(series, loaded, may_be_metered=True)
-    say(series, ill_fitting(metered.series, loaded.demand_rules.block_s, loaded.demand_rules.slide_s))
+    rules = loaded.demand_rules
+    say(
+        series,
+        faint(metered.series, nan, contract_kw, transformer_kva),
+        ill_fitting(metered.series, rules.block_s, rules.slide_s),
+    )
     told = answer(bill_of(loaded, terms, metered.series, hottest_days(hottest)), loaded)
     for month in told["months"]:
         if not month["whole"]:

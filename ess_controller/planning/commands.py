@@ -102,11 +102,19 @@ def plan(
     elif inputs is None or not battery:
         raise BadInputError("ess plan: expected SITE, or --inputs with --battery")
     else:
+        from ess_controller.planning.inputs import faint, ill_fitting
+
         check_numbers(contract_kw=contract_kw, transformer_kva=transformer_kva, peak_so_far_kw=peak_so_far_kw)
         loaded = tariff_of_file(tariff, supply, customer)
         metered = read_metered(inputs, loaded)
         prices, fixed_cny = prices_of(inputs, metered, loaded, demand, contract_kw, transformer_kva, hottest)
-        given = _of_files(inputs, battery, metered, prices, fixed_cny, peak_so_far_kw, tariff is not None)
+        given = _of_files(inputs, battery, metered, prices, fixed_cny, peak_so_far_kw)
+        power_w = sum(min(each.charge_w, each.discharge_w) for each in given.groups)
+        say(
+            inputs,
+            faint(metered.series, power_w, contract_kw, transformer_kva),
+            ill_fitting(metered.series, prices.block_s) if tariff is not None else "",
+        )
         answered = _planned(given, explain)
     _give(*answered, plot, as_json)
 
@@ -183,12 +191,10 @@ def _of_files(
     prices: "Prices",
     fixed_cny: float,
     peak_so_far_kw: float,
-    has_tariff: bool,
 ) -> "Sources":
     """What foreign files plan with."""
     from ess_controller.planning.battery_file import load_battery
     from ess_controller.planning.filling import Ends
-    from ess_controller.planning.inputs import faint, ill_fitting
     from ess_controller.planning.site_plan import Sources
 
     groups = tuple(load_battery(path) for path in battery)
@@ -201,6 +207,4 @@ def _of_files(
             raise BadInputError(
                 f"{path}: feed_in_w = {group.feed_in_w:g}: expected {groups[0].feed_in_w:g}, as {battery[0]} has"
             )
-    power_w = sum(min(each.charge_w, each.discharge_w) for each in groups)
-    say(inputs, faint(metered.series, power_w), ill_fitting(metered.series, prices.block_s) if has_tariff else "")
     return Sources(groups, metered.series, prices, Ends(peak_so_far_w=1000.0 * peak_so_far_kw), fixed_cny, NO_SITE)

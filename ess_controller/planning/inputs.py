@@ -11,6 +11,7 @@ only strange is told in `notes`.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, tzinfo
+from math import nan
 from pathlib import Path
 
 import numpy as np
@@ -31,8 +32,10 @@ RANGES = {
 FEWEST = 2  # steps: one has no length
 STEP_S = (1.0, 86400.0)
 DEAREST = 5.0  # CNY per kWh: beyond, somebody has likely mistaken fen for yuan
-FAINT = 0.01  # of a battery's power: a load that never reaches it is likely in kW
 YEARS = (1900, 2200)  # of a step: beyond, calendars of zones end, and somebody has slipped
+# A load that never reaches such a share of the battery's power, or of transformers or contract, is likely in kW;
+# so is one of a day and more that never needs what a kettle does, whatever stands beside it.
+FAINT_BATTERY, FAINT_SUPPLY, KETTLE_W, DAY_S = 0.05, 0.01, 2000.0, 86400.0
 EXAMPLE = "2026-06-01T08:00:00+08:00"
 
 
@@ -77,15 +80,20 @@ def read_series(path: Path, zone: tzinfo | None = None, *, may_be_metered: bool 
     return Metered(series, imports, exports, tuple(_strange(imports, exports)))
 
 
-def faint(series: Series, power_w: float) -> str:
-    """The suspicion that a series is in kW, beside a battery of `power_w`; empty where there is none."""
+def faint(series: Series, battery_w: float = nan, *supply_kw: float | None) -> str:
+    """The suspicion that a series is in kW, beside a battery's power, and transformers or a contract; else empty."""
     most_w = float(np.max(np.maximum(series.load_w, series.pv_w)))
-    if not 0.0 < most_w < FAINT * power_w:
+    supply_w = 1000.0 * max((each for each in supply_kw if each is not None), default=nan)
+    beside = ""
+    if most_w < FAINT_BATTERY * battery_w:
+        beside = f" beside a battery of {plain(battery_w)} W"
+    elif most_w < FAINT_SUPPLY * supply_w:
+        beside = f" beside transformers or a contract of {plain(supply_w / 1000.0)} kW"
+    elif most_w >= KETTLE_W or len(series) * series.step_s < DAY_S:
         return ""
-    return (
-        f"load_w and pv_w never exceed {plain(round(most_w, 3))} W beside a battery of {plain(power_w)} W: "
-        "are they in kW? They are taken as W"
-    )
+    if most_w == 0.0:
+        return ""
+    return f"no power in it exceeds {plain(round(most_w, 3))} W{beside}: are they in kW? They are taken as W"
 
 
 def ill_fitting(series: Series, block_s: float, slide_s: float = 0.0) -> str:

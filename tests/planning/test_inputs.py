@@ -1,6 +1,7 @@
 """A foreign series or battery is read as it is meant, or refused with its place and what was expected there."""
 
 from datetime import datetime, timedelta
+from math import nan
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -9,7 +10,7 @@ import pytest
 from ess_controller.errors import BadInputError
 from ess_controller.planning.battery_file import load_battery
 from ess_controller.planning.inputs import faint, ill_fitting, read_hottest, read_series
-from ess_controller.planning.problem import Battery, months
+from ess_controller.planning.problem import Battery, Series, months
 
 HEADER = "time,load_w,pv_w"
 B_TOML = """\
@@ -147,6 +148,19 @@ def test_a_load_in_kilowatts_is_suspected(tmp_path: Path) -> None:
     assert "in kW" in faint(series, 50e3)
     assert faint(series, 1e3) == ""
     assert faint(series.cut(0, 1), 0.0) == ""
+
+
+def test_a_plant_in_kilowatts_is_suspected_beside_all_that_is_known_of_its_size(tmp_path: Path) -> None:
+    lines = [f"2026-06-0{1 + at // 24}T{at % 24:02}:00Z,{1500 + at},0" for at in range(48)]
+    plant = read_series(written(tmp_path, HEADER, *lines)).series
+    assert "no power in it exceeds 1547 W beside a battery of 100000 W: are they in kW?" in faint(plant, 100e3)
+    assert "transformers or a contract of 3000 kW" in faint(plant, nan, None, 3000.0)
+    assert "1547 W: are they in kW?" in faint(plant, nan, None, None)
+    watts = Series(plant.begin, plant.step_s, 1000.0 * plant.load_w, plant.pv_w)
+    assert faint(watts, 100e3, 2000.0, 3000.0) == ""
+    assert faint(Series(plant.begin, plant.step_s, 2.0 * plant.load_w, plant.pv_w), 5e3) == ""  # a home
+    assert faint(plant.cut(0, 2)) == ""
+    assert faint(Series(plant.begin, plant.step_s, 0.0 * plant.load_w, plant.pv_w), 100e3) == ""
 
 
 def test_steps_that_do_not_show_a_billing_block_are_told(tmp_path: Path) -> None:
