@@ -9,7 +9,7 @@ import numpy as np
 
 from ess_controller.planning.billing_windows import slides, windows_of
 from ess_controller.planning.problem import Series, hours, months
-from ess_controller.planning.tariff_prices import Terms, agreed_kw, periods_over
+from ess_controller.planning.tariff_prices import Part, Terms, agreed_kw, periods_over
 from ess_controller.site.errors import plain
 from ess_controller.site.tariff import Tariff
 from firmware_bridge.records import Floats
@@ -88,12 +88,16 @@ def _length_s(begin: datetime) -> float:
     return after.timestamp() - first.timestamp()
 
 
-def _energy(priced: list[tuple[float, str]], bought_kwh: Floats) -> Iterator[Item]:
-    """Bought energy by period and price: a period whose price changes within the month has several lines."""
+def _energy(priced: list[list[Part]], bought_kwh: Floats) -> Iterator[Item]:
+    """Bought energy by period and price: a period whose price changes within the month has several lines.
+
+    A step across the end of a period is shared by its time: its mean power is all that is known.
+    """
     found: dict[tuple[str, float], float] = {}
-    for (price, period), kwh in zip(priced, bought_kwh, strict=True):
-        key = period, round(price, 9)
-        found[key] = found.get(key, 0.0) + float(kwh)
+    for parts, kwh in zip(priced, bought_kwh, strict=True):
+        for price, period, share in parts:
+            key = period, round(price, 9)
+            found[key] = found.get(key, 0.0) + float(kwh) * share
     for (period, price), kwh in sorted(found.items(), key=lambda each: (-each[0][1], each[0][0])):
         yield Item(f"energy, {period.replace('_', ' ')}", kwh, "kWh", price)
 

@@ -2,8 +2,9 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import date, timedelta
-from math import isnan, nan
+from datetime import date, datetime
+from itertools import pairwise
+from math import ceil, gcd, isnan, nan
 
 import numpy as np
 
@@ -11,7 +12,9 @@ from ess_controller.planning.problem import DemandCost, Prices, Series, months
 from ess_controller.site.kinds import DemandMode
 from ess_controller.site.tariff import Tariff, price_at
 
-FINEST_S = 900.0  # periods of tariffs begin at quarters of an hour: longer steps get their mean
+QUARTER_S = 900  # of an hour: what time zones and changes of clocks are multiples of
+
+Part = tuple[float, str, float]  # price of a bought kWh, its period, and the share of the step that has them
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +60,7 @@ def prices_over(tariff: Tariff, terms: Terms, series: Series, hottest_c: Mapping
     pays, at 0.32 CNY in the valley, for gaps of up to 3100 kWh, 6 %. So it matters only in a month that would end
     within those few per cent below the line, and a month's purchase is not foreseen that well before its last days.
     """
-    priced = [price for price, _ in periods_over(tariff, series, hottest_c)]
+    priced = [sum(price * share for price, _, share in parts) for parts in periods_over(tariff, series, hottest_c)]
     first, *later = demand_costs(tariff, terms, series)
     return Prices(
         import_cny_per_kwh=np.array(priced),
@@ -74,15 +77,24 @@ def demand_costs(tariff: Tariff, terms: Terms, series: Series) -> list[DemandCos
     return [demand_cost(tariff, terms, series.at(first).date()) for first, _ in months(series)]
 
 
-def periods_over(tariff: Tariff, series: Series, hottest_c: Mapping[str, float]) -> list[tuple[float, str]]:
-    """[step] price of a bought kWh (of a step beyond a quarter of an hour the mean), and the period it begins in."""
-    parts = max(round(series.step_s / FINEST_S), 1)
-    found = []
+def periods_over(tariff: Tariff, series: Series, hottest_c: Mapping[str, float]) -> list[list[Part]]:
+    """[step] the prices and periods that it has parts in, by their share of its time; most steps have one."""
+    grid_s, found = _grid_s(tariff), []
     for step in range(len(series)):
-        begin = series.at(step).astimezone(tariff.zone)
-        moments = [begin + timedelta(seconds=part * series.step_s / parts) for part in range(parts)]
-        prices = [
-            price_at(tariff, moment, hottest_c=hottest_c.get(moment.date().isoformat(), nan)) for moment in moments
-        ]
-        found.append((sum(price for price, _ in prices) / parts, prices[0][1]))
+        begin_s, end_s = (series.begin.timestamp() + at * series.step_s for at in (step, step + 1))
+        edges = [begin_s, *range((int(begin_s // grid_s) + 1) * grid_s, ceil(end_s), grid_s), end_s]
+        seconds: dict[tuple[float, str], float] = {}
+        for first_s, last_s in pairwise(edges):
+            moment = datetime.fromtimestamp(first_s, tariff.zone)
+            key = price_at(tariff, moment, hottest_c=hottest_c.get(moment.date().isoformat(), nan))
+            seconds[key] = seconds.get(key, 0.0) + last_s - first_s
+        one = len(seconds) == 1
+        found.append([(*key, 1.0 if one else each / series.step_s) for key, each in seconds.items()])
     return found
+
+
+def _grid_s(tariff: Tariff) -> int:
+    """All periods of a tariff begin at multiples of it since 1970, s."""
+    patterns = [each.pattern for each in tariff.schedules.values()]
+    patterns += [tariff.hot_days.pattern] if tariff.hot_days else []
+    return gcd(QUARTER_S, *(60 * minute for each in patterns for minute in each.begin_minute))

@@ -73,6 +73,32 @@ def test_a_summer_s_noon_is_critical() -> None:
     assert told.cny == pytest.approx(60.0 * 1.38823 + 30.0 * 40.8)
 
 
+@pytest.mark.parametrize("step_s", [60.0, 300.0, 900.0, 1200.0, 1500.0, 3600.0])
+@pytest.mark.parametrize("late_s", [0.0, 60.0, 600.0])
+def test_a_step_across_the_end_of_a_period_is_shared_by_its_time(step_s: float, late_s: float) -> None:
+    """Of even power every period's energy is that of its hours, however the steps lie to them."""
+    begin = datetime.fromisoformat("2026-06-10T00:00+08:00") + timedelta(seconds=late_s)
+    steps = int(22 * 3600.0 // step_s)
+    series = Series(begin, step_s, np.full(steps, 10e3), np.zeros(steps))
+    beyond_s = max(late_s + steps * step_s - 22 * 3600.0, 0.0)  # it is valley again
+    lines = items(month(SHANGHAI, ACTUAL, series))
+    assert lines["energy, valley"].quantity == pytest.approx(60.0 + 10.0 * (beyond_s - late_s) / 3600.0)
+    assert lines["energy, peak"].quantity == pytest.approx(60.0)
+    prices = prices_over(SHANGHAI, ACTUAL, series, {}).import_cny_per_kwh
+    energy_cny = sum(each.cny for name, each in lines.items() if name.startswith("energy"))
+    assert prices.sum() * 10.0 * step_s / 3600.0 == pytest.approx(energy_cny)
+
+
+def test_a_quarter_of_an_hour_across_a_boundary_pays_both_prices() -> None:
+    series = hourly([12.0, 12.0], "2026-06-10T07:55", 900.0)  # peak from 8:00
+    lines = items(month(SHANGHAI, ACTUAL, series))
+    assert lines["energy, flat"].quantity == pytest.approx(1.0)  # 5 min of 12 kW
+    assert lines["energy, peak"].quantity == pytest.approx(5.0)
+    first, second = prices_over(SHANGHAI, ACTUAL, series, {}).import_cny_per_kwh
+    assert first == pytest.approx(((RATED + FIXED) + 2.0 * (1.6 * RATED + FIXED)) / 3.0)
+    assert second == pytest.approx(1.6 * RATED + FIXED)
+
+
 def test_the_peak_is_the_highest_quarter_of_an_hour_wherever_it_begins() -> None:
     minutes = [20.0] * 10 + [80.0] * 10 + [20.0] * 40  # 80 kW for ten minutes, half of them in each quarter
     series = hourly(minutes, "2026-06-10T12:00", 60.0)
