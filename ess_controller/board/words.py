@@ -127,6 +127,7 @@ WORDS: dict[str, tuple[str, str]] = {
     "three_ways": ("Yesterday three ways", "昨日三种情形"),
     "bill_item": ("bill item", "账单项目"),
     "feed-in": ("feed-in", "上网电费"),
+    "demand_billed": ("the same as billed, by windows that slide", "同上，按滑动窗口实际计费"),
     "demand_month": ("demand, this month so far", "需量电费（本月至今）"),
     "day_total": ("energy of the day", "当日电量费合计"),
     "peak_kw": ("highest import, kW", "最大取电，kW"),

@@ -52,21 +52,27 @@ class MonthBill:
         return self.days >= self.of_days - 1e-6
 
 
-def bill(tariff: Tariff, terms: Terms, series: Series, hottest_c: Mapping[str, float]) -> list[MonthBill]:
+def bill(
+    tariff: Tariff, terms: Terms, series: Series, hottest_c: Mapping[str, float], metered_peak_w: float | None = None
+) -> list[MonthBill]:
     """The bill of each month that `series` touches.
 
     Its times are in the tariff's zone. Of a month that it holds in part, energy is that of the part, and demand is that
     of a whole month. Demand is charged at the price of the month's first day that the series holds.
+
+    `metered_peak_w`: the highest window, known from a meter that watched windows which the series is too coarse to
+    show; the series is of one month then. None: the peak is found in the series.
     """
-    grid_w, priced, counted = series.net_w, periods_over(tariff, series, hottest_c), _counted(tariff, series)
-    rules = tariff.demand_rules
+    grid_w, priced, rules = series.net_w, periods_over(tariff, series, hottest_c), tariff.demand_rules
+    slides_seen = metered_peak_w is not None or slides(series, rules.block_s, rules.slide_s)
+    counted = _counted(tariff, slides_seen=slides_seen)
     peaks_w = windows_of(series, rules.block_s, rules.slide_s).peaks(np.maximum(grid_w, 0.0))
     bills = []
     for number, (first, end) in enumerate(months(series)):
         begin, cut = series.at(first), slice(first, end)
         bought_kwh = np.maximum(grid_w[cut], 0.0) * hours(series) / 1000.0
         sold_kwh = float(np.maximum(-grid_w[cut], 0.0).sum()) * hours(series) / 1000.0
-        peak_kw = float(peaks_w[number]) / 1000.0
+        peak_kw = float(peaks_w[number] if metered_peak_w is None else metered_peak_w) / 1000.0
         items = [
             *_energy(priced[cut], bought_kwh),
             *_monthly_step(tariff, terms, float(bought_kwh.sum())),
@@ -113,11 +119,11 @@ def _monthly_step(tariff: Tariff, terms: Terms, bought_kwh: float) -> Iterator[I
         yield Item("monthly step", bought_kwh, "kWh", step.cny_per_kwh, why)
 
 
-def _counted(tariff: Tariff, series: Series) -> str:
+def _counted(tariff: Tariff, *, slides_seen: bool) -> str:
     """How its peak was found, in words."""
     rules = tariff.demand_rules
     block = f"highest mean import of a {plain(rules.block_s / 60.0)}-min block"
-    if not slides(series, rules.block_s, rules.slide_s):
+    if not slides_seen:
         return block
     return f"highest mean import of {plain(rules.block_s / 60.0)} min, sliding by {plain(rules.slide_s / 60.0)} min"
 

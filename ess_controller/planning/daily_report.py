@@ -1,7 +1,8 @@
 """What each day cost with the battery, and would have cost without: savings.json in the daemon's home, for 400 days.
 
 Energy and feed-in are the day's; demand is the month's so far, for one quarter of an hour decides a month. Blocks of
-which too little was heard count on neither side.
+which too little was heard count on neither side. Where billing windows slide, what is billed goes by them; what the
+battery saved of it goes by blocks on both sides, for without it only blocks are known.
 """
 
 import json
@@ -15,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from ess_controller.planning.bill import bill
-from ess_controller.planning.meter_book import KNOWN_SHARE, Block
+from ess_controller.planning.meter_book import KNOWN_SHARE, Block, slid_peak_w
 from ess_controller.planning.problem import Series
 from ess_controller.planning.site_planner import Book, terms_of
 from ess_controller.site import Site
@@ -42,23 +43,31 @@ def report(site: Site, book: Book, day: date) -> dict[str, Any] | None:
     edges = [datetime(at.year, at.month, at.day, tzinfo=site.time_zone) for at in (day, day + timedelta(days=1))]
     first, end = (int(edge.timestamp() // block_s) for edge in edges)
     of_month = int(edges[0].replace(day=1).timestamp() // block_s)
-    heard = {each.number: each for each in book(of_month, end) if heard_well(each)}
+    blocks = book(of_month, end)
+    heard = {each.number: each for each in blocks if heard_well(each)}
     mine = [heard[number] for number in range(first, end) if number in heard]
     if not mine:
         return None
     told: dict[str, Any] = {"known_share": round(len(mine) / (end - first), 4)}
-    for name, of in (("with_battery", with_battery), ("without_battery", partial(_net, site))):
+    demands_cny = []
+    for name, of, slid_w in (
+        ("without_battery", partial(_net, site), None),
+        ("with_battery", with_battery, slid_peak_w(blocks)),
+    ):
         rows = np.array([of(heard[number]) if number in heard else (0.0, 0.0) for number in range(of_month, end)])
         energy_cny, _, peak_kw = _priced(site, edges[0], rows[first - of_month :])
-        _, demand_cny, _ = _priced(site, edges[0].replace(day=1), rows)
+        _, by_blocks_cny, _ = _priced(site, edges[0].replace(day=1), rows)
+        _, demand_cny, _ = _priced(site, edges[0].replace(day=1), rows, slid_w)
         told[name] = {
             "energy_cny": round(energy_cny, 4),
             "peak_kw": round(peak_kw, 4),
             "month_demand_cny": round(demand_cny, 4),
         }
-    with_, without = told["with_battery"], told["without_battery"]
-    told["saved_energy_cny"] = round(without["energy_cny"] - with_["energy_cny"], 4)
-    told["saved_month_demand_cny"] = round(without["month_demand_cny"] - with_["month_demand_cny"], 4)
+        if slid_w is not None:
+            told[name]["month_demand_by_blocks_cny"] = round(by_blocks_cny, 4)
+        demands_cny.append(by_blocks_cny)
+    told["saved_energy_cny"] = round(told["without_battery"]["energy_cny"] - told["with_battery"]["energy_cny"], 4)
+    told["saved_month_demand_cny"] = round(demands_cny[0] - demands_cny[1], 4)
     return told
 
 
@@ -91,10 +100,11 @@ def as_series(block_s: float, begin: datetime, rows: Floats) -> Series:
     return Series(begin, block_s / 2.0, np.maximum(grid_w, 0.0), np.maximum(-grid_w, 0.0))
 
 
-def _priced(site: Site, begin: datetime, rows: Floats) -> tuple[float, float, float]:
-    """Energy less feed-in, demand, and the highest block in kW, of [block, import and export] mean power, W."""
+def _priced(site: Site, begin: datetime, rows: Floats, peak_w: float | None = None) -> tuple[float, float, float]:
+    """Energy less feed-in, demand, and the highest block in kW, of [block, import and export] mean power, W. `peak_w`:
+    what demand is billed by where that is known better than by blocks."""
     tariff, terms = terms_of(site)
-    bills = bill(tariff, terms, as_series(site.tuning.dispatch.block_s, begin, rows), {})
+    bills = bill(tariff, terms, as_series(site.tuning.dispatch.block_s, begin, rows), {}, peak_w)
     items = [item for month in bills for item in month.items]
     demand_cny = sum(item.cny for item in items if item.item.startswith("demand"))
     return sum(item.cny for item in items) - demand_cny, demand_cny, max(month.peak_kw for month in bills)

@@ -1,5 +1,6 @@
 """What load and sun were in each billing block, and how much of it was heard: what forecasts learn from. Pure sums."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, fields, replace
 from datetime import datetime, timedelta, tzinfo
 from math import isfinite, isnan, nan
@@ -48,6 +49,15 @@ class Block:
     def peak_w(self) -> float:
         """What the month's demand is counted by; 0 where too little was heard."""
         return _higher(self.import_w if self.grid_heard >= KNOWN_SHARE else 0.0, self.window_w)
+
+
+def slid_peak_w(blocks: Iterable[Block]) -> float | None:
+    """What a month's demand is counted by where windows slide, W: the highest window that ended in these blocks, or
+    block, which is a window too; None where no window is known."""
+    peak_w, slid = 0.0, False
+    for each in blocks:
+        peak_w, slid = max(peak_w, each.peak_w), slid or isfinite(each.window_w)
+    return peak_w if slid else None
 
 
 _row_of = attrgetter(*(each.name for each in fields(Block)))  # `astuple` copies deep: 0.3 s for twelve weeks of blocks

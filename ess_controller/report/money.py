@@ -1,12 +1,13 @@
 """A day or month in money, bill item by bill item: as it was, by the rule of the hour, and without the battery.
 
-All three are priced alike: from billing blocks that were heard, by their mean powers, with demand by the highest block.
-Blocks of which too little was heard count on no side. What more is stored at the end than at the start is on no bill;
-it is told beside, at what refilling costs.
+All three are compared alike: from billing blocks that were heard, by their mean powers, with demand by the highest.
+Where billing windows slide, the demand that is billed goes by the highest of them, and stands beside: without the
+battery and by the rule only blocks are known. Blocks of which too little was heard count on no side. What more is
+stored at the end than at the start is on no bill; it is told beside, at what refilling costs.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
@@ -15,7 +16,7 @@ import numpy as np
 from ess_controller.planning.backtest import refill_cny_per_wh
 from ess_controller.planning.bill import Item, bill
 from ess_controller.planning.daily_report import as_series, heard_well, with_battery, without_battery
-from ess_controller.planning.meter_book import Block
+from ess_controller.planning.meter_book import Block, slid_peak_w
 from ess_controller.planning.problem import Battery, Series, days_of, hours
 from ess_controller.planning.rule import price_shares, rule_power
 from ess_controller.planning.site_planner import terms_of
@@ -37,6 +38,7 @@ class Metered:
     pv_w: Floats
     import_w: Floats  # as metered
     export_w: Floats
+    slid_w: float | None = field(default=None, kw_only=True)  # what demand is billed by where windows slide
 
     @classmethod
     def of(cls, site: Site, blocks: Mapping[int, Block], first: int, end: int) -> "Metered":
@@ -47,7 +49,8 @@ class Metered:
             each = blocks.get(number)
             if each is not None and heard_well(each):
                 rows[:, number - first] = each.load_w, each.pv_w, *with_battery(each)
-        return cls(site, datetime.fromtimestamp(first * block_s, site.time_zone), *rows)
+        slid_w = slid_peak_w(blocks[number] for number in range(first, end) if number in blocks)
+        return cls(site, datetime.fromtimestamp(first * block_s, site.time_zone), *rows, slid_w=slid_w)
 
     def cut(self, first: int, end: int) -> "Metered":
         """The blocks first..end-1 of these."""
@@ -131,10 +134,11 @@ def _free_peak_w(metered: Metered) -> float:
     return demand.from_w[0] if demand.from_w else np.inf
 
 
-def items_of(metered: Metered, rows: Floats, *, monthly: bool) -> list[Item]:
-    """The bill of [block, import and export]: what a month's end settles, or all the rest."""
+def items_of(metered: Metered, rows: Floats, *, monthly: bool, peak_w: float | None = None) -> list[Item]:
+    """The bill of [block, import and export]: what a month's end settles, or all the rest. `peak_w`: what demand is
+    billed by; None: the highest block."""
     tariff, terms = terms_of(metered.site)
-    bills = bill(tariff, terms, as_series(metered.site.tuning.dispatch.block_s, metered.begin, rows), {})
+    bills = bill(tariff, terms, as_series(metered.site.tuning.dispatch.block_s, metered.begin, rows), {}, peak_w)
     return [item for month in bills for item in month.items if item.item.startswith(MONTHLY) == monthly]
 
 

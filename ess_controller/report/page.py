@@ -11,8 +11,12 @@ from ess_controller.report.words import Lang, words
 
 Say = plots.Say
 WAYS = ("without", "rule", "done")
-FAIR = "All ways are priced alike: from blocks that were heard, by their mean powers; demand by the highest block."
+FAIR = "All ways are compared alike: from blocks that were heard, by their mean powers; demand by the highest block."
 RULE_IS_FREE = "The rule is reckoned as if cells bounded nothing between empty and full."
+SLIDING = (
+    "What was done is billed by windows that slide. Without the battery and by the rule only blocks are known: what "
+    "was saved of the demand is reckoned by blocks on all sides."
+)
 WITHIN = "bought and sold within one block, and other"
 LOWER, AS_PLANNED = "so far the month's demand is lower by", "As planned at the day's beginning"
 
@@ -40,7 +44,7 @@ def page(told: dict[str, Any], lang: Lang) -> str:
 def _cards(told: dict[str, Any], say: Say) -> str:
     money, battery_, carbon = told["money"], told["battery"], told["carbon"]
     whole = battery_["all"] if battery_ else {}
-    peak = told["peaks"]["done"][0]["kw"] if told["peaks"]["done"] else None
+    peak = max((each["kw"] for way in ("done", "sliding") for each in told["peaks"][way]), default=None)
     share = whole.get("loss_share")
     saved = money["saved_cny"] if money else {"against_no_battery": None, "against_rule": None}
     rows = (
@@ -99,6 +103,7 @@ def _money(told: dict[str, Any], say: Say) -> Iterator[str]:
     if not counts and money["monthly_items"]:
         yield f"<h3>{say('month so far')}</h3>"
         yield table(head, _bill_rows(money["monthly_items"], WAYS, say))
+    yield from _slid(money, say)
     stored = money["stored_more_cny"]
     if stored["done"] is not None:
         yield (
@@ -108,6 +113,16 @@ def _money(told: dict[str, Any], say: Say) -> Iterator[str]:
         )
     yield from _planned(told, say)
     yield f'<p class="quiet">{say(FAIR)} {say(RULE_IS_FREE)}</p>'
+
+
+def _slid(money: dict[str, Any], say: Say) -> Iterator[str]:
+    """Where what is billed goes by other windows than what is compared."""
+    for row in money["monthly_items"] if money["demand_windows"]["done"] == "sliding" else []:
+        if row["done_by_blocks"] != row["done"]:
+            was = row["done_by_blocks"]
+            by_blocks = f"{was['quantity']:,.1f} {row['unit']}, {was['cny']:,.2f} CNY"
+            text = f"{say(row['item'])}, {say('done')}, {say('by blocks')}: {by_blocks}. {say(SLIDING)}"
+            yield f'<p class="quiet">{escape(text)}</p>'
 
 
 def _bill_rows(items: Iterable[dict[str, Any]], ways: Iterable[str], say: Say) -> Iterator[list[Any]]:

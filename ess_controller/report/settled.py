@@ -56,6 +56,7 @@ def settled(
     }
     energy = {way: items_of(span, row[begun:], monthly=False) for way, row in rows.items()}
     monthly = {way: items_of(of_month, row, monthly=True) for way, row in rows.items()}
+    billed = None if of_month.slid_w is None else items_of(of_month, rows["done"], monthly=True, peak_w=of_month.slid_w)
     energy_cny, monthly_cny = ({way: total(items) for way, items in each.items()} for each in (energy, monthly))
     parts = _parts(pooled, len(pooled.load_w) - count, battery)
     saved_cny = energy_cny["without"] - energy_cny["done"]
@@ -67,8 +68,7 @@ def settled(
     told: dict[str, Any] = {
         "items": side_by_side(energy),
         "energy_cny": _rounded(energy_cny),
-        "monthly_items": side_by_side(monthly),  # of the month up to the end of the span
-        "monthly_cny": _rounded(monthly_cny),
+        **_of_month(monthly, billed),
         "saved_cny": {
             "against_no_battery": round(saved_cny + (lower_cny if counts else 0.0), 4),
             "against_rule": round(
@@ -93,6 +93,20 @@ def settled(
         "planned": None if plan is None else _of_plan(span, plan),
     }
     return Settled(told, rule_wh[begun:] / own.energy_wh)
+
+
+def _of_month(by_blocks: dict[str, list[Item]], billed: list[Item] | None) -> dict[str, Any]:
+    """What the month's end settles, up to the end of the span. Where windows slide and are known, "done" is what is
+    billed, and "done_by_blocks" what stands beside the other ways, of which only blocks are known."""
+    ways = by_blocks
+    if billed is not None:
+        ways = {way: items for way, items in by_blocks.items() if way != "done"}
+        ways |= {"done_by_blocks": by_blocks["done"], "done": billed}
+    return {
+        "monthly_items": side_by_side(ways),
+        "monthly_cny": _rounded({way: total(items) for way, items in ways.items()}),
+        "demand_windows": {"done": "blocks" if billed is None else "sliding", "compared": "blocks"},
+    }
 
 
 def _rounded(values: dict[str, float]) -> dict[str, float]:

@@ -116,9 +116,14 @@ ZH = {
     "demand, capacity": "容量电费",
     "monthly step": "月度阶梯",
     "the daemon began": "控制器启动",
-    "All ways are priced alike: from blocks that were heard, by their mean powers; demand by the highest block.": (
-        "各方案按同一方法计价：仅计已收到数据的时段，按平均功率；需量取最高时段。"
+    "All ways are compared alike: from blocks that were heard, by their mean powers; demand by the highest block.": (
+        "各方案按同一方法比较：仅计已收到数据的时段，按平均功率；需量取最高时段。"
     ),
+    "What was done is billed by windows that slide. Without the battery and by the rule only blocks are known: what "
+    "was saved of the demand is reckoned by blocks on all sides.": (
+        "实际需量按滑动窗口计费。无储能和分时规则两种情形仅知各时段平均值，因此需量节省均按时段计算。"
+    ),
+    "by blocks": "按时段",
     "By a mean factor of all hours, energy moved to another hour spares no CO2; what is lost is bought.": (
         "按全年平均因子，跨时段转移电量不减少碳排放；损耗须另行购电。"
     ),

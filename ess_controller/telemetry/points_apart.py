@@ -59,6 +59,11 @@ FORECAST: Measurement[Row] = Measurement(
     Kind.FORECAST,
 )
 _CASES = (("with", "with the battery"), ("without", "without it"), ("saved", "without less with"))
+_DEMAND = (
+    ("with", "with the battery, as billed"),
+    ("without", "without it, by blocks"),
+    ("saved", "without less with, both by blocks"),
+)
 VALUE: Measurement[Row] = Measurement(
     "value",
     ("site",),
@@ -66,7 +71,10 @@ VALUE: Measurement[Row] = Measurement(
     (
         _number("known_share", "1", 4, "of the day's blocks, in which enough was heard"),
         *(_number(f"{case}_energy_cny", "CNY", 4, f"energy less feed-in, {says}") for case, says in _CASES),
-        *(_number(f"{case}_month_demand_cny", "CNY", 4, f"the month's demand so far, {says}") for case, says in _CASES),
+        *(
+            _number(f"{case}_month_demand_cny", "CNY", 4, f"the month's demand so far, {says}")
+            for case, says in _DEMAND
+        ),
         *(_number(f"{case}_peak_kw", "kW", 4, f"the day's highest block, {says}") for case, says in _CASES[:2]),
     ),
     "what a day cost; at its local midnight",

@@ -21,9 +21,11 @@ from ess_controller.planning.problem import Prices, Series
 from ess_controller.planning.site_plan import standing_at
 from ess_controller.planning.site_planner import terms_of
 from ess_controller.planning.slot import FILE, read
+from ess_controller.site import load
 from ess_controller.site.tariff import price_at
 from tests.planning.sites_of_tests import BATTERY, shop, two_prices
 from tests.planning.test_site_planner import NOW, block, book, dealer, write_book
+from tests.site.site_files import SITES
 
 DAY = date(2026, 6, 18)
 FIRST = int(datetime(2026, 6, 17, 16, tzinfo=UTC).timestamp() // 900)  # midnight in Shanghai
@@ -51,6 +53,17 @@ def test_a_day_costs_what_a_hand_worked_bill_says() -> None:
     assert told["saved_energy_cny"] == pytest.approx(8.0 * price[8] - 10.0 * price[3], abs=1e-3)
     assert (told["with_battery"]["peak_kw"], told["without_battery"]["peak_kw"]) == (20.0, 10.0)
     assert told["known_share"] == 1.0
+
+
+def test_what_is_billed_goes_by_windows_that_slide_and_what_was_saved_by_blocks() -> None:
+    site = load(SITES / "shenzhen-dealer", {})  # pays the actual peak, sliding by 1 min
+    rows = [Block(at, 40e3, 1.0, 0.0, 1.0, 20e3, 0.0, 1.0, 23e3) for at in range(FIRST, FIRST + 96)]
+    told = daily_report.report(site, lambda first, end: [each for each in rows if first <= each.number < end], DAY)
+    assert told is not None
+    price = told["without_battery"]["month_demand_cny"] / 40.0
+    assert told["with_battery"]["month_demand_cny"] == pytest.approx(23.0 * price, abs=1e-3)
+    assert told["with_battery"]["month_demand_by_blocks_cny"] == pytest.approx(20.0 * price, abs=1e-3)
+    assert told["saved_month_demand_cny"] == pytest.approx(20.0 * price, abs=1e-3)
 
 
 def test_import_and_export_within_a_block_are_billed_each_by_itself() -> None:

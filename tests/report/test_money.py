@@ -1,5 +1,6 @@
 """Money by hand-worked days: bill items three ways, what saved it, and that the parts make the whole."""
 
+from dataclasses import replace
 from datetime import date, datetime, timedelta
 from pathlib import Path
 
@@ -8,13 +9,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ess_controller.planning.meter_book import Block
 from ess_controller.planning.site_planner import terms_of
 from ess_controller.report.gather import Span, gather
 from ess_controller.report.money import Metered, ruled
+from ess_controller.report.page import page
 from ess_controller.report.saved_by import saved_by
+from ess_controller.site import Site, load
 from ess_controller.site.tariff import price_at
 from tests.planning.sites_of_tests import BATTERY
 from tests.report.homes import blocks_of, dealer, first_of, hours, paying, write_book
+from tests.site.site_files import SITES
 
 DAY = date(2026, 6, 18)
 FIRST = first_of(dealer(), 2026, 6, 18)
@@ -139,3 +144,44 @@ def test_days_begin_at_local_midnight_and_months_on_their_first() -> None:
     assert Span.month(DAY).edges(dealer().time_zone)[1] - Span.month(DAY).edges(dealer().time_zone)[0] == timedelta(30)
     assert (Span.day(DAY).name, Span.month(DAY).name) == ("2026-06-18", "2026-06")
     assert hours({3: 1.0}).sum() == 4.0
+
+
+def sliding(first: int, days: int) -> list[Block]:
+    """Equal days of 10 kW with an hour of 40 kW, of which the battery gives 20; a window over the hour's edge had 3 kW
+    more than the highest block."""
+    rows = blocks_of(first, days, {9: 40e3}, {}, {9: 20e3})
+    return [replace(each, window_w=each.import_w + (3e3 if each.import_w > 15e3 else 0.0)) for each in rows]
+
+
+def actual() -> Site:
+    """The dealership of Shenzhen pays the actual peak, by windows of 15 min that slide by 1."""
+    return load(SITES / "shenzhen-dealer", {})
+
+
+def test_where_windows_slide_the_bill_goes_by_them_and_the_comparison_by_blocks(tmp_path: Path) -> None:
+    site = actual()
+    write_book(tmp_path, sliding(first_of(site, 2026, 6, 1), 30))
+    told = gather(site, tmp_path, Span.month(DAY))
+    money = told["money"]
+    (demand,) = money["monthly_items"]
+    price = demand["price_cny"]
+    assert [demand[way]["quantity"] for way in ("without", "done_by_blocks", "done")] == [40.0, 20.0, 23.0]
+    assert demand["done"]["cny"] == money["monthly_cny"]["done"] == pytest.approx(23.0 * price)
+    assert demand["why"] == "highest mean import of 15 min, sliding by 1 min"
+    assert money["demand_windows"] == {"done": "sliding", "compared": "blocks"}
+    assert money["saved_by"]["demand"] == pytest.approx(20.0 * price)  # like for like
+    parts = sum(value for value in money["saved_by"].values())
+    assert parts == pytest.approx(money["saved_cny"]["against_no_battery"], abs=1e-2)
+    shown = page(told, "en")
+    assert "demand, actual, done, by blocks: 20.0 kW" in shown
+    assert "<b>23.0 kW</b><span>highest import" in shown
+
+
+def test_where_no_window_is_known_the_bill_goes_by_blocks(tmp_path: Path) -> None:
+    site = actual()
+    write_book(tmp_path, blocks_of(first_of(site, 2026, 6, 1), 30, {9: 40e3}, {}, {9: 20e3}))
+    told = gather(site, tmp_path, Span.month(DAY))
+    (demand,) = told["money"]["monthly_items"]
+    assert (demand["done"]["quantity"], "done_by_blocks" in demand) == (20.0, False)
+    assert told["money"]["demand_windows"]["done"] == "blocks"
+    assert "by blocks:" not in page(told, "en")

@@ -72,8 +72,12 @@ def _table(view: View, day: Day, found: Mapping[str, Mapping[str, float]], plann
     rows.append([words("peak_kw"), *(_peak(day, name, way) for name, way in WAYS)])
     told = view.seen.books.savings.get(day.day.isoformat())
     if told:
-        demand = [told["without_battery"]["month_demand_cny"], planned_demand, told["with_battery"]["month_demand_cny"]]
+        billed = told["with_battery"]["month_demand_cny"]
+        by_blocks = told["with_battery"].get("month_demand_by_blocks_cny", billed)  # kept where windows slide
+        demand = [told["without_battery"]["month_demand_cny"], planned_demand, by_blocks]
         rows.append([words("demand_month"), *(yuan(each) for each in demand)])
+        if by_blocks != billed:
+            rows.append([words("demand_billed"), UNKNOWN, UNKNOWN, yuan(billed)])
     return table([words("bill_item"), *(words(way) for way in ways)], rows, "money")
 
 
