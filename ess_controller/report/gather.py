@@ -86,7 +86,7 @@ class Books:
 
 
 def gather(site: Site, home: Path, span: Span) -> dict[str, Any]:
-    """The report as JSON. BadInputError where nothing of the span was heard."""
+    """The report as JSON; null, what is not known. BadInputError where nothing of the span was heard."""
     block_s, (begin, end) = site.tuning.dispatch.block_s, span.edges(site.time_zone)
     month = midnight(span.first.replace(day=1), site.time_zone)
     books = _read(site, home, month, begin, end)
@@ -111,9 +111,9 @@ def gather(site: Site, home: Path, span: Span) -> dict[str, Any]:
         "no_plan": no_plan,
         "peaks": _peaks(site, books.blocks, metered, first),
         "battery": {"all": whole, "cabinets": cabinets} if cabinets else None,
-        "cells": of_battery.extremes(books.quarters),
-        "limits": limits(books.limits),
-        "events": [asdict(each) for each in books.events[-EVENTS:]],
+        "cells": of_battery.extremes(books.quarters) or None,
+        "limits": limits(books.limits) if len(books.limits.seconds) else None,
+        "events": [asdict(each) for each in books.events[-EVENTS:]] if books.quarters or books.events else None,
         "events_untold": max(len(books.events) - EVENTS, 0),
         "forecast": None,
         "carbon": None,

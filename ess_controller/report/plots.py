@@ -57,7 +57,7 @@ def month_saved(days: list[dict[str, Any]], say: Say) -> str:
 
 def month_energy(days: list[dict[str, Any]], say: Say) -> str:
     """kWh given and taken each day."""
-    out, into = [day["out_kwh"] for day in days], [-day["in_kwh"] for day in days]
+    out, into = [day["out_kwh"] for day in days], scaled([day["in_kwh"] for day in days], -1.0)
     plot = Plot(WIDE, LOW + 20.0, len(days), *extent(out, into), "kWh")
     plot.bars(out, BATTERY, 0.15, 0.7)
     plot.bars(into, GRID, 0.15, 0.7, 0.7)

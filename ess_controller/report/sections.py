@@ -10,6 +10,11 @@ Say = Callable[[str], str]
 Section = tuple[str, list[str], list[list[Any]], list[str]]
 MEAN_FACTOR = "By a mean factor of all hours, energy moved to another hour spares no CO2; what is lost is bought."
 ESTIMATED = "What is stored is estimated: over a day the cells' losses are no surer than that."
+NO_LEDGER = "the ledger does not cover this time"
+NO_ROLLUPS = "no rollups are kept of this time"
+NO_CARBON = "the site file has no table carbon"
+NO_PLANS = "without a tariff there is no plan"
+MONTHS = "it is told in the reports of single days"
 MOST_LIMITS, MOST_EVENTS, MOST_GAPS = 14, 40, 12  # rows on paper; all are in --json
 
 
@@ -62,6 +67,8 @@ def _window(told: dict[str, Any], each: dict[str, Any]) -> str:
 
 def limits(told: dict[str, Any], say: Say) -> Section:
     """Rules that took power, by hours."""
+    if told["limits"] is None:
+        return "What limited power", [], [], [_not_known(NO_ROLLUPS, say)]
     head = ["way", "rule", "cabinet-hours", "longest", "taken of the nameplate", "wanted and missed"]
     rows = [
         [
@@ -74,11 +81,14 @@ def limits(told: dict[str, Any], say: Say) -> Section:
         ]
         for each in told["limits"][:MOST_LIMITS]
     ]
-    return "What limited power", head, rows, _untold(len(told["limits"]) - MOST_LIMITS, say)
+    notes = _untold(len(told["limits"]) - MOST_LIMITS, say)
+    return "What limited power", head, rows, notes if rows else [say("none")]
 
 
 def cells(told: dict[str, Any], say: Say) -> Section:
     """The extremes, with module and position."""
+    if told["cells"] is None:
+        return "Cells", [], [], [_not_known(NO_LEDGER, say)]
     names = (
         ("cell_v_min", "lowest voltage", "{:.3f} V"),
         ("cell_v_max", "highest voltage", "{:.3f} V"),
@@ -97,7 +107,7 @@ def co2(told: dict[str, Any], say: Say) -> Section:
     """What was bought, spared and lost, by the grid's mean factor."""
     found = told["carbon"]
     if found is None:
-        return "CO2", [], [], []
+        return "CO2", [], [], [_not_known(NO_CARBON, say)]
     rows = [
         [say("bought"), Cell(f"{found['bought_kg']:,.1f} kg")],
         [f"{say('bought')}, {say('without the battery')}", Cell(f"{found['bought_without_kg']:,.1f} kg")],
@@ -120,7 +130,8 @@ def forecast(told: dict[str, Any], say: Say) -> Section:
     """How well the plan's load and sun were foreseen."""
     found = told["forecast"]
     if found is None:
-        return "Forecast", [], [], []
+        why = MONTHS if told["kind"] == "month" else told["no_plan"] or NO_PLANS
+        return "Forecast", [], [], [_not_known(why, say)]
     rows = [
         [
             say(name),
@@ -136,12 +147,14 @@ def forecast(told: dict[str, Any], say: Say) -> Section:
 
 def events(told: dict[str, Any], say: Say) -> Section:
     """What came and went, in the order of time."""
+    if told["events"] is None:
+        return "Events", [], [], [_not_known(NO_LEDGER, say)]
     rows = [
         [_local(told, each["utc"]), each["place"], say(each["what"]), say(each["state"]), say(each["text"])]
         for each in told["events"][-MOST_EVENTS:]
     ]
     untold = len(told["events"]) - len(rows) + told["events_untold"]
-    return "Events", ["when", "place", "", "", ""], rows, _untold(untold, say)
+    return "Events", ["when", "place", "", "", ""], rows, _untold(untold, say) if rows else [say("none")]
 
 
 def data(told: dict[str, Any], say: Say) -> Section:
@@ -159,6 +172,11 @@ def data(told: dict[str, Any], say: Say) -> Section:
     gaps = ", ".join(shown[:MOST_GAPS]) or say("none")
     left = len(shown) - MOST_GAPS + found["gaps_untold"]
     return "Data", ["", "value"], rows, [f"{say('gaps')}: {gaps}", *_untold(left, say)]
+
+
+def _not_known(why: str, say: Say) -> str:
+    """A section without contents says why it has none."""
+    return f"{say('not known')}: {say(why)}"
 
 
 def _untold(count: int, say: Say) -> list[str]:

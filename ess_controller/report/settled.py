@@ -127,7 +127,8 @@ def _parts(pooled: Metered, skip: int, battery: Battery) -> tuple[float, float]:
 
 
 def _by_day(span: Metered, rule: Floats) -> list[dict[str, Any]]:
-    """What each day of a month saved by energy and feed-in, against no battery; and by the rule."""
+    """What each day of a month saved by energy and feed-in, against no battery; and by the rule. None: nothing of the
+    day is known."""
     price, feed_in = prices_of(span)
     kwh = span.site.tuning.dispatch.block_s / 3.6e6
 
@@ -140,18 +141,21 @@ def _by_day(span: Metered, rule: Floats) -> list[dict[str, Any]]:
     days: dict[str, list[int]] = {}
     for at in range(len(price)):
         days.setdefault(span.series.at(at).date().isoformat(), []).append(at)
-    return [
-        {
-            "day": day,
-            "known_share": round(float(span.heard[own].mean()), 4),
+    told: list[dict[str, Any]] = []
+    for day, own in days.items():
+        values = {
             "saved_cny": round(float(done[own].sum()), 4),
             "rule_saved_cny": round(float(ruled_[own].sum()), 4),
             "out_kwh": round(float(np.maximum(power_w[own], 0.0).sum()) * kwh, 3),
             "in_kwh": round(float(np.maximum(-power_w[own], 0.0).sum()) * kwh, 3),
             "peak_kw": round(float(import_w[own].max()) / 1000.0, 3),
         }
-        for day, own in days.items()
-    ]
+        known = bool(span.heard[own].any())
+        told.append(
+            {"day": day, "known_share": round(float(span.heard[own].mean()), 4)}
+            | (values if known else dict.fromkeys(values))
+        )
+    return told
 
 
 def _of_plan(day: Metered, plan: Planned) -> dict[str, Any]:

@@ -220,3 +220,25 @@ def test_ticks_are_round_and_cover() -> None:
     assert nice_ticks(0.0, 107.0) == [0.0, 50.0, 100.0, 150.0]
     assert nice_ticks(-31.0, 54.0)[0] <= -31.0
     assert nice_ticks(0.0, 1e-6)[-1] >= 1e-6
+
+
+@pytest.mark.parametrize("lang", ["en", "zh"])
+def test_what_is_not_known_is_said_and_not_left_out(tmp_path: Path, lang: str) -> None:
+    """A meter book alone, of five days of a month: neither ledger nor rollups."""
+    write_book(tmp_path, blocks_of(first_of(dealer(), 2026, 6, 1), 5, {9: 200e3}, {}, {9: 50e3, 2: -55e3}))
+    told = gather(dealer(), tmp_path, Span.month(DAY))
+    assert (told["limits"], told["cells"], told["events"], told["forecast"]) == (None, None, None, None)
+    known, unknown = told["money"]["days"][4], told["money"]["days"][5]
+    assert (known["known_share"], known["peak_kw"], known["in_kwh"]) == (1.0, 150.0, 55.0)
+    keys = ("saved_cny", "rule_saved_cny", "out_kwh", "in_kwh", "peak_kw")
+    assert [unknown[key] for key in keys] == [None] * 5
+    text = page(told, "zh" if lang == "zh" else "en")
+    say = words("zh" if lang == "zh" else "en")
+    for title in ("What limited power", "Cells", "Events", "Forecast"):
+        assert f'<h2>{say(title)}</h2><p class="quiet">{say("not known")}: ' in text
+    assert text.count("<svg") == 3
+
+
+def test_a_day_without_a_plan_says_why_nothing_is_known_of_its_forecast(home: Path) -> None:
+    text = page(gather(dealer(), home, Span.day(DAY)), "en")
+    assert '<h2>Forecast</h2><p class="quiet">not known: no plan is kept of the day' in text
