@@ -171,10 +171,10 @@ class BatterySide:
         # several frames a box, box by box in each kind
         return told if speaks == len(spoken) else told[np.tile(spoken, len(told) // len(spoken))]
 
-    def ask(self, gateway: int, contactor: Ints, now_s: float) -> list[Request]:
+    def ask(self, gateway: int, contactor: Ints, now_s: float, plant_s: float) -> list[Request]:
         """What to ask and tell one gateway; contactor [string] of the whole site."""
         chosen = self.gateways[gateway]
-        return chosen.master.ask(contactor[chosen.strings], now_s)
+        return chosen.master.ask(contactor[chosen.strings], now_s, plant_s)
 
     def take_events(self) -> list[str]:
         """What changed on the CAN buses since the last call, one line each; gateways' are their buses'."""

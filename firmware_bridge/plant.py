@@ -196,15 +196,16 @@ class Plant:
             if frames is not None:
                 self._send(frames)
         now_s = tick.wire_s
-        for number, (wire, ask) in enumerate(zip(self._registers, self._questions(commands, now_s), strict=True)):
+        for number, (wire, ask) in enumerate(zip(self._registers, self._questions(commands, tick), strict=True)):
             asked_s = self._asked_s[number]
             passed_s = max(tick.t_s - asked_s[0], now_s - asked_s[1])
             if (at_once or passed_s >= self._every_s[number] - HALF_A_BEAT_S) and not wire.waiting:
                 self._asked_s[number] = tick.t_s, now_s
                 wire.ask(ask())
 
-    def _questions(self, commands: Commands, now_s: float) -> Iterator[Callable[[], list[Request]]]:
+    def _questions(self, commands: Commands, tick: Tick) -> Iterator[Callable[[], list[Request]]]:
         """How each register device is asked and told, in their order; only called when it has answered all before."""
+        now_s = tick.wire_s
         asked = zip(self._pcs, commands.pcs_w.tolist(), commands.pcs_run.tolist(), strict=True)
         yield from (partial(device.ask, set_w, run, now_s) for device, set_w, run in asked)
         yield partial(self._meter.ask, now_s)
@@ -213,7 +214,7 @@ class Plant:
         bits = commands.climate.tolist() or [0] * len(self._ios)
         yield from (partial(device.ask, each, now_s) for device, each in zip(self._ios, bits, strict=True))
         for number in range(len(self._battery.gateways)):
-            yield partial(self._battery.ask, number, commands.contactor, now_s)
+            yield partial(self._battery.ask, number, commands.contactor, tick.wire_s, tick.t_s)
 
     def _send(self, frames: Frames) -> None:
         """To each bus its part. Masters say the same ready-made frames again and again: those are sorted but once."""

@@ -41,14 +41,18 @@ def test_what_is_told_in_a_beat_shows_on_the_meter_of_the_next(beat_s: float) ->
 def test_no_beat_of_a_minute_hears_an_older_reading_of_anything() -> None:
     dealer = load(DEALER, {})
     bench = Bench(dealer, load_scenario(DEALER).model_copy(update={"step_s": 10.0}), NOON, 60, 60.0)
-    missed_w, ages_s = [], []
+    missed_w, ages_s, cells_s = [], [], []
 
     def compare(beat: Beat) -> None:
         seen, now = beat.seen, bench.world.now
         there = (seen.grid_w, *seen.pcs_w, *seen.pv_w), (now.grid_w, *now.pcs_w, *now.pv_w)
         missed_w.append(np.abs(np.subtract(*there)))
         ages_s.append([seen.grid_age_s, *seen.pcs_age_s, *seen.pv_age_s, *seen.io_age_s])
+        cells_s.append(seen.cell_age_s.max())
 
     run(dealer.tuning, bench.plant, bench, lambda _: Order(), (), essential=(compare,))
     assert np.nanmax(np.array(missed_w)[10:]) < 1000.0  # gains of 0.5 % and noise: a minute's clouds are much more
     assert np.max(ages_s[30:]) == 0.0, ages_s[-1]
+    # modules behind a gateway are asked in turn within 0.8 s, which a minute's beat is longer than: their voltages of
+    # some minutes ago, beside the current of now, would look stuck
+    assert max(cells_s[30:]) < dealer.period_s, cells_s[-1]

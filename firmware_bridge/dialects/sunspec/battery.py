@@ -72,8 +72,8 @@ class BatteryMaster:
         self._reads: dict[str, tuple[Request, Callable[[Sequence[int], float], None]]] = {}
         self._fast: list[Request] = []
         self._turn = self._code_turn = 0  # the module that is next
-        self._asked_s = np.full(self._map.modules, -np.inf)
-        self._asked_module_s = self._code_s = -inf
+        self._asked_s = np.full((self._map.modules, 2), -np.inf)  # each when, of wall time and of plant time
+        self._asked_module_s, self._code_s = (-inf, -inf), -inf
         self._sent_s, self._sent, self._each_s = -inf, 0, inf  # the last questions, how many, the line's time for one
         self._streak = 0
         self._refused: dict[str, int] = {}  # strings and modules: answers in trouble, one after the other
@@ -189,7 +189,7 @@ class BatteryMaster:
 
     def _begin(self, found: Found, now_s: float) -> None:
         reading, self._found = self._reading, found
-        self._asked_module_s = now_s
+        self._asked_module_s = now_s, -inf
         self._commands = BatteryCommands(self._map, found, self._events)
         self._add("bank", found.bank, BANK.first, BANK.count, reading.hear_bank)
         for string, place in enumerate(found.strings):
@@ -216,9 +216,10 @@ class BatteryMaster:
 
     # --- asking ---------------------------------------------------------------------------------------------------
 
-    def ask(self, contactor: Ints, now_s: float) -> list[Request]:
+    def ask(self, contactor: Ints, now_s: float, plant_s: float = -inf) -> list[Request]:
         """Writes first, then reads. `contactor` [string of the cabinet]; UNKNOWN: nothing is said to that string.
 
+        `plant_s`: the plant's time, where it may pass faster than the line's: cells are due by whichever is over first.
         Nothing is written while the gateway is local, or its local switch unknown.
         """
         if self._commands is None:
@@ -226,28 +227,33 @@ class BatteryMaster:
         else:
             requests = self._commands.requests(contactor, self._reading, now_s)
             requests += self._fast
-            requests += self._modules_due(now_s)
+            requests += self._modules_due(now_s, plant_s)
         self._sent_s, self._sent = now_s, len(requests)
         return requests
 
-    def _modules_due(self, now_s: float) -> list[Request]:
+    def _modules_due(self, now_s: float, plant_s: float) -> list[Request]:
         """Modules in turn, no more than the line carries out in LUMP_S; and now and then the code of one."""
         modules, requests = self._map.modules, []
-        share = ceil(modules * min(now_s - self._asked_module_s, CELLS_S) / CELLS_S)  # a few each beat, not all at once
+        share = ceil(modules * min(_passed_s(self._asked_module_s, now_s, plant_s), CELLS_S) / CELLS_S)
         most = share if self._each_s <= 0.0 else min(share, max(1, int(min(LUMP_S / self._each_s, modules))))
-        self._asked_module_s = now_s
+        self._asked_module_s = now_s, plant_s
         for _ in range(most):
-            if now_s - self._asked_s[self._turn] < CELLS_S:
+            if _passed_s(self._asked_s[self._turn].tolist(), now_s, plant_s) < CELLS_S:
                 break
             if not self._reading.has_cell_c[self._turn]:
                 self._ask_cells(self._turn, EXTREMES_FROM)
-            self._asked_s[self._turn] = now_s
+            self._asked_s[self._turn] = now_s, plant_s
             requests.append(self._reads[f"module {self._turn}"][0])
             self._turn = (self._turn + 1) % modules
         if now_s - self._code_s >= CODE_S:
             self._code_s, self._code_turn = now_s, (self._code_turn + 1) % modules
             requests.append(self._reads[f"code {self._code_turn}"][0])
         return requests
+
+
+def _passed_s(since: Sequence[float], now_s: float, plant_s: float) -> float:
+    """Of wall time or of plant time, whichever is more; time that is not told does not count."""
+    return max(now_s - since[0], plant_s - since[1] if plant_s > -inf else -inf)
 
 
 def _of(take: Callable[[int, Sequence[int], float], None], number: int) -> Callable[[Sequence[int], float], None]:
