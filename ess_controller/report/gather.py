@@ -18,6 +18,7 @@ from ess_controller.planning.problem import Battery
 from ess_controller.planning.site_battery import groups_of
 from ess_controller.report import battery as of_battery
 from ess_controller.report.carbon import carbon
+from ess_controller.report.folded import folded
 from ess_controller.report.ledger import FILE as LEDGER
 from ess_controller.report.ledger import Event, Ledger, LedgerError
 from ess_controller.report.limits import limits
@@ -113,8 +114,7 @@ def gather(site: Site, home: Path, span: Span) -> dict[str, Any]:
         "battery": {"all": whole, "cabinets": cabinets} if cabinets else None,
         "cells": of_battery.extremes(books.quarters) or None,
         "limits": limits(books.limits) if len(books.limits.seconds) else None,
-        "events": [asdict(each) for each in books.events[-EVENTS:]] if books.quarters or books.events else None,
-        "events_untold": max(len(books.events) - EVENTS, 0),
+        **_events(books),
         "forecast": None,
         "carbon": None,
         "notes": list(site.notes),
@@ -172,6 +172,15 @@ def _read(site: Site, home: Path, month: datetime, begin: datetime, end: datetim
 
 def _first(quarters: dict[int, dict[str, Any]]) -> dict[str, Any] | None:
     return next(iter(quarters.values()), None)
+
+
+def _events(books: Books) -> dict[str, Any]:
+    """What came and went: one by one, but what came again and again in one place as a sum. null: nobody took note."""
+    if not (books.quarters or books.events):
+        return {"events": None, "events_repeated": None, "events_untold": 0}
+    rare, repeated = folded(books.events)
+    untold = max(len(rare) - EVENTS, 0)
+    return {"events": [asdict(each) for each in rare[-EVENTS:]], "events_repeated": repeated, "events_untold": untold}
 
 
 def _battery(site: Site) -> Battery:

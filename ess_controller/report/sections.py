@@ -146,14 +146,23 @@ def forecast(told: dict[str, Any], say: Say) -> Section:
 
 
 def events(told: dict[str, Any], say: Say) -> Section:
-    """What came and went, in the order of time."""
+    """What came again and again as a sum; then what came and went, in the order of time."""
     if told["events"] is None:
         return "Events", [], [], [_not_known(NO_LEDGER, say)]
+    shown = told["events"][-MOST_EVENTS:]
     rows = [
-        [_local(told, each["utc"]), each["place"], say(each["what"]), say(each["state"]), say(each["text"])]
-        for each in told["events"][-MOST_EVENTS:]
+        [
+            f"{_local(told, each['first_utc'])} – {_local(told, each['last_utc'])}",
+            *(each["place"], say(each["what"]), f"{each['times']} {say('times')}", say(each["text"])),
+        ]
+        for each in told["events_repeated"][:MOST_LIMITS]
     ]
-    untold = len(told["events"]) - len(rows) + told["events_untold"]
+    rows += [
+        [_local(told, each["utc"]), each["place"], say(each["what"]), say(each["state"]), say(each["text"])]
+        for each in shown
+    ]
+    untold = len(told["events"]) - len(shown) + told["events_untold"]
+    untold += max(len(told["events_repeated"]) - MOST_LIMITS, 0)
     return "Events", ["when", "place", "", "", ""], rows, _untold(untold, say) if rows else [say("none")]
 
 

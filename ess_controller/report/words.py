@@ -133,6 +133,7 @@ ZH = {
     "No tariff: no money is told.": "无电价文件：不计电费。",
     "Nothing is known of cells and limits: the ledger does not cover this time.": "无电芯与限制记录：台账不含此时段。",
     "not known": "未知",
+    "times": "次",
     "the ledger does not cover this time": "台账不含此时段",
     "no rollups are kept of this time": "没有保存此时段的汇总数据",
     "the site file has no table carbon": "站点文件没有 carbon 表",

@@ -242,3 +242,37 @@ def test_what_is_not_known_is_said_and_not_left_out(tmp_path: Path, lang: str) -
 def test_a_day_without_a_plan_says_why_nothing_is_known_of_its_forecast(home: Path) -> None:
     text = page(gather(dealer(), home, Span.day(DAY)), "en")
     assert '<h2>Forecast</h2><p class="quiet">not known: no plan is kept of the day' in text
+
+
+def test_what_comes_again_and_again_is_one_line_and_what_came_once_is_seen(tmp_path: Path) -> None:
+    """300 comings at B1, and among the first of them the one at A2."""
+    midnight = datetime(2026, 6, 17, 16, tzinfo=UTC)
+
+    def event(second: int, place: str, what: str, state: str, text: str = "") -> Event:
+        utc = (midnight + timedelta(seconds=second)).isoformat(timespec="milliseconds")
+        return Event(utc, place, what, "notice", state, text)
+
+    often = [
+        event(
+            60 * at + (state == "over"),
+            "B1",
+            "cell readings odd",
+            state,
+            "check sense wires" if state == "come" else "",
+        )
+        for at in range(300)
+        for state in ("come", "over")
+    ]
+    once = event(90, "A2", "cell over-voltage", "come", "stop charging")
+    write_book(tmp_path, blocks_of(FIRST, 1, {}))
+    write_ledger(tmp_path, dealer(), FIRST, 96, fill, tuple(sorted([*often, once], key=lambda each: each.utc)))
+    told = gather(dealer(), tmp_path, Span.day(DAY))
+    assert [each["place"] for each in told["events"]] == ["A2"]
+    (sum_,) = told["events_repeated"]
+    assert (sum_["place"], sum_["what"], sum_["times"], sum_["state"]) == ("B1", "cell readings odd", 300, "over")
+    assert (sum_["first_utc"], sum_["last_utc"]) == (often[0].utc, often[-1].utc)
+    assert (sum_["text"], told["events_untold"]) == ("check sense wires", 0)
+    text = page(told, "en")
+    assert "<td>06-18 00:00:00 – 06-18 04:59:01</td><td>B1</td><td>cell readings odd</td><td>300 times</td>" in text
+    assert "cell over-voltage" in text
+    assert "300 次" in page(told, "zh")
