@@ -2,6 +2,8 @@
 
 import re
 
+from ess_controller.phrases_notes import note_in_chinese
+
 _EXACT = {
     # rules (core.types.Rule)
     "none": "无",
@@ -247,7 +249,7 @@ _WITH_WHY = re.compile(r"(.+?) \((.+)\)")
 
 def in_chinese(phrase: str) -> str:
     """As it is where it is not known."""
-    if known := _EXACT.get(phrase) or _EXACT.get(phrase.replace("_", " ")):
+    if known := _EXACT.get(phrase) or _EXACT.get(phrase.replace("_", " ")) or note_in_chinese(phrase):
         return known
     if phrase.endswith(_UNHEARD):
         return "、".join(map(in_chinese, phrase.removesuffix(_UNHEARD).split(" and "))) + "无数据"

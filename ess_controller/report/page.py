@@ -187,4 +187,4 @@ def _section(found: tuple[str, list[str], list[list[Any]], list[str]], say: Say)
 def _notes(told: dict[str, Any], say: Say) -> str:
     if not told["notes"]:
         return ""
-    return f"<h2>{say('Notes')}</h2>" + "".join(f'<p class="quiet">{escape(each)}</p>' for each in told["notes"])
+    return f"<h2>{say('Notes')}</h2>" + "".join(f'<p class="quiet">{escape(say(each))}</p>' for each in told["notes"])

@@ -122,7 +122,7 @@ def co2(told: dict[str, Any], say: Say) -> Section:
         say(MEAN_FACTOR),
     ]
     if found["seen"] != "notice":
-        notes.append(f"{say('The figure was not read in the notice itself')} ({found['seen']}).")
+        notes.append(f"{say('The figure was not read in the notice itself')} ({say(found['seen'])}).")
     return "CO2", ["", "value"], rows, notes
 
 

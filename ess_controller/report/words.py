@@ -132,6 +132,8 @@ ZH = {
     "so far the month's demand is lower by": "本月至今需量电费减少",
     "No tariff: no money is told.": "无电价文件：不计电费。",
     "Nothing is known of cells and limits: the ledger does not cover this time.": "无电芯与限制记录：台账不含此时段。",
+    "copy": "转载件",
+    "memory": "凭记忆",
     "not known": "未知",
     "times": "次",
     "the ledger does not cover this time": "台账不含此时段",

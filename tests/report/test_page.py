@@ -276,3 +276,29 @@ def test_what_comes_again_and_again_is_one_line_and_what_came_once_is_seen(tmp_p
     assert "<td>06-18 00:00:00 – 06-18 04:59:01</td><td>B1</td><td>cell readings odd</td><td>300 times</td>" in text
     assert "cell over-voltage" in text
     assert "300 次" in page(told, "zh")
+
+
+@pytest.mark.parametrize("name", ["shanghai-dealer", "shenzhen-dealer", "chongqing-dealer", "shenyang-plant"])
+def test_a_chinese_report_has_no_english_in_its_notes_but_names(name: str) -> None:
+    site = load(SITES / name, {})
+    assert site.tariff is not None
+    told = [words("zh")(note).replace(site.tariff.name, "") for note in site.notes]
+    assert told
+    assert [note for note in told if re.search(r"[A-Za-z]{3,}", note.replace("kWh", ""))] == []
+
+
+def test_a_part_of_a_price_keeps_its_commas_and_one_that_nobody_knows_its_name() -> None:
+    say = words("zh")
+    told = say(
+        "tariff T: only assumed: schedule 2, line loss, system operation and funds from 2025-01-01, moon tax from 2025-01-01"
+    )
+    assert told == "电价 T：以下仅为假定：时段表 2、线损、系统运行费和基金（2025-01-01 起）、moon tax（2025-01-01 起）"
+
+
+def test_a_chinese_page_has_no_english_words_but_names_and_units(home: Path) -> None:
+    told = gather(dealer(), home, Span.day(DAY))
+    told["events"] = [each for each in told["events"] if HOSTILE not in str(each)]
+    text = re.sub(r"<style>.*?</style>", "", page(told, "zh"), flags=re.DOTALL)
+    seen = " ".join(Seen(text).texts).replace(dealer().name, "").replace(dealer().tariff.name, "")  # type: ignore[union-attr]
+    left = set(re.findall(r"[A-Za-z]{3,}", seen)) - {"kWh", "CNY", "SOC", "EFC", "Asia", "Shanghai", "CODE", "min"}
+    assert left == set()
