@@ -289,9 +289,8 @@ def test_a_chinese_report_has_no_english_in_its_notes_but_names(name: str) -> No
 
 def test_a_part_of_a_price_keeps_its_commas_and_one_that_nobody_knows_its_name() -> None:
     say = words("zh")
-    told = say(
-        "tariff T: only assumed: schedule 2, line loss, system operation and funds from 2025-01-01, moon tax from 2025-01-01"
-    )
+    parts = "schedule 2, line loss, system operation and funds from 2025-01-01, moon tax from 2025-01-01"
+    told = say(f"tariff T: only assumed: {parts}")
     assert told == "电价 T：以下仅为假定：时段表 2、线损、系统运行费和基金（2025-01-01 起）、moon tax（2025-01-01 起）"
 
 
