@@ -5,23 +5,21 @@ from typing import Literal
 
 import numpy as np
 
-from ess_controller.clock import wall_s
+from ess_controller.planning.backtest_plans import Foresight, Known, Timed
 from ess_controller.planning.billing_windows import block_means, blocks_of
 from ess_controller.planning.calendar_grid import KindOfDay, days_of
 from ess_controller.planning.closed_loop import Run, blocks, run_rule, run_value
-from ess_controller.planning.day_ahead import Forecast, Forecasts
+from ess_controller.planning.day_ahead import Forecasts
 from ess_controller.planning.filling import Ends
 from ess_controller.planning.lp import Planner
 from ess_controller.planning.mpc import run_mpc
 from ess_controller.planning.plan import costs_of, grid_of, peak_of
 from ess_controller.planning.problem import Battery, Prices, Series, hours, months
-from ess_controller.planning.replan import HORIZON_H, Replanner, Site
-from ess_controller.planning.value import Value
+from ess_controller.planning.replan import HORIZON_H, Site
 from ess_controller.planning.wear import NO_WEAR
 from ess_controller.planning.worn import worn
 from firmware_bridge.records import Floats
 
-Known = Literal["load", "pv", "peak"]
 Way = Literal["rule", "mpc", "controller", "really"]
 SLOWEST_S = 600.0  # for a month of perfect foresight: of minutes, windows that slide, a slow machine
 LEAST_CNY = 1.0  # a month: with less to gain there is no share of it
@@ -56,6 +54,15 @@ class Month:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Expected:
+    """What the first plan of a day expected, over the load and sun as it foresaw them."""
+
+    step: int  # run, with which its first block begins
+    grid_w: Floats  # [block]
+    stored_wh: Floats  # [block] at its end
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Backtest:
     """All that a backtest found. Runs begin at the step `first` of the series."""
 
@@ -66,6 +73,8 @@ class Backtest:
     perfect: Run
     replan_ms: Floats  # [re-plan]
     forecast_not_used: tuple[tuple[str, str], ...]  # what of the last forecast, and why
+    expected: tuple[Expected, ...]  # of each day
+    block_s: float
     mpc: Run | None = None
     really: Run | None = None
 
@@ -119,13 +128,13 @@ def run_backtest(
     refill = refill_cny_per_wh(prices, battery, series)
     site = Site(battery, by_block, days, block_h, grid_series.load_w, grid_series.pv_w, refill)
     forecasts = Forecasts(site.load_w, site.pv_w, days, leads)
-    timed = _Timed(site, _Foresight(forecasts, site, known) if known else forecasts)
+    timed = Timed(site, Foresight(forecasts, site, known) if known else forecasts)
     run = series.cut(first, len(series))
     paid = cut(prices, series, first, len(series))
     perfect, gaps = _perfect(run, paid, battery, refill)
     floor_w = _peaks_w(perfect, run, paid, battery) if "peak" in known else None
     every = max(round(every_s / 3600.0 / block_h), 1)
-    controller = run_value(series, battery, grid, first, timed, every, floor_w)
+    controller = run_value(series, battery, grid, first, timed, every, floor_w, timed.note)
     rule = run_rule(series, battery, prices, grid, first)
     plain = run_mpc(series, battery, grid, first, grid_series, by_block, refill) if mpc else None
     really = None if done_w is None else _stored(battery, run, done_w[first:])
@@ -148,7 +157,10 @@ def run_backtest(
             )
         )
     ms, not_used = np.array(timed.ms), _not_used(forecasts)
-    return Backtest(run, tuple(settled), controller, rule, perfect, ms, not_used, plain, really)
+    expected = tuple(Expected(max(int(grid.begin[block]) - first, 0), *each) for block, *each in timed.expected)
+    return Backtest(
+        run, tuple(settled), controller, rule, perfect, ms, not_used, expected, 3600.0 * block_h, plain, really
+    )
 
 
 def refill_cny_per_wh(prices: Prices, battery: Battery, series: Series) -> float:
@@ -163,39 +175,6 @@ def _not_used(forecasts: Forecasts) -> tuple[tuple[str, str], ...]:
     learned = forecasts.learned
     parts = () if learned is None else (("load", learned.load.score.why_not), ("sun", learned.pv.score.why_not))
     return tuple(part for part in parts if part[1])
-
-
-class _Timed(Replanner):
-    """Keeps how long each re-plan took."""
-
-    def __init__(self, site: Site, forecasts: "Forecasts | _Foresight") -> None:
-        super().__init__(site, forecasts.at)
-        self.ms: list[float] = []
-
-    def plan(self, origin: int, peak_w: float) -> Value:
-        began_s = wall_s()
-        value = super().plan(origin, peak_w)
-        self.ms.append(1000.0 * (wall_s() - began_s))
-        return value
-
-
-class _Foresight:
-    """Forecasts that know some of what comes, to ask what not knowing it costs."""
-
-    def __init__(self, forecasts: Forecasts, site: Site, known: frozenset[Known]) -> None:
-        self._forecasts, self._site, self._known = forecasts, site, known
-
-    def at(self, origin: int) -> Forecast:
-        """With the true values in place of what is known; with both, nothing is in doubt."""
-        made = self._forecasts.at(origin)
-        load_w, pv_w = made.load_w.copy(), made.pv_w.copy()
-        for name, ahead, true in (("load", load_w, self._site.load_w), ("pv", pv_w, self._site.pv_w)):
-            if name in self._known:
-                coming = true[origin : origin + len(ahead)]
-                ahead[: len(coming)] = coming
-        doubt = 1e-3 if {"load", "pv"} <= self._known else 1.0
-        errors = replace(made.errors, missed_w=made.errors.missed_w * doubt, seen_w=made.errors.seen_w * doubt)
-        return replace(made, load_w=load_w, pv_w=pv_w, errors=errors)
 
 
 def _in_blocks(series: Series, prices: Prices) -> Series:

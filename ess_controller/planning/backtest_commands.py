@@ -25,7 +25,7 @@ from ess_controller.planning.shared_commands import (
 )
 
 if TYPE_CHECKING:
-    from ess_controller.planning.backtest import Known
+    from ess_controller.planning.backtest_plans import Known
     from ess_controller.planning.problem import Series
     from ess_controller.planning.site_backtest import Recorded
     from ess_controller.site.tariff import Tariff
@@ -103,7 +103,7 @@ def backtest(
     if out is not None:
         from ess_controller.planning.backtest_plot import save_plots
 
-        save_plots(out, found, cut(prices, series, first, end))
+        save_plots(out, found, cut(prices, series, first, end), past.battery)
     gaps = past.gaps(first, end)
     told = answer(found) | ({"gaps": gaps} if gaps else {})
     print(json.dumps(told) if as_json else "\n".join(table(told)))

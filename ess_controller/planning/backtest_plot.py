@@ -1,26 +1,32 @@
-"""The pictures of `ess backtest`: what happened beside perfect foresight, savings as they grew, peaks by month."""
+"""The pictures of `ess backtest`: the plan against what happened, savings as they grew, peaks by month."""
 
+from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
 from matplotlib.figure import Figure
 
 from ess_controller.errors import BadInputError
 from ess_controller.planning.backtest import Backtest
-from ess_controller.planning.problem import Prices, hours
+from ess_controller.planning.billing_windows import windows_of
+from ess_controller.planning.plan import grid_of
+from ess_controller.planning.problem import Battery, Prices, Series, hours, months
 from firmware_bridge.records import Floats
 
-BLUE, GREY, AMBER, GREEN, PURPLE = "#1f5fa8", "#7f7f7f", "#c77700", "#2e7d32", "#6a4c93"
+BLUE, GREY, AMBER, GREEN, PURPLE, RED = "#1f5fa8", "#7f7f7f", "#c77700", "#2e7d32", "#6a4c93", "#b3261e"
 SHOWN_DAYS = 7.0
 
 
-def save_plots(folder: Path, found: Backtest, prices: Prices) -> None:
+def save_plots(folder: Path, found: Backtest, prices: Prices, battery: Battery) -> None:
     """Write week.png, savings.png and peaks.png; raises BadInputError."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for name, figure in (
             ("week", _week(found)),
-            ("savings", _savings(found, prices)),
+            ("savings", _savings(found, prices, battery)),
             ("peaks", _peaks(found)),
         ):
             figure.savefig(folder / f"{name}.png", dpi=110)
@@ -29,7 +35,7 @@ def save_plots(folder: Path, found: Backtest, prices: Prices) -> None:
 
 
 def _week(found: Backtest) -> Figure:
-    """The week round the highest import: what was done, and what perfect foresight would have done."""
+    """The week round the highest import: what was planned, what was done, and what perfect foresight does."""
     series, step_h = found.series, hours(found.series)
     net_kw = series.net_w / 1000.0
     ways = [("value dispatch", found.controller, BLUE), ("perfect foresight", found.perfect, AMBER)]
@@ -38,24 +44,39 @@ def _week(found: Backtest) -> Figure:
     worst = int(np.argmax(series.net_w - found.controller.battery_w))
     count = min(round(SHOWN_DAYS * 24.0 / step_h), len(series))
     first = int(np.clip(worst - count // 2, 0, len(series) - count))
-    part, days = slice(first, first + count), np.arange(count) * step_h / 24.0
+    part, times = slice(first, first + count), _days(series.at(first), series.step_s, count)
     figure = Figure(figsize=(11, 7), layout="constrained")
     grid, stored = figure.subplots(2, 1, sharex=True, height_ratios=[3, 2])
-    grid.plot(days, net_kw[part], color=GREY, linewidth=0.8, label="without battery")
+    grid.plot(times, net_kw[part], color=GREY, linewidth=0.8, label="without battery")
     for name, run, color in ways:
-        grid.plot(days, net_kw[part] - run.battery_w[part] / 1000.0, color=color, linewidth=1.0, label=name)
-        stored.plot(days, run.stored_wh[part] / 1000.0, color=color, linewidth=1.0)
+        grid.plot(times, net_kw[part] - run.battery_w[part] / 1000.0, color=color, linewidth=1.0, label=name)
+        stored.plot(times, run.stored_wh[part] / 1000.0, color=color, linewidth=1.0)
+    _draw_planned(found, grid, stored, first, first + count)
     grid.set_ylabel("grid, kW (importing +)")
     stored.set_ylabel("stored, kWh")
-    stored.set_xlabel(f"days from {series.at(first):%Y-%m-%d %H:%M}, the week round the highest import")
+    stored.set_xlabel("the week round the highest import")
+    _dated(stored, series)
     grid.legend(loc="best", fontsize=8)
     return figure
 
 
-def _savings(found: Backtest, prices: Prices) -> Figure:
+def _draw_planned(found: Backtest, grid: Axes, stored: Axes, first: int, end: int) -> None:
+    """What the first plan of each day expected, until the next day's begins."""
+    shown = [each for each in found.expected if first <= each.step < end]
+    until = [*(each.step for each in shown[1:]), end]
+    for each, over in zip(shown, until, strict=True):
+        blocks = min(round((over - each.step) * found.series.step_s / found.block_s), len(each.grid_w))
+        times = _days(found.series.at(each.step), found.block_s, blocks)
+        name = "planned at the day's begin" if each is shown[0] else None
+        style: dict[str, Any] = {"color": RED, "linewidth": 0.9, "linestyle": "--"}
+        grid.plot(times, each.grid_w[:blocks] / 1000.0, label=name, **style)
+        stored.plot(times, each.stored_wh[:blocks] / 1000.0, **style)
+
+
+def _savings(found: Backtest, prices: Prices, battery: Battery) -> Figure:
     figure = Figure(figsize=(11, 5), layout="constrained")
     axes = figure.subplots()
-    days = np.arange(len(found.series)) * hours(found.series) / 24.0
+    times = _days(found.series.begin, found.series.step_s, len(found.series))
     for name, run, color in (
         ("rule", found.rule, GREY),
         ("MPC", found.mpc, PURPLE),
@@ -65,22 +86,51 @@ def _savings(found: Backtest, prices: Prices) -> Figure:
     ):
         if run is None:
             continue
-        axes.plot(days, _saved(found, prices, run.battery_w), color=color, label=name)
-    axes.set_xlabel("days")
-    axes.set_ylabel("energy costs saved, CNY, without demand and wear")
+        axes.plot(times, saved_cny(found.series, prices, battery, run.battery_w), color=color, label=name)
+    _dated(axes, found.series)
+    axes.set_ylabel("saved on the bill, CNY; demand by each month's peak so far")
     axes.legend(loc="best", fontsize=8)
     return figure
 
 
-def _saved(found: Backtest, prices: Prices, battery_w: Floats) -> Floats:
-    """[step] cumulated."""
-    net = found.series.net_w
+def saved_cny(series: Series, prices: Prices, battery: Battery, battery_w: Floats) -> Floats:
+    """[step] what a battery has saved on the bill by its end, demand by each month's peak so far with it and without.
 
-    def cost(grid_w: Floats) -> Floats:
-        bought = prices.import_cny_per_kwh * np.maximum(grid_w, 0.0)
-        return np.asarray(bought - prices.export_cny_per_kwh * np.maximum(-grid_w, 0.0))
+    So it may fall: a peak that only the battery's plan has so far, or one that it lets pass, costs at once. At the end
+    of each month it is what the bills differ by. Wear, and what is stored, are not in it.
+    """
+    bare_w, _ = grid_of(np.zeros(len(series)), series, battery, prices)
+    grid_w, _ = grid_of(battery_w, series, battery, prices)
+    return _paid_cny(series, prices, bare_w) - _paid_cny(series, prices, grid_w)
 
-    return np.asarray(np.cumsum(cost(net) - cost(net - battery_w)) * hours(found.series) / 1000.0)
+
+def _paid_cny(series: Series, prices: Prices, grid_w: Floats) -> Floats:
+    """[step] energy, and demand by the windows that have ended; of those that a month cuts off, with its last step."""
+    bought_w = np.maximum(grid_w, 0.0)
+    cny = prices.import_cny_per_kwh * bought_w - prices.export_cny_per_kwh * np.maximum(-grid_w, 0.0)
+    paid = np.cumsum(cny) * hours(series) / 1000.0
+    windows = windows_of(series, prices.block_s, prices.slide_s)
+    means_w = windows.means(bought_w)
+    for month, (first, end) in enumerate(months(series)):
+        own, reached_w = windows.month == month, np.zeros(len(series))
+        at = np.clip(windows.end[own] - 1, first, end - 1)
+        np.maximum.at(reached_w, at, means_w[own])
+        peak_w = np.maximum.accumulate(reached_w[first:])
+        paid[first:] += prices.demand_of(month).cny(peak_w)
+    return np.asarray(paid)
+
+
+def _days(begin: datetime, step_s: float, count: int) -> Floats:
+    """[step] days since 1970, as matplotlib counts dates."""
+    return np.asarray((begin.timestamp() + np.arange(count) * step_s) / 86400.0)
+
+
+def _dated(axes: Axes, series: Series) -> None:
+    """Dates and times of the site along the axis."""
+    zone = series.begin.tzinfo
+    locator = AutoDateLocator(tz=zone)  # type: ignore[no-untyped-call]
+    axes.xaxis.set_major_locator(locator)
+    axes.xaxis.set_major_formatter(ConciseDateFormatter(locator, tz=zone))  # type: ignore[no-untyped-call]
 
 
 def _peaks(found: Backtest) -> Figure:

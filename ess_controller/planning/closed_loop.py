@@ -59,9 +59,10 @@ def run_value(
     replanner: Replanner,
     every_blocks: int,
     floor_w: Floats | None = None,
+    planned: Callable[[Value, Moment], None] = lambda *_: None,
 ) -> Run:
     """Plan anew every so many blocks from the step `first` on, and decide in each step. `floor_w` [month run]: a peak
-    that is paid in any case, where it is known."""
+    that is paid in any case, where it is known. `planned` is told of each plan, and how things stood then."""
     value: Value | None = None
     of_first = grid.month[grid.of_step[first]]
 
@@ -72,6 +73,7 @@ def run_value(
             now = replace(now, peak_w=max(now.peak_w, float(floor_w[grid.month[block] - of_first])))
         if value is None or (block - value.origin >= every_blocks and step == grid.begin[block]):
             value = replanner.plan(block, now.peak_w)
+            planned(value, now)
         return decide(value, block - value.origin, now)
 
     return run_powers(series, battery, grid, first, power)

@@ -13,7 +13,8 @@ import numpy as np
 
 from ess_controller.core.value import Moment, Value, decide, weighed
 from ess_controller.planning.meter_book import KNOWN_SHARE, Block
-from ess_controller.planning.reopened import Reopened, after
+from ess_controller.planning.reopened import Reopened
+from ess_controller.planning.value_path import after
 
 EVEN_CNY = 0.005
 

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 
-from ess_controller.core.value import Moment, Value, decide
 from ess_controller.planning.clear_sky import ClearSky
 from ess_controller.planning.fallback import described
 from ess_controller.planning.groups import together
@@ -17,6 +16,7 @@ from ess_controller.planning.problem import Battery, Prices, Series
 from ess_controller.planning.site_planner import ClearOf, SitePlanner, terms_of
 from ess_controller.planning.slot import OLDEST, SitePlan
 from ess_controller.planning.tariff_prices import fixed_cny
+from ess_controller.planning.value_path import path
 from ess_controller.site import Site
 
 PATH = "what the value function does over the load and sun expected"
@@ -91,12 +91,7 @@ def path_of(found: Reopened) -> Plan:
     """What the value function does over the expected load and sun; nothing is left to chance there."""
     value, battery = found.plan.value, found.battery
     net_w = found.series.net_w[: value.stages]
-    power_w, stored_wh = np.zeros(len(net_w)), np.zeros(len(net_w))
-    held, peak_w = battery.soc_start * battery.energy_wh, found.kept.month_peak_w
-    for stage, net in enumerate(net_w.tolist()):
-        power_w[stage] = decide(value, stage, Moment(net, held, peak_w))
-        held = after(value, held, float(power_w[stage]))
-        peak_w, stored_wh[stage] = max(peak_w, net - power_w[stage]), held
+    power_w, stored_wh = path(value, net_w, battery.soc_start * battery.energy_wh, found.kept.month_peak_w)
     series = found.series.cut(0, len(net_w))
     prices = replace(
         found.prices,
@@ -105,10 +100,3 @@ def path_of(found: Reopened) -> Plan:
     )
     soc = (stored_wh / battery.energy_wh)[np.newaxis]
     return described((battery,), series, prices, power_w[np.newaxis], soc, PATH, found.kept.month_peak_w)
-
-
-def after(value: Value, energy_wh: float, power_w: float) -> float:
-    """What is stored after a block of that power, Wh."""
-    store = value.store
-    flow = power_w / store.discharge_efficiency if power_w > 0.0 else power_w * store.charge_efficiency
-    return energy_wh - flow * value.hours

@@ -15,6 +15,7 @@ from ess_controller.planning.backtest import Backtest, cut, run_backtest, value_
 from ess_controller.planning.calendar_grid import by_weekday
 from ess_controller.planning.closed_loop import Run
 from ess_controller.planning.doubt import interval
+from ess_controller.planning.plan import costs_of
 from ess_controller.planning.problem import Battery, DemandCost, Export, Prices, Series
 from ess_controller.planning.rule import price_shares, rule_power
 from tests.planning.sites_of_tests import BATTERY, SHANGHAI, shop, two_prices
@@ -192,6 +193,35 @@ def test_the_rule_keeps_the_sun_and_never_raises_the_month_s_peak_to_charge() ->
     assert rule_power(BATTERY, 0.25, 60e3, 16e3, 1.5, 50e3, 0.0) == 0.0
     assert rule_power(BATTERY, 0.25, float("nan"), 80e3, 1.5, 50e3, 0.0) == 0.0
     assert price_shares(np.array([0.0, 0.0]), np.array([0, 0])).tolist() == [1.0, 1.0]
+
+
+def test_savings_that_are_drawn_hold_the_demand_and_end_where_the_bills_do() -> None:
+    pytest.importorskip("matplotlib", reason="matplotlib is not installed")
+    from ess_controller.planning.backtest_plot import saved_cny
+
+    series = shop(11, datetime(2026, 3, 23, tzinfo=SHANGHAI))
+    prices = two_prices(series, DemandCost((0.0,), (40.0,)))
+    kept_w = np.minimum(series.net_w, 20e3)  # what a battery of any size would leave
+    grown = saved_cny(series, prices, BATTERY, series.net_w - kept_w)
+    bare, kept = (costs_of(grid_w, series, prices) for grid_w in (series.net_w, kept_w))
+    assert bare.demand - kept.demand > 100.0
+    assert grown[-1] == pytest.approx(bare.bill - kept.bill)
+    april = 96 * 9  # of April nothing is in March's
+    march = series.cut(0, april)
+    own = cut(prices, series, 0, april)
+    assert grown[april - 1] == pytest.approx(
+        costs_of(series.net_w[:april], march, own).bill - costs_of(kept_w[:april], march, own).bill
+    )
+
+
+def test_the_first_plan_of_each_day_is_kept_as_it_expected_the_day() -> None:
+    found = run(shop(DAYS))
+    assert [each.step for each in found.expected] == [0, 96]
+    second = found.expected[1]
+    assert len(second.grid_w) == len(second.stored_wh) == 96
+    power_w = -np.diff(second.stored_wh, prepend=found.controller.stored_wh[95]) * 4.0
+    assert (np.abs(power_w) <= BATTERY.charge_w / BATTERY.discharge_efficiency + 1.0).all()
+    assert np.corrcoef(second.grid_w, found.series.net_w[96:] - found.controller.battery_w[96:])[0, 1] > 0.5
 
 
 def test_the_command_answers_with_stable_keys_and_draws(

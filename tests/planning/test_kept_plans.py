@@ -18,11 +18,12 @@ from ess_controller.planning.clear_sky import clear_sky_apart, is_installed
 from ess_controller.planning.explain_value import explained
 from ess_controller.planning.kept_plans import FILE, KEEP_DAYS, Heard, Kept, KeptPlans, kept_of, plan_digest
 from ess_controller.planning.planner import Planning
-from ess_controller.planning.reopened import after, path_of, reopened
+from ess_controller.planning.reopened import path_of, reopened
 from ess_controller.planning.site_battery import groups_of
 from ess_controller.planning.site_plan import standing_at
 from ess_controller.planning.site_planner import SitePlanner
 from ess_controller.planning.slot import SitePlan
+from ess_controller.planning.value_path import after
 from tests.planning.test_site_planner import DEALER, NOW, NUMBER, block, dealer, write_book
 
 SOON = NOW + timedelta(minutes=30)

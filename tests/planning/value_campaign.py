@@ -28,7 +28,8 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 
-from ess_controller.planning.backtest import Backtest, Cost, Known, Month, bill_share, run_backtest, value_share
+from ess_controller.planning.backtest import Backtest, Cost, Month, bill_share, run_backtest, value_share
+from ess_controller.planning.backtest_plans import Known
 from ess_controller.planning.battery_file import load_battery
 from ess_controller.planning.calendar_grid import kind_by_tariff
 from ess_controller.planning.doubt import interval
