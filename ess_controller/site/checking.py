@@ -1,24 +1,48 @@
 """One user's file against its model and its rules: what is wrong becomes problems with their places."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
+from unicodedata import category
 
 from pydantic import BaseModel, ValidationError
 
 from ess_controller.site.errors import Finding, Problem, cut, findings_of
 from ess_controller.site.kinds import words_of
+from ess_controller.site.places import KeyPath
 from ess_controller.site.sheet import Sheet
 
 Model = TypeVar("Model", bound=BaseModel)
+CONTROLS = ("Cc", "Cf", "Cs", "Zl", "Zp")  # Unicode's: control, format (as right to left), surrogate, line, paragraph
 
 
 def checked(model: type[Model], sheet: Sheet) -> tuple[Model | None, list[Finding]]:
     """The sheet as a model, or what is wrong with its single keys."""
     try:
-        return model.model_validate(sheet.table), []
+        found, wrong = model.model_validate(sheet.table), []
     except ValidationError as error:
-        return None, findings_of(error, words_of(model))
+        found, wrong = None, findings_of(error, words_of(model))
+    told_of = {finding.path for finding in wrong}
+    wrong += [each for each in _unprintable(sheet.table) if told_of.isdisjoint(_around(each.path))]
+    return (None if wrong else found), wrong
+
+
+def _unprintable(table: dict[str, Any]) -> Iterator[Finding]:
+    """Texts that would move a terminal's cursor, or forge a line of a bill or a log, where they are shown."""
+    left: list[tuple[KeyPath, Any]] = [((), table)]
+    while left:
+        path, value = left.pop()
+        if isinstance(value, dict):
+            left += [((*path, key), each) for key, each in value.items()]
+        elif isinstance(value, list):
+            left += [((*path, at), each) for at, each in enumerate(value)]
+        elif isinstance(value, str) and any(category(character) in CONTROLS for character in value):
+            yield Finding(path, "text on one line, without control characters")
+
+
+def _around(path: KeyPath) -> Iterator[KeyPath]:
+    """It and the tables that it lies in."""
+    return (path[:depth] for depth in range(1, len(path) + 1))
 
 
 def told(sheet: Sheet, findings: Iterable[Finding], place: Callable[[Finding], Problem]) -> list[Problem]:
