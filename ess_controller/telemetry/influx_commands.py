@@ -36,6 +36,7 @@ def setup(
         str | None,
         typer.Option(metavar="NAME", help="Variable with a token that may make buckets; default: that of site.toml."),
     ] = None,
+    dry: Annotated[bool, typer.Option("--dry-run", help="Only say what would be done: nothing is changed.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Answer as JSON.")] = False,
 ) -> None:
     """Make the bucket, its retention and, on InfluxDB 2, the mapping that InfluxQL boards need; say what was done."""
@@ -51,8 +52,8 @@ def setup(
         raise BadInputError(f"{site}: influx: is not there: expected a table like that of `ess check --schema`")
     if token_env is not None:
         settings = replace(settings, token_env=token_env)
-    told = set_up(settings, token_of(settings), Keep(raw, minutes, long))
+    told = set_up(settings, token_of(settings), Keep(raw, minutes, long), dry=dry)
     if as_json:
-        print(json.dumps({"schema_version": 1, "done": told}))
+        print(json.dumps({"schema_version": 1, "would_do" if dry else "done": told}))
         return
     print("\n".join(told))

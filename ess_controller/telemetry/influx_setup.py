@@ -39,11 +39,22 @@ class Answer:
 
 
 class Server:
-    """An InfluxDB by its REST addresses. TroubleError where nobody answers; its words never hold the token."""
+    """An InfluxDB by its REST addresses. TroubleError where nobody answers; its words never hold the token.
 
-    def __init__(self, settings: InfluxSettings, token: str, timeout_s: float = 20.0) -> None:
-        self._settings, self._token = settings, token
+    `dry`: it is only asked, and changes nothing.
+    """
+
+    def __init__(self, settings: InfluxSettings, token: str, timeout_s: float = 20.0, *, dry: bool = False) -> None:
+        self._settings, self._token, self.dry = settings, token, dry
         self._pool = urllib3.PoolManager(timeout=timeout_s, retries=False)
+
+    def change(self, method: str, path: str, body: dict[str, Any] | None = None, **query: str) -> Answer:
+        """The same, of one that changes something; not sent where it is only asked."""
+        return Answer(200, {}) if self.dry else self.ask(method, path, body, **query)
+
+    def made(self, done: str, would: str) -> str:
+        """In words, what `change` did or would do."""
+        return would if self.dry else done
 
     def ask(self, method: str, path: str, body: dict[str, Any] | None = None, **query: str) -> Answer:
         """One request."""
@@ -113,10 +124,10 @@ def _longer(one: int | None, other: int | None) -> int | None:
     return None if not known else 0 if 0 in known else max(known)
 
 
-def setup(settings: InfluxSettings, token: str, keep: Keep) -> list[str]:
-    """Make what is missing; lines that say what was done. TroubleError with the server's words where something cannot
-    be done."""
-    server = Server(settings, token)
+def setup(settings: InfluxSettings, token: str, keep: Keep, *, dry: bool = False) -> list[str]:
+    """Make what is missing; lines that say what was done, or with `dry` what would be, and nothing is. TroubleError
+    with the server's words where something cannot be done."""
+    server = Server(settings, token, dry=dry)
     version = server.version()
     told = [f"{settings.where}: InfluxDB {version}"]
     major = version.partition(".")[0]
@@ -143,17 +154,22 @@ def _of_1(server: Server, settings: InfluxSettings, bucket: str, keep_days: int 
     there = name in [row[0] for row in _values(shown)]
     told = [f"database {name}: was there"]
     if not there:
-        _query(server, f'CREATE DATABASE "{name}"')
-        told = [f"database {name}: made"]
+        _changed(server, f'CREATE DATABASE "{name}"')
+        told = [f"database {name}: {server.made('made', 'would be made')}"]
     if keep_days is not None:
         lasts = "INF" if keep_days == 0 else f"{keep_days}d"
-        _query(server, f'ALTER RETENTION POLICY "{POLICY}" ON "{name}" DURATION {lasts} DEFAULT')
-        told.append(f"retention: {_kept(keep_days)}")
+        _changed(server, f'ALTER RETENTION POLICY "{POLICY}" ON "{name}" DURATION {lasts} DEFAULT')
+        told.append(f"retention: {server.made('', 'would be ')}{_kept(keep_days)}")
     return [*told, "InfluxQL: asks the database by its name, nothing to map"]
 
 
 def _refused_name(name: str) -> bool:
     return not name or any(each in name for each in "\"'\\\r\n")
+
+
+def _changed(server: Server, text: str) -> None:
+    if not server.dry:
+        _query(server, text)
 
 
 def _query(server: Server, text: str) -> Answer:
@@ -205,16 +221,18 @@ def _bucket(server: Server, name: str, org: str, keep_days: int | None) -> tuple
         _well(found, f"bucket {name}")
     if not there:
         made = _well(
-            server.ask("POST", "/api/v2/buckets", {"orgID": org, "name": name, "retentionRules": _rules(keep_days)}),
+            server.change("POST", "/api/v2/buckets", {"orgID": org, "name": name, "retentionRules": _rules(keep_days)}),
             f"bucket {name} cannot be made",
         )
-        return str(made["id"]), [f"bucket {name}: made, keeps data {_kept(keep_days)}"]
+        done = server.made("made, keeps", "would be made, and would keep")
+        return str(made.get("id", "")), [f"bucket {name}: {done} data {_kept(keep_days)}"]
     bucket = there[0]
     now_s = sum(int(rule.get("everySeconds", 0)) for rule in bucket.get("retentionRules", []))
     if keep_days is not None and now_s != keep_days * DAY_S:
         body = {"retentionRules": _rules(keep_days)}
-        _well(server.ask("PATCH", f"/api/v2/buckets/{bucket['id']}", body), f"retention of bucket {name}")
-        return str(bucket["id"]), [f"bucket {name}: was there; keeps data {_kept(keep_days)} from now on"]
+        _well(server.change("PATCH", f"/api/v2/buckets/{bucket['id']}", body), f"retention of bucket {name}")
+        done = server.made("keeps", "would keep")
+        return str(bucket["id"]), [f"bucket {name}: was there; {done} data {_kept(keep_days)} from now on"]
     return str(bucket["id"]), [f"bucket {name}: was there, keeps data {_kept(now_s // DAY_S)}"]
 
 
@@ -227,8 +245,8 @@ def _mapping(server: Server, name: str, org: str, bucket: str) -> list[str]:
         if each.get("database") == name and each.get("default"):
             raise TroubleError(f"InfluxQL: database {name} is mapped to another bucket: expected {bucket}")
     body = {"orgID": org, "bucketID": bucket, "database": name, "retention_policy": POLICY, "default": True}
-    _well(server.ask("POST", "/api/v2/dbrps", body), "DBRP mapping cannot be made")
-    return [f"InfluxQL: database {name} is mapped to the bucket, policy {POLICY}"]
+    _well(server.change("POST", "/api/v2/dbrps", body), "DBRP mapping cannot be made")
+    return [f"InfluxQL: database {name} {server.made('is', 'would be')} mapped to the bucket, policy {POLICY}"]
 
 
 # --- 3 Core ---------------------------------------------------------------------------------------------------------
@@ -239,9 +257,17 @@ def _of_3(server: Server, settings: InfluxSettings, bucket: str, keep_days: int 
     body: dict[str, Any] = {"db": name}
     if keep_days:
         body["retention_period"] = f"{keep_days}d"
-    made = server.ask("POST", "/api/v3/configure/database", body)
+    there = server.dry and _is_there(server, name)
+    made = Answer(409, {}) if there else server.change("POST", "/api/v3/configure/database", body)
     if made.status == 409:
         note = [] if keep_days is None else ["its retention is not changed: 3 Core sets that when a database is made"]
         return [f"database {name}: was there", *note, "InfluxQL: nothing to map"]
     _well(made, f"database {name} cannot be made")
-    return [f"database {name}: made, keeps data {_kept(keep_days)}", "InfluxQL: nothing to map"]
+    done = server.made("made, keeps", "would be made, and would keep")
+    return [f"database {name}: {done} data {_kept(keep_days)}", "InfluxQL: nothing to map"]
+
+
+def _is_there(server: Server, name: str) -> bool:
+    """3 Core lists its databases as rows of one column."""
+    rows = _well(server.ask("GET", "/api/v3/configure/database", format="json"), "databases")
+    return any(name in row.values() for row in rows if isinstance(row, dict))

@@ -65,6 +65,9 @@ class Standing:
         self.dbrps.append(body)
         return 201, body
 
+    def _get_configure(self, _: Any, __: Any, ___: str) -> tuple[int, Any]:
+        return 200, [{"iox::database": each["db"]} for each in self.databases]
+
     def _post_configure(self, _: Any, body: dict[str, Any], __: str) -> tuple[int, Any]:
         if any(each["db"] == body["db"] for each in self.databases):
             return 409, {"error": "attempted to create a resource that already exists"}

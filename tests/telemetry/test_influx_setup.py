@@ -53,6 +53,27 @@ def test_a_retention_that_is_asked_for_is_changed_and_said(two: Standing) -> Non
     assert two.buckets[0]["retentionRules"][0]["everySeconds"] == 90 * DAY_S
 
 
+def test_a_dry_run_says_what_it_would_do_and_does_none_of_it(two: Standing) -> None:
+    told = setup(settings(two.url), TOKEN, Keep(30), dry=True)
+    assert "bucket ess: would be made, and would keep data 30 days" in told
+    assert "InfluxQL: database ess would be mapped to the bucket, policy autogen" in told
+    assert (two.buckets, two.dbrps) == ([], [])
+    setup(settings(two.url), TOKEN, Keep(30))
+    told = setup(settings(two.url), TOKEN, Keep(90), dry=True)
+    assert "bucket ess: was there; would keep data 90 days from now on" in told
+    assert "InfluxQL: database ess was mapped to the bucket" in told
+    assert two.buckets[0]["retentionRules"][0]["everySeconds"] == 30 * DAY_S
+
+
+def test_a_dry_run_asks_three_core_which_databases_it_has() -> None:
+    with standing(version="3.1.0") as three:
+        told = setup(settings(three.url), TOKEN, Keep(400), dry=True)
+        assert "database ess: would be made, and would keep data 400 days" in told
+        assert three.databases == []
+        setup(settings(three.url), TOKEN, Keep(400))
+        assert "database ess: was there" in setup(settings(three.url), TOKEN, Keep(400), dry=True)
+
+
 def test_a_database_that_is_mapped_elsewhere_is_left(two: Standing) -> None:
     two.dbrps.append({"database": "ess", "bucketID": "another", "default": True})
     with pytest.raises(TroubleError, match="mapped to another bucket"):
@@ -81,7 +102,9 @@ def test_three_core_makes_a_database_and_needs_no_mapping() -> None:
 def test_a_real_influxd_of_1_6_gets_its_database(tmp_path: Path) -> None:
     with influxd(tmp_path) as server:
         where = settings(f"http://127.0.0.1:{server.port}")
+        assert "database ess: would be made" in setup(where, TOKEN, Keep(14), dry=True)
         assert "database ess: made" in setup(where, TOKEN, Keep(14))
+        assert "retention: would be 90 days" in setup(where, TOKEN, Keep(90), dry=True)
         kept = server.query("ess", "SHOW RETENTION POLICIES")
         assert [(each["name"], each["duration"], each["default"]) for each in kept] == [("autogen", "336h0m0s", True)]
         assert "database ess: was there" in setup(where, TOKEN, Keep())
