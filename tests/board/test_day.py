@@ -13,8 +13,9 @@ import pytest
 from ess_controller.board.books import Books
 from ess_controller.board.chart import day_chart
 from ess_controller.board.day import Day, as_metered, as_planned, day_of, demand_cny, edges, items, without_battery
+from ess_controller.board.figures import yuan
 from ess_controller.board.screens.now import money
-from ess_controller.board.screens.yesterday import three_ways
+from ess_controller.board.screens.yesterday import screen, three_ways
 from ess_controller.phrases import in_chinese
 from ess_controller.planning.daily_report import report
 from ess_controller.planning.meter_book import Block
@@ -174,3 +175,20 @@ def test_co2_is_by_the_site_s_own_factor_and_untold_where_it_has_none() -> None:
     assert "上海 2023 年电力平均排放因子（生态环境部、国家统计局公告2025年第47号）" in chinese
     assert {in_chinese(each.name) for each in carbon.factors} == {"上海"}
     assert "CO₂ of the grid" not in without
+
+
+def test_yesterday_compares_demand_by_blocks_and_tells_what_is_billed_beside() -> None:
+    sliding = load(DEALER.parent / "shenzhen-dealer", {})  # pays the actual peak, by windows that slide by 1 min
+    first, end = edges(sliding, DAY)
+    blocks = [Block(number, 40e3, 1.0, 0.0, 1.0, 20e3, 0.0, 1.0, 23e3) for number in range(first, end)]
+    told = report(sliding, lambda low, high: [each for each in blocks if low <= each.number < high], DAY)
+    assert told is not None
+    books = replace(Books(), yesterday=day_of(sliding, DAY, blocks, {}), savings={DAY.isoformat(): told})
+    view = look()
+    drawn = screen(replace(view, seen=replace(view.seen, books=books)), sliding)
+    shown = re.sub(r"(<[^>]*>)+", " ", str(drawn))
+    price = told["without_battery"]["month_demand_cny"] / 40.0
+    without, done, billed = (yuan(kw * price) for kw in (40.0, 20.0, 23.0))
+    assert (
+        f"demand, this month so far {without} – {done} the same as billed, by windows that slide – – {billed} " in shown
+    )
