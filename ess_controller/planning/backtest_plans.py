@@ -39,12 +39,12 @@ class Timed(Replanner):
     """Keeps how long each re-plan took, and what the first of each day expected."""
 
     def __init__(self, site: Site, forecasts: Forecasts | Foresight) -> None:
-        super().__init__(site, self._foreseen)
+        super().__init__(site, self._ahead)
         self._forecasts, self._days, self._net_ahead_w = forecasts, site.days, np.zeros(0)
         self.ms: list[float] = []
         self.expected: list[tuple[int, Floats, Floats]] = []  # first block, grid power, stored energy
 
-    def _foreseen(self, origin: int) -> Forecast:
+    def _ahead(self, origin: int) -> Forecast:
         made = self._forecasts.at(origin)
         self._net_ahead_w = made.net_w
         return made
