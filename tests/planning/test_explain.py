@@ -155,23 +155,35 @@ def test_the_limit_that_binds_is_named_with_what_moving_it_is_worth() -> None:
     assert any("the inverter's limit" in line for line in told["words"])
 
 
-def test_a_limit_that_the_plan_does_not_reach_or_that_is_worth_nothing_is_not_named() -> None:
-    """Feed-in costs, so the programme is solved in the plan's directions, and a barred one has a shadow price too."""
-    series = day(3)
+@pytest.mark.parametrize("seed", [0, 5])
+def test_a_limit_that_the_plan_does_not_reach_is_not_named(seed: int) -> None:
+    """More sun than it can take, and feed-in costs: the programme would burn it by flowing both ways, so it is solved
+    in the plan's directions; and the one that is barred has a shadow price as a limit has."""
+    series = replace(day(seed, *HOURLY), load_w=0.3 * day(seed, *HOURLY).load_w)
     prices = tou(series, feed_in=-0.03)
-    store = replace(BATTERY, export="pv_surplus")
-    plan = Planner().plan(store, series, prices)
-    sunny = np.flatnonzero((np.abs(plan.grid_w) < 1.0) & (plan.battery_w < -5e3) & (plan.soc < 0.9))
-    resting = np.flatnonzero((np.abs(plan.battery_w) < 1.0) & (plan.soc < store.soc_min + 1e-4))
-    assert len(sunny)
-    assert len(resting)
-    for step in (*sunny[:3], *resting[:3]):
-        told = explained((store,), series, prices, Ends(), plan, int(step), most_steps=0)
-        (group,) = told["groups"]
-        assert group["limit"] != "power"
+    plan = Planner().plan(BATTERY, series, prices)
+    for step in np.flatnonzero(np.abs(plan.battery_w) < 0.99 * BATTERY.charge_w)[::3].tolist():
+        told = explained((BATTERY,), series, prices, Ends(), plan, step, most_steps=0)
+        assert told["one_way"]
+        assert told["groups"][0]["limit"] != "power"
         assert told["without_power_limit_w"] is None
         assert not any("inverter" in line or "limit, worth nothing" in line for line in told["words"])
-        why = "The sun is taken," if step in sunny else "it is empty"
+
+
+def test_what_keeps_a_battery_from_taking_more_is_told_where_no_limit_does() -> None:
+    series = day(3)
+    prices = tou(series, feed_in=-0.03)
+    plan = Planner().plan(BATTERY, series, prices)
+    sunny = np.flatnonzero((np.abs(plan.grid_w) < 1.0) & (plan.battery_w < -5e3) & (plan.soc < 0.9))
+    resting = np.flatnonzero((np.abs(plan.battery_w) < 1.0) & (plan.soc < BATTERY.soc_min + 1e-4))
+    assert len(sunny)
+    assert len(resting)
+    for step, why in (
+        (sunny[0], "The sun is taken, 31.7 kW beyond the load"),
+        (resting[0], "it is empty, and to take"),
+    ):
+        told = explained((BATTERY,), series, prices, Ends(), plan, int(step), most_steps=0)
+        assert told["groups"][0]["limit"] is None
         assert any(why in line for line in told["words"])
 
 
