@@ -10,14 +10,15 @@ MOST = 5  # comings of one event in one place that are told one by one
 
 
 def folded(events: Sequence[Event]) -> tuple[list[Event], list[dict[str, Any]]]:
-    """Those that are told one by one, in their order; and the others as JSON, the most frequent first: what came last,
-    `times` that it came, `first_utc` and `last_utc` of anything told of it."""
+    """Those that are told one by one, in their order; and the others as JSON, the most frequent first: level and text
+    of the last coming, the state at the end, `times` that it came, `first_utc` and `last_utc` of all told of it."""
     by_key: dict[tuple[str, str], list[Event]] = {}
     for each in events:
         by_key.setdefault((each.place, each.what), []).append(each)
     often = {key: own for key, own in by_key.items() if _times(own) > MOST}
     told = [
-        asdict(own[-1]) | {"times": _times(own), "first_utc": own[0].utc, "last_utc": own[-1].utc, "text": _text(own)}
+        asdict(_last_coming(own))
+        | {"state": own[-1].state, "times": _times(own), "first_utc": own[0].utc, "last_utc": own[-1].utc}
         for own in often.values()
     ]
     for row in told:
@@ -30,6 +31,6 @@ def _times(events: Sequence[Event]) -> int:
     return sum(each.state != "over" for each in events)
 
 
-def _text(events: Sequence[Event]) -> str:
-    """What is to be done about it, as said the last time."""
-    return next((each.text for each in reversed(events) if each.text), "")
+def _last_coming(events: Sequence[Event]) -> Event:
+    """With its level, and what is to be done about it."""
+    return next(each for each in reversed(events) if each.state != "over")

@@ -250,7 +250,7 @@ def test_what_comes_again_and_again_is_one_line_and_what_came_once_is_seen(tmp_p
 
     def event(second: int, place: str, what: str, state: str, text: str = "") -> Event:
         utc = (midnight + timedelta(seconds=second)).isoformat(timespec="milliseconds")
-        return Event(utc, place, what, "notice", state, text)
+        return Event(utc, place, what, "info" if state == "over" else "notice", state, text)
 
     often = [
         event(
@@ -271,7 +271,7 @@ def test_what_comes_again_and_again_is_one_line_and_what_came_once_is_seen(tmp_p
     (sum_,) = told["events_repeated"]
     assert (sum_["place"], sum_["what"], sum_["times"], sum_["state"]) == ("B1", "cell readings odd", 300, "over")
     assert (sum_["first_utc"], sum_["last_utc"]) == (often[0].utc, often[-1].utc)
-    assert (sum_["text"], told["events_untold"]) == ("check sense wires", 0)
+    assert (sum_["text"], sum_["level"], told["events_untold"]) == ("check sense wires", "notice", 0)
     text = page(told, "en")
     assert "<td>06-18 00:00:00 – 06-18 04:59:01</td><td>B1</td><td>cell readings odd</td><td>300 times</td>" in text
     assert "cell over-voltage" in text
