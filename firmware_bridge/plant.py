@@ -210,7 +210,8 @@ class Plant:
         yield from (partial(device.ask, set_w, run, now_s) for device, set_w, run in asked)
         yield partial(self._meter.ask, now_s)
         limits = commands.pv_limit_w.tolist() or [inf] * len(self._pvs)
-        yield from (partial(device.ask, limit_w, now_s) for device, limit_w in zip(self._pvs, limits, strict=True))
+        told = zip(self._pvs, limits, strict=True)
+        yield from (partial(device.ask, limit_w, now_s, tick.t_s) for device, limit_w in told)
         bits = commands.climate.tolist() or [0] * len(self._ios)
         yield from (partial(device.ask, each, now_s) for device, each in zip(self._ios, bits, strict=True))
         for number in range(len(self._battery.gateways)):

@@ -27,6 +27,7 @@ class Roof:
     master: PvMaster = field(default_factory=PvMaster)
     sun_w: float = 60_000.0
     jitter: bool = True
+    pace: float = 1.0  # seconds of the plant in one of the line's
     clock: CountedClock = field(default_factory=CountedClock)
     events: list[str] = field(default_factory=list)
     asked: list[Request] = field(default_factory=list)
@@ -42,7 +43,7 @@ class Roof:
         self.bank.show(w, now_s, phase_v=volts, ac_hz=50.0, input_w=(0.6 * w, 0.4 * w), input_v=600.0)
         self.master.hear([self.between(answer) for answer in self.wire.drain()], now_s)
         if ask:
-            self.asked = self.master.ask(limit_w, now_s)
+            self.asked = self.master.ask(limit_w, now_s, self.pace * now_s)
             self.wire.ask(self.asked)
         self.events += self.master.take_events()
         return self.master.picture(now_s)
@@ -122,6 +123,16 @@ def test_an_unchanged_limit_is_renewed_every_third_of_its_time_and_never_lapses(
     assert 9 <= len([name for name in said if "Ena" in name]) <= 11
     assert not any("Rvrt" in name for name in said)  # the device keeps these
     assert roof.allowed_w == 20_000
+
+
+@pytest.mark.parametrize(("pace", "writes"), [(1.0, 1), (20.0, 10)])
+def test_a_limit_that_moves_is_written_once_a_second_of_line_or_plant(pace: float, writes: int) -> None:
+    """Where the plant's time runs faster, a limit that waits for the line's would be minutes old."""
+    roof = Roof(pace=pace)
+    roof.beats(3)
+    roof.beats(2, 20_000)
+    said = [name for beat in range(10) for name in names(roof.written(0.1, 22_000 + 2_000 * beat))]
+    assert said.count("WMaxLimPct") == writes
 
 
 @pytest.mark.parametrize("models", GENERATIONS)

@@ -90,11 +90,14 @@ class PvMaster(PolledDevice):
             self._inputs.w,
         )
 
-    def ask(self, limit_w: float, now_s: float) -> list[Request]:
-        """Writes first, then reads. `limit_w` is the most it may generate; inf = as the sun shines, NaN = no word."""
+    def ask(self, limit_w: float, now_s: float, plant_s: float = -inf) -> list[Request]:
+        """Writes first, then reads. `limit_w` is the most it may generate; inf = as the sun shines, NaN = no word.
+
+        `plant_s`: the plant's time, where it may pass faster than the line's: limits follow it.
+        """
         reads = self._reads(now_s)
         limit = self._limit
-        return [*limit.requests(limit_w, self._reference_w, now_s), *reads] if limit else reads
+        return [*limit.requests(limit_w, self._reference_w, now_s, plant_s), *reads] if limit else reads
 
     # --- what it says ---------------------------------------------------------------------------------------------
 

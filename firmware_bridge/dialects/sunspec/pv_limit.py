@@ -25,7 +25,7 @@ from firmware_bridge.dialects.sunspec.model import Events, encode_number, load_m
 from firmware_bridge.frames import Request
 
 REVERT_S = 60
-LEAST_S = 1.0  # between two writes
+LEAST_S = 1.0  # between two writes, of wall time or of the plant's, whichever is over first
 SETTLE_S = 1.0  # a device may take this long until a write reads back
 STALE_S = 3.0  # a read-back older than this proves nothing
 RATED_WITHIN_S = 5.0  # a rating is believed when read twice alike
@@ -81,7 +81,7 @@ class PvLimit:
         self._ena = self._raw = self._scale = self._unit = nan  # _unit: percent of one count
         self._fallback, self._fallback_ena = 100.0, 1.0  # percent; as good as implied in 123
         self.revert_s = nan  # as read back: 0 = never, NaN = not implemented
-        self._heard_s = self._written_s = -inf
+        self._heard_s = self._written_s = self._written_plant_s = -inf
         self._unrated_s = inf  # since when no rating has been known
         self._asked_w = nan  # limit as last written, None when none of ours
         self._written: int | None = None  # the same in counts of the device
@@ -116,26 +116,26 @@ class PvLimit:
 
     # --- what it is told ------------------------------------------------------------------------------------------
 
-    def requests(self, limit_w: float, reference_w: float, now_s: float) -> list[Request]:
+    def requests(self, limit_w: float, reference_w: float, now_s: float, plant_s: float = -inf) -> list[Request]:
         """What to write now. `limit_w` below the reference is set; at or above it, also inf, ours is lifted.
 
+        `plant_s`: the plant's time, where it may pass faster than the line's.
         NaN is no word at all: nothing is written, and a limit of ours runs out as if we were dead.
         """
         if isnan(limit_w) or self._lacking or now_s - self._heard_s > STALE_S:
             return []
         if limit_w == inf or limit_w >= reference_w:
-            return self._lift(now_s)
+            return self._lift(now_s, plant_s)
         unable = isnan(reference_w) or reference_w <= 0
         self._unrated_s = min(self._unrated_s, now_s) if unable else inf
         lacks = now_s - self._unrated_s > RATED_WITHIN_S
         self._events.tell("rating", "PV inverter names no rating: its power cannot be limited" if lacks else "")
         if unable or isnan(self._unit):
             return []
-        return self._set(max(limit_w, 0.0), reference_w, now_s)
+        return self._set(max(limit_w, 0.0), reference_w, now_s, plant_s)
 
-    def _set(self, limit_w: float, reference_w: float, now_s: float) -> list[Request]:
+    def _set(self, limit_w: float, reference_w: float, now_s: float, plant_s: float) -> list[Request]:
         raw = self._counts(100 * limit_w / reference_w)
-        since_s = now_s - self._written_s
         if self._written is None and self._foreign and self._raw <= raw:
             self._tell_foreign()
             return []
@@ -146,21 +146,26 @@ class PvLimit:
         if settled and not astray:
             self._astray = 0
             self._events.tell("kept", "")
-        if not (since_s >= self._renewal_s or (since_s >= LEAST_S and (changed or (astray and self._astray < TELLS)))):
+        due = self._may_write(now_s, plant_s) and (changed or (astray and self._astray < TELLS))
+        if not (due or now_s - self._written_s >= self._renewal_s):
             return []
         if astray:
             self._astray += 1
             if self._astray == TELLS:
                 self._events.tell("kept", f"PV inverter does not keep the limit that it is told ({self._says})")
         reversion = self._reversion()
-        self._written, self._asked_w, self._written_s = raw, limit_w, now_s
+        self._written, self._asked_w = raw, limit_w
+        self._written_s, self._written_plant_s = now_s, plant_s
         return [*reversion, self._write(self._names.percent, raw), self._write(self._names.enable, 1)]
 
     @property
     def _renewal_s(self) -> float:
         return max(min(REVERT_S, self.revert_s) / 3, LEAST_S) if self.revert_s > 0 else REVERT_S / 3
 
-    def _lift(self, now_s: float) -> list[Request]:
+    def _may_write(self, now_s: float, plant_s: float) -> bool:
+        return now_s - self._written_s >= LEAST_S or plant_s >= self._written_plant_s + LEAST_S > -inf
+
+    def _lift(self, now_s: float, plant_s: float) -> list[Request]:
         if not self.in_force:
             if self._heard_s - self._written_s >= SETTLE_S:  # else it may not yet show what was written last
                 self._written = None
@@ -169,11 +174,11 @@ class PvLimit:
         if self._written is None and self._foreign:
             self._tell_foreign()
             return []
-        if now_s - self._written_s < LEAST_S:
+        if not self._may_write(now_s, plant_s):
             return []
         if self._written is None:
             self._events.tell("foreign", f"PV inverter was left limited by an earlier run ({self._says}): lifted")
-        self._written_s = now_s
+        self._written_s, self._written_plant_s = now_s, plant_s
         return [self._write(self._names.enable, 0)]
 
     @property
