@@ -25,7 +25,8 @@ def curtail(
     roof may give what batteries could still take: sun that is held back is seen by no meter, and a battery that waited
     for it would wait for ever. Whatever batteries give, the roof may give in their place: they give way as the net load
     falls. Without a meter the roof comes down to what may flow out, as if nothing used it. An
-    inverter that is not heard keeps its limit; those that obey make room for one that does not.
+    inverter that is not heard keeps its limit; those that obey make room for one that does not. Where none does, all
+    may be slow: nobody else could make room, and a limit of 0 would only have them swing.
     """
     feed_in_w, none = tuning.dispatch.feed_in_w, np.zeros(tuning.layout.pvs)
     if np.isinf(feed_in_w) or not tuning.layout.pvs:
@@ -34,6 +35,7 @@ def curtail(
     heard = np.isfinite(seen.pv_w) & ~np.isnan(rated_w)
     beyond_s = np.where(seen.pv_w > state.pv_limit_w + BEYOND_SHARE * rated_w, state.pv_beyond_s + tick.dt_s, 0.0)
     obeys = heard & (beyond_s < OBEYS_WITHIN_S)
+    obeys = obeys if obeys.any() else heard
     all_w, gives_w = float(rated_w[obeys].sum()), float(seen.pv_w[obeys].sum())
     before = np.where(np.isfinite(state.pv_limit_w), state.pv_limit_w / rated_w, 1.0)
     falls = np.inf

@@ -172,3 +172,18 @@ def test_those_that_obey_make_room_for_one_that_does_not() -> None:
         told, beyond_s = curtail(zero_export(), state, seen, batteries(0.0), np.zeros(2), True, tick(0.1 * beat))
         state = replace(state, pv_limit_w=told, pv_beyond_s=beyond_s)
     assert 0.0 <= grid_w < 1_000.0
+
+
+def test_a_roof_that_follows_its_limit_late_is_not_thrown_to_nothing() -> None:
+    """Sun of 70 kW on a load that swings by 8 kW about 35; inverters do as they were told 11 s ago."""
+    state, told_w, given_w = first_state(dealer_tuning()), [RATED_W] * 110, []
+    for beat in range(9000):
+        pv_w = np.minimum(told_w[beat], 70_000.0 * RATED_W / RATED_W.sum())
+        load_w = 35_000.0 + 8_000.0 * np.sin(2.0 * np.pi * beat / 900.0)
+        seen = well(LAYOUT, pv_w=pv_w, grid_w=load_w - pv_w.sum())
+        limit_w, beyond_s = curtail(zero_export(), state, seen, batteries(0.0), np.zeros(2), True, tick(0.1 * beat))
+        state = replace(state, pv_limit_w=limit_w, pv_beyond_s=beyond_s)
+        told_w.append(np.minimum(limit_w, RATED_W))
+        given_w.append(pv_w.sum())
+    assert min(limit.sum() for limit in told_w) > 15_000.0
+    assert np.mean(given_w[600:]) > 0.8 * 35_000.0
