@@ -25,6 +25,7 @@ SORTED_KEPT = 64  # twice the counter's cycle of both masters
 # so many seconds, of plant time or of wall time, whichever is over first: a request costs the process a quarter of a
 # millisecond, a plant has dozens of devices.
 PV_EVERY_S, IO_EVERY_S = 0.2, 0.5
+PV_STALE_S = 10.0  # many solar inverters share one slow line: each is heard every few seconds
 HALF_A_BEAT_S = 0.05  # of the usual beat: a period is met by the beat nearest to it
 _UNKNOWN = int(Contactor.UNKNOWN)  # PcsState.UNKNOWN is the same number
 
@@ -175,7 +176,7 @@ class Plant:
         if self._pvs:
             age_s, w, rated_w = np.array([(p.age_s, p.w, p.rated_w) for p in (d.picture(now_s) for d in self._pvs)]).T
             rated_w = np.where(np.isnan(rated_w), self._pv_plate_w, rated_w)  # one that does not say: its name plate
-            values = {"pv_w": _Live(age_s, self._register_s).floats(w), "pv_age_s": age_s}
+            values = {"pv_w": _Live(age_s, max(self._register_s, PV_STALE_S)).floats(w), "pv_age_s": age_s}
             values["pv_rated_w"] = rated_w
         if self._ios:
             told = [device.picture(now_s) for device in self._ios]

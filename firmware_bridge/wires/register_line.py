@@ -69,6 +69,7 @@ class Line:
         self._backoff = Backoff(*CONNECT_RETRY_S)
         self._open = False
         self._timeouts = 0
+        self._commanded = False  # the last turn was a command's
         self._probe_s = 0.0  # no silent unit is asked before
         self._connected_before = False
         self._told = ""  # the last surprise that the log told
@@ -157,20 +158,31 @@ class Line:
         now_s = asyncio.get_running_loop().time
         while self._open and (device := self._next(now_s())) is not None:
             device.asked_s = now_s()
-            request = device.queue.begin()
-            if request is not None:
-                words, trouble, code = await self.connection.carry_out(device.unit, request)
-                try:
-                    self._judge(device, trouble, code, now_s())
-                finally:
-                    device.queue.finish(request, words, trouble, self.connection.answer_s(request))
+            self._commanded = device.queue.tells
+            await self._carry_out(device)
+            while self._open and self._commanded and device.queue.tells and not device.silence.wait_s:
+                await self._carry_out(device)  # what a device is told at once belongs together
+
+    async def _carry_out(self, device: Device) -> None:
+        request = device.queue.begin()
+        if request is None:
+            return
+        words, trouble, code = await self.connection.carry_out(device.unit, request)
+        try:
+            self._judge(device, trouble, code, asyncio.get_running_loop().time())
+        finally:
+            device.queue.finish(request, words, trouble, self.connection.answer_s(request))
 
     def _next(self, now_s: float) -> Device | None:
-        """Whose turn it is: the unit that has waited longest, and seldom a silent one, or they would delay the rest."""
+        """Whose turn it is: the unit that has waited longest, and seldom a silent one, or they would delay the rest.
+
+        Every other turn a unit with a command to take goes first: commands grow old within a second, reads do not.
+        """
         waiting = [device for device in list(self.devices.values()) if device.queue.waiting]
         probes = [device for device in waiting if device.silence.wait_s and device.silence.due(now_s)]
         able = [device for device in waiting if not device.silence.wait_s]
-        chosen = probes if probes and now_s >= self._probe_s else able
+        told = [] if self._commanded else [device for device in able if device.queue.tells]
+        chosen = probes if probes and now_s >= self._probe_s else told or able
         return min(chosen, key=lambda device: device.asked_s, default=None)
 
     def _judge(self, device: Device, trouble: str, code: int, now_s: float) -> None:

@@ -3,14 +3,16 @@
 import threading
 from collections import deque
 from collections.abc import Sequence
-from math import inf
+from math import inf, nan
 
 from firmware_bridge.frames import STALE, Answer, Request, WireHealth
 from firmware_bridge.wires import WireClock
 from firmware_bridge.wires.modbus import request_trouble
 
 ANSWER_S = 0.5  # a device that needs longer counts as silent
-FRESH_S = 1.0  # a request that has not begun by then is never carried out
+FRESH_S = 1.0  # a command that has not begun by then is never carried out
+WHOLE_S = 2.5  # but what was told at once is carried through: half a command is none
+READ_FRESH_S = 5.0  # nor a read: what it finds is new whenever it is found, and on a slow line each unit waits its turn
 
 
 class RegisterQueue:
@@ -25,12 +27,20 @@ class RegisterQueue:
         self._answers: list[Answer] = []
         self._busy = False
         self._begun_s = -inf
+        self._telling_s = nan  # when the commands were asked for that are being carried out
 
     @property
     def waiting(self) -> int:
         """How many requests have no answer yet, the one under way included."""
         with self._lock:
             return len(self._queue) + self._busy
+
+    @property
+    def tells(self) -> bool:
+        """Whether a command comes next."""
+        with self._lock:
+            self._expire()
+            return bool(self._queue) and self._queue[0][0].is_write
 
     def ask(self, requests: Sequence[Request]) -> None:
         """Queue requests."""
@@ -50,9 +60,10 @@ class RegisterQueue:
         with self._lock:
             self._expire()
             while self._queue:
-                request, _ = self._queue.popleft()
+                request, asked_s = self._queue.popleft()
                 trouble = request_trouble(request)
                 if not trouble:
+                    self._telling_s = asked_s if request.is_write else nan
                     self._busy, self._begun_s = True, self._clock.monotonic_s()
                     self.health.sent += 1
                     return request
@@ -76,8 +87,12 @@ class RegisterQueue:
     def _expire(self) -> None:
         """Answer what has waited too long. Not while a request is under way: answers keep the order."""
         now_s = self._clock.monotonic_s()
-        while self._queue and not self._busy and now_s - self._queue[0][1] > FRESH_S:
-            request, _ = self._queue.popleft()
+        while self._queue and not self._busy:
+            request, asked_s = self._queue[0]
+            told_s = WHOLE_S if asked_s == self._telling_s else FRESH_S
+            if now_s - asked_s <= (told_s if request.is_write else READ_FRESH_S):
+                return
+            self._queue.popleft()
             self.health.dropped += 1
-            words = f"{STALE}: {self.health.trouble or 'device busy'}"
+            words = f"{STALE}: {self.health.trouble or 'the line is busy'}"
             self._answers.append(Answer(request, (), words, now_s))

@@ -104,8 +104,8 @@ def test_a_set_point_is_armed_only_by_a_read_back_that_says_so(changes: list[tup
         and words[1] in (1, 0xFFFF)
         and words[4:6] == [0, 0]
         and words[8] == 1
-        and 1 <= revert_s <= 15
-        and (1 <= rest_s <= 15 or rest_s == 0xFFFFFFFF)
+        and 1 <= revert_s <= 13
+        and (1 <= rest_s <= 13 or rest_s == 0xFFFFFFFF)
     )
     assert BLOCK.count == len(words)
     assert point.armed(0.1) is meant

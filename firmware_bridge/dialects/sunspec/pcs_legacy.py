@@ -167,7 +167,7 @@ class LegacyPcsMaster(PolledDevice):
             case "rated 121":
                 self._setting_w = RATED[121].decode(words, {})[0]
 
-    def _write_failed(self, tag: str) -> None:
+    def _write_failed(self, tag: str, *, sent: bool) -> None:
         if self._rates is not None and not tag.startswith("write Conn"):
             self._rates.write_failed()
 

@@ -53,6 +53,7 @@ class PolledDevice(ABC):
         self._by_tag: dict[str, Turn] = {}
         self._asked_s: dict[str, float] = {}
         self._seen: dict[str, tuple[int, ...]] = {}  # words of static turns as last read
+        self._known: set[str] = set()  # turns that have been heard
         self._not_taken: dict[str, str] = {}  # name of a write -> trouble, to be told
         self._streak = 0
 
@@ -71,8 +72,8 @@ class PolledDevice(ABC):
         """Another device may answer next. `moved`: its map has changed, so what was read of it is void."""
 
     @abstractmethod
-    def _write_failed(self, tag: str) -> None:
-        """The write of this tag was not carried out."""
+    def _write_failed(self, tag: str, *, sent: bool) -> None:
+        """The write of this tag was not carried out; where not even `sent`, its line had no time for it."""
 
     # --- what everybody calls -------------------------------------------------------------------------------------
 
@@ -95,24 +96,30 @@ class PolledDevice(ABC):
             elif answer.request.is_write:
                 self._hear_write(tag, answer.trouble)
             elif (due := self._by_tag.get(tag)) is not None and answer.request == due.request:
+                if answer.trouble.startswith(STALE):
+                    self._asked_s.pop(tag, None)  # never asked: due again
                 if answer.trouble or len(answer.words) != answer.request.count:
                     self._hear_trouble(answer.trouble or "short answer", now_s)
                 else:
                     self._hear_words(due, answer.words, heard_s, now_s)
 
     def _reads(self, now_s: float) -> list[Request]:
-        """What to read now: the next step of a search, or the turns that are due."""
+        """What to read now: the next step of a search, or the turns that are due.
+
+        First what is not known yet, such as scale factors; then what is read in every beat: on a slow line the last of
+        them are not carried out.
+        """
         if not self._turns:
             return self._scan.ask(now_s)
-        requests = []
-        for due in self._turns:
-            tag = due.request.tag
-            if now_s - self._asked_s.get(tag, -inf) >= due.period_s:
-                self._asked_s[tag] = now_s
-                requests.append(due.request)
-        return requests
+        due = [one for one in self._turns if now_s - self._asked_s.get(one.request.tag, -inf) >= one.period_s]
+        self._asked_s |= {one.request.tag: now_s for one in due}
+        due.sort(key=self._rank)
+        return [one.request for one in due]
 
     # --- within ---------------------------------------------------------------------------------------------------
+
+    def _rank(self, one: Turn) -> int:
+        return 0 if one.request.tag not in self._known else 2 if one.period_s > 0.0 else 1
 
     def _found(self, now_s: float) -> None:
         self._turns = tuple(self._begin(self._scan.found))
@@ -126,7 +133,8 @@ class PolledDevice(ABC):
         if self._events.last("link"):
             self._events.tell("link", f"{self._name} answers again")
         for name, trouble in self._not_taken.items():
-            text = f"{self._name} does not take {name.removeprefix('write ')}: {trouble}"
+            verb = "was not told" if trouble.startswith(STALE) else "does not take"
+            text = f"{self._name} {verb} {name.removeprefix('write ')}: {trouble}"
             self._events.tell(name, text if trouble else "")
         self._not_taken.clear()
         if words[: len(due.begins)] != due.begins:
@@ -135,6 +143,7 @@ class PolledDevice(ABC):
         elif due.static and words != self._seen.get(tag):
             self._seen[tag], self._asked_s[tag] = words, -inf  # asked again in the next beat
         else:
+            self._known.add(tag)
             self._heard(tag, words, heard_s)
 
     def _hear_write(self, tag: str, trouble: str) -> None:
@@ -142,7 +151,7 @@ class PolledDevice(ABC):
         if trouble or self._events.last(tag):
             self._not_taken[tag] = trouble
         if trouble:
-            self._write_failed(tag)
+            self._write_failed(tag, sent=not trouble.startswith(STALE))
 
     def _hear_trouble(self, trouble: str, now_s: float) -> None:
         self._streak += 1

@@ -136,8 +136,10 @@ class PvMaster(PolledDevice):
             case "input":
                 self._inputs.hear(tag, words)
 
-    def _write_failed(self, tag: str) -> None:
-        """Nothing to do: the read-back shows what was not taken."""
+    def _write_failed(self, tag: str, *, sent: bool) -> None:
+        """The read-back shows what was not taken; what was never sent is said again."""
+        if not sent and self._limit:
+            self._limit.unsent()
 
     @property
     def _limit(self) -> PvLimit | None:

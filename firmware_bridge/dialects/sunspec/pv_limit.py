@@ -27,7 +27,7 @@ from firmware_bridge.frames import Request
 REVERT_S = 60
 LEAST_S = 1.0  # between two writes, of wall time or of the plant's, whichever is over first
 SETTLE_S = 1.0  # a device may take this long until a write reads back
-STALE_S = 3.0  # a read-back older than this proves nothing
+STALE_S = 10.0  # a read-back older than this proves nothing; on a line with many each is heard every few seconds
 RATED_WITHIN_S = 5.0  # a rating is believed when read twice alike
 DEAD_BAND = 0.01  # of the reference: a change below it waits for the next renewal
 TELLS = 3  # in vain, then it is told and left to the renewals
@@ -85,6 +85,7 @@ class PvLimit:
         self._unrated_s = inf  # since when no rating has been known
         self._asked_w = nan  # limit as last written, None when none of ours
         self._written: int | None = None  # the same in counts of the device
+        self._unsent = False
         self._astray = self._misfits = self._lacking = 0
 
     # --- what it says ---------------------------------------------------------------------------------------------
@@ -134,14 +135,18 @@ class PvLimit:
             return []
         return self._set(max(limit_w, 0.0), reference_w, now_s, plant_s)
 
+    def unsent(self) -> None:
+        """The line had no time for all of what was to be written: it is no trouble of the device's, and said again."""
+        self._unsent = True
+
     def _set(self, limit_w: float, reference_w: float, now_s: float, plant_s: float) -> list[Request]:
         raw = self._counts(100 * limit_w / reference_w)
         if self._written is None and self._foreign and self._raw <= raw:
             self._tell_foreign()
             return []
         self._events.tell("foreign", "")
-        changed = self._written is None or abs(limit_w - self._asked_w) > DEAD_BAND * reference_w
-        settled = self._written is not None and self._heard_s - self._written_s >= SETTLE_S
+        changed = self._written is None or self._unsent or abs(limit_w - self._asked_w) > DEAD_BAND * reference_w
+        settled = self._written is not None and not self._unsent and self._heard_s - self._written_s >= SETTLE_S
         astray = settled and not (self._ena == 1 and self._raw == self._written)
         if settled and not astray:
             self._astray = 0
@@ -154,7 +159,7 @@ class PvLimit:
             if self._astray == TELLS:
                 self._events.tell("kept", f"PV inverter does not keep the limit that it is told ({self._says})")
         reversion = self._reversion()
-        self._written, self._asked_w = raw, limit_w
+        self._written, self._asked_w, self._unsent = raw, limit_w, False
         self._written_s, self._written_plant_s = now_s, plant_s
         return [*reversion, self._write(self._names.percent, raw), self._write(self._names.enable, 1)]
 
@@ -202,7 +207,7 @@ class PvLimit:
             self._misfits = 0
             self._events.tell("fallback", "")
             return []
-        self._misfits += 1
+        self._misfits += not self._unsent
         if self._misfits > TELLS or isnan(self.revert_s):
             self._events.tell("fallback", f"PV inverter {self._habit} when its controller falls silent")
             return []

@@ -58,7 +58,7 @@ class Scan:
         elif good:
             self._hear_header(*answer.words)
         else:
-            self._tries += 1
+            self._tries += not answer.trouble.startswith(STALE)  # never asked
             if self._tries >= TRIES:
                 self._end(f"the model chain breaks off at register {self._at}: {answer.trouble or 'short answer'}")
 
