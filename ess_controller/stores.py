@@ -23,7 +23,8 @@ from ess_controller.site import Site
 from ess_controller.telemetry.beside import Beside, PlanSlot
 from ess_controller.telemetry.daily import Facts
 from ess_controller.telemetry.keeper import Keeper, command
-from ess_controller.telemetry.outbox import FILE, Outbox
+from ess_controller.telemetry.outbox import Outbox
+from ess_controller.telemetry.outbox_files import FILE
 from firmware_bridge.wires import WireClock
 
 

@@ -13,11 +13,12 @@ from pathlib import Path
 from ess_controller.alarms.book import Phase
 from ess_controller.alarms.happened import COME, DELIVERED, FAILS, OVER, Happened
 from ess_controller.alarms.store import FILE, BookStore, ForeignBookError
+from ess_controller.telemetry.batch import Batch
 from ess_controller.telemetry.daily import Facts
 from ess_controller.telemetry.kinds import Kind
 from ess_controller.telemetry.line_protocol import milliseconds
 from ess_controller.telemetry.points_apart import EVENT, line
-from ess_controller.telemetry.store import Batch, Store
+from ess_controller.telemetry.store import Store
 
 log = logging.getLogger("ess")
 

@@ -57,8 +57,8 @@ def upload(
     from ess_controller.site import load
     from ess_controller.talk import talk
     from ess_controller.telemetry.influx import Influx
-    from ess_controller.telemetry.outbox import FILE
-    from ess_controller.telemetry.store import ForeignError, current
+    from ess_controller.telemetry.outbox_files import FILE, current
+    from ess_controller.telemetry.store_tables import ForeignError
     from ess_controller.telemetry.upload import token_of, work
 
     talk(0, quiet=False)

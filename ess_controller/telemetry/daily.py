@@ -23,10 +23,11 @@ from ess_controller.ageing.store import FILE as HISTORY
 from ess_controller.ageing.store import HistoryError
 from ess_controller.ageing.store import Store as HistoryStore
 from ess_controller.site import Site
+from ess_controller.telemetry.batch import Batch
 from ess_controller.telemetry.kinds import Kind
 from ess_controller.telemetry.line_protocol import milliseconds
 from ess_controller.telemetry.points_apart import HEALTH, VALUE, line
-from ess_controller.telemetry.store import Batch, Store
+from ess_controller.telemetry.store import Store
 
 log = logging.getLogger("ess")
 

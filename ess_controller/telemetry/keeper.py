@@ -11,7 +11,7 @@ from threading import Event, Thread
 
 from ess_controller.clock import wall_s
 from ess_controller.telemetry.daily import Facts
-from ess_controller.telemetry.outbox import FILE
+from ess_controller.telemetry.outbox_files import FILE
 from ess_controller.telemetry.settings import InfluxSettings
 
 log = logging.getLogger("ess")

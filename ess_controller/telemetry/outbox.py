@@ -21,18 +21,20 @@ from ess_controller.clock import process_cpu_s
 from ess_controller.core.types import Tuning
 from ess_controller.daemon import Beat
 from ess_controller.rollups.sums import Rolled
+from ess_controller.telemetry.batch import Batch, Depth
 from ess_controller.telemetry.beside import DAY_AHEAD, Beside
 from ess_controller.telemetry.kinds import Kind
 from ess_controller.telemetry.line_protocol import milliseconds
+from ess_controller.telemetry.outbox_files import current, following
 from ess_controller.telemetry.process import resident_bytes
 from ess_controller.telemetry.recorder import Due, Recorder
 from ess_controller.telemetry.rollups import Rollups
-from ess_controller.telemetry.store import Batch, Depth, ForeignError, Store, current, following
+from ess_controller.telemetry.store import Store
+from ess_controller.telemetry.store_tables import ForeignError
 from firmware_bridge.wires import WireClock
 
 log = logging.getLogger("ess")
 
-FILE = "outbox.db"
 PASS_S = 1.0  # wall time between two looks at the queue
 QUEUE_BEATS = 120  # due beats that may wait: a minute of the worst, 20 min of a quiet site
 QUEUE_SECONDS = 20  # of beats that are only kept in case of an alarm

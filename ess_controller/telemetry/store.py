@@ -6,102 +6,25 @@ synchronous=FULL: a batch that was put survives a killed process and a power cut
 once a second and, on a quiet site, every 10 s). Not acknowledged means still in the file.
 """
 
-import sqlite3
 import zlib
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field
 from heapq import merge
 from pathlib import Path
 from types import MappingProxyType
 
+from ess_controller.sqlite_file import transaction
+from ess_controller.telemetry.batch import Batch, Depth, Waiting
 from ess_controller.telemetry.kinds import Kind
-from ess_controller.telemetry.line_protocol import first_and_last_ms
+from ess_controller.telemetry.store_tables import LOG_BYTES, opened
 
-VERSION = 2  # 1 knew no kinds
-BUSY_S = 5.0  # longest wait for the other process
-LOG_BYTES = 1_000_000  # what the write-ahead log may take, inside the budget
 DEAD_LINES = 10_000  # refused lines that are kept; the oldest go first
-PAGE_BYTES = 2048  # of what was measured for batches of 2 to 6 kB: 11 % on top of them, with 4096 it is 48 %
 PAGES_GIVEN_BACK = 2000  # to the file system at once: 4 MB
-
-_SCHEMA = """
-CREATE TABLE batch (
-    id INTEGER PRIMARY KEY AUTOINCREMENT,       -- an id never comes again: what is acknowledged is what was sent
-    first_ms INTEGER NOT NULL, last_ms INTEGER NOT NULL, lines INTEGER NOT NULL, kind INTEGER NOT NULL,
-    data BLOB NOT NULL
-);
-CREATE INDEX batch_by_kind ON batch (kind);     -- and by id, which every index ends with
-CREATE TABLE dead (id INTEGER PRIMARY KEY AUTOINCREMENT, utc TEXT NOT NULL, reason TEXT NOT NULL, line BLOB NOT NULL);
-CREATE TABLE total (name TEXT PRIMARY KEY, value NOT NULL) WITHOUT ROWID;
-INSERT INTO total VALUES
-    ('batches', 0), ('lines', 0), ('bytes', 0), ('dropped', 0), ('dead', 0), ('sent', 0);
-CREATE TRIGGER batch_in AFTER INSERT ON batch BEGIN
-    UPDATE total SET value = value + 1 WHERE name = 'batches';
-    UPDATE total SET value = value + NEW.lines WHERE name = 'lines';
-    UPDATE total SET value = value + length(NEW.data) WHERE name = 'bytes';
-END;
-CREATE TRIGGER batch_out AFTER DELETE ON batch BEGIN
-    UPDATE total SET value = value - 1 WHERE name = 'batches';
-    UPDATE total SET value = value - OLD.lines WHERE name = 'lines';
-    UPDATE total SET value = value - length(OLD.data) WHERE name = 'bytes';
-END;
-"""
-_FROM_THE_FIRST = f"""
-ALTER TABLE batch ADD COLUMN kind INTEGER NOT NULL DEFAULT {int(Kind.CELL)};
-CREATE INDEX batch_by_kind ON batch (kind);
-"""
-
 
 _TOTALS = ("batches", "lines", "bytes", "dropped", "dead", "sent")
 ALL = tuple(Kind)
 NOTHING: Mapping[Kind, int] = MappingProxyType({})
 NO_MARKS: Mapping[str, str] = MappingProxyType({})
-
-
-class ForeignError(Exception):
-    """The file is no outbox of this version, or damaged."""
-
-
-@dataclass(frozen=True, slots=True)
-class Batch:
-    """Lines that were put together, compressed."""
-
-    first_ms: int  # time stamps
-    last_ms: int
-    lines: int
-    data: bytes  # zlib of line protocol, each line with its end
-    kind: Kind = Kind.RECORD
-
-    @classmethod
-    def of(cls, text: bytes, kind: Kind = Kind.RECORD) -> "Batch":
-        """Compress whole lines."""
-        return cls(*first_and_last_ms(text), text.count(b"\n"), zlib.compress(text, 6), kind)
-
-
-@dataclass(frozen=True, slots=True)
-class Waiting:
-    """A batch in the file."""
-
-    id: int
-    text: bytes  # line protocol, each line with its end
-    kind: Kind = Kind.RECORD
-
-
-@dataclass(frozen=True, slots=True)
-class Depth:
-    """What waits and what was lost, counted since the file was made."""
-
-    batches: int = 0
-    lines: int = 0
-    bytes: int = 0  # compressed
-    oldest_ms: int | None = None
-    dropped: int = 0  # lines that will never be sent: over budget, or the disk was full
-    dropped_by_kind: Mapping[str, int] = field(default_factory=dict)  # of them; kinds of which none was are left out
-    dead: int = 0  # lines that InfluxDB refused
-    sent: int = 0  # lines that it acknowledged
-    trouble: str = ""  # why nothing is being sent, in words
 
 
 class Store:
@@ -110,51 +33,8 @@ class Store:
 
     def __init__(self, path: Path, budget_bytes: float = float("inf")) -> None:
         self.path = path
-        self._db = sqlite3.connect(path, timeout=BUSY_S, isolation_level=None, check_same_thread=False)
-        try:
-            self._prepare()
-            (page_bytes,) = self._db.execute("PRAGMA page_size").fetchone()
-        except sqlite3.OperationalError:
-            self._db.close()
-            raise
-        except (sqlite3.DatabaseError, ForeignError) as trouble:
-            self._db.close()
-            raise ForeignError(str(trouble)) from None
+        self._db, page_bytes = opened(path)
         self._budget_pages = max(budget_bytes - LOG_BYTES, budget_bytes / 2) / page_bytes
-
-    def _prepare(self) -> None:
-        db = self._db
-        db.execute(f"PRAGMA page_size={PAGE_BYTES}")
-        db.execute("PRAGMA auto_vacuum=INCREMENTAL")  # heeded before the first table only
-        db.execute("PRAGMA journal_mode=WAL")
-        db.execute("PRAGMA synchronous=FULL")
-        db.execute(f"PRAGMA journal_size_limit={LOG_BYTES}")
-        db.execute("PRAGMA wal_autocheckpoint=400")  # pages
-        with self._transaction():
-            (version,) = db.execute("PRAGMA user_version").fetchone()
-            (tables,) = db.execute("SELECT count(*) FROM sqlite_master").fetchone()
-            if version == 0 and tables == 0:
-                for statement in _statements(_SCHEMA):
-                    db.execute(statement)
-                db.execute(f"PRAGMA user_version={VERSION}")
-            elif version == 1:
-                for statement in _statements(_FROM_THE_FIRST):
-                    db.execute(statement)
-                db.execute(f"PRAGMA user_version={VERSION}")
-            elif version != VERSION:
-                raise ForeignError(f"version {version}: expected {VERSION}")
-            db.execute("SELECT count(*) FROM total").fetchone()
-
-    @contextmanager
-    def _transaction(self) -> Iterator[None]:
-        self._db.execute("BEGIN IMMEDIATE")
-        try:
-            yield
-            self._db.execute("COMMIT")
-        except BaseException:
-            if self._db.in_transaction:  # some errors have rolled back already
-                self._db.execute("ROLLBACK")
-            raise
 
     def put(
         self,
@@ -165,7 +45,7 @@ class Store:
         """Add batches, safely on disk when this returns; `dropped` lines were lost on the way here, by kind. Over
         budget the least kinds' oldest go, counted, the newest never. `marks`: to be remembered with them."""
         lost = Counter(dropped)
-        with self._transaction():
+        with transaction(self._db):
             self._db.executemany(
                 "INSERT INTO batch (first_ms, last_ms, lines, kind, data) VALUES (?, ?, ?, ?, ?)",
                 [(each.first_ms, each.last_ms, each.lines, int(each.kind), each.data) for each in batches],
@@ -246,13 +126,13 @@ class Store:
             if taken >= lines:
                 break
         if damaged:
-            with self._transaction():
+            with transaction(self._db):
                 self._lose(self._remove(damaged))
         return found
 
     def settle(self, done: Sequence[Waiting], dead: Sequence[tuple[bytes, str]] = (), utc: str = "") -> None:
         """Batches are acknowledged, but for the `dead` lines in them (line, reason), which are kept aside."""
-        with self._transaction():
+        with transaction(self._db):
             gone = sum(self._remove([each.id for each in done]).values())
             self._count("sent", gone - len(dead))
             if dead:
@@ -280,7 +160,7 @@ class Store:
 
     def note(self, trouble: str, where: str = "") -> None:
         """Why nothing is being sent to a bucket; empty when all goes well."""
-        with self._transaction():
+        with transaction(self._db):
             self._db.execute("INSERT OR REPLACE INTO total VALUES (?, ?)", (f"trouble:{where}", trouble))
 
     def noted(self, where: str) -> str:
@@ -308,32 +188,3 @@ class Store:
     def close(self) -> None:
         """Let go of the file."""
         self._db.close()
-
-
-def current(path: Path) -> Path:
-    """The outbox in use: `path`, or the last that was made in its stead: outbox.db, outbox.2.db, outbox.3.db."""
-    number = max(_numbers(path), default=1)
-    return path if number == 1 else path.with_name(f"{path.stem}.{number}{path.suffix}")
-
-
-def following(path: Path) -> Path:
-    """Where a new outbox is to be made because the current one is damaged or foreign. That one stays as it is: moved
-    away under the other process, its log would be taken for the new one's (sqlite.org/howtocorrupt.html, 2.4)."""
-    return path.with_name(f"{path.stem}.{max(_numbers(path), default=1) + 1}{path.suffix}")
-
-
-def _numbers(path: Path) -> Iterator[int]:
-    for other in path.parent.glob(f"{path.stem}.*{path.suffix}"):
-        number = other.name[len(path.stem) + 1 : -len(path.suffix)]
-        if number.isascii() and number.isdecimal():
-            yield int(number)
-
-
-def _statements(script: str) -> Iterator[str]:
-    """`executescript` would commit what we are in the middle of."""
-    statement = ""
-    for line in script.splitlines(keepends=True):
-        statement += line
-        if sqlite3.complete_statement(statement):
-            yield statement
-            statement = ""

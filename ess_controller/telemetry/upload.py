@@ -24,11 +24,14 @@ from ess_controller.clock import utc_now, wall_s
 from ess_controller.errors import BadInputError
 from ess_controller.talk import talk
 from ess_controller.telemetry.alarm_events import AlarmEvents
+from ess_controller.telemetry.batch import Waiting
 from ess_controller.telemetry.daily import Daily, Facts
 from ess_controller.telemetry.influx import NOT_ALLOWED, REFUSED, TOO_LARGE, Influx, Outcome
 from ess_controller.telemetry.kinds import IN_ORDER, Kind
+from ess_controller.telemetry.outbox_files import current
 from ess_controller.telemetry.settings import InfluxSettings
-from ess_controller.telemetry.store import ALL, ForeignError, Store, Waiting, current
+from ess_controller.telemetry.store import ALL, Store
+from ess_controller.telemetry.store_tables import ForeignError
 
 log = logging.getLogger("ess")
 

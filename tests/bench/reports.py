@@ -22,7 +22,8 @@ from ess_controller.daemon import Beat
 from ess_controller.rollups.sums import Roller
 from ess_controller.site import Site
 from ess_controller.telemetry.keeper import Keeper, command
-from ess_controller.telemetry.outbox import FILE, Outbox
+from ess_controller.telemetry.outbox import Outbox
+from ess_controller.telemetry.outbox_files import FILE
 from ess_controller.telemetry.recorder import Due, Recorder
 from ess_controller.telemetry.settings import InfluxSettings
 from ess_controller.telemetry.store import Store

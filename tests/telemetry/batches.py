@@ -2,7 +2,7 @@
 
 import os
 
-from ess_controller.telemetry.store import Batch
+from ess_controller.telemetry.batch import Batch
 
 
 def text(number: int, lines: int = 10) -> bytes:

@@ -21,7 +21,8 @@ from ess_controller.site import Site
 from ess_controller.telemetry.influx import ACKNOWLEDGED
 from ess_controller.telemetry.keeper import Keeper, command
 from ess_controller.telemetry.line_protocol import milliseconds
-from ess_controller.telemetry.outbox import FILE, Outbox
+from ess_controller.telemetry.outbox import Outbox
+from ess_controller.telemetry.outbox_files import FILE
 from ess_controller.telemetry.settings import InfluxSettings
 from tests.rig.influx import TOKEN, Front, Influxd, influxd
 

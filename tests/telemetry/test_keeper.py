@@ -6,10 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from ess_controller.telemetry.batch import Batch
 from ess_controller.telemetry.keeper import Keeper, command
-from ess_controller.telemetry.outbox import FILE
+from ess_controller.telemetry.outbox_files import FILE, following
 from ess_controller.telemetry.settings import InfluxSettings
-from ess_controller.telemetry.store import Batch, Store, following
+from ess_controller.telemetry.store import Store
 from tests.rig.influx import TOKEN, Front
 from tests.telemetry.batches import text
 from tests.telemetry.waiting import WITHIN_S, wait_until

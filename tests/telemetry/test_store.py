@@ -14,8 +14,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ess_controller.telemetry.batch import Batch
 from ess_controller.telemetry.kinds import Kind
-from ess_controller.telemetry.store import VERSION, Batch, ForeignError, Store, current, following
+from ess_controller.telemetry.outbox_files import current, following
+from ess_controller.telemetry.store import Store
+from ess_controller.telemetry.store_tables import VERSION, ForeignError
 from tests.telemetry.batches import noise, text
 
 
@@ -195,7 +198,8 @@ def test_a_damaged_batch_does_not_hold_up_the_others(tmp_path: Path) -> None:
 PUTTING = """
 import sys
 from pathlib import Path
-from ess_controller.telemetry.store import Batch, Store
+from ess_controller.telemetry.batch import Batch
+from ess_controller.telemetry.store import Store
 from tests.telemetry.batches import text
 store = Store(Path(sys.argv[1]))
 for number in range(1, 10**9):

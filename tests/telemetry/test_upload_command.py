@@ -11,9 +11,10 @@ import typer
 from typer.testing import CliRunner
 
 from ess_controller.errors import BadInputError
+from ess_controller.telemetry.batch import Batch
 from ess_controller.telemetry.commands import register
-from ess_controller.telemetry.outbox import FILE
-from ess_controller.telemetry.store import Batch, Store
+from ess_controller.telemetry.outbox_files import FILE
+from ess_controller.telemetry.store import Store
 from tests.loop.story import BENCH
 from tests.rig.influx import TOKEN, Front
 from tests.telemetry.batches import text
