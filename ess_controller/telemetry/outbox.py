@@ -159,9 +159,9 @@ class Outbox:
         self._disk.close()
 
     def _pass(self) -> None:
-        self._disk.open(self._beside)
+        self._disk.open()
         self._build()
-        self._disk.put(self._beside, self._told_ms)
+        self._disk.put(self._told_ms)
         with self._passed:
             self._passes += 1
             self._passed.notify_all()
@@ -200,7 +200,9 @@ class Outbox:
         if self._recorder is not None:
             yield from self._recorder.lines(item)
         if self._beside is not None:
+            self._beside.day_ahead = self._beside.day_ahead or self._disk.day_ahead
             yield from self._beside.lines(item)
+            self._disk.day_ahead = self._beside.day_ahead
             told, utc = self._disk.depth, item.tick.utc
             yield from self._beside.trouble(utc, "outbox", "", "" if self._disk.well else told.trouble)
             if self._disk.well:  # else nobody knows

@@ -12,7 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from ess_controller.telemetry.batch import Batch, Depth
-from ess_controller.telemetry.beside import DAY_AHEAD, Beside
+from ess_controller.telemetry.beside import DAY_AHEAD
 from ess_controller.telemetry.kinds import Kind
 from ess_controller.telemetry.outbox_files import current, following
 from ess_controller.telemetry.store import Store
@@ -39,6 +39,7 @@ class OutboxDisk:
         self._retry_s = float("-inf")
         self._opened = False  # the depth has been looked up
         self._lost_ms = 0
+        self.day_ahead = ""  # as `Beside` has it; put with what tells of it, and known again when the file is opened
         self.depth = Depth()
         self.well = True  # as told
         self.losing = False  # the budget does not suffice
@@ -52,14 +53,13 @@ class OutboxDisk:
             self._pending.remove(least)
             self._dropped[least.kind] += least.lines
 
-    def open(self, beside: Beside | None) -> None:
-        """The file, where it is not open and it is time to try. `beside` is told the day that was put with it last."""
-        self._guarded(lambda: self._open(beside))
+    def open(self) -> None:
+        """The file, where it is not open and it is time to try."""
+        self._guarded(self._open)
 
-    def put(self, beside: Beside | None, told_ms: int) -> None:
-        """What is pending goes to disk, with the day of `beside`, and the depth is looked up. `told_ms`: the last beat
-        that was told."""
-        self._guarded(lambda: self._put(beside, told_ms))
+    def put(self, told_ms: int) -> None:
+        """What is pending goes to disk, and the depth is looked up. `told_ms`: the last beat that was told."""
+        self._guarded(lambda: self._put(told_ms))
 
     def close(self) -> None:
         """Let go of the file."""
@@ -83,20 +83,18 @@ class OutboxDisk:
             log.exception("outbox: a mistake of our own")
             self._cannot("a mistake of our own")
 
-    def _open(self, beside: Beside | None) -> None:
+    def _open(self) -> None:
         if self._store is not None or self._clock.monotonic_s() < self._retry_s:
             return
         self._store = Store(self._new or current(self._path), self._budget_bytes)
         self._new = None
-        if beside is not None and not beside.day_ahead:
-            beside.day_ahead = self._store.mark(DAY_AHEAD)
+        self.day_ahead = self.day_ahead or self._store.mark(DAY_AHEAD)
 
-    def _put(self, beside: Beside | None, told_ms: int) -> None:
+    def _put(self, told_ms: int) -> None:
         if self._store is None:
             return
         if self._pending or self._dropped:
-            marks = {} if beside is None else {DAY_AHEAD: beside.day_ahead}
-            self._store.put(self._pending, self._dropped, marks)
+            self._store.put(self._pending, self._dropped, {DAY_AHEAD: self.day_ahead})
             self._pending.clear()
             self._dropped.clear()
         if not self.well:

@@ -12,6 +12,7 @@ import pytest
 from ess_controller.ageing.store import FILE as HISTORY_FILE
 from ess_controller.ageing.store import Store as HistoryStore
 from ess_controller.ageing.verdict import Verdict
+from ess_controller.clock import WallClock
 from ess_controller.core.value import Store as Battery
 from ess_controller.core.value import Value
 from ess_controller.planning.daily_report import FILE as SAVINGS_FILE
@@ -23,6 +24,7 @@ from ess_controller.telemetry import daily
 from ess_controller.telemetry.beside import Beside
 from ess_controller.telemetry.expected import expected
 from ess_controller.telemetry.kinds import Kind
+from ess_controller.telemetry.outbox import Outbox
 from ess_controller.telemetry.store import Store
 from tests.ageing.world import FIRST_DAY, day_of
 from tests.loop.story import NOON, site
@@ -102,6 +104,27 @@ def test_a_new_plan_is_told_once_and_the_day_s_first_is_kept_as_day_ahead(tmp_pa
     slot.held = (plan(NOON + timedelta(days=1)), "")
     assert len(points(beside.lines(at(beat, NOON + timedelta(days=1))))) == 2 * 96
     assert beside.day_ahead == "2026-01-16"
+
+
+def test_a_daemon_that_starts_again_does_not_tell_the_day_s_first_plan_a_second_time(tmp_path: Path) -> None:
+    """Or the board's "expected at midnight" would be what was expected after the restart."""
+
+    def live(made: datetime) -> set[str]:
+        """Which vintages a daemon tells, opened as the daemon does it: what waits is looked up before beats come."""
+        outbox = Outbox(tmp_path / "o.db", 50.0, WallClock(0.1))
+        assert outbox.flush()
+        report = outbox.tee(site().tuning, "bench", Beside(site(), tmp_path, Slot(plan(made))))
+        report(at(run()[-1], made))
+        outbox.close()
+        store = Store(tmp_path / "o.db")
+        told = {point.tags["vintage"] for point in stored(store) if point.measurement == "forecast"}
+        store.settle(store.oldest(10**9))  # sent
+        store.close()
+        return told
+
+    assert live(NOON) == {"latest", "day_ahead"}
+    assert live(NOON + timedelta(hours=2)) == {"latest"}
+    assert live(NOON + timedelta(days=1)) == {"latest", "day_ahead"}
 
 
 def test_numbers_tell_how_old_the_plan_is(tmp_path: Path) -> None:
