@@ -11,9 +11,9 @@ from ess_controller.intake.figures import Figures, figures
 from ess_controller.intake.fitting import FittedCell
 from ess_controller.intake.shape import SLOWEST_C
 from ess_controller.site.cell_rules import cell_findings
+from ess_controller.site.cell_tables import CellFile
 from ess_controller.site.checking import checked
 from ess_controller.site.errors import plain
-from ess_controller.site.schema import CellFile
 from ess_controller.site.sheet import Sheet
 from firmware_bridge.records import Floats
 

@@ -13,12 +13,13 @@ from ess_controller.planning.problem import Battery
 from ess_controller.planning.taper import is_concave, within
 from ess_controller.planning.wear import priced
 from ess_controller.site.cell_rules import cell_findings
+from ess_controller.site.cell_tables import CellFile
 from ess_controller.site.checking import read_and_check
 from ess_controller.site.companions import companion
 from ess_controller.site.errors import Finding, SiteError, plain
 from ess_controller.site.kinds import BySoc, Share, Table
 from ess_controller.site.records import ageing_of, wear_of
-from ess_controller.site.schema import CellFile, WearTable
+from ess_controller.site.schema import WearTable
 from ess_controller.site.sheet import UnreadableError
 
 LINES = ("charge_by_soc", "discharge_by_soc")  # what SOC leaves of the powers

@@ -22,6 +22,7 @@ from ess_controller.site.buses import bus_findings, name_findings
 from ess_controller.site.cabinets import cabinet_findings, climate_findings
 from ess_controller.site.carbon import Carbon, CarbonFile, carbon_findings, carbon_of, factor_findings
 from ess_controller.site.cell_rules import cell_findings, together_findings
+from ess_controller.site.cell_tables import CellFile
 from ess_controller.site.checking import checked, told
 from ess_controller.site.companions import Companion, companion
 from ess_controller.site.errors import Finding, Problem, SiteError, shown
@@ -46,7 +47,7 @@ from ess_controller.site.records import (
     weather_of,
 )
 from ess_controller.site.rules import number_findings
-from ess_controller.site.schema import CellFile, SiteFile, schema
+from ess_controller.site.schema import SiteFile, schema
 from ess_controller.site.serving import NOWHERE, serve_findings
 from ess_controller.site.sheet import Sheet, UnreadableError
 from ess_controller.site.tariff import Tariff, tariff_of

@@ -21,9 +21,10 @@ from ess_controller.core.types import (
     ModeTuning,
     Tuning,
 )
+from ess_controller.site.cell_tables import CellFile
 from ess_controller.site.devices import CabinetTable, IoTable, ModuleTable, StringTable
 from ess_controller.site.kinds import Customer, DemandMode, Supply
-from ess_controller.site.schema import CellFile, SiteFile, WearTable
+from ess_controller.site.schema import SiteFile, WearTable
 from ess_controller.telemetry.settings import InfluxSettings
 from firmware_bridge.records import (
     CabinetSpec,
