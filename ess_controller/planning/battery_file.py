@@ -12,13 +12,14 @@ from pydantic import Field
 from ess_controller.planning.problem import Battery
 from ess_controller.planning.taper import is_concave, within
 from ess_controller.planning.wear import priced
+from ess_controller.site.cell_records import ageing_of
 from ess_controller.site.cell_rules import cell_findings
 from ess_controller.site.cell_tables import CellFile
 from ess_controller.site.checking import read_and_check
 from ess_controller.site.companions import companion
 from ess_controller.site.errors import Finding, SiteError, plain
 from ess_controller.site.kinds import BySoc, Share, Table
-from ess_controller.site.records import ageing_of, wear_of
+from ess_controller.site.records import wear_of
 from ess_controller.site.schema import WearTable
 from ess_controller.site.sheet import UnreadableError
 

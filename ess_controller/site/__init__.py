@@ -21,6 +21,7 @@ from ess_controller.site.alarm_tables import alarm_findings, alarms_of
 from ess_controller.site.buses import bus_findings, name_findings
 from ess_controller.site.cabinets import cabinet_findings, climate_findings
 from ess_controller.site.carbon import Carbon, CarbonFile, carbon_findings, carbon_of, factor_findings
+from ess_controller.site.cell_records import ageing_of
 from ess_controller.site.cell_rules import cell_findings, together_findings
 from ess_controller.site.cell_tables import CellFile
 from ess_controller.site.checking import checked, told
@@ -28,20 +29,17 @@ from ess_controller.site.companions import Companion, companion
 from ess_controller.site.errors import Finding, Problem, SiteError, shown
 from ess_controller.site.expected_load import ExpectedLoad, expected_load_findings, expected_load_of
 from ess_controller.site.places import KeyPath
+from ess_controller.site.plant import isolated_of, origins_of, plant_of
 from ess_controller.site.records import (
     Contract,
     Location,
     PvArray,
     WeatherSource,
-    ageing_of,
     arrays_of,
     contract_of,
     health_of,
     influx_of,
-    isolated_of,
     location_of,
-    origins_of,
-    plant_of,
     tuning_of,
     wear_of,
     weather_of,

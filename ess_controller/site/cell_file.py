@@ -3,11 +3,11 @@
 from pathlib import Path
 
 from ess_controller.core.cell_model import CellModel
+from ess_controller.site.cell_records import cell_model
 from ess_controller.site.cell_rules import cell_findings
 from ess_controller.site.cell_tables import CellFile
 from ess_controller.site.checking import read_and_check
 from ess_controller.site.errors import SiteError
-from ess_controller.site.records import cell_model
 from ess_controller.site.sheet import UnreadableError
 
 

@@ -10,10 +10,10 @@ import pytest
 from ess_controller.core.cell_model import CellModel
 from ess_controller.intake.cell_file import thinned
 from ess_controller.intake.traces import Trace
+from ess_controller.site.cell_records import cell_model
 from ess_controller.site.cell_rules import cell_findings
 from ess_controller.site.cell_tables import CellFile
 from ess_controller.site.checking import read_and_check
-from ess_controller.site.records import cell_model
 from tests.intake.measured import DMEGC, LEAF, needs_cells
 from tests.intake.synthetic import C, cell, pulses, slow, true_ohm
 

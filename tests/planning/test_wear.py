@@ -21,7 +21,7 @@ from ess_controller.planning.site_battery import groups_of
 from ess_controller.planning.wear import NO_WEAR, Wear, by_depth, dwelling, priced
 from ess_controller.planning.worn import worn
 from ess_controller.site import CellFile
-from ess_controller.site.records import ageing_of
+from ess_controller.site.cell_records import ageing_of
 from tests.planning.sites_of_tests import shop, two_prices
 from tests.planning.test_inputs import B_TOML, written
 from tests.site.site_files import CELL_TEXT, SITES, bench, loaded, problems_of, with_value
