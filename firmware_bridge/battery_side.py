@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from firmware_bridge.dialects.can_master import CanMaster
 from firmware_bridge.dialects.csc import CscMaster, CscSeat, csc_ids
 from firmware_bridge.dialects.csc.master import CscPicture
 from firmware_bridge.dialects.frame_sort import FrameSort
@@ -90,7 +91,7 @@ class BatterySide:
         modules, boxes = module_seats(spec), box_seats(spec)
         self._modules = CscMaster(modules) if modules else None
         self._boxes = SboxMaster(boxes) if boxes else None
-        self._on_can = [master for master in (self._modules, self._boxes) if master is not None]
+        self._on_can: list[CanMaster] = [each for each in (self._modules, self._boxes) if each is not None]
         self._sort = FrameSort([master.channels for master in self._on_can])
         self.gateways = tuple(self._gateway(spec, int(cabinet)) for cabinet in layout.gateway_cabinet)
         self.behind_gateway = np.isin(layout.string_cabinet, layout.gateway_cabinet)  # [string]

@@ -6,10 +6,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from firmware_bridge.dialects.crc import Bytes, Whole, Words
+from firmware_bridge.dialects.can_master import CanMaster
+from firmware_bridge.dialects.crc import Whole, Words
 from firmware_bridge.dialects.csc import layout as csc
 from firmware_bridge.dialects.csc.layout import CellPlaces, CscSeat
-from firmware_bridge.dialects.frame_check import COUNTER_PERIOD, FrameCheck, FrameCounters
+from firmware_bridge.dialects.frame_check import COUNTER_PERIOD, FrameCheck
 from firmware_bridge.dialects.frame_sort import Heard
 from firmware_bridge.frames import Frames
 from firmware_bridge.records import TEMPERATURES_PER_MODULE, Bools, Floats, Ints
@@ -45,7 +46,7 @@ class CscPicture:
     module_age_s: Floats  # [module] since any live frame
 
 
-class CscMaster:
+class CscMaster(CanMaster):
     """All modules of a site, in the order of the seats; frames of all buses come and go joined."""
 
     def __init__(self, seats: Sequence[CscSeat]) -> None:
@@ -56,14 +57,16 @@ class CscMaster:
         buses = np.array([seat.bus for seat in seats], np.int64)
         ids = csc.said_ids(seats)
         self._modules, self._cells = modules, cells
-        self._check = FrameCheck(
-            ids,
-            buses,
-            [seat.crc for seat in seats],
-            [seat.label for seat in seats],
-            csc.CHECK,
-            csc.seeds(ids, seats),
-            csc.COUNTER_BIT,
+        super().__init__(
+            FrameCheck(
+                ids,
+                buses,
+                [seat.crc for seat in seats],
+                [seat.label for seat in seats],
+                csc.CHECK,
+                csc.seeds(ids, seats),
+                csc.COUNTER_BIT,
+            )
         )
         self._triples_from = 3 * modules
         self._heard_s = np.full(_KINDS * modules, -np.inf)
@@ -95,33 +98,6 @@ class CscMaster:
         idle = [self._sealed(self._ask[-1], self._no_mask, counter) for counter in range(COUNTER_PERIOD)]
         self._idle = [self._requests.saying(words) for words in idle]  # [counter]
         self._round = 0
-
-    @property
-    def channels(self) -> tuple[Ints, Ints]:
-        """Ids [kind, device] and buses [device] of what is heard here: for a FrameSort that serves others as well."""
-        return self._check.channels
-
-    @property
-    def counters(self) -> FrameCounters:
-        """Frames believed, rejected, frozen and lost; [module]. Live arrays."""
-        return self._check.counters
-
-    @property
-    def checking(self) -> Bools:
-        """[module] whether wrong CRCs are rejected now (set, or learned)."""
-        return self._check.checking
-
-    def take_events(self) -> list[str]:
-        """What changed in how far modules are trusted, since the last call."""
-        return self._check.take_events()
-
-    def hear(self, frames: Frames, now_s: float) -> None:
-        """Take in a batch; foreign frames are passed over. `now_s` is on the clock of `frames.wire_s`."""
-        self._take(self._check.hear(frames, now_s))
-
-    def hear_sorted(self, heard: Heard, length: Bytes) -> None:
-        """The same for frames that are sorted already, with their lengths [n]."""
-        self._take(self._check.judge(heard, length))
 
     def _take(self, heard: Heard) -> None:
         channel, words, stamp_s = heard

@@ -5,13 +5,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from firmware_bridge.dialects.crc import Bytes, Words
-from firmware_bridge.dialects.frame_check import COUNTER_PERIOD, FrameCheck, FrameCounters
+from firmware_bridge.dialects.can_master import CanMaster
+from firmware_bridge.dialects.crc import Words
+from firmware_bridge.dialects.frame_check import COUNTER_PERIOD, FrameCheck
 from firmware_bridge.dialects.frame_sort import Heard
 from firmware_bridge.dialects.sbox import layout as sbox
 from firmware_bridge.dialects.sbox.layout import SboxSeat
 from firmware_bridge.frames import Frames
-from firmware_bridge.records import Bools, Contactor, Floats, Ints
+from firmware_bridge.records import Contactor, Floats, Ints
 
 INSULATION_STALE_S = 2.0  # 20 cycles missed: the resistance is not known any more
 
@@ -53,7 +54,7 @@ class SboxPicture:
     age_s: Floats  # the oldest of current, both voltages and feedback
 
 
-class SboxMaster:
+class SboxMaster(CanMaster):
     """All string boxes of a site, in the order of the seats; frames of all buses come and go joined."""
 
     def __init__(self, seats: Sequence[SboxSeat]) -> None:
@@ -61,13 +62,15 @@ class SboxMaster:
         strings = len(seats)
         buses = np.array([seat.bus for seat in seats], np.int64)
         self._strings = strings
-        self._check = FrameCheck(
-            sbox.ids(sbox.SAID_IDS, seats),
-            buses,
-            [seat.crc for seat in seats],
-            [seat.label for seat in seats],
-            sbox.SAID_CHECK,
-            counter_bit=sbox.SAID_COUNTER_BIT,
+        super().__init__(
+            FrameCheck(
+                sbox.ids(sbox.SAID_IDS, seats),
+                buses,
+                [seat.crc for seat in seats],
+                [seat.label for seat in seats],
+                sbox.SAID_CHECK,
+                counter_bit=sbox.SAID_COUNTER_BIT,
+            )
         )
         self._kinds_from = np.array((1, _FEEDBACK)) * strings  # where voltages and feedback begin
         self._scale = np.repeat(np.array(_SCALES).T, strings, axis=1)  # [3, channel]
@@ -84,33 +87,6 @@ class SboxMaster:
         self._commands = Frames.make(ids, np.zeros((ids.size, 8)), 4, bus=np.tile(buses, 2))
         self._wanted: bytes | None = None  # the contactors as last commanded
         self._turn: list[Frames] = []  # [counter] the frames for that
-
-    @property
-    def channels(self) -> tuple[Ints, Ints]:
-        """Ids [kind, device] and buses [device] of what is heard here: for a FrameSort that serves others as well."""
-        return self._check.channels
-
-    @property
-    def counters(self) -> FrameCounters:
-        """Frames believed, rejected, frozen and lost; [string]. Live arrays."""
-        return self._check.counters
-
-    @property
-    def checking(self) -> Bools:
-        """[string] whether wrong CRCs are rejected now (set, or learned)."""
-        return self._check.checking
-
-    def take_events(self) -> list[str]:
-        """What changed in how far boxes are trusted, since the last call."""
-        return self._check.take_events()
-
-    def hear(self, frames: Frames, now_s: float) -> None:
-        """Take in a batch; foreign frames are passed over. `now_s` is on the clock of `frames.wire_s`."""
-        self._take(self._check.hear(frames, now_s))
-
-    def hear_sorted(self, heard: Heard, length: Bytes) -> None:
-        """The same for frames that are sorted already, with their lengths [n]."""
-        self._take(self._check.judge(heard, length))
 
     def _take(self, heard: Heard) -> None:
         channel, words, stamp_s = heard
