@@ -19,7 +19,7 @@ from grafana_foundation_sdk.models.dashboard import (
 
 from ess_controller.boards.query import Query
 
-FULL, HALF, THIRD, QUARTER = 24, 12, 8, 6
+FULL, HALF, QUARTER = 24, 12, 6
 GRID, BATTERY, SUN, LOAD, GREY = "#E02F44", "#3274D9", "#FADE2A", "#8F3BB8", "#8E8E8E"
 GREEN, AMBER, RED = "#37872D", "#FF9830", "#C4162A"
 Limits = Sequence[tuple[float | None, str]]  # from this value on, this colour

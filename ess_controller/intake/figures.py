@@ -17,7 +17,6 @@ class Resistance:
     horizon_s: float
     steps: int
     off: float  # median of |model / measured - 1|; NaN without steps
-    seen_ohm: float  # median of what was measured, at its temperature
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +47,6 @@ def _resistance(told: Told, row: int) -> Resistance:
     seen, model = told.seen.ohm[row], told.told_ohm[row]
     known = np.isfinite(seen) & np.isfinite(model) & (seen > 0.0)
     if not known.any():
-        return Resistance(HORIZONS_S[row], 0, float("nan"), float("nan"))
+        return Resistance(HORIZONS_S[row], 0, float("nan"))
     off = float(np.median(np.abs(model[known] / seen[known] - 1.0)))
-    return Resistance(HORIZONS_S[row], int(known.sum()), off, float(np.median(seen[known])))
+    return Resistance(HORIZONS_S[row], int(known.sum()), off)

@@ -9,7 +9,7 @@ import numpy as np
 from ess_controller.core.arbitration import RULES
 from ess_controller.core.types import Tuning
 from ess_controller.daemon import Beat
-from ess_controller.rollups.quantities import GROUPS, LEVELS, RESOLUTIONS, Group, Quantity
+from ess_controller.rollups.quantities import GROUPS, LEVELS, RESOLUTIONS, Quantity
 from firmware_bridge.records import Floats, Layout
 
 LONGEST_S = 60.0  # what one beat may stand for: beyond, nobody was looking
@@ -134,13 +134,11 @@ def goes_on(rolled: Rolled, layout: Layout) -> Interval:
         for quantity in group.quantities:
             own = slice(at, at := at + rows_in(quantity.level, layout))
             level = rolled.columns[quantity.level]
-            _restore(sums, own, quantity, level, rolled.seconds, group)
+            _restore(sums, own, quantity, level, rolled.seconds)
     return interval
 
 
-def _restore(
-    sums: Sums, own: slice, quantity: Quantity, level: Mapping[str, Floats], seconds: float, group: Group
-) -> None:
+def _restore(sums: Sums, own: slice, quantity: Quantity, level: Mapping[str, Floats], seconds: float) -> None:
     by_stat = {stat: level[name] for name, stat in quantity.columns()}
     known = np.isfinite(next(iter(by_stat.values())))
     sums.heard_s[own] = np.where(known, level["coverage"] * seconds, 0.0)

@@ -22,7 +22,7 @@ BITS: frozenset[Table] = frozenset(("coils", "discrete"))
 MOST_READ, MOST_WRITTEN = 125, 123  # registers
 MOST_BITS_READ, MOST_BITS_WRITTEN = 2000, 1968
 COIL_ON, COIL_OFF = 0xFF00, 0x0000  # of function 5
-ILLEGAL_FUNCTION, ILLEGAL_ADDRESS, ILLEGAL_VALUE, DEVICE_FAILURE, GATEWAY_SILENT = 1, 2, 3, 4, 11
+ILLEGAL_FUNCTION, ILLEGAL_ADDRESS, ILLEGAL_VALUE, GATEWAY_SILENT = 1, 2, 3, 11
 EXCEPTIONS = {
     1: "illegal function",
     2: "illegal data address",

@@ -46,7 +46,6 @@ class Truth:
     cell_soc: Floats  # [cell]
     cell_capacity_ah: Floats  # [cell]
     cell_resistance_ohm: Floats  # [cell] 10 s, at its present SOC and temperature
-    cell_resistance_25c_ohm: Floats  # [cell] 10 s, at 25 C and mid SOC
     cell_ocv_v: Floats  # [cell]
     cell_v: Floats  # [cell]
     cell_c: Floats  # [cell]
@@ -97,7 +96,6 @@ def truth(
         cell_soc=now.cells.soc,
         cell_capacity_ah=nature.cells.capacity_ah,
         cell_resistance_ohm=nature.cells.resistance_ohm(10.0, now.cells.factor),
-        cell_resistance_25c_ohm=nature.cells.resistance_ohm(10.0),
         cell_ocv_v=now.cells.ocv_v,
         cell_v=now.cell_v,
         cell_c=now.cells.cell_c,

@@ -160,7 +160,6 @@ def test_a_cell_file_that_fits_is_not_doubted() -> None:
     assert (lived(course, 1.0).quality == 0).all()
 
 
-PAUSE = st.floats(0.05, 120.0)
 READING = st.one_of(st.floats(allow_nan=True, allow_infinity=True), st.floats(2.0, 4.5), st.floats(-300.0, 300.0))
 
 

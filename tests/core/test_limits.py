@@ -16,7 +16,6 @@ from firmware_bridge.records import Bools, Contactor, Floats, Measurements, PcsS
 from tests.core.pictures import one, plant_tuning, running, tick, tuning, well
 
 CELL, MODULE = 37, 3  # module 3 has cells 30 to 39
-LAST = 93
 NAN, INF = np.nan, np.inf
 
 

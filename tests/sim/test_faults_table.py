@@ -14,7 +14,6 @@ from tests.sim.whole import whole
 
 SITE = whole()
 OF_IO = {"smoke", "gas", "door open", "remote I/O silent", "fan failed"}
-OF_OTHERS = {"solar inverter silent", "gateway silent"}
 
 
 @pytest.mark.parametrize("name", FAULTS)

@@ -28,8 +28,6 @@ TEXT = BENCH_TEXT.replace("../cells/nmc811-2p-232ah.toml", "cell.toml")
 LINES = TEXT.split("\n")
 WHOLE = written(whole())[0].split("\n")
 
-BEAT = f":{LINES.index('[beat]') + 1}"
-
 
 def only(problems: list[Any]) -> str:
     assert len(problems) == 1

@@ -19,7 +19,6 @@ from ess_controller.telemetry.line_protocol import (
 )
 from tests.telemetry.reading import read, read_all
 
-Numbers = tuple[float, float]
 THING: Measurement[tuple[Column, Column, Column]] = Measurement(
     "thing",
     ("name",),
