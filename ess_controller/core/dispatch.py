@@ -138,7 +138,8 @@ def in_use(tuning: Tuning, state: State, seen: Measurements, now: Estimate, want
 
 
 def split(power_w: float, bound: Bound, among: Bools) -> Floats:
-    """Shares a site power out `among` cabinets by what each may do in that direction; more than they may is cut."""
+    """[cabinet] a site power's parts, W, `among` [cabinet] in proportion to what each may do in that direction; more
+    than they may together is cut."""
     may_w = np.where(among, bound.discharge if power_w >= 0 else bound.charge, 0.0)
     total_w = float(np.add.reduce(may_w))
     return may_w * (min(max(power_w, -total_w), total_w) / total_w if total_w > 0.0 else 0.0)
@@ -166,7 +167,8 @@ def told(
 
 
 def ramp(tuning: Tuning, state: State, target_w: Floats, tick: Tick) -> Floats:
-    """Approaches the target no faster than the ramp; towards 0 W there is no ramp, so that a bound cuts at once."""
+    """[cabinet] what comes of `target_w` [cabinet], W: approached no faster than the ramp. Towards 0 W there is no
+    ramp, so that a bound cuts at once."""
     step_w = tuning.dispatch.ramp_w_per_s * tick.dt_s
     before_w = state.power_w * (target_w * state.power_w > 0.0)
     within: Floats = np.minimum(np.maximum(target_w, before_w - step_w), before_w + step_w)

@@ -101,13 +101,13 @@ def look(
 
 
 def burnt(ledger: Ledger, bled_as: Floats) -> Ledger:
-    """After so much was drained from each cell."""
+    """After `bled_as` [cell], A s, was drained."""
     return replace(ledger, charge_as=ledger.charge_as - bled_as)
 
 
 def taken_in(ledger: Ledger, seen: Look, cells: Bools, look_s: float, forgets_s: float) -> Ledger:
-    """A look at some cells that stands for `look_s`; what is `forgets_s` old counts 1/e. One that says nothing of a
-    cell (NaN) changes nothing."""
+    """A look at some `cells` [cell] that stands for `look_s`; what is `forgets_s` old counts 1/e. One that says nothing
+    of a cell (NaN) changes nothing. Means weighted by time over variance."""
     kept = ledger.weight * np.exp(-look_s / forgets_s)
     off = np.abs(seen.charge_as - ledger.charge_as)
     anew = np.isnan(ledger.charge_as) | (off > CONTRADICTS * np.sqrt(ledger.variance + seen.variance))

@@ -92,20 +92,22 @@ def communication(tuning: Tuning, seen: Measurements) -> Words:
 
 
 def settling(tuning: Tuning, settled: Bools) -> Words:
-    """Nothing flows until all has been well for a while, or a flapping module would throw full power on and off."""
+    """Nothing flows until all has been well for a while (`settled` [string]), or a flapping module would throw full
+    power on and off."""
     free = np.where(settled, np.inf, 0.0)[tuning.layout.cell_string]
     return free, free
 
 
 def deep_discharge(deep: Bools) -> Words:
-    """A cell once found deeply discharged may have grown copper bridges: its string is never charged again unasked."""
+    """A cell once found deeply discharged (`deep` [cell]) may have grown copper bridges: its string is never charged
+    again unasked."""
     return np.where(deep, 0.0, np.inf), np.inf
 
 
 def deep_cells(tuning: Tuning, state: State, seen: Measurements, order: Order, tick: Tick) -> tuple[Bools, Floats]:
     """Cells ever found below the deep-discharge voltage for half a second and two beats; an operator may clear them.
 
-    Returns ([cell] whether, [cell] for how long it is so now).
+    Returns ([cell] whether, [cell] for how long it is so now, s).
     """
     below = (seen.cell_v < tuning.limits.deep_discharge_v) & ~seen.cell_bleeding
     if not np.count_nonzero(below):
@@ -152,7 +154,7 @@ def cell_soc(tuning: Tuning, now: Estimate) -> Words:
 
 
 def soc_ends(now: Estimate) -> tuple[Floats, Floats]:
-    """[cell] the fullest and the emptiest it may be."""
+    """[cell] the fullest and the emptiest it may be, SOC."""
     return now.soc + SOC_SIGMAS * now.soc_sd, now.soc - SOC_SIGMAS * now.soc_sd
 
 
@@ -205,7 +207,7 @@ def operator(order: Order) -> float:
 
 
 def inverter(seen: Measurements) -> list[tuple[float, float]]:
-    """Of each cabinet: its rating, and nothing at all unless it obeys."""
+    """Of each cabinet, W: its rating to charge and to discharge, and nothing at all unless it obeys."""
     rated = zip(obeying(seen).tolist(), seen.pcs_charge_w.tolist(), seen.pcs_discharge_w.tolist(), strict=True)
     return [(charge_w, discharge_w) if well else (0.0, 0.0) for well, charge_w, discharge_w in rated]
 

@@ -78,7 +78,7 @@ _HOUR_S = 3600.0
 def events(
     tuning: Tuning, state: State, seen: Measurements, order: Order, holds: Bools, active: Bools, tick: Tick
 ) -> tuple[Ints, Floats]:
-    """The strongest event of each string [string], and good_s [string]: how long all has been well."""
+    """The strongest event of each string [string], and good_s [string]: how long all has been well, s."""
     knobs, layout = tuning.mode, tuning.layout
     ill = np.logical_or.reduce((holds | active) & STOPS)  # silence included; before its debounce is over, too
     inverter_well = (seen.pcs_state != _PCS_FAULT) & ~np.isnan(seen.pcs_w)

@@ -60,7 +60,8 @@ def latched(layout: Layout, recalled: Recalled) -> Bools:
 
 
 def closes(tuning: Tuning, recalled: Recalled) -> Floats:
-    """[string, closes_per_hour] plant time of the last closes, oldest first; none in the future or over an hour ago."""
+    """[string, closes_per_hour] plant time of the last closes, s, oldest first; none in the future or over an hour
+    ago."""
     kept = tuning.mode.closes_per_hour
     rows = []
     for string in tuning.layout.string_names:
@@ -95,7 +96,7 @@ def fitting(tuning: Tuning, recalled: Recalled) -> dict[str, Learnt]:
 
 
 def cells_of_modules(layout: Layout) -> list[tuple[str, Ints]]:
-    """Each module's code and its cells."""
+    """Each module's code and its cells, indices [cell of the module]."""
     return [(code, np.flatnonzero(layout.cell_module == module)) for module, code in enumerate(layout.module_names)]
 
 

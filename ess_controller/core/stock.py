@@ -19,7 +19,8 @@ def stock(tuning: Tuning, now: Estimate, modes: Ints) -> tuple[Floats, Floats]:
 
 
 def usable(tuning: Tuning, soc: Floats, capacity_ah: Floats) -> tuple[Floats, Floats]:
-    """[string] the same of strings whose cells [cell] are so full and so large; NaN where a cell is not known."""
+    """[string] the same, Wh, of strings whose cells are so full, `soc` [cell], and so large; NaN where a cell is
+    unknown."""
     first, volts = tuning.layout.first_cell_of_string, tuning.string_usable_v
     to_empty_ah = np.maximum((soc - tuning.empty_soc) * capacity_ah, 0.0)
     to_full_ah = np.maximum((tuning.full_soc - soc) * capacity_ah, 0.0)

@@ -149,7 +149,7 @@ class Tuning:
 
     @cached_property
     def module_ohm_factor(self) -> Floats:
-        """[module] resistance over that of the cell file, for age and size."""
+        """[module] resistance as a multiple of the cell file's, for age and size."""
         return self.cell.resistance_by_soh(self.module_soh) * (self.cell.nameplate_ah / self.module_nameplate_ah)
 
     @cached_property
@@ -290,7 +290,7 @@ class Bound:
         )
 
     def clamp(self, power: Floats) -> Floats:
-        """The nearest allowed value (discharging positive)."""
+        """The nearest allowed value [n] of `power` [n], discharging positive, in the bound's own unit."""
         return np.minimum(np.maximum(power, -self.charge), self.discharge)
 
 

@@ -59,7 +59,7 @@ class Store:
         return np.asarray(np.maximum(most, 0.0))
 
     def most_discharge_w(self, energy_wh: Floats | float, hours: float) -> Floats:
-        """The same of what it gives."""
+        """Highest mean power that it gives over the next hours, W; as `most_charge_w`."""
         levels_wh = self.energy_wh
         most = np.minimum(self.discharge_w, (energy_wh - levels_wh[0]) * self.discharge_efficiency / hours)
         if self.discharge_by_level:
@@ -145,7 +145,7 @@ class Options:
     peak_w: float  # the month's highest billing window so far
 
     def best(self, among: Bools | None = None) -> int:
-        """The cheapest; of several, the one of least power."""
+        """Index of the cheapest option `among` [option]; of several, that of the least power."""
         cost = self.cost_cny if among is None else np.where(among, self.cost_cny, np.inf)
         return int(np.where(cost <= cost.min() + 1e-9, np.abs(self.power_w), np.inf).argmin())
 

@@ -53,7 +53,7 @@ class Counted:
 
     @property
     def oldest_ws(self) -> float:
-        """Imported so far in the window that ends next, by the likeliest clock."""
+        """Imported so far in the window that ends next, by the likeliest clock, W s."""
         return float(self.import_ws[len(self.slot) // 2].sum())
 
 

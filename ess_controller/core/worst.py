@@ -18,6 +18,6 @@ def lowest(values: Floats, first: Ints, owner: Ints) -> tuple[Floats, Ints]:
 
 
 def highest(values: Floats, first: Ints, owner: Ints) -> tuple[Floats, Ints]:
-    """Largest value of each group and whose it is; -inf where nothing was heard."""
+    """Largest value of each group [group] and whose it is [group]; as `lowest`, but -inf where nothing was heard."""
     smallest, at = lowest(-values, first, owner)
     return -smallest, at

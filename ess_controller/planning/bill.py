@@ -27,7 +27,7 @@ class Item:
 
     @property
     def cny(self) -> float:
-        """What it costs."""
+        """What it costs, CNY."""
         return self.quantity * self.price_cny
 
 
@@ -43,7 +43,7 @@ class MonthBill:
 
     @property
     def cny(self) -> float:
-        """All items together."""
+        """All items together, CNY."""
         return sum(item.cny for item in self.items)
 
     @property

@@ -69,5 +69,6 @@ def days_of(series: Series, further_steps: int, kind_of_day: KindOfDay) -> Days:
 
 
 def around(values: Floats, slots: int) -> Floats:
-    """Sums over a slot and so many on each side of it, round midnight. `values` [any, slot]."""
+    """[any, slot] sums over a slot and so many on each side of it, round midnight, of `values` [any, slot]; their
+    unit."""
     return np.asarray(sum(np.roll(values, shift, axis=-1) for shift in range(-slots, slots + 1)))

@@ -123,7 +123,7 @@ class _Sliding:
         return Windows(grid.steps * self._step_s, left_s, self._total_ws[step] - self._total_ws[begins])
 
     def add(self, step: int, import_w: float) -> float:
-        """What flows in a step; the mean of the window that ends with it, 0 if none does."""
+        """What flows in a step; the mean of the window that ends with it, W, 0 if none does."""
         grid, end = self._grid, step + 1
         self._total_ws[end] = self._total_ws[step] + import_w * self._step_s
         begin = end - grid.steps

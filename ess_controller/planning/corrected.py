@@ -88,7 +88,7 @@ def corrected(
     leads: int,
     carried: tuple[int, int] | None = None,
 ) -> tuple[Corrected, Floats]:
-    """Learn the correction, and what was missed [origin, lead].
+    """Learn the correction, and what was missed [origin, lead], W.
 
     `measured_w` [step] up to the present; `taught_w` the same without what nothing is to be learnt from (NaN).
     `profile` begins at step `first` and reaches as far ahead as forecasts will. `carried`: see `carried_index`.

@@ -31,7 +31,7 @@ class Forecast:
 
     @property
     def net_w(self) -> Floats:
-        """Load minus sun."""
+        """[lead] load minus sun."""
         return self.load_w - self.pv_w
 
     @property
@@ -51,7 +51,8 @@ class Learned:
     roof: str  # how much more or less it gives than it did, in words; empty: as much
 
     def ahead(self, load_w: Floats, pv_w: Floats, days: Days, origin: int, held: Bools | None = None) -> Forecast:
-        """The forecast of the steps from `origin` on; nothing from there on is looked at. `held` as in `learn`."""
+        """The forecast of the steps from `origin` on; of `load_w` and `pv_w` [step] nothing from there on is looked at.
+        `held` as in `learn`."""
         first = self.pv.first
         if held is not None and held[first:origin].any():
             known = slice(first, origin)

@@ -84,7 +84,7 @@ class Problem:
 
 
 def floor_kwh(battery: Battery) -> float:
-    """Stored energy that is not given: below the window, or below where it is now."""
+    """Stored energy that is not given, kWh: below the window, or below where it is now."""
     return min(battery.soc_min, battery.soc_start) * battery.energy_wh / 1000.0
 
 
@@ -136,7 +136,7 @@ def costs(layout: Layout, problem: Problem) -> Floats:
 
 
 def constant(problem: Problem) -> float:
-    """What the programme leaves out of its costs: the value of the energy below the floor."""
+    """What the programme leaves out of its costs, CNY: the value of the energy below the floor, as a gain below 0."""
     return -problem.ends.value_cny_per_kwh * sum(map(floor_kwh, problem.groups))
 
 

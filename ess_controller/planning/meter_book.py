@@ -81,7 +81,7 @@ class _Sliding:
         self._import_ws: dict[int, float] = {}  # of each slot, the present one last
 
     def add(self, meter_s: float, import_ws: float) -> float:
-        """Imported at that time of the meter; the mean of the window that has ended by then, NaN if none has."""
+        """Imported at that time of the meter; the mean of the window that has ended by then, W, NaN if none has."""
         slot, ended_w, slots = int(meter_s // self._billing.slide_s), nan, self._billing.slots
         last = next(reversed(self._import_ws), slot)
         if slot < last:  # the clock was put back

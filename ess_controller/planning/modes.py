@@ -54,7 +54,7 @@ class _Search:
     barred_cny: Floats | None  # [level, move] infinite where SOC leaves no power for it; None: nowhere
 
     def path(self, ceiling_kw: Floats) -> tuple[float, Floats]:
-        """Least cost without demand, and the move of each step, under a ceiling [step] on import."""
+        """Least cost without demand, CNY, and the move of each step [step], under a ceiling [step] on import."""
         steps, levels, most_down = len(self.cny), len(self.stored_kwh), int(-self.moves[0])
         most_up = int(self.moves[-1])
         cny = np.where(self.grid_kw > ceiling_kw[:, np.newaxis] + 1e-9, np.inf, self.cny)

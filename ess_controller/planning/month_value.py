@@ -141,7 +141,8 @@ def level_sd_w(costs: Floats, at_work: Ints) -> float:
 
 
 def raised(costs: Floats, peak_w: Floats, by_w: float) -> Floats:
-    """[day, peak] what days cost whose net load is higher by so much all day, but for a constant."""
+    """[day, peak] what days cost, CNY, whose net load is higher by so much all day, but for a constant; of `costs`
+    [day, peak] at rising `peak_w` [peak]."""
     at_w = peak_w - by_w
     moved = np.array([np.interp(at_w, peak_w, row) for row in costs])
     return np.asarray(moved + STEEP_CNY_PER_W * np.maximum(-at_w, 0.0))

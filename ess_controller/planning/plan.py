@@ -67,7 +67,7 @@ def costs_of(grid_w: Floats, series: Series, prices: Prices, peak_so_far_w: floa
 
 
 def peak_of(grid_w: Floats, series: Series, prices: Prices) -> float:
-    """Highest mean import of a billing window, W."""
+    """Highest mean import of a billing window, W, of `grid_w` [step], importing positive."""
     return float(windows_of(series, prices.block_s, prices.slide_s).peaks(np.maximum(grid_w, 0.0)).max())
 
 
@@ -98,7 +98,7 @@ def obeyed(battery: Battery, series: Series, wanted_w: Floats) -> tuple[Floats, 
 
 
 def grid_of(battery_w: Floats, series: Series, battery: Battery, prices: Prices) -> tuple[Floats, Floats]:
-    """Grid power and used sun [step], with `battery_w` [step] given: sun that may not flow out is curtailed."""
+    """Grid power and used sun [step], W, with `battery_w` [step] given: sun that may not flow out is curtailed."""
     grid_w = series.net_w - battery_w
     if np.isinf(battery.limit_w):
         return grid_w, series.pv_w

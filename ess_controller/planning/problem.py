@@ -88,7 +88,7 @@ class DemandCost:
     cny_per_kw: tuple[float, ...]  # of each kW from there on; rising
 
     def cny(self, peak_w: Floats | float) -> Floats:
-        """Cost of a month with such a peak, elementwise."""
+        """Cost of a month with such a peak, CNY, elementwise."""
         peak_w = np.asarray(peak_w, np.float64)
         steps = np.diff(np.array(self.cny_per_kw), prepend=0.0)
         beyond = (
@@ -150,5 +150,5 @@ def days_of(series: Series) -> Ints:
 
 
 def hours(series: Series) -> float:
-    """Length of a step."""
+    """Length of a step, h."""
     return timedelta(seconds=series.step_s) / timedelta(hours=1)

@@ -35,7 +35,7 @@ class Piece:
     per_kwh: float  # kWh stored (charging), or drawn, for a kWh at the grid's side
 
     def most_kw(self, stored_kwh: float, step_h: float) -> float:
-        """Highest mean power over a step that begins with that."""
+        """Highest mean power over a step that begins with that, kW at the grid's side."""
         now_kw = self.at_empty_kw + self.slope * stored_kwh
         return now_kw / (1.0 + abs(self.slope) * self.theta * self.per_kwh * step_h)
 
@@ -73,7 +73,7 @@ def reachable_soc(battery: Battery, into_w: Floats, step_h: float) -> float:
 
 
 def shares(line: Line, soc: Floats) -> Floats:
-    """Of the power, at each SOC."""
+    """[n] 0..1 of the power, at each `soc` [n]."""
     if not line:
         return np.ones(len(soc))
     x, y = zip(*line, strict=True)
@@ -105,7 +105,8 @@ def joined(lines: list[tuple[float, Line]]) -> Line:
 
 
 def concave(soc: Floats, share: Floats) -> Line:
-    """The concave line above points of rising SOC, without the corners that matter little; empty where it is level."""
+    """The concave line above points of rising `soc` [n], `share` [n], without the corners that matter little; empty
+    where it is level."""
     corners: list[tuple[float, float]] = []
     for point in zip(soc.tolist(), share.tolist(), strict=True):
         while len(corners) > 1 and _above(corners[-2], point, corners[-1]) <= 0.0:

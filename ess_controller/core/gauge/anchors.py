@@ -161,7 +161,8 @@ def _bent(soc: Floats) -> Floats:
 
 
 def undone(shape: Shape, x: Floats) -> Floats:
-    """SOC of an aged cell whose voltage a new one has at x: the displacement is small, so three rounds settle it."""
+    """[cell] SOC of an aged cell whose voltage a new one has at SOC x [cell]: inverts `Shape.place`, whose displacement
+    is small, so that three rounds settle it."""
     soc = x
     for _ in range(3):
         bent = _bent(soc)
@@ -178,7 +179,8 @@ def bend_var(bend_cov: Floats, soc: Floats) -> Floats:
 
 
 def inverse(tables: Tables, volts: Floats) -> Floats:
-    """SOC at which a new cell rests at `volts`, straight on beyond both ends; NaN for NaN."""
+    """[n] SOC at which a new cell rests at `volts` [n]: on below 0 and above 1, straight beyond both ends; NaN for
+    NaN."""
     v = tables.ocv_v
     soc = np.interp(volts, v, np.linspace(0.0, 1.0, KNOTS))
     above = np.maximum(volts - v[-1], 0.0) / ((v[-1] - v[-2]) * (KNOTS - 1))

@@ -63,18 +63,18 @@ class Belief:
 class Place:
     """Where each cell stands on the tables' grid."""
 
-    knot: Ints
-    rest: Floats
+    knot: Ints  # [cell] the one below
+    rest: Floats  # [cell] from there to the next, 0..1; beyond both ends less or more
 
     @classmethod
     def of(cls, soc: Floats) -> "Place":
-        """Clipped to a little beyond both ends, where OCV goes on straight."""
+        """At `soc` [cell], clipped to OUTSIDE beyond both ends, where OCV goes on straight."""
         x = np.minimum(np.maximum(soc, -OUTSIDE), 1.0 + OUTSIDE) * (KNOTS - 1)
         knot = np.minimum(np.maximum(x.astype(np.int64), 0), KNOTS - 2)
         return cls(knot, x - knot)
 
     def of_table(self, table: Floats) -> Floats:
-        """A table's values, flat beyond both ends."""
+        """[cell] values of a `table` [knot], in its unit; flat beyond both ends."""
         low = table.take(self.knot)
         share = np.minimum(np.maximum(self.rest, 0.0), 1.0)
         return np.asarray(low + (table.take(self.knot + 1) - low) * share)
@@ -91,7 +91,8 @@ class Shape:
     stretch: Floats  # [cell]
 
     def place(self, soc: Floats) -> tuple[Place, Floats]:
-        """Where on the new cell's curve, and how fast that moves with SOC [cell]."""
+        """Where on the new cell's curve a cell at `soc` [cell] stands, and how much that moves for a little SOC
+        [cell]."""
         bow, lean = soc * (1.0 - soc), 1.0 - 2.0 * soc
         moved = soc + bow * (self.slide + self.stretch * lean)
         gain = 1.0 + self.slide * lean + self.stretch * (lean * lean - 2.0 * bow)
@@ -99,7 +100,7 @@ class Shape:
 
 
 def ocv(tables: Tables, shape: Shape, soc: Floats) -> tuple[Floats, Floats]:
-    """Open-circuit voltage [cell] and its slope in V per unit SOC [cell]."""
+    """Open-circuit voltage [cell], V, and its slope [cell], V for SOC 0 to 1; `soc` [cell] may be a little outside."""
     place, gain = shape.place(soc)
     low = tables.ocv_v.take(place.knot)
     rise = tables.ocv_v.take(place.knot + 1) - low

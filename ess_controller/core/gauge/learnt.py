@@ -58,7 +58,7 @@ class Learnt:
         )
 
     def of_cells(self, which: Ints) -> "Learnt":
-        """Of some of them, in this order."""
+        """Of some of them, in this order; `which` [n]: indices of cells."""
         return Learnt(**{field.name: getattr(self, field.name)[..., which] for field in fields(self)})
 
     def fits(self, intake: "Learnt") -> bool:

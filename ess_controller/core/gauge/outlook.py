@@ -81,7 +81,7 @@ class Sight:
 def look_ahead(
     setup: Setup, gauge: Gauge, window: Window, sight: Sight, before: Outlook | None, horizons_s: Floats
 ) -> Outlook:
-    """The outlook of all cells; `before`: the one before, if any.
+    """The outlook of all cells over `horizons_s` [horizon]; `before`: the one before, if any.
 
     A cell of unknown SOC counts as half full, one of unknown temperature as the coldest of the cell file: nothing flows
     for other reasons.

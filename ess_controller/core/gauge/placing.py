@@ -14,7 +14,8 @@ RELAXES_S = 1200.0  # horizon whose resistance frees a first voltage of its drop
 
 
 def first_sight(setup: Setup, gauge: Gauge, readings: Readings, now_a: Floats) -> Gauge:
-    """A cell of which nothing is known: its voltage, freed of its drop, read as an open-circuit voltage."""
+    """A cell of which nothing is known: its voltage, freed of its drop by `now_a` [cell], A, discharging positive, is
+    read as an open-circuit voltage."""
     unknown = np.isnan(gauge.belief.mean[SOC])
     if not unknown.any():
         return gauge
@@ -35,7 +36,8 @@ def first_sight(setup: Setup, gauge: Gauge, readings: Readings, now_a: Floats) -
 
 
 def read_anew(setup: Setup, belief: Belief, anew: Bools, cell_v: Floats, expected: Expected) -> Belief:
-    """Cells whose voltage has long been somewhere else: they are where the voltage says."""
+    """Cells whose voltage has long been somewhere else (`anew` [cell]): they are where `cell_v` [cell] says, V; not
+    those of which it is NaN."""
     if not anew.any():
         return belief
     return _placed(setup, belief, anew & ~np.isnan(cell_v), cell_v - expected.volts + expected.open_v)
