@@ -5,7 +5,8 @@ from typing import Any
 import numpy as np
 
 from ess_controller.core.balance import Outstanding, in_upkeep_hours, outstanding, pauses
-from ess_controller.core.types import BalanceTuning, Tuning
+from ess_controller.core.knobs import BalanceTuning
+from ess_controller.core.types import Tuning
 from ess_controller.daemon import Beat
 
 NOTHING, UPKEEP, COMMISSIONING = "none", "upkeep", "commissioning"

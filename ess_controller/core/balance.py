@@ -20,8 +20,9 @@ import numpy as np
 
 from ess_controller.core import worst
 from ess_controller.core.gauge.sensors import Quality
+from ess_controller.core.knobs import BalanceTuning
 from ess_controller.core.ledger import Ledger, Look, burnt, crowd, look, taken_in
-from ess_controller.core.types import BalanceTuning, Estimate, State, Tuning
+from ess_controller.core.types import Estimate, State, Tuning
 from firmware_bridge.records import Bools, Floats, Ints, Layout, Measurements, Tick
 
 FEWEST_BEATS = 12.0  # between pauses, where beats are longer than a pause

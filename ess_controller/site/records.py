@@ -7,15 +7,15 @@ from dataclasses import dataclass
 
 from ess_controller.ageing.rates import WearTerms
 from ess_controller.ageing.settings import HealthSettings
-from ess_controller.core.types import (
+from ess_controller.core.knobs import (
     BalanceTuning,
     ClimateTuning,
     DispatchTuning,
     EstimateTuning,
     LimitTuning,
     ModeTuning,
-    Tuning,
 )
+from ess_controller.core.types import Tuning
 from ess_controller.site.cell_records import cell_model
 from ess_controller.site.cell_tables import CellFile
 from ess_controller.site.freezing import floats, frozen, record

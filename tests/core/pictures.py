@@ -12,8 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ess_controller.core.gauge.filter import SOC
+from ess_controller.core.knobs import ClimateTuning
 from ess_controller.core.step import first_state, step
-from ess_controller.core.types import ClimateTuning, Decision, Mode, Order, State, Tuning
+from ess_controller.core.types import Decision, Mode, Order, State, Tuning
 from ess_controller.site import load
 from firmware_bridge.records import (
     CabinetSpec,

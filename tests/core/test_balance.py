@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 
 from ess_controller.core.balance import Balance, balance, bearable, in_upkeep_hours, looked, outstanding, owed, pauses
 from ess_controller.core.gauge.sensors import Quality
+from ess_controller.core.knobs import BalanceTuning
 from ess_controller.core.ledger import Ledger, crowd
-from ess_controller.core.types import BalanceTuning, Estimate, State
+from ess_controller.core.types import Estimate, State
 from firmware_bridge.records import Bools, Floats, Measurements, Tick
 from tests.core.balance_campaign import campaign
 from tests.core.pictures import known, one, plant_tuning, tick, tuning, well

@@ -13,8 +13,9 @@ import numpy as np
 
 from ess_controller.core.balance import Balance, Outstanding, balance, outstanding
 from ess_controller.core.estimate import estimate
+from ess_controller.core.knobs import BalanceTuning
 from ess_controller.core.step import first_state
-from ess_controller.core.types import BalanceTuning, Estimate, State, Tuning
+from ess_controller.core.types import Estimate, State, Tuning
 from firmware_bridge.records import Bools, Floats, Measurements
 from sim.world.ageing import aged_curves
 from sim.world.cells import KNOTS, Cells, CellState, Curves, discharge, source
