@@ -5,7 +5,7 @@ from math import ceil, floor, isnan, log10
 
 from ess_controller.board.day import Day
 from ess_controller.board.figures import number
-from ess_controller.board.html import Html, join, tag
+from ess_controller.board.html import Html, tag
 
 WIDTH, LEFT, RIGHT, TOP, BOTTOM = 900, 44, 8, 12, 36
 _BANDS = {"critical": "b4", "peak": "b3", "flat": "b2", "valley": "b1", "deep_valley": "b0"}
@@ -42,9 +42,9 @@ def day_chart(
         tag("path", d=grid, class_="grid-line"),
         tag("path", d=planned, class_="plan-line"),
         *(_line(LEFT, axis.y(w / 1000.0), WIDTH - RIGHT, axis.y(w / 1000.0), "peak-line") for w in peak),
-        *([_line(now_x, TOP, now_x, height - BOTTOM + 10, "now-line")] if now_share < 1.0 else []),
+        *([_line(now_x, TOP, now_x, height - BOTTOM, "now-line")] if now_share < 1.0 else []),  # not through a price
     ]
-    return _svg(parts, height, now_share if now_share < 1.0 else 0.0)
+    return _svg(parts, axis, height, now_share if now_share < 1.0 else 0.0)
 
 
 def _hours(day: Day, lefts: Sequence[float], height: int) -> list[Html]:
@@ -96,7 +96,7 @@ def bars(values: Sequence[tuple[str, float]], height: int = 180) -> Html:
             )
         if at in named:
             parts.append(_text(x + step / 2, height - 12, name, "tick mid"))
-    return _svg(parts, height)
+    return _svg(parts, axis, height)
 
 
 def line(points: Sequence[tuple[str, float]], low: float, high: float, digits: int, height: int = 160) -> Html:
@@ -110,7 +110,7 @@ def line(points: Sequence[tuple[str, float]], low: float, high: float, digits: i
     parts = [*axis.lines(), tag("path", d=path, class_="value-line")]
     parts += [tag("circle", cx=f"{x:.1f}", cy=f"{y:.1f}", r=3, class_="dot") for x, y in dots]
     parts += [_text(LEFT + step * at, height - 12, points[at][0], kind) for at, kind in ends if points]
-    return _svg(parts, height)
+    return _svg(parts, axis, height)
 
 
 class _Axis:
@@ -139,19 +139,19 @@ class _Axis:
     def height(self, w: float) -> float:
         return abs(w) / 1000.0 / (self._high - self._low) * (self._bottom - self._top)
 
-    def lines(self) -> list[Html]:
+    def _marks(self) -> list[float]:
         unit = _round_step(self._high - self._low)
         first = ceil(self._low / unit - 1e-9)
-        marks = [unit * at for at in range(first, floor(self._high / unit + 1e-9) + 1)]
+        return [unit * at for at in range(first, floor(self._high / unit + 1e-9) + 1)]
+
+    def lines(self) -> list[Html]:
         return [
-            join(
-                [
-                    _line(LEFT, self.y(mark), WIDTH - RIGHT, self.y(mark), "zero" if abs(mark) < 1e-9 else "rule"),
-                    _text(LEFT - 6, self.y(mark) + 4, number(mark, self._digits), "tick end"),
-                ]
-            )
-            for mark in marks
+            _line(LEFT, self.y(mark), WIDTH - RIGHT, self.y(mark), "zero" if abs(mark) < 1e-9 else "rule")
+            for mark in self._marks()
         ]
+
+    def names(self) -> list[Html]:
+        return [_text(LEFT - 6, self.y(mark) + 4, number(mark, self._digits), "tick end") for mark in self._marks()]
 
 
 def _round_step(span: float) -> float:
@@ -173,10 +173,13 @@ def _steps(points: Sequence[tuple[float, float]], step: float, axis: _Axis) -> s
     return "".join(told)
 
 
-def _svg(parts: Sequence[Html], height: int, first_seen: float = 1.0) -> Html:
-    """`first_seen`: which part of its width, 0..1, a screen shows that has no room for all of it."""
-    drawn = tag("svg", *parts, viewBox=f"0 0 {WIDTH} {height}", role="img")
-    return tag("div", drawn, class_="chart", data_first=f"{first_seen:.2f}")
+def _svg(parts: Sequence[Html], axis: _Axis, height: int, first_seen: float = 1.0) -> Html:
+    """`first_seen`: which part of its width, 0..1, a screen shows that has no room for all of it; there the axis stays
+    in sight while the rest is scrolled, once more by itself."""
+    names = axis.names()
+    stays = tag("svg", *names, viewBox=f"0 0 {LEFT} {height}", class_="axis", aria_hidden="true")
+    drawn = tag("svg", *parts, *names, viewBox=f"0 0 {WIDTH} {height}", role="img")
+    return tag("div", stays, drawn, class_="chart", data_first=f"{first_seen:.2f}")
 
 
 def _rect(x: float, y: float, wide: float, high: float, class_: str) -> Html:

@@ -62,4 +62,4 @@ def quiet(words: str) -> Html:
 
 def gain(cny: float | None) -> str:
     """How a headline of money looks: green when something was gained."""
-    return "good huge" if cny is not None and cny > 0.0 else "huge"
+    return "good huge" if cny is not None and cny >= 0.005 else "huge"  # less is shown as 0.00

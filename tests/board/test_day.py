@@ -144,6 +144,19 @@ def test_the_chart_of_any_day_is_finite(blocks: list[Block]) -> None:
     assert drawn.count('class="done"') == len(blocks)
 
 
+def test_the_line_of_now_ends_above_the_prices_and_the_axis_stands_by_itself_once_more() -> None:
+    day = day_of(site(), DAY, metered(20_000.0, 50_000.0), {})
+    drawn = str(day_chart(day, 0.96, 60_000.0, {"valley": "valley"}))
+    (now_ends,) = re.findall(r'y2="([\d.]+)" class="now-line"', drawn)
+    price_tops = [float(y) for y in re.findall(r'y="([\d.]+)"[^>]*class="strip ', drawn)]
+    assert price_tops
+    assert float(now_ends) <= min(price_tops)
+    aside, _, whole = drawn.partition("</svg>")
+    names = re.findall(r'class="tick end">([^<]+)<', aside)
+    assert names
+    assert names == re.findall(r'class="tick end">([^<]+)<', whole)
+
+
 @pytest.mark.parametrize(
     ("day", "hours", "by_three"), [(date(2026, 3, 29), 23, 2), (date(2026, 6, 2), 24, 3), (date(2026, 10, 25), 25, 4)]
 )

@@ -43,6 +43,8 @@ def wall(view: View, by: str) -> Html:
         span("quiet", f"{words('spread')} {spread}"),
         span("cell silent key", ""),
         span("quiet", words("not_heard")),
+        span("cell bleeds key", ""),
+        span("quiet", words("bleeding")),
     )
     rule = _hue(low, high, LEAST_SPREAD[by])
     strings = [_string(string, by, rule) for string in told["strings"]]
