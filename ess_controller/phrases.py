@@ -2,9 +2,10 @@
 
 import re
 
+from ess_controller.alarms.diagnosis_words import DIAGNOSES
 from ess_controller.phrases_notes import note_in_chinese
 
-_EXACT = {
+_EXACT = {row.en: row.zh for row in DIAGNOSES} | {
     # rules (core.types.Rule)
     "none": "无",
     "cell voltage": "电芯电压",
@@ -20,7 +21,6 @@ _EXACT = {
     "grid export": "上网限制",
     "communication": "通信",
     "settling": "等待稳定",
-    "deep discharge": "深度放电",
     # modes (core.types.Mode), contactors, inverters
     "wake": "唤醒",
     "off": "断开",
@@ -50,59 +50,33 @@ _EXACT = {
     "flat": "平段",
     "valley": "低谷",
     "deep valley": "深谷",
-    # diagnoses and what to do (core.health.DIAGNOSES)
-    "cells silent": "电芯无数据",
+    # what to do about diagnoses (core.health.DIAGNOSES); their names are those of alarms
     "check module power and the module bus": "检查模组供电和模组总线",
-    "string box silent": "簇控制盒无数据",
     "check string box power and its bus": "检查簇控制盒供电及其总线",
-    "cell over-voltage": "电芯过压",
     "stop charging; inspect the cell named": "停止充电，检查所列电芯",
-    "cell under-voltage": "电芯欠压",
     "recharge slowly; inspect the cell named": "缓慢充电，检查所列电芯",
-    "cell over-temperature": "电芯过温",
     "check cooling; keep away until it is cold": "检查冷却，冷却前请勿靠近",
-    "string over-current": "簇过流",
     "check inverter set-point and current sensor": "检查变流器设定和电流传感器",
-    "string voltage implausible": "簇电压不可信",
     "compare box and cells with a meter": "用万用表比对控制盒与电芯电压",
-    "contactors welded": "接触器粘连",
     "they stay closed: cut the string off by hand": "接触器无法断开：手动切断该簇",
-    "neighbour welded": "相邻簇接触器粘连",
     "its cabinet's bus stays live: see the welded string": "该柜母线仍带电：查看粘连的簇",
-    "contactors not closed": "接触器未闭合",
     "check string box power, E-stop and interlock": "检查控制盒供电、急停和互锁",
-    "string box fault": "簇控制盒故障",
     "read the box's fault bits": "读取控制盒故障位",
-    "disabled at gateway": "网关处已停用",
     "out of service until it is enabled at its gateway": "在网关处启用之前停运",
-    "insulation low": "绝缘偏低",
     "do not touch; find the earth fault": "请勿触碰，查找接地故障",
-    "E-stop pressed": "急停按下",
     "find out why, pull it out, then clear": "查明原因，复位急停，然后清除",
-    "interlock open": "互锁断开",
     "close plugs and covers, then clear": "合上插头和盖板，然后清除",
-    "smoke": "烟雾",
     "keep away, call the fire brigade": "远离并呼叫消防",
-    "gas": "可燃气体",
     "keep away and let it air: a cell may have vented": "远离并通风：可能有电芯泄气",
-    "memory lost": "记忆丢失",
     "look at every module and contact, then clear": "逐一检查模组和触点，然后清除",
-    "inverter disobeys": "变流器不服从",
     "it gives more than it is told: see its settings": "输出超过指令：检查其设置",
-    "current counts backwards": "电流方向相反",
     "turn the current sensor round, then clear": "调转电流传感器方向，然后清除",
     "replace the module; its string is not charged": "更换模组；该簇不再充电",
-    "module errors": "模组报错",
     "read the module's error bits": "读取模组错误位",
-    "cell readings odd": "电芯读数异常",
     "check sense wires and board of the cells told": "检查所列电芯的采样线和采集板",
-    "cell file doubtful": "电芯文件存疑",
     "its cells are others: fit a cell file to them": "电芯型号不符：为其拟合电芯文件",
-    "door open": "柜门打开",
     "close the cabinet's door": "关闭柜门",
-    "remote I/O silent": "远程 I/O 无数据",
     "check the remote I/O's power and its bus": "检查远程 I/O 供电及其总线",
-    "sense wires swapped": "采样线接反",
     "put the cells told back onto their own wires": "将所列电芯接回各自采样线",
     # reasons
     "all has not been well for long enough": "正常持续时间不足",
@@ -185,6 +159,11 @@ _EXACT = {
     "Qinghai": "青海",
     "Ningxia": "宁夏",
     "Xinjiang": "新疆",
+    "asked": "已提交，尚无答复",
+    "taken": "已接受",
+    "done": "已完成",
+    "resume": "恢复",
+    "clear": "清除锁存故障",
     # jobs
     "plan": "计划",
     "capacity test": "容量测试",
@@ -229,6 +208,11 @@ _SENTENCES = tuple(
             rf"the roof gives more than it did, and the forecast goes by that: {_N}% since {_N} days ago",
             r"屋顶发电自 \2 天前起比以前多 \1%，预测已按此调整",
         ),
+        (rf"pause for {_N} min", r"暂停 \1 分钟"),
+        (rf"limit {_N} kW for {_N} min", r"限制功率 \1 kW，\2 分钟"),
+        (rf"set-point {_N} kW for {_N} min", r"设定功率 \1 kW，\2 分钟"),
+        (r"acknowledge (.+)", r"确认 \1"),
+        (r"(.+): no daemon answers \((.+)\): is `ess run` up\?", r"\1：控制程序无应答（\2），`ess run` 是否在运行？"),
         (r"the plan cannot be believed: (.*)", r"计划文件不可信：\1"),
         (r"the kept plan cannot be reopened: (.*)", r"已保存的计划无法重新打开：\1"),
         (r"it was made by another program \((.*)\)", r"由另一版本程序生成（\1）"),
@@ -244,6 +228,7 @@ _SENTENCES = tuple(
     )
 )
 _UNHEARD = " not heard"
+_BEGINS = {"energy, ": "电量，", "refused: ": "被拒绝："}
 _WITH_WHY = re.compile(r"(.+?) \((.+)\)")
 
 
@@ -258,7 +243,8 @@ def in_chinese(phrase: str) -> str:
             return found.expand(chinese)
     if found := _WITH_WHY.fullmatch(phrase):
         return f"{in_chinese(found[1])}（{in_chinese(found[2])}）"
-    if phrase.startswith("energy, "):
-        return f"电量，{in_chinese(phrase.removeprefix('energy, '))}"
+    for begin, chinese in _BEGINS.items():
+        if phrase.startswith(begin):
+            return chinese + in_chinese(phrase.removeprefix(begin))
     parts = phrase.split(", ")  # what the guard cut
     return "，".join(map(_EXACT.__getitem__, parts)) if _EXACT.keys() >= set(parts) else phrase

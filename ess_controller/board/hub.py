@@ -88,7 +88,7 @@ class Hub:
         """Somebody has seen an alarm. Whether it is done, and what to tell."""
         standing = {alarm.key for alarm in self.alarms(self.feed.seen, wall_s())}
         if key not in standing:
-            return False, words("refused", why="it does not stand any more")
+            return False, words("refused", why=words("stands_no_more"))
 
         def acknowledge() -> str:
             try:
@@ -105,7 +105,7 @@ class Hub:
     def order(self, act: str, fields: Mapping[str, Any], session: Session, words: Words) -> tuple[bool, str]:
         """Ask the daemon for something."""
         try:
-            request = request_of(act, fields)
+            request = request_of(act, fields, words)
         except ActError as trouble:
             return False, words("refused", why=trouble)
 
@@ -131,7 +131,7 @@ class Hub:
             self._write(session, what, f"refused: {why_not}" if why_not else well)
         except OSError as trouble:
             log.warning("audit log: the answer to %r is not kept: %s", what, trouble)
-        return not why_not, words("refused", why=why_not) if why_not else ""
+        return not why_not, words("refused", why=words.of(why_not)) if why_not else ""
 
     def _write(self, session: Session, what: str, answer: str) -> None:
         self.audit.write(utc_now().isoformat(timespec="seconds"), session.name, what, session.address, answer)

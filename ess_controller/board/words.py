@@ -253,6 +253,13 @@ WORDS: dict[str, tuple[str, str]] = {
     "session_over": ("Your session is over: log in again.", "登录已过期，请重新登录。"),
     "agreed": ("The daemon has taken it.", "控制程序已接受。"),
     "refused": ("Refused: {why}", "被拒绝：{why}"),
+    "not_a_number": (
+        "{name}: {told}: expected a number from {least} to {most}",
+        "{name}：{told}：应为 {least} 到 {most} 的数字",
+    ),
+    "not_an_act": ("{told}: expected one of {acts}", "{told}：应为 {acts} 之一"),
+    "stands_no_more": ("it does not stand any more", "该告警已不存在"),
+    "takes_the_place": ("takes the place of what is in force: {order}", "将取代当前指令：{order}"),
     "not_logged": ("Not done: the audit log cannot be written ({why})", "未执行：无法写入操作记录（{why}）"),
     "where_password": (
         "The first password was shown where the page was started; `ess board --reset-password` makes another.",

@@ -43,7 +43,7 @@ EN = Words("en")
 def test_a_form_becomes_an_order_and_words_for_the_log(
     act: str, fields: dict[str, str], request_: object, words: str
 ) -> None:
-    made = request_of(act, fields)
+    made = request_of(act, fields, EN)
     assert made == request_
     assert in_words(act, made) == words
 
@@ -69,7 +69,18 @@ def test_a_form_becomes_an_order_and_words_for_the_log(
 )
 def test_what_is_no_order_is_refused_with_what_was_expected(act: str, fields: dict[str, object]) -> None:
     with pytest.raises(ActError, match="expected"):
-        request_of(act, fields)
+        request_of(act, fields, EN)
+    with pytest.raises(ActError, match="应为"):
+        request_of(act, fields, Words("zh"))
+
+
+def test_a_refusal_names_the_field_as_the_page_does() -> None:
+    with pytest.raises(ActError) as told:
+        request_of("limit", {"kw": "1e999", "minutes": "5"}, EN)
+    assert str(told.value) == "power, kW: '1e999': expected a number from 0 to 100000"
+    with pytest.raises(ActError) as told:
+        request_of("pause", {}, Words("zh"))
+    assert str(told.value) == "持续，分钟：''：应为 1 到 1440 的数字"
 
 
 def test_an_order_reaches_the_daemon_and_stands_in_the_log_with_its_answer(tmp_path: Path) -> None:

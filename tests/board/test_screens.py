@@ -16,7 +16,7 @@ from ess_controller.board.frame import SCREENS, banner, header, navigation
 from ess_controller.board.html import Html, tag
 from ess_controller.board.hub import Hub
 from ess_controller.board.screens import alarmed, cells, control, limits, now, savings, service
-from ess_controller.board.view import View
+from ess_controller.board.view import View, gain
 from ess_controller.board.words import Words
 from tests.board.looks import all_cells, bench, look, standing
 from tests.board.test_alarms import troubled
@@ -195,6 +195,35 @@ def test_the_order_in_force_is_told_with_how_long_it_still_holds() -> None:
     assert "the site's own rule" in words_of(control.in_force(look()))
 
 
+def test_each_form_says_which_order_it_takes_the_place_of() -> None:
+    """A limit that is given during a pause ends the pause: contactors close."""
+    order = {"run": False, "set_w": None, "limit_w": None, "left_s": 600.0}
+    shown = words_of(control.forms(look(bench() | {"order": order}, who="Li")))
+    assert shown.count("takes the place of what is in force: paused: 0 W, contactors open") == 3
+    assert "takes the place" not in words_of(control.forms(look(who="Li")))
+
+
+def test_the_audit_log_reads_in_the_reader_s_language() -> None:
+    utc, who = "2026-01-15T04:00:00+00:00", {"who": "Li", "from": "::1"}
+    acts = [
+        ("limit 20 kW for 15 min", "taken", "限制功率 20 kW，15 分钟 已接受"),
+        ("set-point -5 kW for 1 min", "asked", "设定功率 -5 kW，1 分钟 已提交，尚无答复"),
+        ("pause for 2 min", "refused: no beat", "暂停 2 分钟 被拒绝：no beat"),
+        ("acknowledge diagnosis/A/smoke", "done", "确认 diagnosis/A/smoke 已完成"),
+        ("clear", "taken", "清除锁存故障 已接受"),
+    ]
+    for what, answer, chinese in acts:
+        entry = who | {"utc": utc, "what": what, "answer": answer}
+        assert f"01-15 12:00:00 Li {chinese} ::1" in words_of(control.audit(look(language="zh"), [entry]))
+        assert f"Li {what} {answer} ::1" in words_of(control.audit(look(), [entry]))
+
+
+def test_nothing_saved_is_no_gain() -> None:
+    assert "good" not in gain(1e-12)
+    assert "good" not in gain(None)
+    assert "good" in gain(0.01)
+
+
 def test_what_the_planner_sees_of_the_roof_stands_on_the_service_screen_in_the_reader_s_language() -> None:
     plan = {"age_s": 60.0, "until_utc": None, "history_days": 30.0, "trouble": "", "capacity_test": None}
     roof = "the roof gives less than it did, and the forecast goes by that: 33% since 3 days ago"
@@ -221,6 +250,8 @@ def test_the_wall_shows_every_cell_and_marks_those_that_are_silent() -> None:
     kinds = [a["class"] or "" for name, a in Elements(drawn).found if name == "i" and "cell" in (a.get("class") or "")]
     assert len(kinds) == 94
     assert sum("silent" in kind for kind in kinds) == 1
+    assert "not heard" in words_of(drawn)
+    assert "balancing" in words_of(drawn)
     assert len(SCREENS) <= 8
 
 

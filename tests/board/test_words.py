@@ -7,6 +7,7 @@ from string import Formatter
 
 import pytest
 
+from ess_controller.alarms.diagnosis_words import DIAGNOSES as ALARMS
 from ess_controller.board.words import LANGUAGES, WORDS, Words, preferred
 from ess_controller.core.health import DIAGNOSES
 from ess_controller.core.types import Mode, Rule
@@ -47,6 +48,10 @@ def test_names_of_rules_modes_and_faults_and_what_to_do_are_there_in_chinese() -
     assert "its string box to speak" in told
     left = [phrase for phrase in told if not CHINESE.search(in_chinese(phrase))]
     assert left == []
+
+
+def test_an_alarm_has_one_name_in_chinese_wherever_it_is_told() -> None:
+    assert {row.en: in_chinese(row.en) for row in ALARMS} == {row.en: row.zh for row in ALARMS}
 
 
 @pytest.mark.parametrize(

@@ -35,26 +35,29 @@ def forms(view: View) -> Html:
     words = view.words
     silent = "" if view.connected else words("needs_daemon")
     order = view.seen.picture.get("order") if view.seen.picture else None
+    over = words("takes_the_place", order=_told(view, order)) if order else ""  # one slot: the last order is the order
     stands = any(string["diagnoses"] for string in view.seen.picture["strings"]) if view.seen.picture else False
     minutes = _field(view, "minutes", words("for_minutes"), USUAL_MIN, 1, LONGEST_MIN)
+    least_0, signed = (_field(view, "kw", words("power_kw"), "", least, LARGEST_KW) for least in (0, -LARGEST_KW))
     return div(
         "grid-two",
-        _form(view, "pause", [minutes], silent),
+        _form(view, "pause", [minutes], silent, over),
         _form(view, "resume", [], silent or ("" if order else words("nothing_in_force"))),
-        _form(view, "limit", [_field(view, "kw", words("power_kw"), "", 0, LARGEST_KW), minutes], silent),
-        _form(view, "set_point", [_field(view, "kw", words("power_kw"), "", -LARGEST_KW, LARGEST_KW), minutes], silent),
+        _form(view, "limit", [least_0, minutes], silent, over),
+        _form(view, "set_point", [signed, minutes], silent, over),
         _form(view, "clear", [], silent or ("" if stands else words("nothing_latched"))),
     )
 
 
-def _form(view: View, act: str, fields: Sequence[Html], why_not: str) -> Html:
+def _form(view: View, act: str, fields: Sequence[Html], why_not: str, over: str = "") -> Html:
+    """`why_not`: why it cannot be used now; `over`: what goes when it is."""
     words = view.words
     button = tag("button", words(act), type="submit", disabled=bool(why_not))
     return card(
         words(act),
         tag("p", words(f"{act}_does"), class_="quiet"),
         tag("form", *fields, button, data_act=act, class_="deed"),
-        div("note warn", why_not) if why_not else None,
+        div("note warn", why_not or over) if why_not or over else None,
     )
 
 
@@ -69,7 +72,8 @@ def audit(view: View, entries: Sequence[dict[str, Any]]) -> Html:
     if not entries:
         return card(words("audit"), quiet(words("no_audit")))
     rows = [
-        [moment(each["utc"], view.zone), each["who"], each["what"], each["answer"], each["from"]] for each in entries
+        [moment(each["utc"], view.zone), each["who"], words.of(each["what"]), words.of(each["answer"]), each["from"]]
+        for each in entries
     ]
     return card(words("audit"), table(["", "", "", "", ""], rows, "log"), class_="wide")
 
