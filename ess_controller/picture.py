@@ -225,7 +225,7 @@ def _string(
                 "name": DIAGNOSES[row].name,
                 "level": DIAGNOSES[row].level.name.lower(),
                 "action": DIAGNOSES[row].action,
-                "cells": odd_cells(tuning, beat.state, row, number),
+                "cells": odd_cells(tuning, beat.seen, beat.state, row, number),
             }
             for row in np.flatnonzero(beat.decision.active[:, number]).tolist()
         ],

@@ -87,7 +87,7 @@ class ChangeLog:
                 before, after = Mode(int(self._mode[string])), Mode(int(mode[string]))
                 parts.append(f"{before.name.lower()} -> {after.name.lower()}")
             for row in np.flatnonzero(come).tolist():
-                cells = behind(odd_cells(self._tuning, beat.state, row, int(string)))
+                cells = behind(odd_cells(self._tuning, beat.seen, beat.state, row, int(string)))
                 parts.append(f"{DIAGNOSES[row].name}: {DIAGNOSES[row].action}{cells}")
             if gone.any():
                 parts.append("over: " + ", ".join(DIAGNOSES[row].name for row in np.flatnonzero(gone)))

@@ -8,8 +8,10 @@ from typing import Any
 import pytest
 from rich.console import Console
 
+from ess_controller.daemon import Beat
 from ess_controller.picture import picture
 from ess_controller.screen import HUNG_S, draw
+from sim.world import World
 from tests.core.pictures import tuning
 from tests.loop.story import Story
 
@@ -53,6 +55,18 @@ def test_an_old_picture_is_shown_in_red() -> None:
     young = drawn(pictured(0.1))
     assert "  ·  0.1 s old" in young
     assert f"{red}  ·  " not in young
+
+
+@pytest.mark.parametrize(("silent", "named"), [({4}, ["A1/M05"]), ({2, 4}, ["A1/M03", "A1/M05"]), (set(range(10)), [])])
+def test_a_silent_module_is_named_and_a_silent_bus_is_not_named_module_by_module(
+    silent: set[int], named: list[str]
+) -> None:
+    def breaks(_: Beat, world: World) -> None:
+        world.faults.silent_modules |= silent
+
+    broken = Story(15.0, happens=breaks)
+    told = picture("bench", tuning(), broken.beats[-1], {}, broken.beats[-1].tick.wire_s)["strings"][0]["diagnoses"]
+    assert [row["cells"] for row in told if row["name"] == "cells silent"] == [named]
 
 
 def test_power_is_told_of_cabinets_and_strings_for_three_horizons() -> None:

@@ -47,7 +47,7 @@ class Events:
         active = beat.decision.active
         for row, string in np.argwhere(active != self._active).tolist():
             which, come = DIAGNOSES[row], active[row, string]
-            cells = behind(odd_cells(self._tuning, beat.state, row, string))
+            cells = behind(odd_cells(self._tuning, beat.seen, beat.state, row, string))
             if come and which.level >= Level.DERATE:
                 self.alarmed[string] = True
             state, words = ("come", f"{which.name}: {which.action}{cells}") if come else ("over", f"over: {which.name}")
