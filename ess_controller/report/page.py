@@ -165,7 +165,7 @@ def table(head: Iterable[str], rows: Iterable[Iterable[Any]], *, last_sums: bool
     for number, line in enumerate(lines):
         mark = ' class="sum"' if last_sums and number == len(lines) - 1 else ""
         body.append(f"<tr{mark}>{''.join(map(_cell, line))}</tr>")
-    return f"<table><thead><tr>{titles}</tr></thead><tbody>{''.join(body)}</tbody></table>"
+    return f'<div class="scroll"><table><thead><tr>{titles}</tr></thead><tbody>{"".join(body)}</tbody></table></div>'
 
 
 def _cell(value: Any) -> str:

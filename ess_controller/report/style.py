@@ -37,6 +37,12 @@ svg text { font-size: 10.5px; fill: #6b7280 } svg .unit { fill: #374151 }
 .level { display: inline-block; padding: 0 6px; border-radius: 8px; font-size: 11px; background: #e5e7eb }
 .level.stop { background: #fde2dc; color: #9a3412 } .level.derate, .level.notice { background: #fdf0cf; color: #92600a }
 .two { display: grid; grid-template-columns: 1fr 1fr; gap: 22px } .two > div { min-width: 0; break-inside: avoid }
-@media (max-width: 620px) { .cards { grid-template-columns: repeat(2, 1fr) } .two { grid-template-columns: 1fr } }
+.scroll { overflow-x: auto }
+@media screen and (max-width: 620px) {
+  .cards { grid-template-columns: repeat(2, 1fr) } .two { grid-template-columns: 1fr } body { padding: 18px 14px }
+  header { flex-wrap: wrap } figure { overflow-x: auto } figure svg { width: 640px }
+  .legend { padding-left: 0 } .shares .bar { width: 40% } }
+@media screen and (prefers-color-scheme: dark) { html { background: #171717; color-scheme: dark }
+  body { filter: invert(.91) hue-rotate(180deg) } }
 @media print { body { padding: 0; max-width: none; -webkit-print-color-adjust: exact; print-color-adjust: exact } }
 """
