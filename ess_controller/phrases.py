@@ -3,6 +3,7 @@
 import re
 
 from ess_controller.alarms.diagnosis_words import DIAGNOSES
+from ess_controller.phrases_acts import act_in_chinese
 from ess_controller.phrases_notes import note_in_chinese
 
 _EXACT = {row.en: row.zh for row in DIAGNOSES} | {
@@ -159,11 +160,6 @@ _EXACT = {row.en: row.zh for row in DIAGNOSES} | {
     "Qinghai": "青海",
     "Ningxia": "宁夏",
     "Xinjiang": "新疆",
-    "asked": "已提交，尚无答复",
-    "taken": "已接受",
-    "done": "已完成",
-    "resume": "恢复",
-    "clear": "清除锁存故障",
     # jobs
     "plan": "计划",
     "capacity test": "容量测试",
@@ -208,11 +204,6 @@ _SENTENCES = tuple(
             rf"the roof gives more than it did, and the forecast goes by that: {_N}% since {_N} days ago",
             r"屋顶发电自 \2 天前起比以前多 \1%，预测已按此调整",
         ),
-        (rf"pause for {_N} min", r"暂停 \1 分钟"),
-        (rf"limit {_N} kW for {_N} min", r"限制功率 \1 kW，\2 分钟"),
-        (rf"set-point {_N} kW for {_N} min", r"设定功率 \1 kW，\2 分钟"),
-        (r"acknowledge (.+)", r"确认 \1"),
-        (r"(.+): no daemon answers \((.+)\): is `ess run` up\?", r"\1：控制程序无应答（\2），`ess run` 是否在运行？"),
         (r"the plan cannot be believed: (.*)", r"计划文件不可信：\1"),
         (r"the kept plan cannot be reopened: (.*)", r"已保存的计划无法重新打开：\1"),
         (r"it was made by another program \((.*)\)", r"由另一版本程序生成（\1）"),
@@ -234,7 +225,12 @@ _WITH_WHY = re.compile(r"(.+?) \((.+)\)")
 
 def in_chinese(phrase: str) -> str:
     """As it is where it is not known."""
-    if known := _EXACT.get(phrase) or _EXACT.get(phrase.replace("_", " ")) or note_in_chinese(phrase):
+    if (
+        known := _EXACT.get(phrase)
+        or _EXACT.get(phrase.replace("_", " "))
+        or note_in_chinese(phrase)
+        or act_in_chinese(phrase)
+    ):
         return known
     if phrase.endswith(_UNHEARD):
         return "、".join(map(in_chinese, phrase.removesuffix(_UNHEARD).split(" and "))) + "无数据"

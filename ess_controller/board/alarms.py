@@ -29,6 +29,7 @@ class Alarm:
     part: str = ""  # codes of modules
     name: str = ""  # who has acknowledged it; "": nobody
     since_utc: str = ""  # when that was
+    came_utc: str = ""  # when it came
 
     @property
     def loud(self) -> bool:
@@ -48,6 +49,7 @@ def of_book(told: dict[str, Any]) -> Alarm:
         part=", ".join(told["parts"]),
         name=ack["name"],
         since_utc=ack["at_utc"],
+        came_utc=told["came_utc"] or "",
     )
 
 

@@ -19,7 +19,10 @@ WORDS: dict[str, tuple[str, str]] = {
     # the frame
     "language": ("中文", "English"),
     "theme": ("Light or dark", "浅色/深色"),
-    "not_connected": ("Not connected to the daemon for {span}", "与控制程序失去连接已 {span}"),
+    "not_connected": (
+        "Not connected to the daemon for {span}: numbers below are of then",
+        "与控制程序失去连接已 {span}，以下数值为当时的数值",
+    ),
     "stale": (
         "The last beat is {span} old: numbers below are of then",
         "最近一次数据距今 {span}，以下数值为当时的数值",
@@ -130,7 +133,7 @@ WORDS: dict[str, tuple[str, str]] = {
     "demand_billed": ("the same as billed, by windows that slide", "同上，按滑动窗口实际计费"),
     "demand_month": ("demand, this month so far", "需量电费（本月至今）"),
     "day_total": ("energy of the day", "当日电量费合计"),
-    "peak_kw": ("highest import, kW", "最大取电，kW"),
+    "peak_kw": ("highest import of a block, kW", "最大取电（按时段均值），kW"),
     "saved": ("saved", "节省"),
     "planned_to_save": ("planned to save", "计划节省"),
     "no_yesterday": ("Nothing was metered yesterday.", "昨日没有计量数据。"),

@@ -11,11 +11,12 @@ from ess_controller.alarms.store import BookStore
 from ess_controller.board.access import Session
 from ess_controller.board.alarms import FILE, Acknowledged
 from ess_controller.board.hub import Hub
+from ess_controller.board.screens import alarmed
 from ess_controller.board.unbooked import Unbooked
 from ess_controller.board.words import Words
 from tests.alarms.made import DOOR, EMPTY, HIGH, HOLD_OFF_S, NOON, later
 from tests.alarms.pictures import PLENTY, well
-from tests.board.looks import bench, standing
+from tests.board.looks import bench, look, standing
 
 UTC = "2026-06-01T00:00:00+00:00"
 
@@ -109,6 +110,8 @@ def test_where_a_book_is_kept_the_page_shows_it_and_acknowledges_in_it(tmp_path:
     assert (first.key, first.level, first.part) == (HIGH.id, "stop", "BMW-IX3-04213")
     assert (second.key, second.loud) == (DOOR.id, True)
     words = Words("zh")
+    assert first.came_utc == NOON.isoformat(timespec="seconds")
+    assert "since 03-02 12:00:00" in str(alarmed.screen(look(alarms=(first,))))
     assert (first.what["zh"], first.todo["zh"]) == (HIGH.text("zh"), HIGH.advice("zh"))
     assert hub.acknowledge(HIGH.id, Session("Li Wei", "::1", 0.0, 0.0, None), words) == (True, "")
     (told,) = [each for each in open_alarms(tmp_path) if each["id"] == HIGH.id]
@@ -117,7 +120,9 @@ def test_where_a_book_is_kept_the_page_shows_it_and_acknowledges_in_it(tmp_path:
     assert (seen.key, seen.name) == (HIGH.id, "Li Wei")
     well, why = hub.acknowledge(HIGH.id, Session("Wang", "::1", 0.0, 0.0, None), Words("en"))
     assert (well, "nobody has acknowledged" in why) == (False, True)
-    refused, done = hub.audit.last()
+    _, why = hub.acknowledge(HIGH.id, Session("Wang", "::1", 0.0, 0.0, None), words)
+    assert why == f"被拒绝：告警 {HIGH.id} 已被确认或已结束"
+    _, refused, done = hub.audit.last()
     assert (done["who"], done["what"], done["answer"]) == ("Li Wei", f"acknowledge {HIGH.id}", "done")
     assert (refused["who"], refused["answer"].partition(":")[0]) == ("Wang", "refused")
 

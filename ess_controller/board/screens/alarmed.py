@@ -33,9 +33,10 @@ def _line(view: View, alarm: Alarm) -> Html:
         seen = span("quiet", words("acknowledged_by", name=alarm.name, time=moment(alarm.since_utc, view.zone)))
     place = span("place", alarm.at) if alarm.at and alarm.at not in what else None
     part = span("part", alarm.part) if alarm.part else None
+    came = span("part", words("since", time=moment(alarm.came_utc, view.zone))) if alarm.came_utc else None
     return div(
         f"alarm {alarm.level} {'loud' if alarm.loud else 'seen'}",
-        div("head", span("level", words(alarm.level)), place, span("what", what), part),
+        div("head", span("level", words(alarm.level)), place, span("what", what), part, came),
         div("todo", span("label", f"{words('do_this')}: "), todo),
         div("act", seen),
     )
