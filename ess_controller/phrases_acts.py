@@ -18,6 +18,7 @@ _SENTENCES = tuple(
         (rf"set-point {_N} kW for {_N} min", r"设定功率 \1 kW，\2 分钟"),
         (r"acknowledge (.+)", r"确认 \1"),
         (r"(.+): no daemon answers \((.+)\): is `ess run` up\?", r"\1：控制程序无应答（\2），`ess run` 是否在运行？"),
+        (r"no daemon answers \((.+)\): is `ess run` up\?", r"无应答（\1），`ess run` 是否在运行？"),
         (r"alarm (.+): expected one that nobody has acknowledged and that is not over", r"告警 \1 已被确认或已结束"),
     )
 )

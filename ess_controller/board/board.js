@@ -1,5 +1,5 @@
 // Light or dark before anything is drawn; buttons and forms are told to the page's process; charts stay where they were
-// scrolled to; nothing else.
+// scrolled to; a page that is not connected says so; nothing else.
 (() => {
   const cookie = (name) => (document.cookie.match(`(?:^|; )${name}=([^;]*)`) || [])[1];
   const keep = (name, value) => {
@@ -29,6 +29,13 @@
     }
   };
   new MutationObserver(place).observe(document.documentElement, { childList: true, subtree: true });
+  // Without a socket a page looks alive and is not: it may take its time to open one, and three seconds to have it back.
+  let silentAt = 8000;
+  setInterval(() => {
+    const now = performance.now();
+    if (window.socket && window.socket.connected) silentAt = now + 3000;
+    document.documentElement.classList.toggle("dead", now > silentAt);
+  }, 1000);
   document.addEventListener("click", (event) => {
     const ui = event.target.closest("[data-ui]");
     if (ui && ui.dataset.ui === "lang") {

@@ -123,9 +123,10 @@ class _Axis:
 
     @classmethod
     def around(cls, values: Sequence[float], height: int) -> "_Axis":
-        """Round ends around all values."""
-        low, high = min(values), max(values)
-        unit = _round_step((high - low) or 1.0)
+        """Round ends around all values, one unit apart at the least."""
+        low = min(values)
+        high = max(*values, low + 1.0)
+        unit = _round_step(high - low)
         return cls(
             floor(low / unit) * unit,
             max(ceil(high / unit), floor(low / unit) + 1) * unit,
@@ -177,7 +178,8 @@ def _svg(parts: Sequence[Html], axis: _Axis, height: int, first_seen: float = 1.
     """`first_seen`: which part of its width, 0..1, a screen shows that has no room for all of it; there the axis stays
     in sight while the rest is scrolled, once more by itself."""
     names = axis.names()
-    stays = tag("svg", *names, viewBox=f"0 0 {LEFT} {height}", class_="axis", aria_hidden="true")
+    paper = _rect(0.0, 0.0, LEFT, height - BOTTOM + 18, "paper")  # what is scrolled goes under it; hours are below
+    stays = tag("svg", paper, *names, viewBox=f"0 0 {LEFT} {height}", class_="axis", aria_hidden="true")
     drawn = tag("svg", *parts, *names, viewBox=f"0 0 {WIDTH} {height}", role="img")
     return tag("div", stays, drawn, class_="chart", data_first=f"{first_seen:.2f}")
 

@@ -142,6 +142,8 @@ def test_the_chart_of_any_day_is_finite(blocks: list[Block]) -> None:
     assert "nan" not in drawn
     assert "inf" not in drawn
     assert drawn.count('class="done"') == len(blocks)
+    marks = re.findall(r'class="tick end">([^<]+)<', drawn.partition("</svg>")[0])
+    assert len(set(marks)) == len(marks)  # no two of an axis are called the same
 
 
 def test_the_line_of_now_ends_above_the_prices_and_the_axis_stands_by_itself_once_more() -> None:

@@ -183,3 +183,39 @@ def test_metrics_stand_beside_the_page(demo: Demo) -> None:
         told = answer.read().decode()
     assert (answer.status, answer.getheader("content-type")) == (200, CONTENT_TYPE)
     assert 'ess_cabinet_limit_watts{site="shanghai-dealer",cabinet="A",way="charge"}' in told
+
+
+def test_a_browser_without_a_socket_is_told_that_its_page_is_not_connected(chromium: Any, demo: Demo) -> None:
+    reader = Reader(chromium, demo)
+    reader.context.add_init_script("window.WebSocket = undefined")
+    page = reader.page
+    page.goto(demo.url, wait_until="commit")
+    page.wait_for_selector("html.dead")
+    told = page.evaluate("getComputedStyle(document.body, '::before').content")
+    assert "not connected" in told
+    assert "页面未连接" in told
+    reader.context.close()
+
+
+def test_a_page_that_loses_its_socket_says_so_until_it_has_it_back(reader: Reader) -> None:
+    page = reader.open()
+    page.wait_for_function("window.socket && window.socket.connected")
+    assert page.locator("html.dead").count() == 0
+    page.evaluate("window.socket.disconnect()")
+    page.wait_for_selector("html.dead")
+    page.evaluate("window.socket.connect()")
+    page.wait_for_selector("html:not(.dead)")
+
+
+def test_a_browser_without_scripts_is_told_the_same(chromium: Any, demo: Demo) -> None:
+    context = chromium.new_context(java_script_enabled=False)
+    page = context.new_page()
+    page.goto(demo.url, wait_until="commit")
+    first = page.locator("#first")
+    first.wait_for()
+    before = first.bounding_box()
+    assert before is not None
+    page.wait_for_timeout(9000.0)  # the style's own delay
+    height = page.locator("#first").bounding_box()["height"]
+    assert height > before["height"] + 20.0
+    context.close()

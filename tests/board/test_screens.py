@@ -116,6 +116,15 @@ def test_flows_are_shown_as_told_and_what_does_not_add_up_stands_beside_them() -
     assert "not all meters are heard" in words_of(now.flows(look(told)))
 
 
+def test_the_strings_of_a_plant_stand_in_two_columns() -> None:
+    told = bench()
+    assert 'class="socs"' in str(now.charge(look(told)))
+    told["strings"] = told["strings"] * 20
+    drawn = str(now.charge(look(told)))
+    assert 'class="socs many"' in drawn
+    assert drawn.count('class="soc-row"') == 20
+
+
 def test_the_waterfall_tells_each_rule_with_its_cell_and_what_lifts_it() -> None:
     told = bench()
     loss = {"rule": "cell SOC", "lost_w": 12_000.0, "left_w": 38_000.0, "at": "A1/M03/C07"}

@@ -82,6 +82,11 @@ def test_an_alarm_has_one_name_in_chinese_wherever_it_is_told() -> None:
         ),
         ("self-consumption (no plan yet)", "自发自用（尚无计划）"),
         ("energy, deep valley", "电量，深谷"),
+        ("no daemon answers (gone): is `ess run` up?", "无应答（gone），`ess run` 是否在运行？"),
+        (
+            "/h/live.sock: no daemon answers (gone): is `ess run` up?",
+            "/h/live.sock：控制程序无应答（gone），`ess run` 是否在运行？",
+        ),
         ("a phrase of tomorrow", "a phrase of tomorrow"),
     ],
 )

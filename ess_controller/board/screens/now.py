@@ -8,6 +8,7 @@ from ess_controller.board.figures import kw, number, percent, yuan
 from ess_controller.board.html import Html, div, span, tag
 from ess_controller.board.view import View, card, figure, gain, quiet
 
+MOST_IN_A_COLUMN = 8  # strings; a plant has twenty, and its chart would lie below the screen
 NO_FLOW_W = 250.0  # less is a meter's rounding
 
 
@@ -93,7 +94,8 @@ def charge(view: View) -> Html:
         figure(words("can_give"), kw(given), "kWh"),
         figure(words("can_take"), kw(taken), "kWh"),
     )
-    return card(words("state_of_charge"), head, div("socs", *rows), _extremes(view))
+    many = "socs many" if len(rows) > MOST_IN_A_COLUMN else "socs"
+    return card(words("state_of_charge"), head, div(many, *rows), _extremes(view))
 
 
 def _extremes(view: View) -> Html:
