@@ -93,6 +93,11 @@ def test_on_a_phone_a_chart_begins_at_its_now_and_stays_where_it_is_put(chromium
     page.wait_for_function(f"!{chart}.old")  # it was drawn anew
     page.wait_for_timeout(300.0)
     assert page.evaluate(f"{chart}.scrollLeft") == 7
+    page.evaluate(f"{chart}.scrollLeft = 300")
+    left = "document.querySelector('#app .chart .axis').getBoundingClientRect().left"
+    assert (
+        page.evaluate(f"{left} - {chart}.getBoundingClientRect().left") == 0
+    )  # kW can be read wherever it is scrolled
     reader.context.close()
 
 
