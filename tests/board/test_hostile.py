@@ -271,7 +271,7 @@ def test_what_is_no_json_does_nothing_and_what_follows_is_heard(page: Page) -> N
         act({"act": "set_point", "kw": float("nan"), "minutes": "5"})
         act({"act": "acknowledge", "key": "\ud800"})
         act({"act": "pause", "minutes": "0"})
-        heard(line, "Refused: minutes")
+        heard(line, "Refused: for, min")
     assert page.orders(tick(1.0)) == Order()
 
 
