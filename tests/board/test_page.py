@@ -12,8 +12,9 @@ import pytest
 from ess_controller.board import access
 from ess_controller.board.audit import Audit
 from ess_controller.board.frame import SCREENS
+from ess_controller.clock import wall_s
 from ess_controller.metrics import CONTENT_TYPE
-from tests.board.browser import MARKS, PHONE, ROOT, WALL, Demo, Reader, raw, running
+from tests.board.browser import MARKS, PHONE, ROOT, SEEN_S, WALL, Demo, Reader, raw, running
 
 pytestmark = [*MARKS, pytest.mark.timeout(600)]
 
@@ -220,7 +221,8 @@ def test_a_browser_without_scripts_is_told_the_same(chromium: Any, demo: Demo) -
     first.wait_for()
     before = first.bounding_box()
     assert before is not None
-    page.wait_for_timeout(9000.0)  # the style's own delay
-    height = page.locator("#first").bounding_box()["height"]
-    assert height > before["height"] + 20.0
+    until_s = wall_s() + SEEN_S
+    while first.bounding_box()["height"] < before["height"] + 20.0:  # the style tells it after some seconds
+        assert wall_s() < until_s
+        Event().wait(0.2)
     context.close()
