@@ -94,7 +94,7 @@ class Planned:
         block = int(epoch_s // self._block_s)
         if self._looked != (now := (block, int(epoch_s // 60.0), plan)):
             self._looked = now
-            self._why = trouble if plan is None else plan.why_not(tick.utc)
+            self._why = trouble if plan is None else self._why_not(plan, tick.utc)
             self._value = plan.value.of_block(block) if plan is not None and not self._why else None
         return replace(
             self._orders(tick), value=self._value, unplanned=self._why, month_peak_w=self._month_peak_w(tick.utc)
@@ -120,8 +120,18 @@ class Planned:
             "age_s": round((utc - plan.made).total_seconds(), 1),
             "until_utc": plan.until.isoformat(timespec="seconds"),
             "history_days": round(plan.history_days, 2),
-            "trouble": plan.why_not(utc),
+            "trouble": self._why_not(plan, utc),
             "capacity_test": plan.capacity_test,
             "roof": plan.roof,
         }
         return {"plan": told}
+
+    def _why_not(self, plan: SitePlan, utc: datetime) -> str:
+        """Why it is not to be followed now; empty: it is. One made before the site's billing block was changed counts
+        other blocks."""
+        planned_s = plan.value.hours * 3600.0
+        if abs(planned_s - self._block_s) > 1e-6 * self._block_s:
+            return (
+                f"the plan is of billing blocks of {planned_s / 60.0:g} min, the site of {self._block_s / 60.0:g} min"
+            )
+        return plan.why_not(utc)

@@ -9,7 +9,7 @@ import json
 import os
 from dataclasses import dataclass, fields
 from datetime import datetime, timedelta
-from math import prod
+from math import isnan, prod
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,8 @@ MAGIC = b"ESS plan 1\n"
 OLDEST = timedelta(hours=2)
 LEAST_HISTORY_DAYS = 1.0  # a plan that has seen less of the site knows it worse than a rule
 LARGEST = 64_000_000  # bytes
+LONGEST_BLOCK_H = 24.0
+FAR_H = 24.0 * 366.0 * 1000.0  # from 1970: no calendar goes further
 _STORE = tuple(field.name for field in fields(Store) if field.name != "energy_wh")
 _WORDS = ("foreseen", "roof")  # of a plan, that stand in its file where there is something to say
 _ARRAYS = ("buy_cny_per_wh", "sell_cny_per_wh", "states_w", "peak_w", "after_cny")
@@ -102,17 +104,39 @@ def opened(data: bytes, site: str) -> SitePlan:
     }
     store = Store(energy_wh=arrays.pop("energy_wh"), **of_store)
     value = Value(origin=head["origin"], store=store, hours=head["hours"], **arrays)
-    _check(value)
     words = {name: head[name] for name in _WORDS if name in head}
     made, test = datetime.fromisoformat(head["made"]), head.get("capacity_test")
-    return SitePlan(site, made, value, head["history_days"], test, **words)
+    plan = SitePlan(site, made, value, head["history_days"], test, **words)
+    _check_numbers(plan)
+    _check_shapes(value)
+    if made.tzinfo is None or not isinstance(plan.capacity_test, dict | None) or not isinstance(plan.roof, str):
+        raise ValueError("it is written otherwise than this program reads it")
+    return plan
 
 
-def _check(value: Value) -> None:
-    """A plan in which something is not a number steers nobody."""
+def _check_numbers(plan: SitePlan) -> None:
+    """A plan in which something is not a number steers nobody: the beat that asks it must not fail."""
+    value = plan.value
     every: tuple[Floats, ...] = (value.store.energy_wh, *(getattr(value, name) for name in _ARRAYS))
-    if not all(np.isfinite(array).all() for array in every):
+    of_store = (getattr(value.store, name) for name in _STORE)
+    told = [each for told in of_store for each in (told if isinstance(told, tuple) else (told,))]
+    known = all(isinstance(each, int | float) and not isnan(each) for each in (plan.history_days, value.hours, *told))
+    if not known or not isinstance(value.origin, int) or not all(np.isfinite(array).all() for array in every):
         raise ValueError("some of its numbers are none")
+    if not (0.0 < value.hours <= LONGEST_BLOCK_H and abs(value.origin * value.hours) < FAR_H):
+        raise ValueError(f"its blocks of {value.hours} h from number {value.origin} on are no time of day")
+
+
+def _check_shapes(value: Value) -> None:
+    """All arrays are of the same stages, states, levels and peaks."""
+    stages, levels = len(value.buy_cny_per_wh), len(value.store.energy_wh)
+    states, peaks = (array.shape[-1] for array in (value.states_w, value.peak_w))
+    shapes = ((stages,), (stages,), (stages, states), (stages, peaks), (stages, states, levels, peaks))
+    by_level = (len(value.store.charge_by_level), len(value.store.discharge_by_level))
+    if tuple(getattr(value, name).shape for name in _ARRAYS) != shapes or not set(by_level) <= {0, levels}:
+        raise ValueError("its tables do not fit together")
+    if min(stages, states) < 1 or min(levels, peaks) < 2:
+        raise ValueError("its tables are empty")
 
 
 def write(path: Path, plan: SitePlan) -> None:

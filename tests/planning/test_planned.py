@@ -1,9 +1,13 @@
 """The plan on its way to the beat: as bytes, in the slot, put beside orders; and what stands in where it cannot be."""
 
+import hashlib
+import json
 import logging
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,7 +15,7 @@ from rich.console import Console
 
 from ess_controller.core.types import Order
 from ess_controller.planned import Planned, Slot
-from ess_controller.planning.slot import FILE, SitePlan, opened, packed, write
+from ess_controller.planning.slot import FILE, MAGIC, SitePlan, opened, packed, write
 from ess_controller.screen import draw
 from firmware_bridge.records import Tick
 from tests.board.looks import bench
@@ -80,6 +84,46 @@ def test_a_plan_of_another_site_or_with_a_number_that_is_none_is_not_believed() 
     odd = replace(value(), sell_cny_per_wh=np.full(4, np.nan))
     with pytest.raises(ValueError, match="some of its numbers are none"):
         opened(packed(replace(plan(), value=odd)), "bench")
+
+
+def altered(change: Callable[[dict[str, Any]], object]) -> bytes:
+    """A plan's file with another head, its checksum put right: as a program of another version might leave it."""
+    line, _, numbers = packed(plan())[len(MAGIC) + 65 :].partition(b"\n")
+    head = json.loads(line)
+    change(head)
+    body = json.dumps(head).encode() + b"\n" + numbers
+    return MAGIC + hashlib.sha256(body).hexdigest().encode() + b"\n" + body
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        (lambda head: head.update(made="2026-01-16T12:00:00"), "written otherwise"),
+        (lambda head: head.update(capacity_test=[1]), "written otherwise"),
+        (lambda head: head.update(history_days=None), "some of its numbers are none"),
+        (lambda head: head.update(history_days="9"), "some of its numbers are none"),
+        (lambda head: head.update(origin=head["origin"] + 0.5), "some of its numbers are none"),
+        (lambda head: head["store"].update(charge_w=None), "some of its numbers are none"),
+        (lambda head: head.update(hours=0.0), "no time of day"),
+        (lambda head: head.update(origin=10**30), "no time of day"),
+        (lambda head: head["store"].update(charge_by_level=[1.0, 0.5]), "do not fit together"),
+        (lambda head: head["arrays"][1].__setitem__(1, [20]), "do not fit together"),
+    ],
+)
+def test_a_plan_that_another_program_wrote_otherwise_is_refused_before_a_beat_asks_it(
+    change: Callable[[dict[str, Any]], object], told: str
+) -> None:
+    with pytest.raises(ValueError, match=told):
+        opened(altered(change), "bench")
+
+
+def test_a_plan_of_other_billing_blocks_is_left_with_its_reason() -> None:
+    halved = replace(plan(), value=replace(value(BLOCK, 40), origin=2 * BLOCK, hours=0.125))
+    why = "the plan is of billing blocks of 7.5 min, the site of 15 min"
+    order = order_at(halved, MADE)
+    assert (order.value, order.unplanned) == (None, why)
+    planned = Planned(site(rule="value"), lambda _: Order(), lambda: (halved, ""), lambda _: 0.0)
+    assert planned.told(MADE)["plan"]["trouble"] == why
 
 
 def test_the_slot_takes_new_plans_and_keeps_the_last_good_one(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
