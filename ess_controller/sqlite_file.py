@@ -1,8 +1,8 @@
-"""How a file of SQLite is opened that two processes share (one writes, another reads), and what is all or nothing."""
+"""How a file of SQLite is opened that two processes share, what is all or nothing, how a broken one is put aside."""
 
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 WAIT_S = 5.0  # for the other process
@@ -25,3 +25,26 @@ def transaction(db: sqlite3.Connection) -> Iterator[None]:
         if db.in_transaction:  # some errors have rolled back already
             db.execute("ROLLBACK")
         raise
+
+
+def is_broken(trouble: Exception) -> bool:
+    """Whether the file itself is damaged or not ours, and no disk, lock or right to write it will mend that."""
+    return not isinstance(trouble, sqlite3.OperationalError)
+
+
+def put_aside(path: Path) -> Path | None:
+    """Keep a broken file as NAME.broken for whoever wants to look; None where the disk does not do it.
+
+    What SQLite has laid beside it goes along, and first: a journal left behind would be played into the new file.
+    """
+    aside = path.with_name(path.name + ".broken")
+    with suppress(OSError):
+        for end in ("-journal", "-wal", "-shm"):
+            beside = path.with_name(path.name + end)
+            if beside.exists():
+                beside.replace(aside.with_name(aside.name + end))
+            else:
+                aside.with_name(aside.name + end).unlink(missing_ok=True)
+        path.replace(aside)
+        return aside
+    return None

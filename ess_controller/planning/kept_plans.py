@@ -3,15 +3,18 @@
 A row is a plan: when it was made, what was read from the meter book for it, the batteries, the month's peak, digests of
 the tariff and of the program, and the digest of the plan's bytes. The first plan of a day has read the site's history
 (some 8 000 blocks, a few hundred kB); those after it, the last day. With the first goes the clear sky that it knew, or
-that it knew none: that is reckoned in a process of its own, which a loaded machine may fail. Kept are KEEP_DAYS, and no
-more than LARGEST_MB of them; the oldest days go first. Bytes of plans themselves (2 MB each) are not kept: they follow
+that it knew none: that is reckoned in a process of its own, which a loaded machine may fail. Kept are the youngest
+KEEP_DAYS that have plans, so that a clock gone astray costs days and not the file, and no more than LARGEST_MB of them;
+the oldest days go first. Bytes of plans themselves (2 MB each) are not kept: they follow
 from the rest.
 """
 
 import hashlib
 import json
+import sqlite3
 import zlib
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import closing
 from dataclasses import asdict, dataclass, fields, is_dataclass, replace
 from datetime import UTC, datetime
 from functools import cache
@@ -30,11 +33,12 @@ from ess_controller.planning.value import backward
 from ess_controller.planning.wear import Wear
 from ess_controller.planning.weather import Weather
 from ess_controller.site import Site
-from ess_controller.sqlite_file import connected
+from ess_controller.sqlite_file import connected, is_broken, put_aside
 from firmware_bridge.records import Floats
 
 FILE = "plans.sqlite"
 KEEP_DAYS, LARGEST_MB = 100, 64.0
+_DATE = len("2026-01-01")  # at the begin of a key
 _TABLE = """
 CREATE TABLE IF NOT EXISTS plan (made TEXT PRIMARY KEY, begins INTEGER NOT NULL, read_first INTEGER NOT NULL,
     given TEXT NOT NULL, blocks BLOB NOT NULL);
@@ -109,8 +113,12 @@ class KeptPlans:
 
     def __init__(self, path: Path, *, make: bool) -> None:
         self._db = connected(path, "rwc" if make else "ro")
-        if make:
-            self._db.executescript(_TABLE)
+        try:
+            if make:
+                self._db.executescript(_TABLE)
+        except BaseException:
+            self._db.close()
+            raise
 
     def put(self, kept: Kept, largest_mb: float = LARGEST_MB) -> None:
         """Keep it, and let go of the oldest days that are too many."""
@@ -122,7 +130,7 @@ class KeptPlans:
         row = (_key(kept.made), int(kept.begins), len(kept.blocks), json.dumps(given), zlib.compress(numbers))
         with self._db:
             self._db.execute("INSERT OR REPLACE INTO plan VALUES (?, ?, ?, ?, ?)", row)
-            self._trim(kept.made, largest_mb)
+            self._trim(largest_mb)
 
     def at(self, utc: datetime) -> list[Kept]:
         """The plan in force then, last, after those before it back to where the planner began anew; else nothing."""
@@ -147,16 +155,38 @@ class KeptPlans:
         """Let go of the file."""
         self._db.close()
 
-    def _trim(self, now: datetime, largest_mb: float) -> None:
+    def _trim(self, largest_mb: float) -> None:
         """Whole days go: what follows a first plan is of no use without it."""
         sizes = self._db.execute("SELECT made, begins, length(blocks) + length(given) FROM plan ORDER BY made DESC")
-        oldest, total, held = _key(now), 0.0, _key(datetime.fromtimestamp(now.timestamp() - KEEP_DAYS * 86400.0, UTC))
+        oldest, total, days = "", 0.0, set[str]()
         for made, begins, size in sizes:
             total += size / 1e6
-            if total > largest_mb or made < held:
+            days.add(made[:_DATE])
+            if total > largest_mb or len(days) > KEEP_DAYS:
                 break
-            oldest = made if begins else oldest
+            oldest = made if begins or not oldest else oldest
         self._db.execute("DELETE FROM plan WHERE made < ?", (oldest,))
+
+
+def keep(path: Path, kept: Kept) -> str:
+    """Put it there; what is to be told, empty: nothing. A file that is broken is put aside and a new one begun.
+
+    Raises sqlite3.Error where the disk does not take it.
+    """
+    try:
+        _put(path, kept)
+    except sqlite3.DatabaseError as trouble:
+        aside = put_aside(path) if is_broken(trouble) else None
+        if aside is None:
+            raise
+        _put(path, kept)
+        return f"{path} is broken and kept as {aside.name} ({trouble}): plans made before can no longer be reopened"
+    return ""
+
+
+def _put(path: Path, kept: Kept) -> None:
+    with closing(KeptPlans(path, make=True)) as plans:
+        plans.put(kept)
 
 
 _GIVEN = (

@@ -6,20 +6,21 @@ disk that does not take it is told of once; what waits is at most WAITING blocks
 
 import logging
 import sqlite3
-from contextlib import suppress
 from datetime import datetime, timedelta
 from pathlib import Path
 
 from ess_controller.backlog import Backlog
 from ess_controller.daemon import Beat
 from ess_controller.planning.meter_book import Block, BlockSums, MonthPeak, first_of_month
-from ess_controller.planning.meter_store import MeterBookError, MeterStore
+from ess_controller.planning.meter_store import KEEP_DAYS, MeterBookError, MeterStore, salvaged
 from ess_controller.site import Site
+from ess_controller.sqlite_file import is_broken, put_aside
 
 log = logging.getLogger("ess")
 
 EVERY_S = 60.0  # of plant time
 WAITING = 6000  # blocks: two months of quarters of an hour
+TROUBLES = (sqlite3.Error, MeterBookError)
 
 
 class MeterRecorder:
@@ -44,7 +45,7 @@ class MeterRecorder:
             path,
             "meter book",
             self._write,
-            (sqlite3.Error, MeterBookError),
+            TROUBLES,
             WAITING,
             self._done,
             replaces=lambda before, block: block.knows_more_than(before),
@@ -71,36 +72,52 @@ class MeterRecorder:
         self._backlog.close()
 
     def _opened(self, first: int, end: int) -> tuple[MeterStore | None, list[Block]]:
-        """The file and what it keeps of these blocks. A broken one stays for whoever wants to look."""
-        for _ in range(2):
+        """The file and what it keeps of these blocks. Of a broken one, what can still be read goes on in a new one."""
+        store = None
+        try:
+            store = MeterStore(self._path, self._block_s, make=True)
+            return store, store.blocks(first, end)
+        except TROUBLES as trouble:
+            if store is not None:
+                store.close()
             try:
-                store = MeterStore(self._path, self._block_s, make=True)
-            except sqlite3.OperationalError as trouble:
-                log.warning("%s cannot be used: %s: the meter book waits in memory", self._path, trouble)
-                break
-            except (sqlite3.DatabaseError, MeterBookError) as trouble:
-                aside = self._path.with_name(self._path.name + ".broken")
-                with suppress(OSError):
-                    self._path.replace(aside)
-                log.error("%s is broken and kept as %s (%s): forecasts learn anew", self._path, aside.name, trouble)
-            else:
-                return store, self._read(store, first, end)
+                if is_broken(trouble):
+                    store = self._begun_anew(trouble, end)
+                    return store, store.blocks(first, end)
+            except TROUBLES as again:
+                trouble = again
+            log.warning("%s cannot be used: %s: the meter book waits in memory", self._path, trouble)
         return None, []
 
-    def _read(self, store: MeterStore, first: int, end: int) -> list[Block]:
-        """What is kept of these blocks, as far as it can be read."""
-        try:
-            return store.blocks(first, end)
-        except sqlite3.Error as trouble:
-            log.warning("%s cannot be read: %s: the month's peak begins anew", self._path, trouble)
-            return []
+    def _begun_anew(self, trouble: Exception, end: int) -> MeterStore:
+        """A new file in place of a broken one, which stays for whoever wants to look. Raises TROUBLES, `trouble` itself
+        where the disk does not let it be put aside."""
+        aside = put_aside(self._path)
+        if aside is None:
+            raise trouble
+        left = salvaged(aside, self._block_s, end - round(KEEP_DAYS * 86400.0 / self._block_s), end)
+        what = (
+            f"{len(left)} billing blocks of it go on" if left else "forecasts learn anew, the month's peak begins anew"
+        )
+        log.error("%s is broken and kept as %s (%s): %s", self._path, aside.name, trouble, what)
+        store = MeterStore(self._path, self._block_s, make=True)
+        store.put(left)
+        return store
 
     # --- the thread ---------------------------------------------------------------------------------------------------
 
     def _write(self, due: dict[int, Block], _ending: bool) -> None:
         if self._store is None:
             self._store = MeterStore(self._path, self._block_s, make=True)
-        self._store.put(due.values())
+        try:
+            self._store.put(due.values())
+        except sqlite3.DatabaseError as trouble:
+            if not due or not is_broken(trouble):
+                raise
+            self._store.close()
+            self._store = None
+            self._store = self._begun_anew(trouble, max(due) + 1)
+            self._store.put(due.values())
 
     def _done(self) -> None:
         if self._store is not None:

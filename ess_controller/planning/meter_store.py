@@ -4,7 +4,9 @@ A row is written whole or not at all, and is on the disk when `put` returns. Ano
 file is bounded by rows, so that a clock gone astray costs a row and not the book.
 """
 
+import sqlite3
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import fields
 from math import isfinite, nan
 from pathlib import Path
@@ -16,6 +18,7 @@ FILE = "meter.sqlite"
 SCHEMA_VERSION = 3
 ADDED = {1: "window_w", 2: "pv_held"}  # by the kind that came after it, at the end of the row
 KEEP_DAYS = 400
+AT_A_TIME = 8  # blocks that are looked for in a damaged book; a page holds some hundred
 _NAMES = tuple(field.name for field in fields(Block))
 _TABLES = f"""
 CREATE TABLE IF NOT EXISTS about (key TEXT PRIMARY KEY, value REAL NOT NULL);
@@ -104,3 +107,15 @@ def read_blocks(path: Path, block_s: float, first: int, end: int) -> list[Block]
         return store.blocks(first, end)
     finally:
         store.close()
+
+
+def salvaged(path: Path, block_s: float, first: int, end: int) -> list[Block]:
+    """What can still be read of a damaged book, a few blocks at a time: one broken page need not cost a year."""
+    found: list[Block] = []
+    with suppress(sqlite3.Error, MeterBookError):
+        store = MeterStore(path, block_s, make=False)
+        for begin in range(first, end, AT_A_TIME):
+            with suppress(sqlite3.Error, ValueError, TypeError):
+                found += store.blocks(begin, min(begin + AT_A_TIME, end))
+        store.close()
+    return [each for each in found if isfinite(each.load_heard + each.pv_heard + each.grid_heard)]

@@ -11,7 +11,6 @@ import json
 import logging
 import sqlite3
 import sys
-from contextlib import closing
 from dataclasses import replace
 from datetime import date, datetime
 from pathlib import Path
@@ -29,7 +28,7 @@ from ess_controller.planning.backtest import refill_cny_per_wh
 from ess_controller.planning.capacity_test import CapacityTest, days_alike, most_doubtful, place
 from ess_controller.planning.groups import together
 from ess_controller.planning.kept_plans import FILE as PLANS
-from ess_controller.planning.kept_plans import Heard, Kept, KeptPlans, kept_of
+from ess_controller.planning.kept_plans import Heard, Kept, keep, kept_of
 from ess_controller.planning.meter_book import Block, MonthPeak, first_of_month
 from ess_controller.planning.meter_store import FILE as BOOK
 from ess_controller.planning.meter_store import read_blocks
@@ -160,8 +159,8 @@ class Planning:
     def _keep(self, kept: Kept) -> None:
         """For whoever asks later why; a disk that does not take it costs no plan."""
         try:
-            with closing(KeptPlans(self._home / PLANS, make=True)) as plans:
-                plans.put(kept)
+            if told := keep(self._home / PLANS, kept):
+                log.error("%s", told)
         except (OSError, sqlite3.Error) as trouble:
             log.warning("%s: this plan is not kept: %s", self._home / PLANS, trouble)
 

@@ -6,7 +6,6 @@ A killed daemon loses the minute that it was in; 15 min and day go on with what 
 import logging
 import sqlite3
 from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
 
 from ess_controller.backlog import Backlog
@@ -16,6 +15,7 @@ from ess_controller.rollups.store import TROUBLES, RollupStore
 from ess_controller.rollups.sums import Rolled, Roller
 from ess_controller.rows import rows
 from ess_controller.site import Site
+from ess_controller.sqlite_file import is_broken, put_aside
 
 log = logging.getLogger("ess")
 
@@ -70,27 +70,33 @@ class RollupRecorder:
             except TROUBLES as trouble:
                 if store is not None:
                     store.close()
-                if isinstance(trouble, sqlite3.OperationalError) or not self._put_aside(str(trouble)):
+                if not is_broken(trouble) or not self._put_aside(str(trouble)):
                     break
         log.warning("%s cannot be used: the history of means waits in memory", self._path)
         return None, {}
 
     def _put_aside(self, why: str) -> bool:
-        aside = self._path.with_name(self._path.name + ".broken")
-        with suppress(OSError):
-            self._path.replace(aside)
-            for more in ("-wal", "-shm"):
-                self._path.with_name(self._path.name + more).unlink(missing_ok=True)
+        aside = put_aside(self._path)
+        if aside is not None:
             log.error("%s is broken and kept as %s (%s): it begins anew", self._path, aside.name, why)
-            return True
-        return False
+        return aside is not None
 
     # --- the thread ---------------------------------------------------------------------------------------------------
 
     def _write(self, due: dict[Key, tuple[Rolled, bool]], _ending: bool) -> None:
         if self._store is None:
             self._store = RollupStore(self._path, make=True)
-        self._store.put((due[key] for key in sorted(due)), self._rows)
+        try:
+            self._store.put((due[key] for key in sorted(due)), self._rows)
+        except sqlite3.DatabaseError as trouble:  # damaged while we ran: no later try would mend it
+            if not is_broken(trouble):
+                raise
+            self._store.close()
+            self._store = None
+            if not self._put_aside(str(trouble)):
+                raise
+            self._store = RollupStore(self._path, make=True)
+            self._store.put((due[key] for key in sorted(due)), self._rows)
 
     def _done(self) -> None:
         if self._store is not None:

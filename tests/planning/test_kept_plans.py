@@ -16,7 +16,7 @@ import pytest
 from ess_controller.core.value import Moment, decide
 from ess_controller.planning.clear_sky import clear_sky_apart, is_installed
 from ess_controller.planning.explain_value import explained
-from ess_controller.planning.kept_plans import FILE, KEEP_DAYS, Heard, Kept, KeptPlans, kept_of, plan_digest
+from ess_controller.planning.kept_plans import FILE, KEEP_DAYS, Heard, Kept, KeptPlans, keep, kept_of, plan_digest
 from ess_controller.planning.planner import Planning
 from ess_controller.planning.reopened import path_of, reopened
 from ess_controller.planning.site_battery import groups_of
@@ -157,17 +157,27 @@ def kept_at(utc: datetime, *, begins: bool) -> Kept:
 def test_what_is_kept_is_bounded_by_days_and_by_size_and_goes_by_whole_days(tmp_path: Path) -> None:
     begin = datetime(2026, 1, 1, tzinfo=UTC)
     with closing(KeptPlans(tmp_path / FILE, make=True)) as plans:
-        for day in range(0, KEEP_DAYS + 20, 5):
+        for day in (*range(KEEP_DAYS + 5), 2000, KEEP_DAYS + 5):  # the clock is years ahead, and put right
             for hour in (0, 12):
                 plans.put(kept_at(begin + timedelta(days=day, hours=hour), begins=hour == 0))
         (count,) = sqlite3.connect(tmp_path / FILE).execute("SELECT count(*) FROM plan").fetchone()
-        assert KEEP_DAYS * 2 // 5 <= count <= KEEP_DAYS * 2 // 5 + 2
+        assert count == 2 * KEEP_DAYS
         assert plans.at(begin + timedelta(days=5)) == []
         assert len(plans.at(begin + timedelta(days=50, hours=13))) == 2
-        plans.put(kept_at(begin + timedelta(days=KEEP_DAYS + 20), begins=True), largest_mb=0.05)
+        plans.put(kept_at(begin + timedelta(days=2001), begins=True), largest_mb=0.05)
         found = sqlite3.connect(tmp_path / FILE).execute("SELECT sum(length(blocks)), min(made) FROM plan").fetchone()
         assert found[0] < 50e3
         assert len(plans.at(datetime.fromisoformat(found[1]))) == 1
+
+
+def test_a_broken_file_is_put_aside_and_plans_are_kept_again(tmp_path: Path) -> None:
+    made = kept_at(datetime(2026, 1, 1, tzinfo=UTC), begins=True)
+    assert keep(tmp_path / FILE, made) == ""
+    (tmp_path / FILE).write_bytes(b"no database at all" * 100)
+    assert keep(tmp_path / FILE, made).startswith(f"{tmp_path / FILE} is broken and kept as {FILE}.broken (")
+    assert keep(tmp_path / FILE, made) == ""
+    with closing(KeptPlans(tmp_path / FILE, make=False)) as plans:
+        assert len(plans.at(made.made)) == 1
 
 
 def test_the_planner_keeps_each_plan_and_a_full_disk_costs_none(
@@ -177,10 +187,11 @@ def test_the_planner_keeps_each_plan_and_a_full_disk_costs_none(
     Planning(dealer(), tmp_path, alone=True).plan()
     (row,) = sqlite3.connect(tmp_path / FILE).execute("SELECT begins FROM plan").fetchall()
     assert row == (1,)
-    (tmp_path / FILE).write_bytes(b"no database" * 500)
+    (tmp_path / FILE).unlink()
+    (tmp_path / FILE).mkdir()
     planning = Planning(dealer(), tmp_path, alone=True)
     planning.plan()
-    assert "this plan is not kept: file is not a database" in caplog.text
+    assert "this plan is not kept: unable to open database file" in caplog.text
     assert not planning.waits
 
 

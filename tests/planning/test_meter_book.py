@@ -25,6 +25,8 @@ from tests.loop.story import Story, site
 START = datetime(2026, 6, 1, 4, tzinfo=UTC)
 FIRST = int(START.timestamp() // 900)
 BEAT_S = 30.0
+LATER = FIRST + 5 * 96
+LATER_S = 5 * 86400.0
 BLOCKS = Billing.of(900.0, 900.0, 0.0, 0.0)
 SLIDING = Billing.of(900.0, 60.0, 0.0, 0.0)
 AHEAD = Billing.of(900.0, 60.0, 40.0, 0.0)
@@ -219,6 +221,46 @@ def test_a_broken_book_is_kept_aside_and_begun_anew(tmp_path: Path) -> None:
     assert (tmp_path / f"{FILE}.broken").exists()
     with pytest.raises(MeterBookError, match="block_s"):
         MeterStore(tmp_path / FILE, 1800.0, make=True)
+
+
+def two_weeks(path: Path) -> bytes:
+    """A book of the nine days before START and five after, 70 kW early in the month and in its last block."""
+    store = MeterStore(path, 900.0, make=True)
+    known = Block(0, 20e3, 1.0, 0.0, 1.0, 20e3, 0.0, 1.0)
+    high = FIRST + 10, LATER - 1
+    store.put(replace(known, number=at, import_w=70e3 if at in high else 20e3) for at in range(FIRST - 9 * 96, LATER))
+    store.close()
+    return path.read_bytes()
+
+
+def test_a_damaged_page_costs_the_book_two_days_and_not_the_month_s_peak_nor_what_comes_later(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Found by a book whose youngest page was damaged: it was read as far as it went, and then never written again."""
+    whole = two_weeks(tmp_path / FILE)
+    (tmp_path / FILE).write_bytes(whole[:-4096] + bytes(4096))
+    with caplog.at_level(logging.ERROR):
+        recorder = live(tmp_path / FILE, LATER_S, LATER_S + 900.0)
+    assert recorder.peak.of(START) == 70e3
+    numbers = {block.number for block in kept(tmp_path / FILE)}
+    assert LATER in numbers
+    assert len(numbers) > 11 * 96
+    assert (tmp_path / f"{FILE}.broken").exists()
+    assert "billing blocks of it go on" in caplog.text
+
+
+def test_a_book_that_is_damaged_while_the_daemon_runs_is_begun_anew_with_what_can_be_read(tmp_path: Path) -> None:
+    whole = two_weeks(tmp_path / FILE)
+    recorder = MeterRecorder(site(), tmp_path / FILE, START + timedelta(seconds=LATER_S))
+    touched = b"\x7f" * 4  # SQLite counts changes there: it does not go by what it remembers of the pages
+    (tmp_path / FILE).write_bytes(whole[:24] + touched + whole[28:-4096] + b"\x7f" * 4096)
+    for at_s in np.arange(BEAT_S, 1800.0, BEAT_S).tolist():
+        recorder(beat(LATER_S + at_s))
+    recorder.close()
+    numbers = {block.number for block in kept(tmp_path / FILE)}
+    assert {LATER, LATER + 1} <= numbers
+    assert len(numbers) > 11 * 96
+    assert (tmp_path / f"{FILE}.broken").exists()
 
 
 def test_the_month_s_peak_is_by_the_site_s_calendar_and_survives_a_restart(tmp_path: Path) -> None:
