@@ -205,15 +205,45 @@ def test_of_two_words_on_one_interval_the_one_that_heard_more_stands(tmp_path: P
     assert span.columns["grid_w"].tolist() == [[1000.0]]
 
 
-def test_the_oldest_go_by_age(tmp_path: Path) -> None:
+def test_the_oldest_go_by_number_and_a_clock_gone_astray_costs_one(tmp_path: Path) -> None:
     (minute,) = of(rolled(beats([1000.0] * 61))[0], "1m")
+    day, count = replace(minute, resolution="1d", seconds=86400.0), round(KEEP_DAYS["1d"])
     store = RollupStore(tmp_path / FILE, make=True)
-    days = KEEP_DAYS["1m"]
-    for later in (0.0, 0.5, days, days + 0.25):
-        store.put([(replace(minute, begin=NOON + timedelta(days=later)), True)], ROWS)
+    store.put(((replace(day, begin=NOON + timedelta(days=at)), False) for at in range(count)), ROWS)
+    for at in (count, 3 * count, count + 1):  # years ahead, and put right
+        store.put([(replace(day, begin=NOON + timedelta(days=at)), True)], ROWS)
     store.close()
-    span = read_span(tmp_path / FILE, "1m", "site", NOON - timedelta(days=1), NOON + timedelta(days=100))
-    assert ((span.begin_s - NOON.timestamp()) / 86400).tolist() == [0.5, days, days + 0.25]
+    span = read_span(tmp_path / FILE, "1d", "site", NOON - timedelta(days=1), NOON + timedelta(days=4 * count))
+    days = ((span.begin_s - NOON.timestamp()) / 86400).tolist()
+    assert days == [*range(3, count + 2), 3 * count]
+
+
+def test_what_goes_on_is_found_behind_what_a_clock_gone_astray_has_left(tmp_path: Path) -> None:
+    (minute,) = of(rolled(beats([1000.0] * 61))[0], "1m")
+    day = replace(minute, resolution="1d", seconds=86400.0)
+    store = RollupStore(tmp_path / FILE, make=True)
+    store.put([(day, False), (replace(day, begin=NOON + timedelta(days=400)), True)], ROWS)
+    assert store.unfinished(ROWS)["1d"].begin == day.begin
+    store.put([(replace(day, begin=day.begin + timedelta(days=1)), True)], ROWS)
+    store.put([(replace(day, begin=day.begin + timedelta(days=2)), False)], ROWS)
+    assert store.unfinished(ROWS)["1d"].begin == day.begin + timedelta(days=2)
+    store.close()
+
+
+def test_a_file_that_is_damaged_while_the_daemon_runs_is_kept_aside_and_begun_anew(tmp_path: Path) -> None:
+    recorder = RollupRecorder(site(), tmp_path / FILE)
+    for beat in beats([1000.0] * 61):
+        recorder(beat)
+    recorder.close()
+    recorder = RollupRecorder(site(), tmp_path / FILE)
+    (tmp_path / FILE).write_bytes(b"no database " * 500)
+    later = NOON + timedelta(minutes=2)
+    for beat in beats([1000.0] * 61, first=later):
+        recorder(beat)
+    recorder.close()
+    span = read_span(tmp_path / FILE, "1m", "site", NOON, NOON + timedelta(hours=1))
+    assert later.timestamp() in span.begin_s.tolist()
+    assert (tmp_path / f"{FILE}.broken").read_bytes().startswith(b"no database")
 
 
 def test_a_broken_file_is_kept_aside_and_a_new_one_begins(tmp_path: Path) -> None:

@@ -10,8 +10,9 @@ Another process may read meanwhile (`read_span`). Tables:
         data        zlib of float32, little-endian: for each level, for each column, each row; NaN: not known
 
 Columns begin with `count` (beats heard) and `coverage` (share of the interval, 0..1); the others are those of
-`quantities`: means W, V, A, C, energies Wh, SOC 0..1. Kept are KEEP_DAYS of each resolution and at most LARGEST_MB; the
-oldest go first.
+`quantities`: means W, V, A, C, energies Wh, SOC 0..1. Kept are the youngest rows of each resolution, as many as
+KEEP_DAYS have, and at most LARGEST_MB; the oldest go first. By rows, so that a clock gone astray costs rows and not the
+history.
 """
 
 import json
@@ -27,7 +28,7 @@ from typing import Any
 
 import numpy as np
 
-from ess_controller.rollups.quantities import LEVELS
+from ess_controller.rollups.quantities import LEVELS, RESOLUTIONS
 from ess_controller.rollups.sums import Rolled, columns_of
 from ess_controller.sqlite_file import connected
 from firmware_bridge.records import Floats
@@ -44,6 +45,9 @@ CREATE TABLE IF NOT EXISTS rollup (resolution TEXT NOT NULL, begin_s INTEGER NOT
 CREATE UNIQUE INDEX IF NOT EXISTS rollup_once ON rollup (resolution, begin_s);
 CREATE INDEX IF NOT EXISTS rollup_size ON rollup (resolution, begin_s, size);
 """
+
+# The youngest hundred are looked through for one that goes on: not all, which takes a while.
+_YOUNG = "SELECT min(begin_s) FROM (SELECT begin_s FROM rollup WHERE resolution = ? ORDER BY begin_s DESC LIMIT 100)"
 
 Rows = Mapping[str, list[dict[str, str]]]  # level -> tags of each row
 
@@ -108,7 +112,7 @@ class RollupStore:
                     ),
                 )
                 if over:
-                    self._trim(each.resolution, each.begin.timestamp())
+                    self._trim(each.resolution)
 
     def _shape(self, rolled: Rolled, rows: Rows) -> int:
         told = json.dumps(
@@ -118,10 +122,13 @@ class RollupStore:
         (found,) = self._db.execute("SELECT id FROM shape WHERE told = ?", (told,)).fetchone()
         return int(found)
 
-    def _trim(self, resolution: str, now_s: float) -> None:
-        """By age, and by size from the newest back."""
-        oldest_s = now_s - KEEP_DAYS[resolution] * 86400.0
+    def _trim(self, resolution: str) -> None:
+        """By number, and by size from the newest back."""
         mine = "WHERE resolution = ?"
+        most = round(KEEP_DAYS[resolution] * 86400.0 / RESOLUTIONS[resolution])
+        youngest = f"SELECT begin_s FROM rollup {mine} ORDER BY begin_s DESC LIMIT 1 OFFSET ?"
+        found = self._db.execute(youngest, (resolution, most - 1)).fetchone()
+        oldest_s = float("-inf") if found is None else float(found[0])
         (size,) = self._db.execute(f"SELECT total(size) FROM rollup {mine}", (resolution,)).fetchone()
         left = size - LARGEST_MB[resolution] * 1e6
         if left > 0.0:
@@ -135,19 +142,20 @@ class RollupStore:
         self._db.execute(f"DELETE FROM rollup {mine} AND begin_s < ?", (resolution, oldest_s))
 
     def unfinished(self, rows: Rows) -> dict[str, Rolled]:
-        """By resolution the newest interval, where it was not over and was of these rows and columns."""
+        """By resolution the newest interval that was not over, where it was of these rows and columns. Younger ones
+        that were over are of a clock gone astray."""
         found = {}
         for resolution in KEEP_DAYS:
             row = self._db.execute(
-                "SELECT begin_s, seconds, over, told, data FROM rollup JOIN shape ON shape = shape.id"
-                " WHERE resolution = ? ORDER BY begin_s DESC LIMIT 1",
-                (resolution,),
+                "SELECT begin_s, seconds, told, data FROM rollup JOIN shape ON shape = shape.id"
+                f" WHERE resolution = ? AND NOT over AND begin_s >= ({_YOUNG}) ORDER BY begin_s DESC LIMIT 1",
+                (resolution, resolution),
             ).fetchone()
-            if row is None or row[2]:
+            if row is None:
                 continue
-            shape: dict[str, Any] = json.loads(row[3])
-            if all(shape[level] == {"rows": rows[level], "columns": columns_of(level)} for level in LEVELS):
-                columns = _unpacked(shape, row[4])
+            shape: dict[str, Any] = json.loads(row[2])
+            if all(shape.get(level) == {"rows": rows[level], "columns": columns_of(level)} for level in LEVELS):
+                columns = _unpacked(shape, row[3])
                 found[resolution] = Rolled(resolution, datetime.fromtimestamp(row[0], UTC), row[1], columns)
         return found
 
