@@ -47,6 +47,7 @@ log = logging.getLogger("ess")
 
 EVERY_S = 1800.0  # of plant time
 LOOK_AT_DAY_S = 900.0  # of plant time: whether a new day has begun, for what is done once a day
+AGAIN_S = 60.0  # of wall time: so long after a first plan that failed it is tried again
 SOONEST_S = 5.0  # of wall time, however fast the plant runs
 TEST_DAYS = 4  # looked ahead for the cheapest hours of a capacity test
 
@@ -64,11 +65,12 @@ class Planning:
         self._filed: date | None = None
         self._busy = False
         self._made = 0
+        self._again_s = 0.0  # by `wall_s`
 
     @property
     def waits(self) -> bool:
-        """Whether there is no plan yet, and none is being made."""
-        return not self._made and not self._busy
+        """Whether there is no plan yet, none is being made, and none has just failed."""
+        return not self._made and not self._busy and wall_s() >= self._again_s
 
     def jobs(self, every_s: float, speed: float = 1.0) -> list[Job]:
         """Plans each `every_s` of plant time, and what is done once a day."""
@@ -88,6 +90,7 @@ class Planning:
             if seen is None:
                 return
             (utc, groups), began_s = seen, wall_s()
+            self._again_s = began_s + AGAIN_S
             book, peak_w = Heard(self._book), peak_of_month(self._site, self._home, utc)
             plan = self._planner.plan(utc, book, groups, peak_w)
             test = self._test.told() if self._test else None

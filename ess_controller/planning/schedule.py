@@ -3,6 +3,7 @@
 import json
 import logging
 import sqlite3
+from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
@@ -12,8 +13,10 @@ from typing import Any
 
 from apscheduler.events import (
     EVENT_JOB_ERROR,
+    EVENT_JOB_EXECUTED,
     EVENT_JOB_MAX_INSTANCES,
     EVENT_JOB_MISSED,
+    EVENT_JOB_SUBMITTED,
     JobEvent,
 )
 from apscheduler.executors.pool import ThreadPoolExecutor
@@ -31,7 +34,8 @@ LOOK_S = 2.0  # of wall time: whether the clock was put right, or a job that cam
 LEAPT_S = 30.0  # the time of day against time that never jumps
 LATE_S = 60.0  # of wall time: a job that would begin so much too late is told of, and run at once
 TROUBLES = (OSError, sqlite3.Error, MeterBookError, BadInputError, KeyError, TypeError, ValueError)
-_EVENTS = EVENT_JOB_ERROR | EVENT_JOB_MISSED | EVENT_JOB_MAX_INSTANCES
+_ENDS = EVENT_JOB_EXECUTED | EVENT_JOB_ERROR | EVENT_JOB_MISSED
+_EVENTS = _ENDS | EVENT_JOB_SUBMITTED | EVENT_JOB_MAX_INSTANCES
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +69,8 @@ class Jobs:
         self._jobs = {job.name: job for job in jobs}
         self._told = {job.name: Told() for job in jobs}
         self._at_once: set[str] = set()
+        self._handed: Counter[str] = Counter()  # to the pool, counted by the scheduler's thread alone
+        self._ended: Counter[str] = Counter()  # counted by the pool's alone
         self._look_s, self._file = look_s, file
         self._scheduler = BackgroundScheduler(timezone="UTC", executors={"default": ThreadPoolExecutor(1)})
         self._scheduler.add_listener(self._hear, _EVENTS)
@@ -104,11 +110,17 @@ class Jobs:
             if abs(by_s) > leapt_s:
                 log.warning("the clock leapt by %+.0f s: planning anew", by_s)
                 self._at_once.update(self._jobs)
-            if waits():
+            if waits() and not self._is_under_way(first):
                 self._at_once.add(first)
-            while self._at_once:
-                self._scheduler.modify_job(self._at_once.pop(), next_run_time=utc_now())
+            for name in tuple(self._at_once):
+                if not self._is_under_way(name):  # else it would only be left out
+                    self._at_once.discard(name)
+                    self._scheduler.modify_job(name, next_run_time=utc_now())
         self._scheduler.shutdown(wait=False)
+
+    def _is_under_way(self, name: str) -> bool:
+        """Whether it is being done, or waits behind another."""
+        return self._handed[name] != self._ended[name]
 
     def do(self, job: Job) -> None:
         """Run it now, in the caller's thread."""
@@ -132,6 +144,10 @@ class Jobs:
 
     def _hear(self, event: JobEvent) -> None:
         job, told = self._jobs[event.job_id], self._told[event.job_id]
+        if event.code == EVENT_JOB_SUBMITTED:
+            self._handed[job.name] += 1  # may be heard after the end of a short one
+        elif event.code & _ENDS:
+            self._ended[job.name] += 1
         if event.code == EVENT_JOB_MISSED:
             told.missed += 1
             log.warning("%s: comes late: done now", job.name)

@@ -116,6 +116,19 @@ def test_what_a_job_raises_is_told_once_by_its_name_and_ends_neither_it_nor_the_
     assert caplog.messages.count("report: goes well again") == 1
 
 
+def test_a_job_that_waits_behind_another_is_asked_for_once(caplog: pytest.LogCaptureFixture) -> None:
+    plan, slow = Work("plan", 600.0), Work("report", 600.0)
+    slow.may_go.clear()
+    jobs, held = Jobs([plan.job, slow.job], look_s=0.02), Event()
+    with caplog.at_level(logging.WARNING), at_work(jobs, lambda: jobs.told()["plan"]["runs"] < 3):
+        assert slow.began.wait(WITHIN_S)
+        held.wait(0.5)  # many looks, while the only thread is taken
+        slow.may_go.set()
+        assert until(lambda: jobs.told()["plan"]["runs"] >= 3)
+    assert jobs.told()["plan"]["overlapped"] == 0
+    assert caplog.messages == []
+
+
 def test_the_first_job_runs_anew_while_it_waits_for_something() -> None:
     work = Work("plan", 600.0)
     jobs = Jobs([work.job], look_s=0.02)

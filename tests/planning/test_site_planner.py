@@ -120,6 +120,7 @@ def test_the_planner_leaves_a_plan_in_the_home_and_tells_of_trouble_once(
         jobs.do(plan)
         jobs.do(plan)
         assert jobs.told()["plan"]["trouble"].startswith("file is not a database")
+        assert not planning.waits  # not again in two seconds, and for ever so
         (tmp_path / BOOK).unlink()
         jobs.do(plan)
     told = [record.getMessage() for record in caplog.records]
