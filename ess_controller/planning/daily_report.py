@@ -31,10 +31,16 @@ BACK_DAYS = 31  # days without a report that are made up for
 
 
 def missing(home: Path, site: Site, utc: datetime) -> list[date]:
-    """Days that are over and have no report yet, the oldest first."""
+    """Days that are over and have no report yet, the oldest first.
+
+    A report of a day that is not over is of a clock gone astray: it knew half of that day, and is forgotten.
+    """
     today, told = utc.astimezone(site.time_zone).date(), _believed(home / FILE)
+    over = {day: each for day, each in told.items() if day < today.isoformat()}
+    if len(over) < len(told):
+        _write(home / FILE, over)
     days = [today - timedelta(days=back) for back in range(BACK_DAYS, 0, -1)]
-    return [day for day in days if day.isoformat() not in told]
+    return [day for day in days if day.isoformat() not in over]
 
 
 def report(site: Site, book: Book, day: date) -> dict[str, Any] | None:
@@ -137,10 +143,13 @@ def _believed(path: Path) -> dict[str, Any]:
 def keep(path: Path, days: dict[str, dict[str, Any]]) -> None:
     """Add these; the file is replaced whole, and the youngest 400 days stay. Raises OSError."""
     known = _believed(path) | days
-    kept = {day: known[day] for day in sorted(known)[-KEEP_DAYS:]}
+    _write(path, {day: known[day] for day in sorted(known)[-KEEP_DAYS:]})
+
+
+def _write(path: Path, days: dict[str, dict[str, Any]]) -> None:
     draft = path.with_name(path.name + ".part")
     with draft.open("w", encoding="utf-8") as file:
-        json.dump({"schema_version": SCHEMA_VERSION, "days": kept}, file)
+        json.dump({"schema_version": SCHEMA_VERSION, "days": days}, file)
         file.flush()
         os.fsync(file.fileno())
     draft.replace(path)

@@ -99,6 +99,14 @@ def test_days_are_made_up_for_once_and_kept_for_four_hundred(tmp_path: Path, cap
     assert "cannot be believed and is kept as savings.json.broken: savings.json: it is not of" in caplog.text
 
 
+def test_a_day_priced_by_a_clock_gone_astray_is_priced_again_once_it_is_over(tmp_path: Path) -> None:
+    path, today = tmp_path / "savings.json", DAY + timedelta(days=1)
+    daily_report.keep(path, {f"{DAY}": {}, f"{today}": {"known_share": 0.4}, f"{today + timedelta(days=1)}": {}})
+    assert DAY not in daily_report.missing(tmp_path, dealer(), NOW)
+    assert list(daily_report.read(path)) == [f"{DAY}"]
+    assert daily_report.missing(tmp_path, dealer(), NOW + timedelta(days=1))[-1] == today
+
+
 # --- the capacity test ------------------------------------------------------------------------------------------------
 
 
