@@ -47,8 +47,11 @@ class Block:
 
     @property
     def peak_w(self) -> float:
-        """What the month's demand is counted by; 0 where too little was heard."""
-        return _higher(self.import_w if self.grid_heard >= KNOWN_SHARE else 0.0, self.window_w)
+        """What the month's demand is counted by. Where too little was heard, what was surely imported, as if nothing
+        had been in the rest: half a block makes no peak, and hides none."""
+        if self.grid_heard >= KNOWN_SHARE:
+            return _higher(self.import_w, self.window_w)
+        return _higher(self.import_w * self.grid_heard if self.grid_heard > 0.0 else 0.0, self.window_w)
 
 
 def slid_peak_w(blocks: Iterable[Block]) -> float | None:

@@ -272,5 +272,9 @@ def test_the_month_s_peak_is_by_the_site_s_calendar_and_survives_a_restart(tmp_p
     peak.add(replace(heard, number=number, import_w=30e3))
     peak.add(replace(heard, number=number + 1, import_w=90e3, grid_heard=0.1))
     assert (peak.of(new_year - timedelta(hours=1)), peak.of(new_year)) == (70e3, 30e3)
+    peak.add(replace(heard, number=number + 2, import_w=100e3, grid_heard=0.45))  # 45 kW, whatever came after
+    assert peak.of(new_year) == pytest.approx(45e3)
+    peak.add(replace(heard, number=number + 3, import_w=nan, grid_heard=0.0))
+    assert peak.of(new_year) == pytest.approx(45e3)
     live(tmp_path / FILE, 0.0, 930.0, grid_w=55e3)
     assert live(tmp_path / FILE, 930.0, 960.0).peak.of(START) == pytest.approx(55e3)
