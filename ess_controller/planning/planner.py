@@ -47,30 +47,31 @@ log = logging.getLogger("ess")
 
 EVERY_S = 1800.0  # of plant time
 LOOK_AT_DAY_S = 900.0  # of plant time: whether a new day has begun, for what is done once a day
-AGAIN_S = 60.0  # of wall time: so long after a first plan that failed it is tried again
+AGAIN_S = 60.0  # of wall time: so long after a plan that failed it is tried again
 SOONEST_S = 5.0  # of wall time, however fast the plant runs
 TEST_DAYS = 4  # looked ahead for the cheapest hours of a capacity test
+Picture = dict[str, Any]
 
 
 class Planning:
     """What the jobs do, one at a time. They raise what `schedule.TROUBLES` names."""
 
-    def __init__(self, site: Site, home: Path, *, alone: bool) -> None:
+    def __init__(self, site: Site, home: Path, *, alone: bool, again_s: float = AGAIN_S) -> None:
         """`alone`: no daemon has to answer; the time of day is the machine's, and what is stored is as the site file
-        says."""
+        says. `again_s`: so long after a plan that could not be made it is tried again."""
         self._site, self._home, self._alone = site, home, alone
         self._planner = SitePlanner(site, WeatherFeed(site, home))
         self._test: CapacityTest | None = None
         self._placed: date | None = None
         self._filed: date | None = None
         self._busy = False
-        self._made = 0
-        self._again_s = 0.0  # by `wall_s`
+        self._lacks = True  # a plan, as none could be made yet, or not the last
+        self._again_in_s, self._again_s = again_s, 0.0  # by `wall_s`
 
     @property
     def waits(self) -> bool:
-        """Whether there is no plan yet, none is being made, and none has just failed."""
-        return not self._made and not self._busy and wall_s() >= self._again_s
+        """Whether there is no plan yet or the last could not be made, none is being made, and none has just failed."""
+        return self._lacks and not self._busy and wall_s() >= self._again_s
 
     def jobs(self, every_s: float, speed: float = 1.0) -> list[Job]:
         """Plans each `every_s` of plant time, and what is done once a day."""
@@ -89,15 +90,16 @@ class Planning:
             seen = self._seen()
             if seen is None:
                 return
-            (utc, groups), began_s = seen, wall_s()
-            self._again_s = began_s + AGAIN_S
+            (utc, picture), began_s = seen, wall_s()
+            self._lacks, self._again_s = True, began_s + self._again_in_s
+            groups = self._groups(picture)
             book, peak_w = Heard(self._book), peak_of_month(self._site, self._home, utc)
             plan = self._planner.plan(utc, book, groups, peak_w)
             test = self._test.told() if self._test else None
             write(self._home / FILE, replace(plan, capacity_test=test))
             self._keep(replace(kept_of(self._site, plan, book, groups, peak_w, self._planner), capacity_test=test))
             log.debug("plan made in %.0f ms from %.1f days", 1000.0 * (wall_s() - began_s), plan.history_days)
-            self._made += 1
+            self._lacks = False
         finally:
             self._busy = False
 
@@ -109,7 +111,8 @@ class Planning:
         self._test = None
         doubt = most_doubtful(in_site(self._site, remembered(self._home)[0]))
         if doubt is not None:
-            tuning, (utc, groups) = self._site.tuning, seen
+            tuning, (utc, picture) = self._site.tuning, seen
+            groups = self._groups(picture)
             string = tuning.layout.string_names.index(doubt.string)
             cabinet = self._group_of(int(tuning.layout.string_cabinet[string]), groups)
             expected, _, _ = self._planner.expected(utc, self._book, groups, {})
@@ -149,15 +152,19 @@ class Planning:
             raise BadInputError("not every cabinet is in service: expected all, to test one of them")
         return groups[cabinet]
 
-    def _seen(self) -> tuple[datetime, tuple[Battery, ...]] | None:
-        """The time of day and what is stored; None where a daemon has to tell, and does not yet."""
+    def _seen(self) -> tuple[datetime, Picture | None] | None:
+        """The time of day and the daemon's picture; None where a daemon has to tell, and does not yet."""
         try:
-            told: dict[str, Any] | None = ask(self._home / "live.sock", {"get": "picture"})
+            told: Picture | None = ask(self._home / "live.sock", {"get": "picture"})
         except NoDaemonError:
             told = None
         if told is None or "error" in told:
-            return (utc_now(), groups_of(self._site, None)) if self._alone else None
-        return datetime.fromisoformat(told["utc"]), groups_of(self._site, stock_of_picture(told))
+            return (utc_now(), None) if self._alone else None
+        return datetime.fromisoformat(told["utc"]), told
+
+    def _groups(self, picture: Picture | None) -> tuple[Battery, ...]:
+        """What is stored. BadInputError where no cabinet has anything to give or take: reports do not need any."""
+        return groups_of(self._site, None if picture is None else stock_of_picture(picture))
 
     def _keep(self, kept: Kept) -> None:
         """For whoever asks later why; a disk that does not take it costs no plan."""
@@ -188,7 +195,10 @@ def work(planning: Planning, home: Path, every_s: float, ending: Event, speed: f
 
 
 def main(given: str) -> int:
-    """The daemon's child: `given` is JSON of site, home and speed. Exit 2: no use in trying again."""
+    """The daemon's child: `given` is JSON of site, home and speed.
+
+    Exit 1, to be tried again, in all trouble: a site file that is refused is being edited, as its daemon runs by it.
+    """
     told = json.loads(given)
     talk(0, quiet=False)
     ending, home = began(), Path(told["home"])
@@ -201,7 +211,7 @@ def main(given: str) -> int:
         return 1
     except BadInputError as trouble:
         log.error("planner: %s", trouble)
-        return 2
+        return 1
     return 0
 
 

@@ -86,10 +86,11 @@ def test_the_planner_s_process_ends_with_its_daemon(tmp_path: Path) -> None:
 
 
 @pytest.mark.lane
-def test_a_planner_that_can_do_nothing_says_why_and_is_not_tried_again(tmp_path: Path) -> None:
+def test_a_planner_that_can_do_nothing_says_why_and_is_to_be_tried_again(tmp_path: Path) -> None:
+    """Its daemon runs by the file as it was, and it may just be being edited: status 2 would end plans for good."""
     nowhere = replace(dealer(), file=DEALER / "nowhere.toml")
     ended = subprocess.run(
         command(nowhere, tmp_path, 1.0), stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
     )
-    assert ended.returncode == 2
+    assert ended.returncode == 1
     assert "nowhere.toml" in ended.stderr

@@ -13,6 +13,9 @@ import numpy as np
 import pytest
 
 from ess_controller.errors import BadInputError
+from ess_controller.live import Window
+from ess_controller.orders import Orders
+from ess_controller.planning import daily_report
 from ess_controller.planning.meter_book import Block
 from ess_controller.planning.meter_store import FILE as BOOK
 from ess_controller.planning.meter_store import MeterStore
@@ -131,6 +134,30 @@ def test_the_planner_leaves_a_plan_in_the_home_and_tells_of_trouble_once(
     waiting = Planning(dealer(), tmp_path, alone=False)
     waiting.plan()  # no daemon answers: it waits for its first beat
     assert waiting.waits
+
+
+def test_while_no_cabinet_gives_or_takes_days_are_priced_and_the_plan_is_tried_again_before_its_time(
+    tmp_path: Path,
+) -> None:
+    """A cabinet that is at rest for a minute must not cost half an hour's plan, nor one that is for weeks the days."""
+    dead: dict[str, float | None] = {"given_wh": 0.0, "taken_wh": None}
+    alive: dict[str, float | None] = {"given_wh": 40e3, "taken_wh": 50e3}
+    cabinets: list[dict[str, float | None]] = [dead, dead]
+    write_book(tmp_path, 2.0)
+    window = Window(tmp_path / "live.sock", lambda: {"utc": NOW.isoformat(), "cabinets": cabinets}, Orders())
+    planning = Planning(dealer(), tmp_path, alone=False, again_s=0.0)
+    plan, *_ = every = planning.jobs(1800.0)
+    jobs = Jobs(every)
+    try:
+        planning.report()
+        assert "2026-06-18" in daily_report.read(tmp_path / daily_report.FILE)
+        for now, trouble in (([alive, dead], ""), ([dead, dead], "no cabinet has anything"), ([alive, alive], "")):
+            cabinets[:] = now
+            jobs.do(plan)
+            assert jobs.told()["plan"]["trouble"].partition(": ")[2].startswith(trouble)
+            assert planning.waits == bool(trouble)
+    finally:
+        window.close()
 
 
 def test_a_plan_tells_of_a_string_that_the_roof_has_lost_but_not_of_one_that_was_held_back() -> None:
