@@ -138,9 +138,11 @@ def _demand(tariff: Tariff, terms: Terms, peak_kw: float, day: date, counted: st
         yield Item("demand, actual", peak_kw, "kW", price, counted)
         return
     kw = agreed_kw(tariff, terms)
-    raised = kw > terms.contract_kw
-    least = f"{plain(100.0 * rules.least_share)} % of {plain(terms.transformer_kva)} kVA, least that may be agreed"
-    yield Item("demand, agreed", kw, "kW", price, least if raised else f"agreed; the peak was {peak_kw:.1f} kW")
+    why = f"agreed; the peak was {peak_kw:.1f} kW"
+    if kw > terms.contract_kw:
+        share = plain(100.0 * rules.least_share)
+        why = f"{share} % of {plain(terms.transformer_kva)} kVA, least that may be agreed"
+    yield Item("demand, agreed", kw, "kW", price, why)
     beyond_kw = peak_kw - rules.tolerated_share * kw
     if beyond_kw > 0.0:
         why = f"peak of {peak_kw:.1f} kW beyond {plain(round(100.0 * rules.tolerated_share, 6))} % of what is agreed"

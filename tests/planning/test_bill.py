@@ -188,6 +188,13 @@ def test_an_agreed_demand_is_paid_whether_it_is_reached_or_not() -> None:
     assert "demand, excess" not in items(within)
 
 
+def test_an_agreed_demand_is_billed_where_nobody_told_the_transformers() -> None:
+    lines = items(month(SHANGHAI, Terms("contract", 100.0), hourly([110.0], "2026-06-10T12:00")))
+    assert lines["demand, agreed"].cny == pytest.approx(100.0 * 40.8)
+    assert lines["demand, agreed"].why == "agreed; the peak was 110.0 kW"
+    assert lines["demand, excess"].cny == pytest.approx(408.0)
+
+
 def test_beyond_105_percent_of_what_is_agreed_a_kilowatt_costs_twice() -> None:
     told = month(SHANGHAI, Terms("contract", 100.0, 200.0), hourly([110.0], "2026-06-10T12:00"))
     lines = items(told)
