@@ -2,6 +2,7 @@
 
 import json
 from datetime import datetime
+from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, cast
 
@@ -18,9 +19,12 @@ from ess_controller.planning.shared_commands import (
     Kva,
     SupplyOption,
     TariffPath,
+    check_numbers,
+    check_terms_asked,
     prices_of,
     read_metered,
     say,
+    say_nothing,
     tariff_of_file,
 )
 
@@ -85,11 +89,16 @@ def backtest(
 
     if out is not None:
         check_installed("matplotlib", "ess backtest --out")
+    _check_asked(replan_min, days)
+    terms = {"supply": supply, "customer": customer, "demand": demand, "contract_kw": contract_kw}
+    check_terms_asked(site, tariff, **terms, transformer_kva=transformer_kva, hottest=hottest)
     if site is not None and inputs is None and battery is None and tariff is None:
         from ess_controller.planning.site_backtest import recorded
 
         past = recorded(site, home)
     elif site is None and inputs is not None and battery is not None:
+        say_nothing("SITE beside it", home=home)
+        check_numbers(contract_kw=contract_kw, transformer_kva=transformer_kva)
         agreed = (demand, contract_kw, transformer_kva, hottest)
         past = _of_files(inputs, battery, tariff_of_file(tariff, supply, customer), agreed)
     else:
@@ -109,6 +118,13 @@ def backtest(
     print(json.dumps(told) if as_json else "\n".join(table(told)))
 
 
+def _check_asked(replan_min: float, days: float | None) -> None:
+    """Times that end; raises BadInputError."""
+    for option, value in (("--replan-min", replan_min), ("--days", days)):
+        if value is not None and not isfinite(value):
+            raise BadInputError(f"{option} {value:g}: expected a number that ends")
+
+
 def _of_files(
     inputs: Path,
     battery: Path,
@@ -118,12 +134,16 @@ def _of_files(
     """What foreign files have recorded."""
     from ess_controller.planning.battery_file import load_battery
     from ess_controller.planning.calendar_grid import by_weekday, kind_by_tariff
-    from ess_controller.planning.inputs import faint
+    from ess_controller.planning.inputs import faint, ill_fitting
     from ess_controller.planning.site_backtest import Recorded
 
     store, metered = load_battery(battery), read_metered(inputs, tariff)
     prices, _ = prices_of(inputs, metered, tariff, *agreed)
-    say(inputs, faint(metered.series, min(store.charge_w, store.discharge_w), agreed[1], agreed[2]))
+    say(
+        inputs,
+        faint(metered.series, min(store.charge_w, store.discharge_w), agreed[1], agreed[2]),
+        ill_fitting(metered.series, prices.block_s) if tariff is not None else "",
+    )
     kinds = by_weekday if tariff is None else kind_by_tariff(tariff)
     return Recorded(metered.series, prices, store, kinds, None, None)
 

@@ -19,10 +19,12 @@ from ess_controller.planning.shared_commands import (
     SupplyOption,
     TariffPath,
     check_numbers,
+    check_terms_asked,
     hottest_days,
     prices_of,
     read_metered,
     say,
+    say_nothing,
     tariff_of_file,
 )
 
@@ -97,13 +99,19 @@ def plan(
         check_installed("matplotlib", "ess plan --plot")
     if site is not None and (inputs is not None or battery):
         raise BadInputError(f"{site}: expected either SITE, or --inputs with --battery")
+    agreed = {"supply": supply, "customer": customer, "demand": demand, "contract_kw": contract_kw}
+    agreed |= {"transformer_kva": transformer_kva}
+    check_terms_asked(site, tariff, **agreed)
     if site is not None:
+        own = f"nothing of it with {site}, which has its own"
+        say_nothing(own, tariff=tariff, peak_so_far_kw=peak_so_far_kw or None)
         answered = _of_site(site, at, home, weather, hottest, explain)
     elif inputs is None or not battery:
         raise BadInputError("ess plan: expected SITE, or --inputs with --battery")
     else:
         from ess_controller.planning.inputs import faint, ill_fitting
 
+        say_nothing("SITE beside it", at=at, home=home, weather=weather)
         check_numbers(contract_kw=contract_kw, transformer_kva=transformer_kva, peak_so_far_kw=peak_so_far_kw)
         loaded = tariff_of_file(tariff, supply, customer)
         metered = read_metered(inputs, loaded)

@@ -24,10 +24,10 @@ from firmware_bridge.records import Floats
 
 POWERS, PRICES, GRID = ("load_w", "pv_w"), ("import_cny_per_kwh", "export_cny_per_kwh"), "grid_w"
 RANGES = {
-    "load_w": (0.0, 1e9, "watts from 0 on; what flows the other way belongs in pv_w"),
-    "pv_w": (0.0, 1e9, "watts from 0 on; what an inverter takes at night belongs in load_w"),
-    GRID: (-1e9, 1e9, "watts, importing positive"),
-    **dict.fromkeys(PRICES, (-1e6, 1e6, "CNY per kWh")),
+    "load_w": (0.0, 1e9, "watts from 0 to 1e9; what flows the other way belongs in pv_w"),
+    "pv_w": (0.0, 1e9, "watts from 0 to 1e9; what an inverter takes at night belongs in load_w"),
+    GRID: (-1e9, 1e9, "watts from -1e9 to 1e9, importing positive"),
+    **dict.fromkeys(PRICES, (-1e6, 1e6, "a number of CNY per kWh")),
 }
 FEWEST = 2  # steps: one has no length
 STEP_S = (1.0, 86400.0)
@@ -116,6 +116,9 @@ def _times(path: Path, rows: Sequence[Row], at: int) -> tuple[datetime, float]:
     seconds = np.array([time.timestamp() for time in times])
     lengths_s = np.diff(seconds)
     step_s = float(np.median(lengths_s))
+    if step_s < 0.0:
+        first, then = (row.cells[at].strip() for row in rows[:2])
+        raise wrong(path, rows[1].line, "time", then, f"a time after {first}: rows from the oldest to the newest")
     for index in np.flatnonzero(lengths_s != step_s)[:1]:
         value, before = rows[index + 1].cells[at].strip(), rows[index].cells[at].strip()
         raise wrong(path, rows[index + 1].line, "time", value, _uneven(float(lengths_s[index]), step_s, before))

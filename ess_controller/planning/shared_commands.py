@@ -53,6 +53,28 @@ def check_numbers(**values: float | None) -> None:
             raise BadInputError(f"{option} {value:g}: expected a number from 0 to {LARGEST_KW:.0f}")
 
 
+def say_nothing(why: str, **values: object) -> None:
+    """Options, by name, that change nothing in such a call: left unsaid, whoever gave one would believe it counted.
+
+    Raises BadInputError for the first that was given.
+    """
+    for name, value in values.items():
+        if value is not None:
+            raise BadInputError(f"--{name.replace('_', '-')} {value}: expected {why}")
+
+
+def check_terms_asked(
+    site: Path | None,
+    tariff: Path | None,
+    **agreed: object,
+) -> None:
+    """Whether what is said of a tariff has one to be said of; raises BadInputError."""
+    if site is not None:
+        say_nothing(f"nothing of it with {site}, whose site.toml has the tariff and what is agreed", **agreed)
+    elif tariff is None:
+        say_nothing("--tariff TOML beside it", **agreed)
+
+
 def tariff_of_file(path: Path | None, supply: str | None, customer: str | None) -> "Tariff | None":
     """The tariff that is asked for, if one is; raises SiteError."""
     from ess_controller.site.tariff import load_tariff

@@ -87,7 +87,7 @@ def _date(option: str, text: str, like: str) -> "date":
     try:
         return date.fromisoformat(text)
     except ValueError:
-        given = text[: len(like)] if option == "--month" else text
+        given = text.removesuffix("-01") if option == "--month" else text
         raise BadInputError(f"{option} {given}: expected a date like {like}") from None
 
 

@@ -260,7 +260,17 @@ def test_the_command_answers_with_stable_keys_and_draws(
     status, out, _ = ess(*words, "--start", "2026-03-11")
     assert status == 0
     assert "controller" in out
-    for wrong in (["--start", "tomorrow"], ["--start", "2030-01-01"], ["--days", 99], ["--know", "moon"]):
+    for wrong in (
+        ["--start", "tomorrow"],
+        ["--start", "2030-01-01"],
+        ["--days", 99],
+        ["--days", "inf"],
+        ["--replan-min", "inf"],
+        ["--know", "moon"],
+        ["--home", tmp_path],
+        ["--demand", "contract", "--contract-kw", -5],
+        ["--demand", "contract", "--contract-kw", "nan"],
+    ):
         status, _, talk = ess(*words, *wrong)
         assert status == 2
         assert "expected" in talk

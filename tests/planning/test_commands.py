@@ -171,6 +171,8 @@ def test_what_is_strange_is_said_and_planned_for(ess: Ess, tmp_path: Path, batte
         (("--tariff", SHANGHAI, "--contract-kw", "nan"), "--contract-kw nan: expected a number from 0 to 1000000"),
         (("--tariff", SHANGHAI, "--peak-so-far-kw", "-1"), "--peak-so-far-kw -1: expected a number from 0"),
         (("--tariff", "no.toml"), "no.toml: expected a file, but there is none"),
+        (("--tariff", SHANGHAI, "--at", "2026-06-01T08:00"), "--at 2026-06-01T08:00: expected SITE beside it"),
+        (("--contract-kw", 70), "--contract-kw 70.0: expected --tariff TOML beside it"),
     ],
 )
 def test_what_is_missing_is_asked_for(
@@ -179,6 +181,20 @@ def test_what_is_missing_is_asked_for(
     status, out, talk = ess("plan", "--inputs", csv(tmp_path, day(3)), "--battery", battery, *words)
     assert (status, out) == (2, "")
     assert expected in talk
+
+
+def test_what_a_site_has_itself_is_not_taken_from_options(ess: Ess) -> None:
+    site = SITES / "shenzhen-dealer"
+    for words in (
+        ("plan", "--tariff", SHANGHAI),
+        ("plan", "--peak-so-far-kw", 30),
+        ("plan", "--demand", "capacity"),
+        ("backtest", "--contract-kw", 30),
+    ):
+        status, out, talk = ess(words[0], site, *words[1:])
+        assert (status, out) == (2, "")
+        assert f"{words[1]} {words[2]}" in talk
+        assert "expected nothing of it with" in talk
 
 
 def test_a_bill_is_told_with_its_items_and_their_sum(ess: Ess, tmp_path: Path) -> None:
