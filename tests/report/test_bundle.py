@@ -94,6 +94,14 @@ def test_what_is_in_a_bundle_replays_without_a_difference_from_the_middle_of_a_r
     assert then["strings"][0]["mode"] == Mode.RUN.name.lower()
 
 
+def test_what_is_in_a_bundle_replays_under_another_setting(site: Site, home: Path, tmp_path: Path) -> None:
+    make(site, Wanted(home, None, 0.05, tmp_path / "b.zip"))
+    with unbundled([tmp_path / "b.zip"], None) as (files, whose):
+        assert whose is not None
+        answer = carry_out(Job(files, whose, settings=("limits.rated_a=20",))).answer
+    assert answer["diff"]["differences"]
+
+
 def test_an_earlier_moment_is_told_as_it_was_then(site: Site, home: Path, tmp_path: Path) -> None:
     """Seconds 8 to 20 have a silent module: at second 19 its string lies open."""
     from ess_controller.bundle_journal import last_beat
