@@ -13,7 +13,8 @@ from scipy.optimize import linprog
 
 from ess_controller.errors import BadInputError
 from ess_controller.planning.explain import explained, step_at
-from ess_controller.planning.filling import Ends
+from ess_controller.planning.explain_again import Again
+from ess_controller.planning.filling import Ends, Problem
 from ess_controller.planning.lp import Planner
 from ess_controller.planning.plan import Plan
 from ess_controller.planning.problem import Battery, Prices, Series
@@ -221,6 +222,22 @@ def test_a_plan_of_five_days_in_quarters_of_an_hour_is_asked_too(feed_in: float)
             again = Planner(120.0).plan(BATTERY, series, replace(prices, import_cny_per_kwh=moved))
             assert (abs(again.battery_w[step] - now) > 500.0) == other
     assert seen
+
+
+def test_hours_whose_price_falls_below_feed_in_are_not_held_to_one_direction_in_all_of_them() -> None:
+    """The programme would buy what it sells at once there; in a long plan only these hours' directions are open."""
+    series = day(2, 288)
+    wavering = np.where(np.arange(288) % 8 < 4, 0.3, 1.5)
+    series = replace(series, load_w=series.load_w * wavering, pv_w=series.pv_w * 0.8)
+    store = replace(BATTERY, energy_wh=64.5e3, charge_w=60e3, discharge_w=60e3)
+    prices, first, end = tou(series, actual(38.0)), 48, 68
+    again = Again(Problem((store,), series, prices, Ends()), Planner(120.0).plan(store, series, prices), one_way=False)
+    moved = prices.import_cny_per_kwh.copy()
+    moved[first:end] = 0.25  # feed-in earns 0.30
+    cheaper = replace(prices, import_cny_per_kwh=moved)
+    anew = Planner(120.0).plan(store, series, cheaper)
+    asked = again.battery_w(Problem((store,), series, cheaper, Ends()), first, end)
+    assert asked[first:end].mean() == pytest.approx(anew.battery_w[first:end].mean(), abs=1.0)
 
 
 def test_where_the_energy_comes_from_and_goes_to_adds_up() -> None:
