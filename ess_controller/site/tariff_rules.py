@@ -15,7 +15,7 @@ from ess_controller.site.rules import is_zone, number
 from ess_controller.site.tariff_tables import CUSTOMERS, DAY_KINDS, TariffFile
 
 Table = dict[str, Any]
-MIDNIGHT = "24:00"
+MIDNIGHT, SATURDAY = "24:00", 5
 
 
 def tariff_findings(file: Table, wrong: list[Finding]) -> Iterator[Finding]:
@@ -33,6 +33,7 @@ def _findings(file: Table, broken: set[str | int]) -> Iterator[Finding]:
     least, most = file.get("transformer_kva", (0.0, 1.0))
     if not 0.0 <= least < most:
         yield Finding(("transformer_kva",), "a pair [least, most] that rises, from 0 on")
+    yield from _calendar_findings(file.get("calendar", {}))
     for at, day in enumerate(file.get("day", [])):
         yield from _hour_findings(("day", at, "hours"), day.get("hours", []))
     if not broken & {"day", "schedule", "hot_days"}:
@@ -78,6 +79,17 @@ def contract_findings(site: Table, tariff: TariffFile, tariff_file: str) -> Iter
         told = number(site, f"dispatch.{key}")
         if not np.isnan(told) and told != wanted:
             yield Finding(("dispatch", key), f"{plain(wanted)}, {words} of {tariff_file}")
+
+
+def _calendar_findings(calendar: Table) -> Iterator[Finding]:
+    """A worked weekend is a day of a weekend, and no holiday: else a slip of the pen changes nothing, or both."""
+    holidays = set(calendar.get("holidays", ()))
+    for at, day in enumerate(calendar.get("working_weekends", ())):
+        path: KeyPath = ("calendar", "working_weekends", at)
+        if day.weekday() < SATURDAY:
+            yield Finding(path, f"a Saturday or a Sunday, not a {day:%A}")
+        elif day in holidays:
+            yield Finding(path, "a day that is not among the holidays too")
 
 
 def _hour_findings(path: KeyPath, hours: list[list[str]]) -> Iterator[Finding]:

@@ -57,6 +57,18 @@ def test_the_file_itself_is_right(tmp_path: Path) -> None:
             "a schedule for every day of the year; a holiday in month 9",
         ),
         (("schedule", 4, "days"), ["sunday"], "schedule[4].days[0]", '"workday" or "weekend" or "holiday"'),
+        (
+            ("calendar", "working_weekends", 0),
+            date(2025, 2, 6),
+            "calendar.working_weekends[0]",
+            "a Saturday or a Sunday, not a Thursday",
+        ),
+        (
+            ("calendar", "working_weekends", 0),
+            date(2025, 2, 1),
+            "calendar.working_weekends[0]",
+            "a day that is not among the holidays too",
+        ),
         (("demand_rules", "slide_s"), 70, "demand_rules.slide_s", "seconds that divide block_s = 900 evenly, at most"),
         (("demand_rules", "slide_s"), 1800, "demand_rules.slide_s", "seconds that divide block_s = 900 evenly, at"),
         (("demand_rules", "slide_s"), ..., "demand_rules.slide_s", "a number from 60 to 3600; the key is missing"),
