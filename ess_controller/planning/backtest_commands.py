@@ -132,13 +132,14 @@ def _of_files(
     agreed: tuple[str | None, float | None, float | None, Path | None],
 ) -> "Recorded":
     """What foreign files have recorded."""
-    from ess_controller.planning.battery_file import load_battery
+    from ess_controller.planning.battery_file import ill_sized, load_battery
     from ess_controller.planning.calendar_grid import by_weekday, kind_by_tariff
     from ess_controller.planning.inputs import faint, ill_fitting
     from ess_controller.planning.site_backtest import Recorded
 
     store, metered = load_battery(battery), read_metered(inputs, tariff)
     prices, _ = prices_of(inputs, metered, tariff, *agreed)
+    say(battery, ill_sized(store))
     say(
         inputs,
         faint(metered.series, min(store.charge_w, store.discharge_w), agreed[1], agreed[2]),

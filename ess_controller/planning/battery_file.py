@@ -24,6 +24,7 @@ from ess_controller.site.schema import WearTable
 from ess_controller.site.sheet import UnreadableError
 
 LINES = ("charge_by_soc", "discharge_by_soc")  # what SOC leaves of the powers
+SHORTEST_H, LONGEST_H = 0.05, 200.0  # to fill or empty one: beyond, somebody has likely mistaken kW or kWh for W or Wh
 Efficiency = Annotated[float, Field(gt=0.0, le=1.0)]
 Watts = Annotated[float, Field(gt=0.0, le=1e9)]
 
@@ -83,6 +84,16 @@ def load_battery(path: Path) -> Battery:
     if ageing is None or terms is None:
         return battery
     return replace(battery, wear=priced(ageing, terms, battery.soc_min, battery.soc_max))
+
+
+def ill_sized(battery: Battery) -> str:
+    """The suspicion that energy or power is in another unit; else empty."""
+    times_h = sorted(battery.energy_wh / power_w for power_w in (battery.charge_w, battery.discharge_w))
+    if times_h[0] >= SHORTEST_H and times_h[1] <= LONGEST_H:
+        return ""
+    time_h = times_h[0] if times_h[0] < SHORTEST_H else times_h[1]
+    took = f"{3600.0 * time_h:.3g} s" if time_h < SHORTEST_H else f"{time_h:.3g} h"
+    return f"it is filled or emptied in {took}: are energy_wh in Wh and powers in W? They are taken so"
 
 
 def _findings(table: dict[str, Any]) -> Iterator[Finding]:

@@ -201,12 +201,13 @@ def _of_files(
     peak_so_far_kw: float,
 ) -> "Sources":
     """What foreign files plan with."""
-    from ess_controller.planning.battery_file import load_battery
+    from ess_controller.planning.battery_file import ill_sized, load_battery
     from ess_controller.planning.filling import Ends
     from ess_controller.planning.site_plan import Sources
 
     groups = tuple(load_battery(path) for path in battery)
     for path, group in zip(battery, groups, strict=True):
+        say(path, ill_sized(group))
         if group.export != groups[0].export:
             raise BadInputError(
                 f'{path}: export = "{group.export}": expected "{groups[0].export}", as {battery[0]} has'

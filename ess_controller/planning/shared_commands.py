@@ -89,6 +89,11 @@ def read_metered(path: Path, tariff: "Tariff | None", *, may_be_metered: bool = 
 
     metered = read_series(path, tariff.zone if tariff else None, may_be_metered=may_be_metered)
     say(path, *metered.notes)
+    if tariff is not None and metered.series.begin.date() < tariff.valid_from:
+        say(
+            path,
+            f"it begins before {tariff.valid_from}, from which on {tariff.name} holds: that prices it all the same",
+        )
     return metered
 
 

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from ess_controller.planning.problem import Prices, Series
 from firmware_bridge.records import Floats
 from tests.planning.plain import least_cny, least_cny_one_way, plain
 from tests.planning.test_inputs import B_TOML
-from tests.planning.worlds import BATTERY, NO_DEMAND, day, tou
+from tests.planning.worlds import BATTERY, CHINA, NO_DEMAND, day, tou
 from tests.site.site_files import SITES
 
 Ess = Callable[..., tuple[int, str, str]]
@@ -149,6 +150,18 @@ def test_what_is_strange_is_said_and_planned_for(ess: Ess, tmp_path: Path, batte
     assert json.loads(out)["cost_cny"] > 0.0
     assert "are they in kW?" in talk
     assert "import_cny_per_kwh reaches 101" in talk
+
+
+def test_a_battery_in_kilowatt_hours_and_a_tariff_of_later_years_are_said(
+    ess: Ess, tmp_path: Path, battery: Path
+) -> None:
+    before = replace(day(3), begin=datetime(2022, 12, 31, tzinfo=CHINA))
+    battery.write_text(B_TOML.replace("energy_wh = 215000", "energy_wh = 215"))
+    words = ("--inputs", csv(tmp_path, before), "--battery", battery, "--tariff", SHANGHAI, "--json")
+    status, _, talk = ess("plan", *words)
+    assert status == 0
+    assert f"{battery}: it is filled or emptied in 7.74 s: are energy_wh in Wh and powers in W?" in talk
+    assert "begins before 2023-01-01, from which on Shanghai" in talk
 
 
 @pytest.mark.parametrize(
