@@ -1,6 +1,6 @@
 """The support file of `ess bundle`: what was so in the minutes before an event, replayable, without secrets.
 
-A zip: `journal/` (the minutes, with the moment before them), `site/NAME/site.toml` and `site/files/` (what it names),
+A zip: `journal/` (the minutes, with the moment before them), `site/NAME/site.toml` and `files/` (what it names),
 `then.json` and `why.txt` (the last of those beats as a picture and in words), `status.json` (the daemon now, where it
 runs), `plans.sqlite` (the plan of then and what it was made from), the planner's jobs, summary and savings, the last
 lines of the log, and `manifest.json`. Everything passes `bundle_redacted`.
@@ -119,8 +119,8 @@ def _companion(site: Site, value: str, root: Path, redaction: Redaction, named: 
         name = f"{len(named) + 1}-{source.name}"
         if source.suffix == ".toml":
             text = toml(redaction.table(tomllib.loads(text)))
-        _put(root / "site" / "files" / name, text, redaction)  # a neighbour, where `ess replay --set` finds it too
-        named[value] = f"../files/{name}"
+        _put(root / "files" / name, text, redaction)
+        named[value] = f"../../files/{name}"
     return named[value]
 
 

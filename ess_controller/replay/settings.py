@@ -1,20 +1,16 @@
 """`--set limits.rated_a=120`: one key of a site file changed for one run, and checked as if it stood there.
 
-The changed text is loaded from a shadow of the site's folder (links to everything else), so that what the site file
-refers to is found, and every message is that of `ess check`, with the site file's own name and lines.
+Every message is that of `ess check`, with the site file's own name and lines.
 """
 
 import re
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 from ess_controller.errors import BadInputError
-from ess_controller.site import Site, SiteError, load
+from ess_controller.site import Site, load
 from ess_controller.site.places import KeyPath
 
 _KEY = re.compile(r'[A-Za-z0-9_-]+|\[\d+\]|"[^"]*"')
@@ -34,12 +30,7 @@ def load_with(path: Path, settings: Sequence[str], overrides: Mapping[str, str] 
         return load(path, overrides or {})  # which says what is wrong
     for setting in settings:
         text = changed(text, setting)
-    with _shadow(file, text) as elsewhere:
-        try:
-            site = load(elsewhere, overrides or {})
-        except SiteError as trouble:
-            raise SiteError([_told(problem, elsewhere, file) for problem in trouble.problems]) from None
-    return replace(site, file=file)
+    return load(path, overrides or {}, text=text)
 
 
 def changed(text: str, setting: str) -> str:
@@ -118,30 +109,3 @@ def _spans(text: str, path: KeyPath) -> Iterator[tuple[int, int]]:
                 lines += 1
             if lines > _LONGEST_VALUE_LINES or (line_end > 0 and "[" not in text[found.end() : line_end] and lines):
                 break
-
-
-@contextmanager
-def _shadow(file: Path, text: str) -> Iterator[Path]:
-    """A folder like the site's among folders like its neighbours, with another site.toml."""
-    here = file.parent.resolve()
-    with TemporaryDirectory() as root:
-        beside = Path(root)
-        for other in here.parent.iterdir():
-            if other.name != here.name:
-                (beside / other.name).symlink_to(other)
-        folder = beside / (here.name or "site")
-        folder.mkdir()
-        for other in here.iterdir():
-            if other.name != file.name:
-                (folder / other.name).symlink_to(other)
-        (folder / file.name).write_text(text, encoding="utf-8")
-        yield folder / file.name
-
-
-def _told(problem: Any, elsewhere: Path, file: Path) -> Any:
-    """A problem with the names that the user knows."""
-
-    def known(words: str) -> str:
-        return words.replace(str(elsewhere), str(file)).replace(str(elsewhere.parent.parent), str(file.parent.parent))
-
-    return replace(problem, file=known(problem.file), expected=known(problem.expected))

@@ -126,15 +126,15 @@ class Site:
         return tuple(notes)
 
 
-def load(path: Path, overrides: Mapping[str, str], serve_at: str | None = None) -> Site:
+def load(path: Path, overrides: Mapping[str, str], serve_at: str | None = None, *, text: str | None = None) -> Site:
     """Read and check a site: `path` is its folder or its file, `overrides` maps a bus name to another URL, `serve_at`
-    is where our cabinets are served instead (`none`: nowhere).
+    is where our cabinets are served instead (`none`: nowhere), `text` stands in for what the file holds.
 
     Raises SiteError with every mistake of the site file, the files that it names, and the overrides.
     """
     file = path / FILE_NAME if _is_folder(path) else path
     try:
-        sheet = Sheet.read(file, str(file))
+        sheet = Sheet.read(file, str(file)) if text is None else Sheet.of(text, str(file))
     except UnreadableError as error:
         raise SiteError([error.problem]) from None
     problems = _override(sheet.table, overrides)

@@ -38,7 +38,11 @@ class Sheet:
     @classmethod
     def read(cls, path: Path, file: str) -> "Sheet":
         """Read a file; raises UnreadableError."""
-        text = _decoded(_bytes(path, file), file)
+        return cls.of(_decoded(_bytes(path, file), file), file)
+
+    @classmethod
+    def of(cls, text: str, file: str) -> "Sheet":
+        """What stands in a file; raises UnreadableError."""
         for line, words in enumerate(text.split("\n"), 1):
             if len(words) > LONGEST_LINE:
                 raise UnreadableError(file, f"lines of at most {LONGEST_LINE} characters", line)
