@@ -41,7 +41,6 @@ class Replanner:
         self._site, self._forecast, self._foreseen = site, forecast, foreseen
         self._store = store_of(site.battery)
         self._month = MonthAhead(site.battery, site.days, site.hours, site.prices, site.refill_cny_per_wh)
-        self._net_w = site.load_w - site.pv_w
 
     def plan(self, origin: int, peak_w: float) -> Value:
         """The value function of the blocks from `origin` on, with the month's running peak at its begin."""
@@ -51,13 +50,14 @@ class Replanner:
         buy, sell = self._priced(origin, origin + count)
         errors = forecast.errors
         steps = Steps(site.hours, forecast.states_w[:count], buy, sell, errors.follow)
-        top = self._top(origin, peak_w, forecast)
+        net_w = site.load_w[:origin] - site.pv_w[:origin]  # as known now: blocks are measured as time goes on
+        top = self._top(net_w, peak_w, forecast)
         month = site.days.month[site.days.day[origin : origin + count]]
         change = int(np.searchsorted(month, month[0], side="right"))
         running = np.linspace(min(peak_w, top / PEAK_ROOM), top, PEAK_LEVELS)
         fresh = running if change == count else np.linspace(0.0, top, PEAK_LEVELS)
         last = self._left(origin + count)[:, None] + self._month.cost(
-            self._net_w, origin, origin + count, fresh, buy, sell, forecast.net_w if self._foreseen else None
+            net_w, origin, origin + count, fresh, buy, sell, forecast.net_w if self._foreseen else None
         )
         last = np.broadcast_to(last, (len(errors.follow), *last.shape))
         late = backward()(self._store, _cut(steps, change, count), fresh, np.ascontiguousarray(last))
@@ -75,9 +75,9 @@ class Replanner:
         prices, pays = self._site.prices, self._site.battery.limit_w > 0.0
         return prices.import_cny_per_kwh[first:end] / 1000.0, pays * prices.export_cny_per_kwh[first:end] / 1000.0
 
-    def _top(self, origin: int, peak_w: float, forecast: Forecast) -> float:
-        """Highest peak that is reckoned with: while no day is known, by what is expected."""
-        past = self._net_w[max(origin - PEAK_DAYS * self._site.days.slots, 0) : origin]
+    def _top(self, net_w: Floats, peak_w: float, forecast: Forecast) -> float:
+        """Highest peak that is reckoned with, by `net_w` [block so far]; while no day is known, by what is expected."""
+        past = net_w[max(len(net_w) - PEAK_DAYS * self._site.days.slots, 0) :]
         known = past[np.isfinite(past)]
         if self._foreseen and len(known) < self._site.days.slots:
             known = np.append(known, forecast.net_w)

@@ -54,6 +54,14 @@ def book(days: float, future_seed: int = 0) -> Book:
     ]
 
 
+def moved(days: float, back_days: float) -> Book:
+    """So many days of the book until so many days ago."""
+    end = NUMBER - round(96 * back_days)
+    return lambda first, before: [
+        block(number) for number in range(max(first, end - round(96 * days)), min(before, end))
+    ]
+
+
 def write_book(home: Path, days: float) -> None:
     store = MeterStore(home / BOOK, 900.0, make=True)
     store.put(book(days)(0, NUMBER))
@@ -97,6 +105,15 @@ def test_re_plans_of_a_day_go_by_what_has_been_measured_since() -> None:
     assert again.history_days == fresh.history_days
     other = SitePlanner(dealer()).plan(NOW + timedelta(minutes=30), book(2.0, future_seed=5), groups_of(dealer()), 60e3)
     assert not np.array_equal(other.value.states_w, fresh.value.states_w)
+
+
+def test_a_peak_that_the_month_will_pass_anyhow_is_not_defended() -> None:
+    """On a month's first days: whatever is done today, days like the past ones will ask for more than a little."""
+    site = load(SITES / "chongqing-dealer", {})
+    value = SitePlanner(site).plan(NOW - timedelta(days=17), moved(28.0, 17.0), groups_of(site), 0.0).value
+    after, peak_w = value.after_cny[-1], value.peak_w[-1]
+    dearer = np.diff(after, axis=-1) / np.diff(peak_w)
+    assert dearer[..., 0].max() < 0.1 * dearer[..., -1].min()
 
 
 @pytest.mark.parametrize("days", [0.0, 0.02, 1.5])

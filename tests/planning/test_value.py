@@ -27,6 +27,19 @@ def planned(series: Series, prices: Prices, battery: Battery, origin: int, peak_
     return Replanner(site, Forecasts(series.load_w, series.pv_w, days, 96).at).plan(origin, peak_w)
 
 
+def test_what_is_measured_after_the_planner_was_made_counts_as_what_it_knew_from_the_begin() -> None:
+    """A site's planner is made in the morning, before its blocks are written in: the month's rest goes by them."""
+    series = shop(12)
+    prices = two_prices(series)
+    origin, days = 96 * 9, days_of(series, 192, by_weekday)
+    load_w, pv_w = (np.full_like(each, np.nan) for each in (series.load_w, series.pv_w))
+    forecasts = Forecasts(series.load_w, series.pv_w, days, 96)
+    later = Replanner(Site(BATTERY, prices, days, 0.25, load_w, pv_w, 0.35e-3), forecasts.at)
+    load_w[:origin], pv_w[:origin] = series.load_w[:origin], series.pv_w[:origin]
+    known = planned(series, prices, BATTERY, origin)
+    np.testing.assert_array_equal(later.plan(origin, 50e3).after_cny, known.after_cny)
+
+
 def random_steps(seed: int, states: int = 5) -> tuple[Steps, Floats, Floats]:
     rng = np.random.default_rng(seed)
     mean, doubt = rng.uniform(-80e3, 180e3, 40), rng.uniform(0.0, 30e3, 40)
