@@ -6,7 +6,7 @@ import os
 import socket
 import tomllib
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from glob import glob
 from pathlib import Path
 from typing import IO
@@ -77,9 +77,9 @@ def lock(home: Path, who: str) -> IO[str]:
             file.seek(0)
             holder = file.read().strip() or "?"
         raise HomeError(f"{home}: another {who} (process {holder}) runs this site: expected one a site") from None
-    file.truncate(0)
-    file.write(f"{os.getpid()}\n")
-    file.flush()
+    with suppress(OSError):  # on a full disk it is held all the same, and does not say by whom
+        file.truncate(0)
+        os.write(file.fileno(), f"{os.getpid()}\n".encode())
     return file
 
 

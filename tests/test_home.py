@@ -8,6 +8,7 @@ import pytest
 
 from ess_controller import home
 from ess_controller.home import LONGEST_SOCKET_PATH, HomeError, claimed, find, folder, lock
+from tests.small_disk import small_disk
 
 HOLD = """
 import sys
@@ -69,6 +70,12 @@ def test_two_daemons_in_one_folder_are_one_too_many(tmp_path: Path) -> None:
 def test_a_daemon_and_its_simulated_world_share_a_folder(tmp_path: Path) -> None:
     with lock(tmp_path, "daemon"), lock(tmp_path, "world"):
         pass
+
+
+def test_on_a_full_disk_a_home_is_held_all_the_same(tmp_path: Path) -> None:
+    with small_disk(0), lock(tmp_path, "alarms"), pytest.raises(HomeError, match=r"another alarms \(process \?\)"):
+        lock(tmp_path, "alarms")
+    lock(tmp_path, "alarms").close()
 
 
 def test_another_process_holds_its_lock_until_it_dies_however_it_dies(tmp_path: Path) -> None:

@@ -1,10 +1,8 @@
 """The journal: every beat comes back as it was; what is torn or flipped is left out, never misread."""
 
-import resource
 import struct
 import zlib
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 from functools import cache
@@ -26,6 +24,7 @@ from firmware_bridge.frames import Answer, Request
 from firmware_bridge.plant import Heard
 from tests.core.test_value_dispatch import value
 from tests.loop.story import Story, site
+from tests.small_disk import small_disk
 
 PLENTY = 100_000_000
 
@@ -256,17 +255,6 @@ def test_a_second_run_at_the_same_plant_time_writes_over_nothing(tmp_path: Path)
     write(tmp_path, beats()[:60])
     assert len(files(tmp_path)) == 2 * len(before)
     assert all(file.read_bytes() == content for file, content in before.items())
-
-
-@contextmanager
-def small_disk(most_bytes: int) -> Iterator[None]:
-    """No file may grow beyond this: what a write then gets is what a full disk gives."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (most_bytes, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
 def test_a_full_disk_drops_and_counts_every_beat_and_harms_nobody(tmp_path: Path) -> None:

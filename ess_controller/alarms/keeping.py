@@ -25,25 +25,38 @@ class Keeping:
         self._saved: dict[tuple[str, datetime], Coming] = {}
         self._noted: dict[str, str] = {}  # trouble of channels, as in the file
         self._well, self._loaded = True, False
+        self._greeted = False  # the file says that somebody watches
         self.ended_unasked = False  # whoever kept it before, as far as it was asked to
 
     def opened(self, book: Book) -> Book:
         """With what the file holds, once that can be read; nothing more where it is open."""
         if self._store is not None:
             return book
+        store = None
         try:
-            store = BookStore(self._path)
-        except (sqlite3.DatabaseError, ForeignBookError) as trouble:
-            if isinstance(trouble, sqlite3.OperationalError):  # the disk, not the file
-                self._cannot(str(trouble))
-                return book
-            store = self._begun_anew(str(trouble))
-        self._store, self._saved = store, {}
-        return book if self._loaded else self._load(store, book)
+            try:
+                store = BookStore(self._path)
+            except (sqlite3.DatabaseError, ForeignBookError) as trouble:
+                if isinstance(trouble, sqlite3.OperationalError):  # the disk, not the file
+                    raise
+                store = self._begun_anew(str(trouble))
+            if self._loaded:
+                self._saved = {}  # what is held may be news to this file
+            else:
+                book = self._load(store, book)
+            if not self._greeted:
+                store.say_farewell("")
+                self._greeted = True
+        except sqlite3.Error as trouble:
+            if store is not None:
+                store.close()
+            self._cannot(str(trouble))
+            return book
+        self._store = store
+        return book
 
     def _load(self, store: BookStore, book: Book) -> Book:
         self.ended_unasked = store.farewell() == ""
-        store.say_farewell("")
         kept = store.book().comings
         self._saved = {coming.key: coming for coming in kept}
         self._noted = {name: trouble for name, (trouble, _) in store.channels().items()}

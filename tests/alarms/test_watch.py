@@ -23,6 +23,7 @@ from ess_controller.alarms.words import Level
 from tests.alarms.made import ESCALATE_S, HOLD_OFF_S, SHANGHAI, later, rules
 from tests.alarms.pictures import FACTS, PLENTY, ill, well
 from tests.alarms.robots import Robots
+from tests.small_disk import small_disk
 from tests.telemetry.waiting import wait_until
 
 ANSWER_S, PATIENCE_S, ROBOT_S = 2.0, 20.0, 60.0
@@ -183,6 +184,29 @@ def test_a_disk_that_takes_nothing_keeps_nobody_from_being_told(
     assert [each["id"] for each in open_alarms(tmp_path)] == ["diagnosis/A/smoke"]
     life.see(well(), 2 * HOLD_OFF_S)
     assert heard(robots) == [("smoke", "come"), ("smoke", "over")]
+
+
+@pytest.mark.parametrize("before", ["nothing", "a book", "a foreign file"])
+def test_a_watch_that_starts_on_a_full_disk_tells_and_keeps_once_it_can(
+    before: str, tmp_path: Path, robots: Robots, caplog: pytest.LogCaptureFixture
+) -> None:
+    if before == "a book":
+        Life(tmp_path).see(ill("smoke"), 10)
+    if before == "a foreign file":
+        (tmp_path / FILE).write_bytes(b"no database at all" * 100)
+    with small_disk(0):
+        life = Life(tmp_path)
+        life.see(ill("gas"), 20)
+        assert ("gas", "come") in heard(robots)
+        assert len([record for record in caplog.records if "kept in memory" in record.message]) == 1
+    life.see(ill("gas"), 10)
+    assert "diagnosis/A/gas" in [each["id"] for each in open_alarms(tmp_path)]
+    assert ("daemon ended" in [what for what, _ in heard(robots)]) == (before == "a book")
+    life.see(ill("gas"), 2 * HOLD_OFF_S)
+    told = [what for what, _ in heard(robots)]
+    life.killed()  # unasked: the file says that somebody watched
+    life.see(ill("gas"), 10)
+    assert [what for what, _ in heard(robots)][len(told) :] == ["daemon ended"]
 
 
 @pytest.mark.parametrize("foreign", [True, False])
