@@ -42,7 +42,7 @@ class Stores:
         self._outbox: Outbox | None = None
         self._slot: PlanSlot = nobody_plans
         self._before = 0  # lines in the outbox from earlier runs
-        self._history = HealthRecorder(site, home / HISTORY)
+        self._history = HealthRecorder(site, home / HISTORY, start)
         self._open.callback(self._history.close)
         self.meter_book = MeterRecorder(site, home / METER_BOOK, start)
         self._open.callback(self.meter_book.close)

@@ -7,7 +7,7 @@ day's sums and no day. A disk that does not take it costs nothing but time: what
 import logging
 import sqlite3
 from contextlib import suppress
-from datetime import date
+from datetime import date, datetime
 from itertools import groupby
 from pathlib import Path
 
@@ -31,10 +31,11 @@ WAITING_DAYS = 60
 class HealthRecorder:
     """Shown every beat; `notices` are the soft shorts suspected now."""
 
-    def __init__(self, site: Site, path: Path) -> None:
+    def __init__(self, site: Site, path: Path, start: datetime | None = None) -> None:
+        """`start`: plant time of day of the first beat; where it is not known, the newest day that is kept counts."""
         self._path, self._settings, self._name = path, site.health, site.name
         self.notices: tuple[str, ...] = ()
-        store, kept = self._opened()
+        store, kept = self._opened(date.max if start is None else start.astimezone(site.time_zone).date())
         self._daybook = Daybook(site.tuning, site.time_zone, kept)
         self._latest: Beat | None = None
         self._written_s = -np.inf
@@ -62,13 +63,13 @@ class HealthRecorder:
     def _hand_over(self, days: list[ModuleDay]) -> None:
         self._backlog.hand_over({day: list(group) for day, group in groupby(days, lambda each: each.day)})
 
-    def _opened(self) -> tuple[Store | None, dict[str, ModuleDay]]:
+    def _opened(self, today: date) -> tuple[Store | None, dict[str, ModuleDay]]:
         """The file and what is kept in it. A broken one stays for whoever wants to look."""
         for _ in range(2):
             store = None
             try:
                 store = Store(self._path, make=True)
-                kept = store.last()
+                kept = store.last(today)
                 store.introduce(self._name, self._settings)
             except sqlite3.OperationalError as trouble:
                 log.warning("%s cannot be used: %s: today's history waits in memory", self._path, trouble)

@@ -1,8 +1,10 @@
 """The histories on disk: history.sqlite in the daemon's home, one row a module and day.
 
 A row is written whole or not at all, and is on the disk when `put` returns, so neither kill -9 nor a power cut leaves
-half of one. The file stays bounded: after KEEP_ALL_DAYS one day a week stays, after KEEP_DAYS none; totals count on, so
-nothing is lost by it.
+half of one. The file stays bounded: beyond the youngest KEEP_ALL_DAYS one day a week stays, beyond KEEP_DAYS none;
+totals count on, so nothing is lost by it. Bounded by days that are there, so that a clock gone astray costs a day and
+not the history; and what it has left far ahead goes as soon as it is put right, or all that looks back from the newest
+day would see nothing.
 """
 
 import json
@@ -19,6 +21,8 @@ from ess_controller.sqlite_file import connected
 FILE = "history.sqlite"
 SCHEMA_VERSION = 1
 KEEP_ALL_DAYS, KEEP_DAYS = 400, 15 * 365
+KEEP_WEEKS = (KEEP_DAYS - KEEP_ALL_DAYS) // 7
+ASTRAY_DAYS, ASTRAY_MOST = 30, 7  # that many days ahead of what is put, and at most so many: of a clock gone astray
 _TABLES = """
 CREATE TABLE IF NOT EXISTS about (key TEXT PRIMARY KEY, value TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS module_day
@@ -57,18 +61,29 @@ class Store:
         rows = [(each.day.toordinal(), each.code, json.dumps(each.plain(), separators=(",", ":"))) for each in days]
         if not rows:
             return
-        newest = max(day for day, _, _ in rows)
         with self._db:
             self._db.executemany("INSERT OR REPLACE INTO module_day VALUES (?, ?, ?)", rows)
-            self._db.execute(
-                "DELETE FROM module_day WHERE day < ? OR (day < ? AND day % 7)",
-                (newest - KEEP_DAYS, newest - KEEP_ALL_DAYS),
-            )
+            self._forget_ahead(max(day for day, _, _ in rows))
+            for kept, which in ((KEEP_ALL_DAYS, "AND day % 7"), (KEEP_ALL_DAYS + KEEP_WEEKS, "")):
+                beyond = "SELECT DISTINCT day FROM module_day ORDER BY day DESC LIMIT 1 OFFSET ?"
+                for oldest in self._db.execute(beyond, (kept,)).fetchall():  # by itself: SQLite 3.40 errs within DELETE
+                    self._db.execute(f"DELETE FROM module_day WHERE day <= ? {which}", oldest)
 
-    def last(self) -> dict[str, ModuleDay]:
-        """The newest day of each module, by code."""
-        newest = "SELECT code, max(day) AS day FROM module_day GROUP BY code"
-        rows = self._db.execute(f"SELECT day, code, told FROM module_day JOIN ({newest}) USING (code, day)")
+    def _forget_ahead(self, put: int) -> None:
+        """Days that lie by themselves far ahead of the one that is put. Many of them, or near ones: then it is this one
+        that is of a clock gone astray, and they stay."""
+        later = "SELECT DISTINCT day FROM module_day WHERE day > ? ORDER BY day LIMIT ?"
+        ahead = [day for (day,) in self._db.execute(later, (put, ASTRAY_MOST + 1))]
+        if 0 < len(ahead) <= ASTRAY_MOST and ahead[0] > put + ASTRAY_DAYS:
+            self._db.execute("DELETE FROM module_day WHERE day > ?", (put,))
+
+    def last(self, today: date = date.max) -> dict[str, ModuleDay]:
+        """The newest day of each module until today, by code; the newest of all where there is none."""
+        until = "max(CASE WHEN day <= ? THEN day END)"
+        newest = f"SELECT code, coalesce({until}, max(day)) AS day FROM module_day GROUP BY code"
+        rows = self._db.execute(
+            f"SELECT day, code, told FROM module_day JOIN ({newest}) USING (code, day)", (today.toordinal(),)
+        )
         return {each.code: each for each in map(_day, rows)}
 
     def histories(self, last_days: float = KEEP_DAYS) -> list[History]:

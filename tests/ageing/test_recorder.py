@@ -158,6 +158,30 @@ def test_the_file_stays_bounded_and_keeps_a_day_a_week(tmp_path: Path) -> None:
     assert history.throughput_ah[-1] == 200.0 * 1499
 
 
+@pytest.mark.parametrize("astray", [40, 4000, -4000])
+def test_a_clock_gone_astray_costs_days_and_not_the_history(tmp_path: Path, astray: int) -> None:
+    store, count = Store(tmp_path / FILE, make=True), KEEP_ALL_DAYS + 100
+    for at in range(count):
+        store.put([day_of("M", at, np.full(3, 0.8))])
+    before = store.histories()[0].day
+    for at in (count + astray, count + astray + 1, count):  # for two days, and put right
+        store.put([day_of("M", at, np.full(3, 0.8))])
+    days = (store.histories()[0].day - FIRST_DAY.toordinal()).tolist()
+    assert store.last()["M"].day == FIRST_DAY + timedelta(days=count)
+    store.close()
+    assert [each for each in days if 0 <= each < count][-KEEP_ALL_DAYS + 5 :] == list(range(105, count))
+    assert len(days) == pytest.approx(len(before), abs=4)
+    assert days[-1] == count
+
+
+def test_a_start_goes_on_with_the_day_that_it_is_in(tmp_path: Path) -> None:
+    store, today = Store(tmp_path / FILE, make=True), FIRST_DAY + timedelta(days=5)
+    store.put([day_of("M", at, np.full(3, 0.8)) for at in (3, 4, 5, 8)])  # the clock was three days ahead
+    assert store.last(today)["M"].day == today
+    assert store.last(today - timedelta(days=1000))["M"].day == FIRST_DAY + timedelta(days=8)
+    store.close()
+
+
 def test_what_is_kept_of_a_day_comes_back(tmp_path: Path) -> None:
     day = replace(day_of("M", 4, np.array([0.8, np.nan])), mean_c=np.nan, rest_s=4.0)
     store = Store(tmp_path / FILE, make=True)
