@@ -33,10 +33,11 @@ BACK_DAYS = 31  # days without a report that are made up for
 def missing(home: Path, site: Site, utc: datetime) -> list[date]:
     """Days that are over and have no report yet, the oldest first.
 
-    A report of a day that is not over is of a clock gone astray: it knew half of that day, and is forgotten.
+    A report of the day that goes on is of a clock gone astray: it knew half of that day, and is forgotten. Later ones
+    in their turn: a clock that is behind must not cost all that is later.
     """
     today, told = utc.astimezone(site.time_zone).date(), _believed(home / FILE)
-    over = {day: each for day, each in told.items() if day < today.isoformat()}
+    over = {day: each for day, each in told.items() if day != today.isoformat()}
     if len(over) < len(told):
         _write(home / FILE, over)
     days = [today - timedelta(days=back) for back in range(BACK_DAYS, 0, -1)]

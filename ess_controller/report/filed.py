@@ -30,6 +30,7 @@ def missing(folder: Path, site: Site, utc: datetime) -> list[Span]:
 def file_reports(site: Site, home: Path, utc: datetime) -> list[Path]:
     """Write what is missing, as far as anything is known of it; let go of the oldest. Raises OSError."""
     folder, written = home / FOLDER, []
+    _forget_unfinished(folder, site, utc)
     for span in missing(folder, site, utc):
         try:
             told = gather(site, home, span)
@@ -44,6 +45,14 @@ def file_reports(site: Site, home: Path, utc: datetime) -> list[Path]:
         for path in sorted(folder.glob(f"{kind}-*.html"))[:-most]:
             path.unlink(missing_ok=True)
     return written
+
+
+def _forget_unfinished(folder: Path, site: Site, utc: datetime) -> None:
+    """A page of the day or month that goes on is of a clock gone astray: it knew half of it, and is written again once
+    that is over. Later ones in their turn: a clock that is behind must not cost all that is later."""
+    today: date = utc.astimezone(site.time_zone).date()
+    for span in (Span.day(today), Span.month(today)):
+        _path(folder, site, span).unlink(missing_ok=True)
 
 
 def _path(folder: Path, site: Site, span: Span) -> Path:

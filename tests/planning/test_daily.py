@@ -103,8 +103,16 @@ def test_a_day_priced_by_a_clock_gone_astray_is_priced_again_once_it_is_over(tmp
     path, today = tmp_path / "savings.json", DAY + timedelta(days=1)
     daily_report.keep(path, {f"{DAY}": {}, f"{today}": {"known_share": 0.4}, f"{today + timedelta(days=1)}": {}})
     assert DAY not in daily_report.missing(tmp_path, dealer(), NOW)
-    assert list(daily_report.read(path)) == [f"{DAY}"]
+    assert f"{today}" not in daily_report.read(path)
     assert daily_report.missing(tmp_path, dealer(), NOW + timedelta(days=1))[-1] == today
+
+
+@pytest.mark.parametrize("behind", [5, 40, 20_000])
+def test_a_clock_that_is_behind_costs_a_day_at_most(tmp_path: Path, behind: int) -> None:
+    path, days = tmp_path / "savings.json", {f"{DAY - timedelta(days=back)}" for back in range(60)}
+    daily_report.keep(path, {day: {"known_share": 1.0} for day in sorted(days)})
+    daily_report.missing(tmp_path, dealer(), NOW - timedelta(days=behind))
+    assert len(days - {*daily_report.read(path)}) <= 1
 
 
 # --- the capacity test ------------------------------------------------------------------------------------------------

@@ -195,6 +195,22 @@ def test_reports_are_filed_once_made_up_for_and_bounded(tmp_path: Path) -> None:
     assert [path.name for path in file_reports(dealer(), tmp_path, july)] == ["month-2026-06-shanghai-dealer.html"]
 
 
+def test_a_page_filed_by_a_clock_gone_astray_is_filed_again_once_its_day_is_over(tmp_path: Path) -> None:
+    write_days(tmp_path, 3.5)
+    astray = datetime(2026, 7, 1, 1, tzinfo=UTC)
+    file_reports(dealer(), tmp_path, NOW + timedelta(days=1))
+    file_reports(dealer(), tmp_path, astray)
+    names = {path.name for path in (tmp_path / FOLDER).iterdir()}
+    today, month = "day-2026-06-19-shanghai-dealer.html", "month-2026-06-shanghai-dealer.html"
+    assert names >= {today, month}
+    assert file_reports(dealer(), tmp_path, NOW) == []
+    assert {path.name for path in (tmp_path / FOLDER).iterdir()} == names - {today, month}
+    assert [path.name for path in file_reports(dealer(), tmp_path, NOW + timedelta(days=1))] == [today]
+    assert [path.name for path in file_reports(dealer(), tmp_path, astray)] == [month]
+    file_reports(dealer(), tmp_path, NOW - timedelta(days=20_000))
+    assert {path.name for path in (tmp_path / FOLDER).iterdir()} == names
+
+
 def test_the_command_writes_the_file_and_tells_bad_input(home: Path, tmp_path: Path) -> None:
     app, runner = build(), CliRunner()
     words = ["report", str(SITES / "shanghai-dealer"), "--home", str(home), "--day", "2026-06-18"]
