@@ -46,7 +46,7 @@ class Stores:
         self._open.callback(self._history.close)
         self.meter_book = MeterRecorder(site, home / METER_BOOK, start)
         self._open.callback(self.meter_book.close)
-        ledger = LedgerRecorder(site, home / LEDGER)
+        ledger = LedgerRecorder(site, home / LEDGER, start)
         self._open.callback(ledger.close)
         self.tees += [self._history, self.meter_book, ledger]
         if journal_mb:

@@ -31,7 +31,7 @@ def kept(site: Site, folder: Path, start: datetime) -> Iterator[tuple[Tee, ...]]
         for name in (HISTORY, CELLS, METER_BOOK, LEDGER):
             (folder / name).unlink(missing_ok=True)
     history, cells = HealthRecorder(site, folder / HISTORY), CellRecord(folder / CELLS, site.tuning, start)
-    meter_book, ledger = MeterRecorder(site, folder / METER_BOOK, start), LedgerRecorder(site, folder / LEDGER)
+    meter_book, ledger = MeterRecorder(site, folder / METER_BOOK, start), LedgerRecorder(site, folder / LEDGER, start)
     latest: list[Beat] = []
 
     def record(beat: Beat) -> None:

@@ -32,6 +32,7 @@ SCHEMA_VERSION = 1
 EVERY_S = 60.0  # of plant time
 KEEP_DAYS, KEEP_EVENTS = 400, 20_000
 WAITING = 6000  # rows, while the disk takes none
+KEPT = 4  # quarters in memory that may be gone on with
 _TABLES = """
 CREATE TABLE IF NOT EXISTS about (key TEXT PRIMARY KEY, value INTEGER NOT NULL);
 CREATE TABLE IF NOT EXISTS quarter (number INTEGER PRIMARY KEY, told TEXT NOT NULL);
@@ -74,10 +75,15 @@ class Ledger:
             raise
 
     def put(self, quarters: Iterable[Quarter], events: Iterable[Event]) -> None:
-        """Keep these; a quarter told again replaces what was told of it."""
+        """Keep these; of two words on one quarter the one that heard more stands."""
         rows = [(each.number, json.dumps(each.told(), separators=(",", ":"))) for each in quarters]
         with self._db:
-            self._db.executemany("INSERT OR REPLACE INTO quarter VALUES (?, ?)", rows)
+            heard = "json_extract({}.told, '$.heard_s')".format
+            self._db.executemany(
+                "INSERT INTO quarter VALUES (?, ?) ON CONFLICT (number) DO UPDATE SET told = excluded.told"
+                f" WHERE {heard('excluded')} >= {heard('quarter')}",
+                rows,
+            )
             told = [(each.utc, each.place, each.what, each.level, each.state, each.text) for each in events]
             self._db.executemany("INSERT OR REPLACE INTO event VALUES (?, ?, ?, ?, ?, ?)", told)
             keep = round(KEEP_DAYS * 86400.0 / QUARTER_S)
@@ -94,9 +100,15 @@ class Ledger:
         )
         return {number: json.loads(told) for number, told in rows}
 
-    def last(self) -> dict[int, dict[str, Any]]:
-        """The youngest two quarters: a daemon that starts anew goes on with the one that it is in."""
-        rows = self._db.execute("SELECT number, told FROM quarter ORDER BY number DESC LIMIT 2")
+    def last(self, start: datetime) -> dict[int, dict[str, Any]]:
+        """The quarters around `start`: a daemon that starts anew goes on with the one that it is in; and the youngest,
+        as it may be the present clock that has gone astray and not that of the run before."""
+        number = int(start.timestamp() // QUARTER_S)
+        youngest = "SELECT number FROM quarter ORDER BY number DESC LIMIT 1"
+        rows = self._db.execute(
+            f"SELECT number, told FROM quarter WHERE number BETWEEN ? AND ? OR number = ({youngest})",
+            (number - 1, number + 1),
+        )
         return {number: json.loads(told) for number, told in rows}
 
     def events(self, begin: datetime, end: datetime) -> list[Event]:
@@ -113,7 +125,8 @@ class Ledger:
 class LedgerRecorder:
     """The tee: shown every beat, it adds up and hands over."""
 
-    def __init__(self, site: Site, path: Path) -> None:
+    def __init__(self, site: Site, path: Path, start: datetime) -> None:
+        """`start`: plant time of day of the first beat."""
         self._tuning, self._layout, self._path = site.tuning, site.tuning.layout, path
         self._now: Quarter | None = None
         self._looked_s = self._written_s = -np.inf
@@ -121,7 +134,7 @@ class LedgerRecorder:
         self._trips = np.zeros(self._layout.cabinets, np.int64)
         self._before = self._active.tobytes() + self._trips.tobytes()
         self._began = False
-        self._kept = self._opened()
+        self._kept = self._opened(start)
         self._store: Ledger | None = None  # the thread's
         trouble = (sqlite3.Error, LedgerError)
         self._backlog = Backlog[Quarter | Event](path, "ledger", self._write, trouble, WAITING, self._done)
@@ -135,7 +148,8 @@ class LedgerRecorder:
             before, now = now, self._begun(number)
             if before is not None:
                 due.append(before)
-                self._kept = {before.number: before.told()}  # gone on with where the clock is put back
+                late = dict(list(self._kept.items())[1 - KEPT :])
+                self._kept = late | {before.number: before.told()}  # gone on with where the clock is put right
             self._now = now
         now.add(beat)
         t_s = beat.tick.t_s
@@ -173,13 +187,13 @@ class LedgerRecorder:
             return Quarter.empty(number, self._layout)
         return quarter
 
-    def _opened(self) -> dict[int, dict[str, Any]]:
+    def _opened(self, start: datetime) -> dict[int, dict[str, Any]]:
         """The last quarters that are kept, to go on with. A broken file stays for whoever wants to look."""
         if not self._path.exists():
             return {}
         try:
             with closing(Ledger(self._path, make=False)) as ledger:
-                return ledger.last()
+                return ledger.last(start)
         except sqlite3.OperationalError as trouble:
             log.warning("%s cannot be read: %s", self._path, trouble)
         except (sqlite3.DatabaseError, LedgerError, ValueError) as trouble:

@@ -30,7 +30,7 @@ def story() -> Story:
 
 
 def recorded(story: Story, path: Path, beats: list[Beat]) -> None:
-    recorder = LedgerRecorder(story.site, path)
+    recorder = LedgerRecorder(story.site, path, beats[0].tick.utc)
     for beat in beats:
         recorder(beat)
     recorder.close()
@@ -82,6 +82,22 @@ def test_a_clock_put_back_over_a_quarter_s_end_takes_nothing_from_it(story: Stor
     with closing(Ledger(tmp_path / FILE, make=False)) as ledger:
         heard = [round(told["heard_s"], 1) for told in ledger.quarters(NOON, END).values()]
     assert heard == [25.0, 7.0]
+
+
+def test_a_restart_goes_on_with_its_quarter_whatever_a_clock_gone_astray_has_left(story: Story, tmp_path: Path) -> None:
+    def shifted(beats: list[Beat], days: float) -> list[Beat]:
+        by = timedelta(days=days)
+        return [replace(beat, tick=replace(beat.tick, utc=beat.tick.utc + by)) for beat in beats]
+
+    recorded(story, tmp_path / FILE, story.beats[:100])
+    recorded(story, tmp_path / FILE, shifted(story.beats[100:110], 3.0) + shifted(story.beats[110:120], 4.0))
+    recorded(story, tmp_path / FILE, story.beats[120:200])
+    recorded(story, tmp_path / FILE, shifted(story.beats[200:210], -900.0) + story.beats[210:])  # put right too late
+    with closing(Ledger(tmp_path / FILE, make=False)) as ledger:
+        heard = [round(told["heard_s"], 1) for told in ledger.quarters(NOON, END).values()]
+        ahead = NOON + timedelta(days=4)
+        assert heard == [18.0]
+        assert [round(told["heard_s"], 1) for told in ledger.quarters(ahead, END + timedelta(days=4)).values()] == [1.0]
 
 
 def test_a_broken_file_stays_aside_and_a_new_one_begins(
