@@ -1,10 +1,11 @@
 """What load and sun were in each billing block, and how much of it was heard: what forecasts learn from. Pure sums."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields, replace
 from datetime import datetime, timedelta, tzinfo
 from math import isfinite, isnan, nan
 from operator import attrgetter
+from types import MappingProxyType
 
 from ess_controller.core.curtail import held_back
 from ess_controller.core.windows import Billing
@@ -76,12 +77,23 @@ def empty(number: int) -> Block:
     return Block(number, nan, 0.0, nan, 0.0, nan, nan, 0.0)
 
 
+Slots = Mapping[int, float]
+"""Imported in each slot of a window's slide, W s, by the slot's number on the meter's clock."""
+
+NO_SLOTS: Slots = MappingProxyType({})
+
+
 class _Sliding:
     """Follows windows that slide. What was not heard adds nothing: their means are what was surely imported."""
 
-    def __init__(self, billing: Billing) -> None:
+    def __init__(self, billing: Billing, kept: Slots) -> None:
         self._billing = billing
-        self._import_ws: dict[int, float] = {}  # of each slot, the present one last
+        self._import_ws = dict(sorted(kept.items()))  # the present one last
+
+    @property
+    def slots(self) -> Slots:
+        """What the windows in flight are made of."""
+        return dict(self._import_ws)
 
     def add(self, meter_s: float, import_ws: float) -> float:
         """Imported at that time of the meter; the mean of the window that has ended by then, W, NaN if none has."""
@@ -99,16 +111,22 @@ class _Sliding:
 class BlockSums:
     """Adds up beats. A beat counts for the block of the meter's clock in which the middle of its interval lies."""
 
-    def __init__(self, billing: Billing, kept: Block | None = None) -> None:
-        """`kept`: the last block before a restart, gone on with if it is not over."""
+    def __init__(self, billing: Billing, kept: Block | None = None, slots: Slots = NO_SLOTS) -> None:
+        """`kept` and `slots`: the last block and what windows are made of before a restart. The block is gone on with
+        if it is not over, else handed out once more, with the window that had ended in it."""
         self._block_s, self._ahead_s, self._now = billing.block_s, billing.likeliest_s, kept
-        self._sliding = _Sliding(billing) if billing.slots > 1 else None
+        self._sliding = _Sliding(billing, slots) if billing.slots > 1 else None
         self._pv_limit_w: Floats | None = None  # [pv] as told by the beat before; None: there was none
 
     @property
     def present(self) -> Block | None:
         """The block that is not over, as far as it has come."""
         return self._now
+
+    @property
+    def slots(self) -> Slots:
+        """What the windows in flight are made of; nothing where they do not slide."""
+        return NO_SLOTS if self._sliding is None else self._sliding.slots
 
     def add(self, beat: Beat) -> Block | None:
         """Add a beat; the block before, when a new one has begun, or when the clock was put to another."""

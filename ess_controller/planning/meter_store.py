@@ -1,7 +1,8 @@
 """The meter book on disk: meter.sqlite in the daemon's home, one row a billing block, for four hundred days.
 
-A row is written whole or not at all, and is on the disk when `put` returns. Another process may read meanwhile. The
-file is bounded by rows, so that a clock gone astray costs a row and not the book.
+Beside them, where windows slide, what those that are in flight are made of, for a restart. What is put is on the disk
+when `put` returns, whole or not at all. Another process may read meanwhile. The file is bounded by rows, so that a
+clock gone astray costs a row and not the book.
 """
 
 import sqlite3
@@ -11,7 +12,7 @@ from dataclasses import fields
 from math import isfinite, nan
 from pathlib import Path
 
-from ess_controller.planning.meter_book import Block
+from ess_controller.planning.meter_book import NO_SLOTS, Block, Slots
 from ess_controller.sqlite_file import connected
 
 FILE = "meter.sqlite"
@@ -23,6 +24,7 @@ _NAMES = tuple(field.name for field in fields(Block))
 _TABLES = f"""
 CREATE TABLE IF NOT EXISTS about (key TEXT PRIMARY KEY, value REAL NOT NULL);
 CREATE TABLE IF NOT EXISTS block (number INTEGER PRIMARY KEY, {", ".join(f"{name} REAL" for name in _NAMES[1:])});
+CREATE TABLE IF NOT EXISTS slot (number INTEGER PRIMARY KEY, slide_s REAL NOT NULL, import_ws REAL NOT NULL);
 """
 
 
@@ -68,8 +70,9 @@ class MeterStore:
                 self._db.execute(f"ALTER TABLE block ADD COLUMN {name} REAL")
             self._db.execute("UPDATE about SET value = ? WHERE key = 'schema_version'", (float(SCHEMA_VERSION),))
 
-    def put(self, blocks: Iterable[Block]) -> None:
-        """Keep these; of two words on one block the one that heard more stands."""
+    def put(self, blocks: Iterable[Block], slots: Slots = NO_SLOTS, slide_s: float = 0.0) -> None:
+        """Keep these; of two words on one block the one that heard more stands. Slots take the place of those before,
+        where there are any."""
         rows = [[None if isinstance(x, float) and not isfinite(x) else x for x in each.row] for each in blocks]
         names, marks = ", ".join(_NAMES), ", ".join("?" * len(_NAMES))
         taken = ", ".join(f"{name} = excluded.{name}" for name in _NAMES[1:])
@@ -79,6 +82,11 @@ class MeterStore:
                 f"INSERT INTO block ({names}) VALUES ({marks}) ON CONFLICT (number) DO UPDATE SET {taken} WHERE {more}",
                 rows,
             )
+            if slots:
+                self._db.execute("DELETE FROM slot")
+                self._db.executemany(
+                    "INSERT INTO slot VALUES (?, ?, ?)", ((number, slide_s, ws) for number, ws in slots.items())
+                )
             keep = round(KEEP_DAYS * 86400.0 / self._block_s)
             oldest = "(SELECT number FROM block ORDER BY number DESC LIMIT 1 OFFSET ?)"
             self._db.execute(f"DELETE FROM block WHERE number <= {oldest}", (keep,))
@@ -87,6 +95,11 @@ class MeterStore:
         """Those kept of first..end-1, in order."""
         query = f"SELECT {', '.join(self._names)} FROM block WHERE number >= ? AND number < ? ORDER BY number"
         return [_block(row) for row in self._db.execute(query, (first, end))]
+
+    def slots(self, slide_s: float, last: int) -> Slots:
+        """What windows were made of that slide by so much, until this slot. For who may write."""
+        query = "SELECT number, import_ws FROM slot WHERE slide_s = ? AND number <= ?"
+        return dict(self._db.execute(query, (slide_s, last)))
 
     def close(self) -> None:
         """Let go of the file."""

@@ -19,6 +19,7 @@ from ess_controller.daemon import Beat
 from ess_controller.planning.meter_book import Block, BlockSums, MonthPeak
 from ess_controller.planning.meter_recorder import MeterRecorder
 from ess_controller.planning.meter_store import FILE, KEEP_DAYS, MeterBookError, MeterStore, read_blocks
+from ess_controller.site import Site
 from firmware_bridge.records import Tick
 from tests.loop.story import Story, site
 
@@ -89,8 +90,7 @@ def test_each_block_keeps_the_highest_window_that_ended_in_it(billing: Billing) 
 
 def test_a_window_that_slides_makes_the_month_s_peak_before_its_block_is_over(tmp_path: Path) -> None:
     """Half of one block and half of the next at 60 kW: no block reaches it, a window does."""
-    sliding = replace(site(), tuning=replace(site().tuning, dispatch=replace(site().tuning.dispatch, slide_s=60.0)))
-    recorder = MeterRecorder(sliding, tmp_path / FILE, START)
+    recorder = MeterRecorder(sliding_site(), tmp_path / FILE, START)
     for number in range(1, 56):
         recorder(beat(number * BEAT_S, 60e3 if 14 < number <= 46 else 20e3))
     assert recorder.peak.of(START) == pytest.approx(60e3)  # 7 to 23 min
@@ -98,9 +98,46 @@ def test_a_window_that_slides_makes_the_month_s_peak_before_its_block_is_over(tm
     first, second = kept(tmp_path / FILE)
     assert first.import_w < second.window_w
     assert second.window_w == pytest.approx(60e3)
-    again = MeterRecorder(sliding, tmp_path / FILE, START + timedelta(seconds=1830.0))
+    again = MeterRecorder(sliding_site(), tmp_path / FILE, START + timedelta(seconds=1830.0))
     assert again.peak.of(START) == pytest.approx(60e3)
     again.close()
+
+
+def sliding_site() -> Site:
+    return replace(site(), tuning=replace(site().tuning, dispatch=replace(site().tuning.dispatch, slide_s=60.0)))
+
+
+@pytest.mark.parametrize(
+    ("cut", "gap", "peak_w"),
+    [
+        (34, 0, 60e3),  # a restart that nobody noticed
+        (30, 0, 60e3),  # at a block's edge
+        (34, 4, 60e3 * 26 / 30),  # two minutes of the window were not seen
+        (44, 2880, 60e3),  # the window ended with the last that was seen, and is of its own block
+        (44, 40, 60e3),
+        (35, 40, 60e3 * 21 / 30 + 20e3 * 8 / 30),
+    ],
+)
+def test_windows_that_slide_outlive_a_restart(tmp_path: Path, cut: int, gap: int, peak_w: float) -> None:
+    """60 kW from 7 to 22 min. What was not seen counts for nothing, as if nothing had been imported then."""
+    for begin, end in ((0, cut), (cut + gap, cut + gap + 40)):
+        recorder = MeterRecorder(sliding_site(), tmp_path / FILE, START + timedelta(seconds=begin * BEAT_S))
+        for number in range(begin + 1, end + 1):
+            recorder(beat(number * BEAT_S, 60e3 if 14 < number <= 44 else 20e3))
+        recorder.close()
+    assert recorder.peak.of(START) == pytest.approx(peak_w)
+    again = MeterRecorder(sliding_site(), tmp_path / FILE, START + timedelta(days=2))
+    assert again.peak.of(START) == pytest.approx(peak_w)
+    again.close()
+
+
+def test_windows_that_slid_otherwise_or_ahead_of_the_clock_begin_anew(tmp_path: Path) -> None:
+    store = MeterStore(tmp_path / FILE, 900.0, make=True)
+    minute = FIRST * 15
+    store.put([], {minute - 1: 1.0, minute: 2.0, minute + 60: 3.0}, 60.0)
+    assert store.slots(60.0, minute) == {minute - 1: 1.0, minute: 2.0}
+    assert store.slots(180.0, minute) == {}
+    store.close()
 
 
 @pytest.mark.parametrize("kind", [1, 2])
