@@ -11,6 +11,16 @@ from typing import Any
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 LEVELS = ("notice", "derate", "stop")
+# How the words of a plan's trouble begin -> the reason's name; the first that fits. An age or a number is no label.
+NO_PLAN_FOR = (
+    ("no plan yet", "none"),
+    ("the plan cannot be believed", "damaged"),
+    ("the plan has seen", "short history"),
+    ("the plan is of billing blocks", "other billing blocks"),
+    ("the plan is ", "old"),
+    ("the plan does not cover", "not this hour"),
+    ("", "other"),
+)
 Labels = Mapping[str, str]
 Samples = Iterator[tuple[Labels, float | None]]
 
@@ -101,6 +111,15 @@ def _guard(picture: Mapping[str, Any]) -> Samples:
         yield {"cabinet": cabinet["name"]}, float(bool(cabinet["guard"]))
 
 
+def _no_plan(picture: Mapping[str, Any]) -> Samples:
+    """Where the site has plans: every reason, so that a query finds it before it comes."""
+    trouble = picture.get("plan", {}).get("trouble")
+    if trouble is not None:
+        here = next(name for begins, name in NO_PLAN_FOR if trouble.startswith(begins)) if trouble else ""
+        for _, name in NO_PLAN_FOR:
+            yield {"reason": name}, float(name == here)
+
+
 def _dropped(picture: Mapping[str, Any]) -> Samples:
     for kind, lines in picture.get("outbox", {}).get("dropped_by_kind", {}).items():
         yield {"kind": kind}, lines
@@ -142,6 +161,7 @@ METRICS: tuple[Metric, ...] = (
     Metric("ess_month_peak_watts", "gauge", "Highest billing window of the month", _site("worth", "month_peak_w")),
     Metric("ess_price_cny_per_kwh", "gauge", "Of a kWh from the grid now", _site("price", "cny_per_kwh")),
     Metric("ess_plan_age_seconds", "gauge", "Since the plan was made", _site("plan", "age_s")),
+    Metric("ess_plan_missing", "gauge", "1 for the reason that no plan is followed", _no_plan),
     *(Metric(f"ess_cabinet_{name}", "gauge", says, _each("cabinets", "cabinet", key)) for key, name, says in _CABINET),
     Metric("ess_cabinet_given_watt_hours", "gauge", "Stored and to be had", _each("cabinets", "cabinet", "given_wh")),
     Metric("ess_cabinet_limit_watts", "gauge", "What may flow each way", _limits),

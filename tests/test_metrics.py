@@ -1,13 +1,21 @@
 """What Prometheus reads: the numbers of the picture, by its published grammar, whatever names a site has."""
 
 import re
+from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
-from ess_controller.metrics import METRICS, text
+from ess_controller.core.types import Order
+from ess_controller.metrics import METRICS, NO_PLAN_FOR, text
 from ess_controller.picture import picture
+from ess_controller.planned import NO_PLAN, Planned
+from ess_controller.planning.slot import SitePlan
 from firmware_bridge.frames import WireHealth
+from tests.core.test_value_dispatch import BLOCK, NOON, value
+from tests.loop.story import site
+from tests.planning.test_planned import plan
 from tests.telemetry.beats import nothing_heard, run, tuning
 
 LINE = re.compile(r'([a-z_]+)\{((?:[a-z_]+="(?:[^"\\\n]|\\[\\n"])*",?)*)\} (-?[0-9.]+(?:e[+-]?[0-9]+)?)')
@@ -63,6 +71,29 @@ def test_outbox_plan_and_price_are_there_where_the_site_has_them() -> None:
     assert found["ess_price_cny_per_kwh", site] == 0.8
     assert ("ess_plan_age_seconds", site) not in found
     assert ("ess_outbox_lines", site) not in read(text(shown()))
+
+
+@pytest.mark.parametrize(
+    ("held", "trouble", "reason"),
+    [
+        (plan(), "", ""),
+        (None, NO_PLAN, "none"),
+        (None, "the plan cannot be believed: the checksum does not fit", "damaged"),
+        (plan(history_days=0.4), "", "short history"),
+        (plan(made=NOON - timedelta(hours=3)), "", "old"),
+        (replace(plan(), value=value(BLOCK - 8, 2)), "", "not this hour"),
+        (replace(plan(), value=replace(plan().value, hours=0.5)), "", "other billing blocks"),
+    ],
+)
+def test_the_reason_that_no_plan_is_followed_is_a_label_without_numbers(
+    held: SitePlan | None, trouble: str, reason: str
+) -> None:
+    planned = Planned(site(rule="value"), lambda _: Order(), lambda: (held, trouble), lambda _: 0.0)
+    found = read(text(shown() | planned.told(NOON)))
+    told = {dict(labels)["reason"]: value for (name, labels), value in found.items() if name == "ess_plan_missing"}
+    assert len(told) == len(NO_PLAN_FOR)
+    assert [name for name, value in told.items() if value] == ([reason] if reason else [])
+    assert "ess_plan_missing" not in text(shown())
 
 
 def test_of_what_is_not_heard_there_is_no_sample() -> None:

@@ -125,8 +125,9 @@ _OTHERS = {
         Level.NOTICE,
         "no valid plan",
         "无有效计划",
-        "`ess plan SITE` tells why; it goes by self-consumption meanwhile",
-        "用 `ess plan 站点` 查明原因；期间按自发自用运行",
+        "`journalctl -u ess@SITE` has what the planner says, `ess plan SITE` tries one by hand; it goes by the rule of"
+        " the hour meanwhile",
+        "用 `journalctl -u ess@站点` 查看计划程序的说明，用 `ess plan 站点` 手动试算；期间按分时规则运行",
         600.0,
     ),
     "reports dropped": Words(

@@ -3,6 +3,7 @@
 import logging
 import sqlite3
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from random import Random
 from threading import Event
@@ -20,9 +21,15 @@ from ess_controller.alarms.store import FILE
 from ess_controller.alarms.watch import Watch
 from ess_controller.alarms.webhooks import Webhook
 from ess_controller.alarms.words import Level
+from ess_controller.core.types import Order
+from ess_controller.planned import Planned
+from ess_controller.planning.slot import SitePlan
 from tests.alarms.made import ESCALATE_S, HOLD_OFF_S, SHANGHAI, later, rules
 from tests.alarms.pictures import FACTS, PLENTY, ill, well
 from tests.alarms.robots import Robots
+from tests.core.test_value_dispatch import value
+from tests.loop.story import site
+from tests.planning.test_planned import plan
 from tests.small_disk import small_disk
 from tests.telemetry.waiting import wait_until
 
@@ -162,6 +169,33 @@ def test_a_dead_daemon_is_told_and_what_was_wrong_stands(life: Life, robots: Rob
     assert {each["what"] for each in open_alarms(tmp_path)} == {"smoke", "daemon silent"}
     life.see(well(), 2 * HOLD_OFF_S)
     assert sorted(heard(robots)[2:]) == [("daemon silent", "over"), ("smoke", "over")]
+
+
+def test_a_plan_that_is_missing_for_hours_is_told_and_over_when_there_is_one_again(
+    life: Life, robots: Robots, tmp_path: Path
+) -> None:
+    """The planner is dead from the beginning on: the last plan stands for two hours, and ten minutes are grace."""
+
+    def made() -> SitePlan:
+        now = later(life.second)
+        return replace(plan(made=now), value=value(int(now.timestamp() // 900.0), 400))
+
+    held = [made()]
+    planned = Planned(site(rule="value"), lambda _: Order(), lambda: (held[0], ""), lambda _: 0.0)
+
+    def until(hours: float) -> None:
+        while life.second < hours * 3600.0:
+            life.see(well() | planned.told(later(life.second)), 60.0, every_s=60.0)
+
+    until(2.1)
+    assert heard(robots) == []
+    until(2.3)
+    assert heard(robots) == [("no plan", "come")]
+    (told,) = open_alarms(tmp_path)
+    assert told["level"] == "notice"
+    held[0] = made()
+    until(3.0)
+    assert heard(robots) == [("no plan", "come"), ("no plan", "over")]
 
 
 def test_a_daemon_that_starts_anew_in_time_alarms_nobody(life: Life, robots: Robots) -> None:
