@@ -31,6 +31,7 @@ from ess_controller.orders import Orders
 from ess_controller.picture import picture
 from ess_controller.planned import Planned, Slot, nobody_plans
 from ess_controller.planning.companion import command
+from ess_controller.planning.patience import Patience
 from ess_controller.planning.slot import FILE as PLAN
 from ess_controller.prices import Priced
 from ess_controller.served import Served
@@ -178,7 +179,7 @@ def held_plan(
     one."""
     if site.tuning.dispatch.rule != "value":
         return Planned(site, orders, nobody_plans, stores.meter_book.peak.of)
-    held.callback(Keeper(command(site, home, speed), "planner").close)
+    held.callback(Keeper(command(site, home, speed), "planner", Patience(home / PLAN, speed)).close)
     slot = Slot(home / PLAN, site.name)
     held.callback(slot.close)
     return Planned(site, orders, slot, stores.meter_book.peak.of)

@@ -1,10 +1,11 @@
-"""Keeps a child of the daemon alive: started again with back-off when it dies, ended with the daemon."""
+"""Keeps a child of the daemon alive: started again with back-off when it dies, replaced when it hangs, ended with the
+daemon."""
 
 import json
 import logging
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from threading import Event, Thread
@@ -19,6 +20,8 @@ log = logging.getLogger("ess")
 FIRST_RETRY_S, LONGEST_RETRY_S = 1.0, 60.0
 LIVED_WELL_S = 60.0  # after a life of so long, the back-off begins anew
 END_WITHIN_S = 5.0  # then it is killed; what was not acknowledged stays in the outbox
+LOOK_S = 10.0  # of wall time: whether it hangs
+NO_LIFE = -1
 NO_USE = 2  # its exit status when only people can help
 
 
@@ -30,17 +33,27 @@ def command(settings: InfluxSettings, home: Path, facts: Facts | None = None, *,
     return [sys.executable, "-m", "ess_controller.telemetry.upload", json.dumps(given)]
 
 
+Hangs = Callable[[float, int], bool]
+
+
 class Keeper:
     """Runs the child in a thread's care. It has its own session, and ends with the pipe that it reads from: a killed
     daemon leaves none behind."""
 
-    def __init__(self, arguments: Sequence[str], name: str = "uploader") -> None:
+    def __init__(
+        self, arguments: Sequence[str], name: str = "uploader", hangs: Hangs | None = None, look_s: float = LOOK_S
+    ) -> None:
+        """`hangs` says, at a wall time in a child's so-manieth life, whether it is to be replaced; it is asked each
+        `look_s`, and tells of it."""
         self._arguments, self._name = list(arguments), name
         self._ending = Event()
+        self._replaced = NO_LIFE  # the one that was ended as it hung
         self._child: subprocess.Popen[bytes] | None = None
         self.starts = 0
         self._thread = Thread(target=self._work, name=name, daemon=True)
         self._thread.start()
+        if hangs is not None:
+            Thread(target=self._look, args=(hangs, look_s), name=f"{name} hangs", daemon=True).start()
 
     @property
     def pid(self) -> int | None:
@@ -72,6 +85,9 @@ class Keeper:
             ended = self._one_life()
             if self._ending.is_set() or ended == NO_USE:
                 return
+            if self._replaced == self.starts:
+                self._replaced, wait_s = NO_LIFE, FIRST_RETRY_S
+                continue
             lived_s = wall_s() - began_s
             if lived_s > LIVED_WELL_S:
                 wait_s = FIRST_RETRY_S
@@ -90,3 +106,14 @@ class Keeper:
             if self._ending.is_set():  # asked while it was being started
                 child.terminate()
             return child.wait()
+
+    def _look(self, hangs: Hangs, look_s: float) -> None:
+        while not self._ending.wait(look_s):
+            child, life = self._child, self.starts
+            if child is None or child.returncode is not None or not hangs(wall_s(), life):
+                continue
+            self._replaced = life
+            child.terminate()
+            self._ending.wait(END_WITHIN_S)
+            if child.returncode is None:  # stopped, or deep in a solver
+                child.kill()

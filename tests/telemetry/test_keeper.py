@@ -90,6 +90,24 @@ def test_a_child_that_dies_is_started_again_and_the_daemon_ends_in_between(caplo
     assert "the uploader ended (7)" in caplog.text
 
 
+def test_a_child_that_hangs_is_replaced_though_it_is_stopped(caplog: pytest.LogCaptureFixture) -> None:
+    asked: list[int] = []
+
+    def hangs(_now_s: float, life: int) -> bool:
+        asked.append(life)
+        return life == 1
+
+    stops = "import os, signal; os.kill(os.getpid(), signal.SIGSTOP)"
+    keeper = Keeper([sys.executable, "-c", stops], "planner", hangs, 0.1)
+    wait_until(lambda: keeper.starts == 2 and 2 in asked)
+    second = keeper.pid
+    wait_until(lambda: asked.count(2) >= 3)
+    assert (keeper.pid, keeper.starts) == (second, 2)  # who does not hang is left alone
+    keeper.close()
+    assert not keeper.alive
+    assert caplog.text == ""  # whoever knows that it hangs says so
+
+
 def test_a_program_that_is_not_there_is_told(caplog: pytest.LogCaptureFixture) -> None:
     keeper = Keeper(["/no/such/program"])
     wait_until(lambda: "No such file or directory" in caplog.text)

@@ -1,0 +1,77 @@
+"""A planner that hangs is replaced, one that plans is not, and nobody takes a host's sleep for a hang."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from ess_controller.planning import planner
+from ess_controller.planning.patience import EVERY_S, LONGEST_S, PLANNINGS, Patience
+from ess_controller.planning.slot import FILE, OLDEST
+
+LOOK_S = 10.0
+MOST_S = PLANNINGS * EVERY_S
+
+
+class Days:
+    """A daemon that looks each LOOK_S of wall time."""
+
+    def __init__(self, home: Path, speed: float = 1.0) -> None:
+        self.now_s, self.life, self._plan, self._patience = 1000.0, 1, home / FILE, Patience(home / FILE, speed)
+        self._plans = 0
+
+    def plan(self) -> None:
+        self._plans += 1
+        self._plan.write_bytes(b"")
+        os.utime(self._plan, ns=(0, self._plans))
+
+    def replaced_after(self, within_s: float) -> float | None:
+        """How long it takes until the planner is replaced; None where it is not."""
+        began_s = self.now_s
+        while self.now_s - began_s < within_s:
+            self.now_s += LOOK_S
+            if self._patience(self.now_s, self.life):
+                self.life += 1
+                return self.now_s - began_s
+        return None
+
+
+def test_a_planner_without_a_plan_is_replaced_before_the_last_plan_is_too_old(tmp_path: Path) -> None:
+    assert planner.EVERY_S == EVERY_S
+    assert OLDEST.total_seconds() > MOST_S
+    days = Days(tmp_path)
+    days.plan()
+    assert days.replaced_after(MOST_S - LOOK_S) is None
+    assert days.replaced_after(600.0) is not None
+    fast = Days(tmp_path, speed=60.0)
+    assert fast.replaced_after(1000.0) == pytest.approx(610.0)
+
+
+def test_who_plans_is_left_alone(tmp_path: Path) -> None:
+    days = Days(tmp_path)
+    for _ in range(20):
+        days.plan()
+        assert days.replaced_after(EVERY_S) is None
+    days.life += 1  # it died and was started again: it gets its time anew
+    assert days.replaced_after(MOST_S - LOOK_S) is None
+
+
+def test_where_replacing_does_not_help_it_is_tried_less_often_and_said_once(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    days = Days(tmp_path)
+    waits = [days.replaced_after(2.0 * LONGEST_S) or 0.0 for _ in range(7)]
+    assert waits == pytest.approx([min(MOST_S * 2**n, LONGEST_S) for n in range(7)], abs=2 * LOOK_S)
+    (said,) = caplog.messages
+    assert said == "the planner has left no new plan for 90 min: it is replaced"
+    days.plan()
+    assert days.replaced_after(MOST_S + 600.0) is not None
+    assert len(caplog.messages) == 2
+
+
+def test_a_host_that_was_suspended_is_no_planner_that_hangs(tmp_path: Path) -> None:
+    days = Days(tmp_path)
+    days.plan()
+    for _ in range(3):
+        assert days.replaced_after(1200.0) is None
+        days.now_s += 100_000.0
