@@ -1,7 +1,9 @@
 """The audit log: who did what, when, from where, and what the daemon said; audit.jsonl in its home, never rewritten."""
 
+import errno
 import json
 import os
+from collections import Counter
 from pathlib import Path
 from threading import Lock
 from typing import Any
@@ -18,19 +20,23 @@ class Audit:
         self._path, self._lock = home / FILE, Lock()
 
     def write(self, utc: str, who: str, what: str, address: str, answer: str) -> None:
-        """Add a line. Raises OSError where the disk does not take it."""
+        """Add a line. Raises OSError where the disk does not take it, or not all of it."""
         entry = {"utc": utc, "who": who, "what": what, "from": address, "answer": answer}
         line = json.dumps(entry, ensure_ascii=False).encode("utf-8", "replace") + b"\n"
         with self._lock:
-            handle = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+            handle = os.open(self._path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o600)
             try:
-                os.write(handle, line)
+                if _is_torn(handle):  # by a power cut, or a disk that was full: it must not spoil this one
+                    line = b"\n" + line
+                if os.write(handle, line) < len(line):
+                    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
                 os.fsync(handle)
             finally:
                 os.close(handle)
 
     def last(self) -> list[dict[str, Any]]:
-        """The newest entries, the newest first; a torn line is passed over, and what was asked once it is answered."""
+        """The newest entries, the newest first; a torn line is passed over, and what was asked once it is answered.
+        What nobody answered, for one of the two was killed meanwhile, stays."""
         try:
             with self._path.open("rb") as file:
                 file.seek(max(os.fstat(file.fileno()).st_size - TAIL_BYTES, 0))
@@ -38,13 +44,23 @@ class Audit:
         except OSError:
             return []
         found: list[dict[str, Any]] = []
+        answers: Counter[tuple[str, ...]] = Counter()  # that are later than what they answer
         for line in reversed(lines):
             try:
                 told = json.loads(line)
             except ValueError:
                 continue
-            if isinstance(told, dict) and {"utc", "who", "what", "from", "answer"} <= told.keys():
-                answered = bool(found) and all(told[key] == found[-1][key] for key in ("who", "what", "from"))
-                if not (told["answer"] == ASKED and answered):
-                    found.append(told)
+            if not (isinstance(told, dict) and {"utc", "who", "what", "from", "answer"} <= told.keys()):
+                continue
+            act = tuple(str(told[key]) for key in ("who", "what", "from"))
+            is_question = told["answer"] == ASKED
+            if not (is_question and answers[act]):
+                found.append(told)
+            answers[act] += -1 if is_question and answers[act] else not is_question
         return found[:SHOWN]
+
+
+def _is_torn(handle: int) -> bool:
+    """Whether its last line has no end."""
+    size = os.fstat(handle).st_size
+    return size > 0 and os.pread(handle, 1, size - 1) != b"\n"

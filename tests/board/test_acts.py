@@ -7,13 +7,14 @@ import pytest
 
 from ess_controller.board.access import Session
 from ess_controller.board.acts import ActError, in_words, request_of
-from ess_controller.board.audit import FILE, Audit
+from ess_controller.board.audit import ASKED, FILE, Audit
 from ess_controller.board.hub import Hub
 from ess_controller.board.words import Words
 from ess_controller.core.types import Order
 from ess_controller.live import Window
 from ess_controller.orders import Orders
 from tests.core.pictures import tick
+from tests.small_disk import small_disk
 
 LI = Session("Li", "127.0.0.1", 0.0, 0.0, None)
 EN = Words("en")
@@ -120,6 +121,33 @@ def test_an_act_that_cannot_be_logged_is_not_done(tmp_path: Path) -> None:
     assert not well
     assert told.startswith("Not done")
     assert orders(tick(1.0)) == Order()
+
+
+def test_a_line_that_a_power_cut_has_torn_takes_no_other_with_it(tmp_path: Path) -> None:
+    audit = Audit(tmp_path)
+    audit.write("2026-06-01T00:00:00+00:00", "Li", "pause", "::1", "taken")
+    whole = (tmp_path / FILE).read_bytes()
+    (tmp_path / FILE).write_bytes(whole + whole[:30])
+    audit.write("2026-06-01T00:01:00+00:00", "Wang", "resume", "::1", "taken")
+    assert [entry["who"] for entry in audit.last()] == ["Wang", "Li"]
+
+
+def test_an_act_of_which_the_disk_takes_half_a_line_is_not_done(tmp_path: Path) -> None:
+    audit = Audit(tmp_path)
+    with small_disk(40), pytest.raises(OSError, match="No space"):
+        audit.write("2026-06-01T00:00:00+00:00", "Li", "pause", "::1", ASKED)
+    audit.write("2026-06-01T00:01:00+00:00", "Wang", "resume", "::1", "taken")
+    assert [entry["who"] for entry in audit.last()] == ["Wang"]
+
+
+def test_what_was_asked_of_a_daemon_that_was_killed_stays_in_sight(tmp_path: Path) -> None:
+    audit = Audit(tmp_path)
+    for second, (who, answer) in enumerate(
+        (("Li", ASKED), ("Li", ASKED), ("Wang", ASKED), ("Li", "taken"), ("Wang", "taken"))  # the first was killed
+    ):
+        audit.write(f"2026-06-01T00:00:0{second}+00:00", who, "pause", "::1", answer)
+    told = [(entry["who"], entry["answer"]) for entry in audit.last()]
+    assert told == [("Wang", "taken"), ("Li", "taken"), ("Li", ASKED)]
 
 
 def test_the_log_is_added_to_and_passes_over_a_torn_line(tmp_path: Path) -> None:
