@@ -14,38 +14,50 @@ def cabinets(quarters: Quarters, before: Mapping[str, Any] | None) -> list[dict[
     kWh on the inverter's grid side (ac) and at the strings (dc); losses are measured there, the cells' less what more
     was stored at the end than at the start, by the estimate. A cycle (EFC) is the capacity once out and once in.
     `before`: the quarter before the first, at whose end the span starts; None: the cells' losses count from the first
-    quarter's end on.
+    quarter's end on. So they do after quarters that are missing: what a battery gave or took then nobody measured.
     """
     at_start = {each["name"]: each.get("stored_wh") for each in before["cabinets"]} if before else {}
-    found: dict[str, list[Mapping[str, Any]]] = {}
+    found: dict[str, dict[int, Mapping[str, Any]]] = {}
     for number in sorted(quarters):
         for each in quarters[number]["cabinets"]:
-            found.setdefault(each["name"], []).append(each)
+            found.setdefault(each["name"], {})[number] = each
     return [_cabinet(name, rows, at_start.get(name)) for name, rows in found.items()]
 
 
-def _cabinet(name: str, rows: list[Mapping[str, Any]], start_wh: float | None) -> dict[str, Any]:
+def _cabinet(name: str, by_number: Mapping[int, Mapping[str, Any]], start_wh: float | None) -> dict[str, Any]:
+    rows = list(by_number.values())
     sums = {flow: sum(row[flow] for row in rows) for flow in FLOWS}
     kwh = {flow.replace("_wh", "_kwh"): sums[flow] / 1000.0 for flow in FLOWS[:4]}
-    known = [at for at, row in enumerate(rows) if row.get("stored_wh") is not None]
-    stored = [rows[at]["stored_wh"] for at in known]
-    own = rows if start_wh is not None or not known else rows[known[0] + 1 :]
+    stored = [row["stored_wh"] for row in rows if row.get("stored_wh") is not None]
     ah = [row["capacity_ah"] for row in rows if row.get("capacity_ah")]
     gained_kwh = (stored[-1] - (stored[0] if start_wh is None else start_wh)) / 1000.0 if stored else 0.0
     inverter_kwh = kwh["ac_in_kwh"] - kwh["dc_in_kwh"] + kwh["dc_out_kwh"] - kwh["ac_out_kwh"]
-    cells_kwh = sum(row["string_in_wh"] - row["string_out_wh"] for row in own) / 1000.0 - gained_kwh
     told = {
         "name": name,
         "heard_h": sum(row["flowed_s"] for row in rows) / 3600.0,
         **kwh,
         "stored_more_kwh": gained_kwh,
         "inverter_loss_kwh": inverter_kwh,
-        "cell_loss_kwh": cells_kwh,
+        "cell_loss_kwh": _cell_loss_wh(by_number, start_wh) / 1000.0,
         "efc": (sums["in_ah"] + sums["out_ah"]) / 2.0 / ah[-1] if ah else None,
         "soc_min": _least((row.get("soc_min") for row in rows), 1.0),
         "soc_max": _least((row.get("soc_max") for row in rows), -1.0),
     }
     return {key: round(value, 4) if isinstance(value, float) else value for key, value in told.items()}
+
+
+def _cell_loss_wh(rows: Mapping[int, Mapping[str, Any]], start_wh: float | None) -> float:
+    """What cells took and neither gave nor hold, from one known store to the next, with all quarters in between."""
+    lost_wh = flowed_wh = 0.0
+    before_wh, last = start_wh, min(rows) - 1
+    for number, row in rows.items():
+        if number != last + 1:
+            before_wh = None
+        flowed_wh, last = flowed_wh + row["string_in_wh"] - row["string_out_wh"], number
+        if (now_wh := row.get("stored_wh")) is not None:
+            lost_wh += 0.0 if before_wh is None else flowed_wh - (now_wh - before_wh)
+            before_wh, flowed_wh = now_wh, 0.0
+    return lost_wh
 
 
 def together(cabinets_: Iterable[Mapping[str, Any]]) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections.abc import Callable
 from contextlib import closing
 from datetime import UTC, date, datetime, timedelta
 from html.parser import HTMLParser
@@ -118,6 +119,30 @@ def test_what_is_stored_in_a_day_s_first_quarter_is_stored_and_not_lost(tmp_path
     assert (whole["ac_in_kwh"], whole["stored_more_kwh"], whole["cell_loss_kwh"]) == (5.0, 4.8, 0.0)
     assert whole["loss_share"] == pytest.approx(0.2 / 5.0)
     assert told["money"]["stored_more_cny"]["done"] > 4.8 * 0.2
+
+
+def test_what_left_the_store_while_the_daemon_was_off_is_no_loss(tmp_path: Path) -> None:
+    """Off for three days of nine, in which somebody took 20 kWh of each cabinet by hand."""
+    begin = first_of(dealer(), 2026, 6, 1)
+
+    def held(stored_wh: float) -> Callable[[int, Quarter], None]:
+        def fill(at: int, quarter: Quarter) -> None:
+            if at % 96 == 12:
+                flow(quarter, ac_in_wh=2500.0, dc_in_wh=2400.0, in_ah=7.0)
+            if at % 96 == 72:
+                flow(quarter, ac_out_wh=2200.0, dc_out_wh=2300.0, out_ah=7.0)
+            store(quarter, 0.5, stored_wh, stored_wh - 8e3)
+
+        return fill
+
+    write_book(tmp_path, blocks_of(begin, 3, {}) + blocks_of(begin + 6 * 96, 3, {}))
+    write_ledger(tmp_path, dealer(), begin, 3 * 96, held(50e3))
+    write_ledger(tmp_path, dealer(), begin + 6 * 96, 3 * 96, held(30e3))
+    told = gather(dealer(), tmp_path, Span.month(date(2026, 6, 1)))
+    whole = told["battery"]["all"]
+    assert whole["stored_more_kwh"] == -40.0
+    assert whole["cell_loss_kwh"] == pytest.approx(6 * 2 * 0.1)
+    assert [gap["begin"][:10] for gap in told["coverage"]["gaps"]] == ["2026-06-04", "2026-06-10"]
 
 
 def test_co2_counts_losses_and_gives_nothing_for_shifting(home: Path) -> None:
