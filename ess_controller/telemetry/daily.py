@@ -91,12 +91,14 @@ class Daily:
         return EVERY_S
 
     def _value(self, mark: str) -> Iterator[tuple[str, str]]:
-        """(day, line) of each day that is priced and not told."""
+        """(day, line) of each day that is priced and not told. One that was told and is not priced any more was of a
+        clock gone astray: then all are told again, which costs nothing, as they are the same points."""
         told = json.loads((self._home / SAVINGS).read_bytes())
         if told["schema_version"] != SAVINGS_VERSION:
             raise ValueError(f"{SAVINGS}: expected schema_version {SAVINGS_VERSION}")
+        is_astray = mark > max(told["days"], default=mark)
         for day, found in sorted(told["days"].items()):
-            if day > mark:
+            if day > mark or is_astray:
                 stamp_ms = self._facts.midnight_ms(date.fromisoformat(day))
                 yield day, line(VALUE, {"site": self._facts.site}, value_row(found), stamp_ms)
 
@@ -112,7 +114,7 @@ class Daily:
             store.close()
         newest = max((each.day[-1] for each in histories), default=0.0)
         day = date.fromordinal(max(int(newest) - 1, 1))
-        if day.isoformat() <= mark:
+        if day.isoformat() <= mark < date.fromordinal(max(int(newest), 1)).isoformat():  # later: of a clock gone astray
             return
         over = [each.until(day.toordinal()) for each in histories if each.day[0] <= day.toordinal()]
         for module in assess(over, HealthSettings(**facts.health)) if over else ():

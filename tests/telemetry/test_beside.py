@@ -225,6 +225,18 @@ def test_each_module_s_day_is_told_with_its_verdict_once(tmp_path: Path) -> None
     store.close()
 
 
+def test_days_told_by_a_clock_gone_astray_keep_no_later_ones_back(tmp_path: Path) -> None:
+    store = Store(tmp_path / "o.db")
+    keep(tmp_path / SAVINGS_FILE, {"2026-01-14": DAY})
+    aged(tmp_path, 20)
+    store.put([], marks={"value": "2026-01-15", "health": (FIRST_DAY + timedelta(days=4000)).isoformat()})
+    facts = replace(daily.Facts.of(site()), places={"M0": ["A", "A1", "A1/M07"]})
+    for _ in range(2):
+        daily.Daily(store, tmp_path, facts).step()
+    assert sorted(point.measurement for point in stored(store)) == ["health", "value"]
+    store.close()
+
+
 def test_a_broken_history_is_told_of_and_costs_nothing_else(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     (tmp_path / HISTORY_FILE).write_bytes(b"no history " * 500)
     keep(tmp_path / SAVINGS_FILE, {"2026-01-14": DAY})
