@@ -12,6 +12,7 @@ from pathlib import Path
 
 from ess_controller.alarms.book import Book, Coming, acknowledged, swept
 from ess_controller.alarms.store import BookStore, ForeignBookError
+from ess_controller.sqlite_file import is_broken
 
 log = logging.getLogger("ess")
 
@@ -25,6 +26,7 @@ class Keeping:
         self._saved: dict[tuple[str, datetime], Coming] = {}
         self._noted: dict[str, str] = {}  # trouble of channels, as in the file
         self._well, self._loaded = True, False
+        self._broken = ""  # what is wrong with the file itself, found after it was opened
         self._greeted = False  # the file says that somebody watches
         self.ended_unasked = False  # whoever kept it before, as far as it was asked to
 
@@ -32,14 +34,22 @@ class Keeping:
         """With what the file holds, once that can be read; nothing more where it is open."""
         if self._store is not None:
             return book
-        store = None
         try:
+            if self._broken:
+                return self._taken_up(self._begun_anew(self._broken), book)
             try:
-                store = BookStore(self._path)
+                return self._taken_up(BookStore(self._path), book)
             except (sqlite3.DatabaseError, ForeignBookError) as trouble:
-                if isinstance(trouble, sqlite3.OperationalError):  # the disk, not the file
+                if not is_broken(trouble):
                     raise
-                store = self._begun_anew(str(trouble))
+                return self._taken_up(self._begun_anew(str(trouble)), book)
+        except sqlite3.Error as trouble:
+            self._cannot(trouble)
+            return book
+
+    def _taken_up(self, store: BookStore, book: Book) -> Book:
+        """Go on with this file. Raises sqlite3.Error, and lets go of it."""
+        try:
             if self._loaded:
                 self._saved = {}  # what is held may be news to this file
             else:
@@ -47,11 +57,9 @@ class Keeping:
             if not self._greeted:
                 store.say_farewell("")
                 self._greeted = True
-        except sqlite3.Error as trouble:
-            if store is not None:
-                store.close()
-            self._cannot(str(trouble))
-            return book
+        except BaseException:
+            store.close()
+            raise
         self._store = store
         return book
 
@@ -70,6 +78,7 @@ class Keeping:
         for end in ("", "-wal", "-shm"):
             with suppress(OSError):
                 self._path.with_name(self._path.name + end).replace(f"{aside}{end}")
+        self._broken, self._greeted = "", False
         return BookStore(self._path)
 
     def acknowledged(self, book: Book) -> Book:
@@ -80,7 +89,7 @@ class Keeping:
         try:
             return acknowledged(book, self._store.acks())
         except sqlite3.Error as trouble:
-            self._cannot(str(trouble))
+            self._cannot(trouble)
             return book
 
     def save(self, book: Book, troubles: Mapping[str, str], now: datetime) -> Book:
@@ -98,7 +107,7 @@ class Keeping:
             for name, trouble in channels.items():
                 self._store.note_channel(name, trouble, now)
         except sqlite3.Error as failure:
-            self._cannot(str(failure))
+            self._cannot(failure)
             return book
         book = swept(book)
         self._saved = {each.key: each for each in book.comings}
@@ -108,9 +117,11 @@ class Keeping:
         self._well = True
         return book
 
-    def _cannot(self, why: str) -> None:
-        if self._well:
-            log.warning("alarms: %s cannot be written: %s: the book is kept in memory", self._path, why)
+    def _cannot(self, trouble: sqlite3.Error) -> None:
+        if is_broken(trouble):
+            self._broken = str(trouble)
+        elif self._well:
+            log.warning("alarms: %s cannot be written: %s: the book is kept in memory", self._path, trouble)
         self._well = False
         if self._store is not None:
             self._store.close()

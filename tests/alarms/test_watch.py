@@ -259,6 +259,35 @@ def test_a_damaged_book_is_put_aside(foreign: bool, tmp_path: Path, robots: Robo
     assert (tmp_path / f"{FILE}.damaged").read_bytes() == before
 
 
+def test_a_book_of_which_a_page_is_damaged_is_put_aside_and_people_are_told(
+    tmp_path: Path, robots: Robots, caplog: pytest.LogCaptureFixture
+) -> None:
+    """By a disk that goes bad: the file opens well, and its tables cannot be read."""
+    life = Life(tmp_path)
+    life.see(ill("smoke"), 10)
+
+    def damage() -> None:
+        whole = (tmp_path / FILE).read_bytes()
+        touched = b"\x7f" * 4  # SQLite counts changes there: it does not go by what it remembers of the pages
+        (tmp_path / FILE).write_bytes(whole[:24] + touched + whole[28:8192] + b"\x7f" * (len(whole) - 8192))
+        for end in ("-wal", "-shm"):
+            (tmp_path / (FILE + end)).unlink(missing_ok=True)
+
+    life.watch.farewell("clean")
+    damage()
+    life.killed()
+    life.see(ill("gas"), 10)
+    assert ("gas", "come") in heard(robots)
+    assert [each["id"] for each in open_alarms(tmp_path)] == ["diagnosis/A/gas"]
+    assert caplog.text.count("put aside as alarms.sqlite.damaged") == 1
+    sqlite3.connect(tmp_path / FILE).execute("PRAGMA wal_checkpoint(TRUNCATE)").connection.close()
+    damage()
+    life.see(ill("interlock open"), 20)
+    assert ("interlock open", "come") in heard(robots)
+    assert "diagnosis/A/interlock-open" in [each["id"] for each in open_alarms(tmp_path)]
+    assert caplog.text.count("put aside as alarms.sqlite.damaged") == 2
+
+
 def test_a_channel_that_hangs_holds_up_no_other(
     tmp_path: Path, robots: Robots, monkeypatch: pytest.MonkeyPatch
 ) -> None:
