@@ -1,78 +1,121 @@
 """What the ledger tells of a span: throughput, losses, SOC, cell extremes."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from math import hypot, nan
 from typing import Any
 
 from ess_controller.report.quarter import EXTREMES, FLOWS
 
+MOST_DOUBT = 0.1  # of what flowed: losses that are less sure are not told
+INNER = ("cell_loss_kwh", "cell_loss_sd_kwh", "through_kwh", "changed_kwh")  # of `_in_cells`
 Quarters = Mapping[int, Mapping[str, Any]]  # number -> what the ledger tells of it
 
 
-def cabinets(quarters: Quarters, before: Mapping[str, Any] | None) -> list[dict[str, Any]]:
-    """Each cabinet's sums, in the order of the first quarter that tells of it.
+def throughput(quarters: Quarters, before: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    """Each cabinet's sums, in the order of the first quarter that tells of it, and all together; None without any.
 
     kWh on the inverter's grid side (ac) and at the strings (dc); losses are measured there, the cells' less what more
-    was stored at the end than at the start, by the estimate. A cycle (EFC) is the capacity once out and once in.
+    was stored at the end than at the start, by the estimate, whose doubt stands beside (one standard deviation); null
+    where too little flowed for that. A cycle (EFC) is the capacity once out and once in.
     `before`: the quarter before the first, at whose end the span starts; None: the cells' losses count from the first
     quarter's end on. So they do after quarters that are missing: what a battery gave or took then nobody measured.
     """
-    at_start = {each["name"]: each.get("stored_wh") for each in before["cabinets"]} if before else {}
+    at_start = {each["name"]: each for each in before["cabinets"]} if before else {}
     found: dict[str, dict[int, Mapping[str, Any]]] = {}
     for number in sorted(quarters):
         for each in quarters[number]["cabinets"]:
             found.setdefault(each["name"], {})[number] = each
-    return [_cabinet(name, rows, at_start.get(name)) for name, rows in found.items()]
+    if not found:
+        return None
+    sums = [_sums(name, rows, at_start.get(name)) for name, rows in found.items()]
+    return {"all": _rounded(_judged(_together(sums))), "cabinets": [_rounded(_judged(each)) for each in sums]}
 
 
-def _cabinet(name: str, by_number: Mapping[int, Mapping[str, Any]], start_wh: float | None) -> dict[str, Any]:
+def _sums(name: str, by_number: Mapping[int, Mapping[str, Any]], start: Mapping[str, Any] | None) -> dict[str, Any]:
     rows = list(by_number.values())
-    sums = {flow: sum(row[flow] for row in rows) for flow in FLOWS}
-    kwh = {flow.replace("_wh", "_kwh"): sums[flow] / 1000.0 for flow in FLOWS[:4]}
-    stored = [row["stored_wh"] for row in rows if row.get("stored_wh") is not None]
+    flows = {flow: sum(row[flow] for row in rows) for flow in FLOWS}
+    kwh = {flow.replace("_wh", "_kwh"): flows[flow] / 1000.0 for flow in FLOWS[:4]}
+    stored = [row["stored_wh"] for row in (start or {}, *rows) if row.get("stored_wh") is not None]
     ah = [row["capacity_ah"] for row in rows if row.get("capacity_ah")]
-    gained_kwh = (stored[-1] - (stored[0] if start_wh is None else start_wh)) / 1000.0 if stored else 0.0
-    inverter_kwh = kwh["ac_in_kwh"] - kwh["dc_in_kwh"] + kwh["dc_out_kwh"] - kwh["ac_out_kwh"]
-    told = {
+    return {
         "name": name,
         "heard_h": sum(row["flowed_s"] for row in rows) / 3600.0,
         **kwh,
-        "stored_more_kwh": gained_kwh,
-        "inverter_loss_kwh": inverter_kwh,
-        "cell_loss_kwh": _cell_loss_wh(by_number, start_wh) / 1000.0,
-        "efc": (sums["in_ah"] + sums["out_ah"]) / 2.0 / ah[-1] if ah else None,
+        "stored_more_kwh": (stored[-1] - stored[0]) / 1000.0 if stored else 0.0,
+        "inverter_loss_kwh": kwh["ac_in_kwh"] - kwh["dc_in_kwh"] + kwh["dc_out_kwh"] - kwh["ac_out_kwh"],
+        **_in_cells(by_number, start),
+        "efc": (flows["in_ah"] + flows["out_ah"]) / 2.0 / ah[-1] if ah else None,
         "soc_min": _least((row.get("soc_min") for row in rows), 1.0),
         "soc_max": _least((row.get("soc_max") for row in rows), -1.0),
     }
-    return {key: round(value, 4) if isinstance(value, float) else value for key, value in told.items()}
 
 
-def _cell_loss_wh(rows: Mapping[int, Mapping[str, Any]], start_wh: float | None) -> float:
-    """What cells took and neither gave nor hold, from one known store to the next, with all quarters in between."""
-    lost_wh = flowed_wh = 0.0
-    before_wh, last = start_wh, min(rows) - 1
-    for number, row in rows.items():
+def _in_cells(by_number: Mapping[int, Mapping[str, Any]], start: Mapping[str, Any] | None) -> dict[str, float]:
+    """What cells took and neither gave nor hold, its doubt by SOC at both ends and by capacity in what lies between,
+    what flowed through them for it, and what more they hold, kWh. NaN: the doubt was not noted."""
+    through_wh = changed_wh = lost_wh = doubt_wh = 0.0
+    for own in _stretches(by_number, start):
+        first, last = own[0], own[-1]
+        in_wh, out_wh = (sum(row[flow] for row in own[1:]) for flow in ("string_in_wh", "string_out_wh"))
+        gained_wh = last["stored_wh"] - first["stored_wh"]
+        through_wh, changed_wh = through_wh + in_wh + out_wh, changed_wh + gained_wh
+        lost_wh += in_wh - out_wh - gained_wh
+        at_ends = [nan if each.get("stored_sd_wh") is None else each["stored_sd_wh"] for each in (first, last)]
+        capacity = last.get("capacity_doubt")
+        doubt_wh = hypot(doubt_wh, *at_ends) + (nan if capacity is None else capacity * abs(gained_wh))
+    wh = {"cell_loss": lost_wh, "cell_loss_sd": doubt_wh, "through": through_wh, "changed": changed_wh}
+    return {f"{name}_kwh": each / 1000.0 for name, each in wh.items()}
+
+
+def _stretches(
+    by_number: Mapping[int, Mapping[str, Any]], start: Mapping[str, Any] | None
+) -> Iterator[list[Mapping[str, Any]]]:
+    """Quarters without a gap, each time from one whose store is known to the last such one; what flowed in the first
+    came before."""
+    found: list[list[Mapping[str, Any]]] = [[] if start is None else [start]]
+    last = min(by_number) - 1
+    for number, row in by_number.items():
         if number != last + 1:
-            before_wh = None
-        flowed_wh, last = flowed_wh + row["string_in_wh"] - row["string_out_wh"], number
-        if (now_wh := row.get("stored_wh")) is not None:
-            lost_wh += 0.0 if before_wh is None else flowed_wh - (now_wh - before_wh)
-            before_wh, flowed_wh = now_wh, 0.0
-    return lost_wh
+            found.append([])
+        found[-1].append(row)
+        last = number
+    for rows in found:
+        known = [at for at, row in enumerate(rows) if row.get("stored_wh") is not None]
+        if len(known) > 1:
+            yield rows[known[0] : known[-1] + 1]
 
 
-def together(cabinets_: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
-    """All cabinets: sums, and the losses as a share of what was taken."""
-    rows = list(cabinets_)
+def _together(rows: list[dict[str, Any]]) -> dict[str, Any]:
+    """Sums; doubts add up as well, for all cells are wrong by the same curve."""
     keys = ("ac_in_kwh", "ac_out_kwh", "dc_in_kwh", "dc_out_kwh", "stored_more_kwh", "inverter_loss_kwh")
-    told: dict[str, Any] = {key: round(sum(row[key] for row in rows), 4) for key in (*keys, "cell_loss_kwh")}
-    lost_kwh = told["inverter_loss_kwh"] + told["cell_loss_kwh"]
-    told["loss_kwh"] = round(lost_kwh, 4)
-    told["loss_share"] = round(lost_kwh / told["ac_in_kwh"], 4) if told["ac_in_kwh"] > 0.0 else None
+    told: dict[str, Any] = {key: sum(row[key] for row in rows) for key in (*keys, *INNER)}
     efc = [row["efc"] for row in rows if row["efc"] is not None]
-    told["efc"] = round(sum(efc) / len(efc), 4) if efc else None
+    told["efc"] = sum(efc) / len(efc) if efc else None
     told["soc_min"] = _least((row["soc_min"] for row in rows), 1.0)
     told["soc_max"] = _least((row["soc_max"] for row in rows), -1.0)
     return told
+
+
+def _judged(sums: dict[str, Any]) -> dict[str, Any]:
+    """The sums with the losses as far as they are known, and with their share of what was taken, unless the store gave
+    or kept more than that: then it says nothing of what a kWh loses on its way."""
+    told = {key: value for key, value in sums.items() if key not in ("through_kwh", "changed_kwh")}
+    cells_kwh, doubt_kwh, taken_kwh = sums["cell_loss_kwh"], sums["cell_loss_sd_kwh"], sums["ac_in_kwh"]
+    known = cells_kwh > -2.0 * doubt_kwh and doubt_kwh <= MOST_DOUBT * sums["through_kwh"]  # False where it is NaN
+    told["cell_loss_kwh"] = max(cells_kwh, 0.0) if known else None
+    told["cell_loss_sd_kwh"] = doubt_kwh if known else None
+    agree = sums["inverter_loss_kwh"] >= 0.0  # else its two sides are not measured well enough to tell
+    told["inverter_loss_kwh"] = sums["inverter_loss_kwh"] if agree else None
+    lost_kwh = sums["inverter_loss_kwh"] + told["cell_loss_kwh"] if known and agree else None
+    tells = lost_kwh is not None and taken_kwh > abs(sums["changed_kwh"]) and doubt_kwh <= MOST_DOUBT * taken_kwh
+    told["loss_kwh"] = lost_kwh
+    told["loss_share"] = lost_kwh / taken_kwh if tells else None
+    told["loss_share_sd"] = doubt_kwh / taken_kwh if tells else None
+    return told
+
+
+def _rounded(told: dict[str, Any]) -> dict[str, Any]:
+    return {key: round(value, 4) if isinstance(value, float) else value for key, value in told.items()}
 
 
 def _least(values: Iterable[float | None], sign: float) -> float | None:

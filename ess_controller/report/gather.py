@@ -95,8 +95,7 @@ def gather(site: Site, home: Path, span: Span) -> dict[str, Any]:
     metered = Metered.of(site, books.blocks, first, after)
     if not metered.heard.any() and not books.quarters:
         raise BadInputError(f"{home}: knows nothing of {span.name}: expected the meter book of a daemon that ran then")
-    cabinets = of_battery.cabinets(books.quarters, books.before)
-    whole = of_battery.together(cabinets)
+    battery = of_battery.throughput(books.quarters, books.before)
     plan, no_plan = planned(home, metered) if span.kind == "day" and site.tariff is not None else (None, "")
     told: dict[str, Any] = {
         "schema_version": SCHEMA_VERSION,
@@ -111,7 +110,7 @@ def gather(site: Site, home: Path, span: Span) -> dict[str, Any]:
         "money": None,
         "no_plan": no_plan,
         "peaks": _peaks(site, books.blocks, metered, first),
-        "battery": {"all": whole, "cabinets": cabinets} if cabinets else None,
+        "battery": battery,
         "cells": of_battery.extremes(books.quarters) or None,
         "limits": limits(books.limits) if len(books.limits.seconds) else None,
         **_events(books),
@@ -121,7 +120,6 @@ def gather(site: Site, home: Path, span: Span) -> dict[str, Any]:
     }
     rule_soc = np.full(len(metered.load_w), np.nan)
     if site.tariff is not None:
-        battery = _battery(site)
         of_month = Metered.of(site, books.blocks, int(month.timestamp() // block_s), after)
         pooled = Metered.of(site, books.blocks, int((month - timedelta(days=POOL_DAYS)).timestamp() // block_s), after)
         given_wh, gained_wh = of_battery.in_store(books.at_month, "given_wh"), _gained_wh(books)
@@ -129,7 +127,7 @@ def gather(site: Site, home: Path, span: Span) -> dict[str, Any]:
         if np.isnan(expected_w):  # nothing is known of the time before: the rule is given what came
             expected_w = _highest_w(site, books.blocks, month, end)
         found = settled(
-            span.kind, of_month, pooled, len(metered.load_w), battery, given_wh, gained_wh, expected_w, plan
+            span.kind, of_month, pooled, len(metered.load_w), _battery(site), given_wh, gained_wh, expected_w, plan
         )
         told["money"], rule_soc = found.told, found.rule_soc
     if plan is not None:
@@ -138,7 +136,7 @@ def gather(site: Site, home: Path, span: Span) -> dict[str, Any]:
     if site.carbon is not None:
         kwh = {"import_without": told["energy"]["import_without_kwh"]}
         kwh |= {name: told["energy"][f"{name}_kwh"] for name in ("load", "pv", "import", "export")}
-        told["carbon"] = carbon(site.carbon, span.first.year, kwh, whole["loss_kwh"] if cabinets else None)
+        told["carbon"] = carbon(site.carbon, span.first.year, kwh, battery["all"]["loss_kwh"] if battery else None)
     told["series"] = _series(metered, books, first, rule_soc, plan)
     return told
 

@@ -18,6 +18,7 @@ SLIDING = (
     "was saved of the demand is reckoned by blocks on all sides."
 )
 WITHIN = "bought and sold within one block, and other"
+NOT_TOLD = "lost of what was taken: not known, too little flowed"
 LOWER, AS_PLANNED = "so far the month's demand is lower by", "As planned at the day's beginning"
 
 
@@ -45,14 +46,15 @@ def _cards(told: dict[str, Any], say: Say) -> str:
     money, battery_, carbon = told["money"], told["battery"], told["carbon"]
     whole = battery_["all"] if battery_ else {}
     peak = max((each["kw"] for way in ("done", "sliding") for each in told["peaks"][way]), default=None)
-    share = whole.get("loss_share")
+    share, doubt = whole.get("loss_share"), whole.get("loss_share_sd")
+    lost = "lost of what was taken" if share is not None or not whole else NOT_TOLD
     saved = money["saved_cny"] if money else {"against_no_battery": None, "against_rule": None}
     rows = (
         (saved["against_no_battery"], "{:+,.2f} CNY", "saved against no battery"),
         (saved["against_rule"], "{:+,.2f} CNY", "saved against the rule of the hour"),
         (peak, "{:,.1f} kW", "highest import"),
         (whole.get("efc"), "{:.2f}", "cycles (EFC)"),
-        (None if share is None else 100.0 * share, "{:.1f} %", "lost of what was taken"),
+        (share, f"{{:.1%}} ± {doubt or 0.0:.1%}", lost),
         (carbon["bought_kg"] if carbon else None, "{:,.0f} kg", "CO2 of what was bought"),
     )
     shown = "".join(

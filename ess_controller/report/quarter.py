@@ -25,6 +25,7 @@ FLOWS = ("ac_in_wh", "ac_out_wh", "dc_in_wh", "dc_out_wh", "string_in_wh", "stri
 """The first four where both sides of an inverter are heard, so that they tell its losses; the rest where its strings
 are."""
 
+OF_STORE = ("given_wh", "stored_wh", "stored_sd_wh", "capacity_doubt", "capacity_ah")  # as last seen
 EXTREMES = ("cell_v_min", "cell_v_max", "cell_c_min", "cell_c_max")
 
 Extreme = tuple[float, str, str, str]  # the value, its place, the module's code, ISO time
@@ -51,6 +52,8 @@ class Quarter:
     soc: list[tuple[float, float, float]] = field(default_factory=list)  # [cabinet] least, most, last mean
     given_wh: list[float] = field(default_factory=list)  # [cabinet] that could be given, as last seen
     stored_wh: list[float] = field(default_factory=list)  # [cabinet] in all its cells above SOC 0, at rest voltage
+    stored_sd_wh: list[float] = field(default_factory=list)  # [cabinet] doubt of that by SOC: its cells err together
+    capacity_doubt: list[float] = field(default_factory=list)  # [cabinet] standard deviation over capacity
     capacity_ah: list[float] = field(default_factory=list)  # [cabinet] of all its strings
     extremes: dict[str, Extreme] = field(default_factory=dict)
 
@@ -98,6 +101,9 @@ class Quarter:
         self.capacity_ah = np.add.reduceat(of_string, layout.first_string).tolist()
         stored_wh = now.capacity_ah * np.interp(now.soc, *_energy_of(tuning.cell))
         self.stored_wh = np.add.reduceat(stored_wh, first).tolist()
+        volts = np.asarray(tuning.cell.ocv(np.clip(now.soc, 0.0, 1.0)))
+        self.stored_sd_wh = np.add.reduceat(now.capacity_ah * volts * now.soc_sd, first).tolist()
+        self.capacity_doubt = (np.add.reduceat(now.capacity_sd_ah / now.capacity_ah, first) / count).tolist()
 
     def _cells(self, beat: Beat) -> None:
         seen, layout, utc = beat.seen, self.layout, beat.tick.utc
@@ -121,7 +127,7 @@ class Quarter:
         own = Quarter.empty(self.number, self.layout)
         own.flows, own.flowed_s = [row.copy() for row in self.flows], self.flowed_s.copy()
         own.heard_s, own.looked_s = self.heard_s, self.looked_s
-        for name in ("soc", "given_wh", "stored_wh", "capacity_ah"):  # replaced whole, each time
+        for name in ("soc", *OF_STORE):  # replaced whole, each time
             setattr(own, name, getattr(self, name))
         own.extremes = dict(self.extremes)
         return own
@@ -149,9 +155,9 @@ class Quarter:
     def _of_store(self, at: int) -> dict[str, float | None]:
         low, high, last = (None if not np.isfinite(each) else round(each, 5) for each in self.soc[at])
         told: dict[str, float | None] = {"soc_min": low, "soc_max": high, "soc": last}
-        for name in ("given_wh", "stored_wh", "capacity_ah"):
+        for name in OF_STORE:
             value = getattr(self, name)[at]
-            told[name] = round(value, 2) if np.isfinite(value) else None
+            told[name] = round(value, 4) if np.isfinite(value) else None
         return told
 
     def gone_on_with(self, told: dict[str, Any]) -> bool:
@@ -165,7 +171,7 @@ class Quarter:
             self.flows[at] = [each[flow] for flow in FLOWS]
         if all(each.get("soc") is not None for each in told["cabinets"]):
             self.soc = [(each["soc_min"], each["soc_max"], each["soc"]) for each in told["cabinets"]]
-            for name in ("given_wh", "stored_wh", "capacity_ah"):
-                setattr(self, name, [np.nan if each[name] is None else each[name] for each in told["cabinets"]])
+            for name in OF_STORE:
+                setattr(self, name, [np.nan if each.get(name) is None else each[name] for each in told["cabinets"]])
         self.extremes = {name: tuple(each) for name, each in told["extremes"].items()}
         return True

@@ -1,7 +1,7 @@
 """The tables of a report, each as a title, a head, rows and notes: battery, peaks, limits, cells, CO2, data, events."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 Say = Callable[[str], str]
 Section = tuple[str, list[str], list[list[Any]], list[str]]
 MEAN_FACTOR = "By a mean factor of all hours, energy moved to another hour spares no CO2; what is lost is bought."
+TOO_LITTLE = "too little flowed to tell what the cells lose from what is stored by the estimate"
 ESTIMATED = "What is stored is estimated: over a day the cells' losses are no surer than that."
 NO_LEDGER = "the ledger does not cover this time"
 NO_ROLLUPS = "no rollups are kept of this time"
@@ -35,12 +36,15 @@ def battery(told: dict[str, Any], say: Say) -> Section:
     rows = [_of_cabinet(each["name"], each) for each in found["cabinets"]]
     if len(rows) > 1:
         rows.append(_of_cabinet(say("all"), found["all"]))
-    return "Battery", head, rows, [say(ESTIMATED)]
+    unknown = any(each["cell_loss_kwh"] is None for each in found["cabinets"])
+    return "Battery", head, rows, [*([_not_known(TOO_LITTLE, say)] if unknown else []), say(ESTIMATED)]
 
 
 def _of_cabinet(name: str, each: dict[str, Any]) -> list[Any]:
     keys = ("ac_in_kwh", "ac_out_kwh", "inverter_loss_kwh", "cell_loss_kwh", "stored_more_kwh")
-    numbers = [Cell(f"{each[key]:,.1f} kWh") for key in keys]
+    numbers = [Cell("–" if each[key] is None else f"{each[key]:,.1f} kWh") for key in keys]
+    if each["cell_loss_kwh"] is not None:
+        numbers[3] = replace(numbers[3], quiet=f"± {each['cell_loss_sd_kwh']:,.1f} kWh")
     efc = "–" if each["efc"] is None else f"{each['efc']:.2f}"
     ends = [f"{100.0 * each[key]:.0f}" if each[key] is not None else "–" for key in ("soc_min", "soc_max")]
     return [name, *numbers, Cell(efc), Cell(f"{ends[0]}–{ends[1]} %")]

@@ -16,6 +16,10 @@ ZH = {
     "highest import": "最高需量",
     "cycles (EFC)": "等效循环（EFC）",
     "lost of what was taken": "损耗占充电量",
+    "lost of what was taken: not known, too little flowed": "损耗占充电量：充放电量过少，未知",
+    "too little flowed to tell what the cells lose from what is stored by the estimate": (
+        "充放电量过少，无法从估计的储存电量中得出电芯损耗"
+    ),
     "CO2 of what was bought": "购电碳排放",
     "without the battery": "无储能时",
     "energy and feed-in": "电量与上网",

@@ -100,11 +100,12 @@ def flow(quarter: Quarter, **wh: float) -> None:
             row[FLOWS.index(name)] = value
 
 
-def store(quarter: Quarter, soc: float, stored_wh: float, given_wh: float) -> None:
-    """How full each cabinet is."""
+def store(quarter: Quarter, soc: float, stored_wh: float, given_wh: float, stored_sd_wh: float = 50.0) -> None:
+    """How full each cabinet is, and how sure that is."""
     count = quarter.layout.cabinets
     quarter.soc = [(soc, soc, soc)] * count
     quarter.stored_wh, quarter.given_wh = [stored_wh] * count, [given_wh] * count
+    quarter.stored_sd_wh, quarter.capacity_doubt = [stored_sd_wh] * count, [0.0] * count
     quarter.capacity_ah = [100.0] * count
 
 

@@ -5,6 +5,7 @@ from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -114,24 +115,71 @@ def test_a_broken_file_stays_aside_and_a_new_one_begins(
 
 
 def test_losses_are_measured_and_a_cycle_is_the_capacity_out_and_in() -> None:
-    def quarter(stored_wh: float, given: dict[str, float]) -> dict[str, object]:
+    def quarter(stored_wh: float, given: dict[str, float], sd_wh: float = 300.0) -> dict[str, object]:
         row = dict.fromkeys(FLOWS, 0.0) | given
         more = {"name": "A", "flowed_s": 900.0, "soc_min": 0.3, "soc_max": 0.6, "soc": 0.5, "given_wh": 1.0}
-        return {"cabinets": [row | more | {"stored_wh": stored_wh, "capacity_ah": 200.0}], "extremes": {}}
+        more |= {"stored_wh": stored_wh, "stored_sd_wh": sd_wh, "capacity_doubt": 0.0, "capacity_ah": 200.0}
+        return {"cabinets": [row | more], "extremes": {}}
 
     quarters = {
         0: quarter(59.2e3, {"ac_in_wh": 10e3, "dc_in_wh": 9.6e3, "string_in_wh": 9.6e3, "in_ah": 27.0}),
         1: quarter(53e3, {"ac_out_wh": 5.7e3, "dc_out_wh": 6e3, "string_out_wh": 6e3, "out_ah": 17.0}),
     }
-    (found,) = battery.cabinets(quarters, quarter(50e3, {}))
+    told = battery.throughput(quarters, quarter(50e3, {}, 400.0))
+    assert told is not None
+    (found,), whole = told["cabinets"], told["all"]
     assert found["inverter_loss_kwh"] == pytest.approx(0.4 + 0.3)
     assert found["cell_loss_kwh"] == pytest.approx(9.6 - 6.0 - 3.0)
     assert found["efc"] == pytest.approx(22.0 / 200.0)
-    whole = battery.together([found])
+    assert found["cell_loss_sd_kwh"] == pytest.approx(0.5)
     assert whole["loss_kwh"] == pytest.approx(10.0 - 5.7 - 3.0)  # what went in, less what came out and what stayed
-    assert whole["loss_share"] == pytest.approx(0.13)
-    (found,) = battery.cabinets(quarters, None)  # nobody knows what was stored before: of the first quarter no loss
+    assert (whole["loss_share"], whole["loss_share_sd"]) == (pytest.approx(0.13), pytest.approx(0.05))
+    told = battery.throughput(quarters, None)  # nobody knows what was stored before: of the first quarter no loss
+    assert told is not None
+    (found,) = told["cabinets"]
     assert (found["stored_more_kwh"], found["cell_loss_kwh"]) == (pytest.approx(-6.2), pytest.approx(0.2))
+
+
+def day(
+    taken_kwh: float, given_kwh: float, gained_kwh: float, sd_kwh: float, capacity_doubt: float = 0.0
+) -> dict[str, Any]:
+    """All that the ledger tells of a day on which so much flowed and so much more was stored by its end."""
+    known: dict[str, Any] = {"soc": 0.5, "soc_min": 0.4, "soc_max": 0.6, "given_wh": 1.0, "stored_sd_wh": 1e3 * sd_kwh}
+    known |= {"capacity_doubt": capacity_doubt, "capacity_ah": 200.0, "name": "A", "flowed_s": 900.0}
+    flows = dict.fromkeys(FLOWS, 0.0)
+    into = {f"{side}_in_wh": 1e3 * taken_kwh for side in ("ac", "dc", "string")}
+    out = {f"{side}_out_wh": 1e3 * given_kwh for side in ("ac", "dc", "string")}
+    before = {"cabinets": [flows | known | {"stored_wh": 50e3}]}
+    told = battery.throughput(
+        {0: {"cabinets": [flows | into | out | known | {"stored_wh": 50e3 + 1e3 * gained_kwh}]}}, before
+    )
+    assert told is not None
+    return dict(told["all"])
+
+
+@pytest.mark.parametrize(
+    ("flowed", "share"),
+    [
+        ((0.2, 0.0, 1.4, 0.7), None),  # the gauge has thought better of it: a loss of -1.2 kWh, of 0.2 taken
+        ((100.0, 90.0, 2.0, 1.0), 0.08),
+        ((100.0, 97.0, 4.0, 1.0), 0.0),  # less than nothing, but within the doubt
+        ((100.0, 97.0, 9.0, 1.0), None),  # and not within it
+        ((100.0, 90.0, 2.0, 12.0), None),  # nobody knows what is stored
+        ((2.0, 77.0, -76.0, 0.5), None),  # what was stored before was given: no share of what was taken
+    ],
+)
+def test_a_share_of_losses_is_told_where_what_flowed_is_surer_than_what_is_stored(
+    flowed: tuple[float, float, float, float], share: float | None
+) -> None:
+    whole = day(*flowed)
+    assert whole["loss_share"] == (None if share is None else pytest.approx(share))
+    assert whole["cell_loss_kwh"] is None or whole["cell_loss_kwh"] >= 0.0
+    assert whole["loss_kwh"] is None or whole["loss_kwh"] >= 0.0
+
+
+def test_a_capacity_that_is_not_known_well_leaves_what_was_drawn_from_the_store_in_doubt() -> None:
+    assert day(2.0, 77.0, -72.5, 0.5)["cell_loss_kwh"] is None  # 2.5 kWh less than nothing
+    assert day(2.0, 77.0, -72.5, 0.5, 0.03)["cell_loss_kwh"] == 0.0
 
 
 def test_limits_are_told_by_hours_and_what_was_missed_comes_first() -> None:

@@ -145,6 +145,25 @@ def test_what_left_the_store_while_the_daemon_was_off_is_no_loss(tmp_path: Path)
     assert [gap["begin"][:10] for gap in told["coverage"]["gaps"]] == ["2026-06-04", "2026-06-10"]
 
 
+def test_where_too_little_flowed_the_page_says_so_and_tells_no_share(tmp_path: Path) -> None:
+    """The gauge believes 3.5 kWh more at the day's end, and 0.2 were taken."""
+
+    def barely(at: int, quarter: Quarter) -> None:
+        if at == 40:
+            flow(quarter, ac_in_wh=100.0, dc_in_wh=100.0)
+        stored_wh = 50e3 + (1750.0 if at > 50 else 0.0)
+        store(quarter, 0.5, stored_wh, stored_wh - 8e3, 900.0)
+
+    write_book(tmp_path, blocks_of(FIRST, 1, {}))
+    write_ledger(tmp_path, dealer(), FIRST - 1, 97, barely)
+    told = gather(dealer(), tmp_path, Span.day(DAY))
+    assert (told["battery"]["all"]["loss_share"], told["carbon"]["losses_kg"]) == (None, None)
+    shown = page(told, "en")
+    assert "<b>–</b><span>lost of what was taken: not known, too little flowed" in shown
+    assert "-3.5 kWh" not in shown
+    assert "未知" in page(told, "zh")
+
+
 def test_co2_counts_losses_and_gives_nothing_for_shifting(home: Path) -> None:
     told = gather(dealer(), home, Span.day(DAY))["carbon"]
     assert (told["province"], told["year"], told["kgco2_per_kwh"], told["seen"]) == ("CN-31", 2023, 0.5737, "copy")
