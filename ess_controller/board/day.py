@@ -8,7 +8,7 @@ from math import isnan, nan
 import numpy as np
 
 from ess_controller.planning.bill import bill
-from ess_controller.planning.daily_report import as_series, heard_well
+from ess_controller.planning.daily_report import as_series, both_within, heard_well
 from ess_controller.planning.daily_report import without_battery as import_and_export
 from ess_controller.planning.meter_book import Block
 from ess_controller.planning.tariff_prices import Terms
@@ -143,7 +143,8 @@ def _slot(site: Site, number: int, block: Block | None, plan: tuple[float, float
     grid_w = block.import_w - block.export_w
     battery_w = block.load_w - block.pv_w - grid_w
     flows = (block.load_w, block.pv_w, grid_w, block.import_w, block.export_w, battery_w)
-    bare_import_w, bare_export_w = (float(w) for w in import_and_export(site, block.load_w - block.pv_w))
+    both_w = both_within(block.import_w, block.export_w)
+    bare_import_w, bare_export_w = (float(w) for w in import_and_export(site, block.load_w - block.pv_w, both_w))
     return Slot(begin, *flows, bare_import_w, bare_export_w, *plan, price, period)
 
 

@@ -88,13 +88,21 @@ def with_battery(block: Block) -> tuple[float, float]:
     return block.import_w, block.export_w
 
 
-def without_battery(site: Site, net_w: Floats | float) -> tuple[Floats, Floats]:
-    """Import and export of a load less sun, elementwise, W: what may not flow out is curtailed."""
-    return np.maximum(net_w, 0.0), np.minimum(np.maximum(np.negative(net_w), 0.0), site.tuning.dispatch.feed_in_w)
+def both_within(import_w: Floats | float, export_w: Floats | float) -> Floats:
+    """What was bought and sold within one block, elementwise, W: a block's mean load and sun do not show it."""
+    return np.fmin(import_w, export_w)
+
+
+def without_battery(site: Site, net_w: Floats | float, both_w: Floats | float) -> tuple[Floats, Floats]:
+    """Import and export of a load less sun, elementwise, W: what may not flow out is curtailed. `both_w`: bought and
+    sold within the block as metered; without the battery as much of it is taken, so that one at rest saves nothing."""
+    most_w = site.tuning.dispatch.feed_in_w
+    return np.maximum(net_w, 0.0) + both_w, np.minimum(np.maximum(np.negative(net_w), 0.0) + both_w, most_w)
 
 
 def _net(site: Site, block: Block) -> tuple[float, float]:
-    import_w, export_w = without_battery(site, block.load_w - block.pv_w)
+    both_w = both_within(block.import_w, block.export_w)
+    import_w, export_w = without_battery(site, block.load_w - block.pv_w, both_w)
     return float(import_w), float(export_w)
 
 

@@ -82,6 +82,7 @@ class Books:
     quarters: dict[int, dict[str, Any]]  # of the span
     before: dict[str, Any] | None  # the quarter at whose end the span begins
     at_month: dict[str, Any] | None  # the same of the month; where that is not known its first quarter
+    began: int | None  # the first quarter of all: before it no daemon ran; None: nobody took note
     events: list[Event]
     limits: Limits
 
@@ -92,7 +93,8 @@ def gather(site: Site, home: Path, span: Span) -> dict[str, Any]:
     month = midnight(span.first.replace(day=1), site.time_zone)
     books = _read(site, home, month, begin, end)
     first, after = int(begin.timestamp() // block_s), int(end.timestamp() // block_s)
-    metered = Metered.of(site, books.blocks, first, after)
+    began = 0 if books.began is None else int(books.began * QUARTER_S // block_s)
+    metered = Metered.of(site, books.blocks, first, after, began)
     if not metered.heard.any() and not books.quarters:
         raise BadInputError(f"{home}: knows nothing of {span.name}: expected the meter book of a daemon that ran then")
     battery = of_battery.throughput(books.quarters, books.before)
@@ -120,7 +122,7 @@ def gather(site: Site, home: Path, span: Span) -> dict[str, Any]:
     }
     rule_soc = np.full(len(metered.load_w), np.nan)
     if site.tariff is not None:
-        of_month = Metered.of(site, books.blocks, int(month.timestamp() // block_s), after)
+        of_month = Metered.of(site, books.blocks, int(month.timestamp() // block_s), after, began)
         pooled = Metered.of(site, books.blocks, int((month - timedelta(days=POOL_DAYS)).timestamp() // block_s), after)
         given_wh, gained_wh = of_battery.in_store(books.at_month, "given_wh"), _gained_wh(books)
         expected_w = _highest_w(site, books.blocks, month - timedelta(days=EXPECTED_DAYS), month)
@@ -156,14 +158,17 @@ def _read(site: Site, home: Path, month: datetime, begin: datetime, end: datetim
         raise BadInputError(f"{home / ROLLUPS}: cannot be read: {trouble}") from None
     path = home / LEDGER
     if not path.exists():
-        return Books(blocks, {}, None, None, [], limited)
+        return Books(blocks, {}, None, None, None, [], limited)
     try:
         with closing(Ledger(path, make=False)) as ledger:
             starts, month_starts = begin.astimezone(UTC), month.astimezone(UTC)
             before = _first(ledger.quarters(starts - QUARTER, starts))
+            began = ledger.first()
+            if began is not None:
+                month_starts = max(month_starts, datetime.fromtimestamp(began * QUARTER_S, UTC))
             at_month = _first(ledger.quarters(month_starts - QUARTER, month_starts + QUARTER))
             events = ledger.events(begin.astimezone(UTC), end.astimezone(UTC))
-            return Books(blocks, ledger.quarters(begin, end), before, at_month, events, limited)
+            return Books(blocks, ledger.quarters(begin, end), before, at_month, began, events, limited)
     except (sqlite3.Error, LedgerError, ValueError) as trouble:
         raise BadInputError(f"{path}: cannot be read: {trouble}") from None
 

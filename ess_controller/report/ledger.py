@@ -100,6 +100,11 @@ class Ledger:
         )
         return {number: json.loads(told) for number, told in rows}
 
+    def first(self) -> int | None:
+        """Number of the oldest quarter: the daemon's first, or of so many days ago; None: none is kept."""
+        number: int | None = self._db.execute("SELECT min(number) FROM quarter").fetchone()[0]
+        return number
+
     def last(self, start: datetime) -> dict[int, dict[str, Any]]:
         """The quarters around `start`: a daemon that starts anew goes on with the one that it is in; and the youngest,
         as it may be the present clock that has gone astray and not that of the run before."""

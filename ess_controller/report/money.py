@@ -1,9 +1,11 @@
 """A day or month in money, bill item by bill item: as it was, by the rule of the hour, and without the battery.
 
 All three are compared alike: from billing blocks that were heard, by their mean powers, with demand by the highest.
-Where billing windows slide, the demand that is billed goes by the highest of them, and stands beside: without the
-battery and by the rule only blocks are known. Blocks of which too little was heard count on no side. What more is
-stored at the end than at the start is on no bill; it is told beside, at what refilling costs.
+What was bought and sold within one block is taken to be the same on all sides, and so is all that was before the daemon
+began: history of the premises, without a battery. Where billing windows slide, the demand that is billed goes by the
+highest of them, and stands beside: without the battery and by the rule only blocks are known. Blocks of which too
+little was heard count on no side. What more is stored at the end than at the start is on no bill; it is told beside, at
+what refilling costs.
 """
 
 from collections.abc import Mapping, Sequence
@@ -15,7 +17,7 @@ import numpy as np
 
 from ess_controller.planning.backtest import refill_cny_per_wh
 from ess_controller.planning.bill import Item, bill
-from ess_controller.planning.daily_report import as_series, heard_well, with_battery, without_battery
+from ess_controller.planning.daily_report import as_series, both_within, heard_well, with_battery, without_battery
 from ess_controller.planning.meter_book import Block, slid_peak_w
 from ess_controller.planning.problem import Battery, Series, days_of, hours
 from ess_controller.planning.rule import price_shares, rule_power
@@ -39,10 +41,11 @@ class Metered:
     import_w: Floats  # as metered
     export_w: Floats
     slid_w: float | None = field(default=None, kw_only=True)  # what demand is billed by where windows slide
+    began: int = field(default=0, kw_only=True)  # the first block of them in which the daemon ran
 
     @classmethod
-    def of(cls, site: Site, blocks: Mapping[int, Block], first: int, end: int) -> "Metered":
-        """The blocks first..end-1 of a meter book."""
+    def of(cls, site: Site, blocks: Mapping[int, Block], first: int, end: int, began: int = 0) -> "Metered":
+        """The blocks first..end-1 of a meter book; `began`: that in which the daemon began."""
         block_s = site.tuning.dispatch.block_s
         rows = np.full((4, end - first), np.nan)
         for number in range(first, end):
@@ -50,13 +53,20 @@ class Metered:
             if each is not None and heard_well(each):
                 rows[:, number - first] = each.load_w, each.pv_w, *with_battery(each)
         slid_w = slid_peak_w(blocks[number] for number in range(first, end) if number in blocks)
-        return cls(site, datetime.fromtimestamp(first * block_s, site.time_zone), *rows, slid_w=slid_w)
+        return cls(
+            site,
+            datetime.fromtimestamp(first * block_s, site.time_zone),
+            *rows,
+            slid_w=slid_w,
+            began=_within(began - first, end - first),
+        )
 
     def cut(self, first: int, end: int) -> "Metered":
         """The blocks first..end-1 of these."""
         at = self.begin.timestamp() + first * self.site.tuning.dispatch.block_s
         rows = (each[first:end] for each in (self.load_w, self.pv_w, self.import_w, self.export_w))
-        return Metered(self.site, datetime.fromtimestamp(at, self.site.time_zone), *rows)
+        began = _within(self.began - first, end - first)
+        return Metered(self.site, datetime.fromtimestamp(at, self.site.time_zone), *rows, began=began)
 
     @property
     def heard(self) -> Any:
@@ -80,15 +90,21 @@ class Metered:
         return Series(self.begin, block_s, np.nan_to_num(self.load_w), np.nan_to_num(self.pv_w))
 
     def grid_of(self, battery_w: Floats) -> Floats:
-        """[block, import and export] with another battery power; 0 where nothing is known."""
-        rows = np.stack(without_battery(self.site, self.net_w - battery_w), axis=1)
-        return np.where(self.heard[:, np.newaxis], rows, 0.0)
+        """[block, import and export] with another battery power, but before there was one; 0 where nothing is known."""
+        both_w = both_within(self.import_w, self.export_w)
+        rows = np.stack(without_battery(self.site, self.net_w - battery_w, both_w), axis=1)
+        there = np.arange(len(rows)) >= self.began
+        return np.where(self.heard[:, np.newaxis], np.where(there[:, np.newaxis], rows, self.metered), 0.0)
 
     @property
     def metered(self) -> Floats:
         """[block, import and export] as it was; 0 where nothing is known."""
         rows = np.stack((self.import_w, self.export_w), axis=1)
         return np.where(self.heard[:, np.newaxis], rows, 0.0)
+
+
+def _within(number: int, count: int) -> int:
+    return min(max(number, 0), count)
 
 
 def prices_of(metered: Metered) -> tuple[Floats, float]:
@@ -104,7 +120,8 @@ def refill_cny(metered: Metered, battery: Battery) -> float:
 
 
 def ruled(metered: Metered, battery: Battery, expected_w: float) -> tuple[Floats, Floats]:
-    """[block] what the rule of the hour would have done from the span's first block on, and what is stored after it.
+    """[block] what the rule of the hour would have done from the span's first block on, or from the one in which the
+    daemon began, and what is stored after it.
 
     `expected_w`: highest net load of the month before. Peaks that cost nothing (below an agreed demand, or whatever the
     peak) it does not hold down, those above the site's own guard it does. Through blocks that are not known it rests.
@@ -120,6 +137,8 @@ def ruled(metered: Metered, battery: Battery, expected_w: float) -> tuple[Floats
             peak_w, month = 0.0, metered.series.at(at).month
         held_to_w = min(max(peak_w, free_w), battery.import_w)
         given = rule_power(battery, step_h, net, held, share, held_to_w, min(expected_w, battery.import_w))
+        if at < metered.began:
+            given = 0.0
         if given > 0.0 and battery.export != "any":
             given = min(given, max(net, 0.0))
         held -= (given / battery.discharge_efficiency if given > 0.0 else given * battery.charge_efficiency) * step_h

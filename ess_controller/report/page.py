@@ -11,13 +11,16 @@ from ess_controller.report.words import Lang, words
 
 Say = plots.Say
 WAYS = ("without", "rule", "done")
-FAIR = "All ways are compared alike: from blocks that were heard, by their mean powers; demand by the highest block."
+FAIR = (
+    "All ways are compared alike: from blocks that were heard, by their mean powers; demand by the highest block. What "
+    "was bought and sold within one block is the same on all sides."
+)
+BEFORE = "Before it the daemon did not run here: that time is billed the same on all sides, and nothing is saved in it"
 RULE_IS_FREE = "The rule is reckoned as if cells bounded nothing between empty and full."
 SLIDING = (
     "What was done is billed by windows that slide. Without the battery and by the rule only blocks are known: what "
     "was saved of the demand is reckoned by blocks on all sides."
 )
-WITHIN = "bought and sold within one block, and other"
 NOT_TOLD = "lost of what was taken: not known, too little flowed"
 LOWER, AS_PLANNED = "so far the month's demand is lower by", "As planned at the day's beginning"
 
@@ -87,7 +90,7 @@ def _money(told: dict[str, Any], say: Say) -> Iterator[str]:
         yield f'<p class="quiet">{say("No tariff: no money is told.")}</p>'
         return
     counts = told["kind"] == "month"
-    parts = [("own sun stored", "own_sun"), ("price shifts", "price_shifts"), ("demand", "demand"), (WITHIN, "other")]
+    parts = [("own sun stored", "own_sun"), ("price shifts", "price_shifts"), ("demand", "demand"), ("other", "other")]
     known = [(say(name), money["saved_by"][key]) for name, key in parts if money["saved_by"][key] is not None]
     yield f"<h3>{say('what saved it')}</h3>{plots.shares(known, 'CNY')}"
     if not counts and money["saved_cny"]["month_so_far_demand"]:
@@ -114,6 +117,9 @@ def _money(told: dict[str, Any], say: Say) -> Iterator[str]:
             f"({say('on no bill')})</p>"
         )
     yield from _planned(told, say)
+    if money["counted_from"] is not None:
+        begin = money["counted_from"][:16].replace("T", " ")
+        yield f'<p class="quiet">{say("counted from")} {begin}. {say(BEFORE)}.</p>'
     yield f'<p class="quiet">{say(FAIR)} {say(RULE_IS_FREE)}</p>'
 
 

@@ -89,6 +89,7 @@ def settled(
             "done": None if gained_wh is None else round(gained_wh * refill, 4),
             "rule": round(rule_gained_wh * refill, 4),
         },
+        "counted_from": of_month.series.at(of_month.began).isoformat() if of_month.began else None,
         "days": _by_day(span, rows["rule"][begun:]) if counts else [],
         "planned": None if plan is None else _of_plan(span, plan),
     }
@@ -152,7 +153,7 @@ def _by_day(span: Metered, rule: Floats) -> list[dict[str, Any]]:
         }
         known = bool(span.heard[own].any())
         told.append(
-            {"day": day, "known_share": round(float(span.heard[own].mean()), 4)}
+            {"day": day, "known_share": round(float(span.heard[own].mean()), 4), "before": own[-1] < span.began}
             | (values if known else dict.fromkeys(values))
         )
     return told

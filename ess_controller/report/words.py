@@ -43,7 +43,11 @@ ZH = {
     "own sun stored": "自有光伏储存",
     "price shifts": "峰谷转移",
     "demand": "需量",
-    "bought and sold within one block, and other": "同一时段内购售及其他",
+    "other": "其他",
+    "counted from": "计入起点",
+    "Before it the daemon did not run here: that time is billed the same on all sides, and nothing is saved in it": (
+        "此前控制器未在本站运行：该时间各方案电费相同，不计节省"
+    ),
     "The rule is reckoned as if cells bounded nothing between empty and full.": "分时规则按电芯在满空之间不受限计算。",
     "What is stored is estimated: over a day the cells' losses are no surer than that.": (
         "储存电量为估计值：单日电芯损耗的准确度不超过该估计。"
@@ -120,8 +124,9 @@ ZH = {
     "demand, capacity": "容量电费",
     "monthly step": "月度阶梯",
     "the daemon began": "控制器启动",
-    "All ways are compared alike: from blocks that were heard, by their mean powers; demand by the highest block.": (
-        "各方案按同一方法比较：仅计已收到数据的时段，按平均功率；需量取最高时段。"
+    "All ways are compared alike: from blocks that were heard, by their mean powers; demand by the highest block. What "
+    "was bought and sold within one block is the same on all sides.": (
+        "各方案按同一方法比较：仅计已收到数据的时段，按平均功率；需量取最高时段。同一时段内的购售各方案相同。"
     ),
     "What was done is billed by windows that slide. Without the battery and by the rule only blocks are known: what "
     "was saved of the demand is reckoned by blocks on all sides.": (

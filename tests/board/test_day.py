@@ -71,6 +71,12 @@ def test_savings_are_the_difference_of_two_bills_that_have_the_same_prices() -> 
     assert without - with_ == pytest.approx(day.saved_cny)
 
 
+def test_a_day_on_which_the_battery_rests_saves_nothing_whatever_crosses_within_a_block() -> None:
+    day = day_of(site(), DAY, metered(3_000.0, 10_000.0, pv_w=10_000.0, export_w=3_000.0), {})
+    assert day.kwh(lambda slot: slot.import_w) == 72.0
+    assert day.saved_cny == 0.0
+
+
 def test_export_and_import_of_one_block_are_both_billed() -> None:
     day = day_of(site(), DAY, metered(4_000.0, 4_000.0, export_w=2_000.0), {})
     tariff, terms = terms_of(site())

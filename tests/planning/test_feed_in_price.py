@@ -51,7 +51,7 @@ def test_loop_plan_and_reports_have_one_limit_and_the_owner_is_told(
     site = dealer(tmp_path, feed_in_w, cny_per_kwh)
     assert site.tuning.dispatch.feed_in_w == flows_w
     assert {group.limit_w for group in groups_of(site)} == {flows_w}
-    assert without_battery(site, -50e3)[1] == min(50e3, flows_w)
+    assert without_battery(site, -50e3, 0.0)[1] == min(50e3, flows_w)
     told = [each for each in site.notes if "what flows out costs money" in each]
     assert len(told) == bool(note)
     assert all(each.endswith(note) for each in told)

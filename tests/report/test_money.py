@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ess_controller.planning.daily_report import report
 from ess_controller.planning.meter_book import Block
 from ess_controller.planning.site_planner import terms_of
 from ess_controller.report.gather import Span, gather
@@ -18,7 +19,7 @@ from ess_controller.report.saved_by import saved_by
 from ess_controller.site import Site, load
 from ess_controller.site.tariff import price_at
 from tests.planning.sites_of_tests import BATTERY
-from tests.report.homes import blocks_of, dealer, first_of, hours, paying, write_book
+from tests.report.homes import blocks_of, dealer, first_of, hours, paying, store, write_book, write_ledger
 from tests.site.site_files import SITES
 
 DAY = date(2026, 6, 18)
@@ -84,6 +85,39 @@ def test_a_month_counts_the_peak_that_was_held_down(tmp_path: Path) -> None:
     assert [day["day"] for day in money["days"]][:2] == ["2026-06-01", "2026-06-02"]
     assert money["days"][0]["saved_cny"] == pytest.approx(50.0 * PRICE[9] - 55.0 * PRICE[2], abs=1e-3)
     assert money["days"][5]["known_share"] == 0.0
+
+
+def test_a_battery_at_rest_saves_nothing_though_sun_and_load_cross_within_a_block(tmp_path: Path) -> None:
+    """Each block buys 3 kW for half of it and sells 3 in the other half: load is what the sun gives."""
+    rows = [
+        replace(each, import_w=1.5e3, export_w=1.5e3)
+        for each in blocks_of(FIRST, 1, {}, dict.fromkeys(range(24), 10e3))
+    ]
+    write_book(tmp_path, rows)
+    money = gather(dealer(), tmp_path, Span.day(DAY))["money"]
+    assert money["energy_cny"]["done"] == money["energy_cny"]["without"] > 0.0
+    assert set(money["saved_by"].values()) == {0.0, None}
+    told = report(dealer(), lambda first, end: [each for each in rows if first <= each.number < end], DAY)
+    assert told is not None
+    assert told["saved_energy_cny"] == 0.0
+
+
+def test_before_the_daemon_began_nothing_is_saved_or_lost_against_anything(tmp_path: Path) -> None:
+    """Seventeen days of the premises alone; then a day on which the battery takes at 3 h and gives at 8 h."""
+    site, of_month = dealer(), first_of(dealer(), 2026, 6, 1)
+    days = [*blocks_of(of_month, 17, {9: 60e3}), *blocks_of(FIRST, 1, {9: 60e3}, {}, {3: -10e3, 8: 8e3})]
+    write_book(tmp_path, days)
+    write_ledger(tmp_path, site, FIRST, 96, lambda _, quarter: store(quarter, 0.5, 50e3, 20e3))
+    day = gather(site, tmp_path, Span.day(DAY))["money"]
+    month = gather(site, tmp_path, Span.month(DAY))
+    money = month["money"]
+    assert money["counted_from"] == "2026-06-18T00:00:00+08:00"
+    assert money["saved_cny"]["against_no_battery"] == pytest.approx(day["saved_cny"]["against_no_battery"], abs=1e-3)
+    assert money["saved_cny"]["against_rule"] == pytest.approx(day["saved_cny"]["against_rule"], abs=1e-3)
+    assert [each["before"] for each in money["days"][:19]] == [True] * 17 + [False] * 2
+    assert {each["rule_saved_cny"] for each in money["days"][:17]} == {0.0}
+    assert money["days"][17]["rule_saved_cny"] > 0.0
+    assert "counted from 2026-06-18 00:00. Before it the daemon did not run" in page(month, "en")
 
 
 def test_the_rule_charges_in_cheap_hours_below_what_is_agreed_and_gives_in_dear_ones() -> None:
