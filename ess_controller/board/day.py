@@ -10,7 +10,7 @@ import numpy as np
 from ess_controller.planning.bill import bill
 from ess_controller.planning.daily_report import as_series, both_within, heard_well
 from ess_controller.planning.daily_report import without_battery as import_and_export
-from ess_controller.planning.meter_book import Block
+from ess_controller.planning.meter_book import Block, slid_peak_w
 from ess_controller.planning.tariff_prices import Terms
 from ess_controller.site import Site
 from ess_controller.site.tariff import Tariff, price_at
@@ -26,6 +26,7 @@ class Slot:
     grid_w: float  # import less export
     import_w: float
     export_w: float
+    peak_w: float  # by which demand is billed: the highest window that ended in it, where windows slide
     battery_w: float  # + discharging
     bare_import_w: float  # had there been no battery
     bare_export_w: float
@@ -49,6 +50,7 @@ class Day:
     slots: tuple[Slot, ...]
     feed_in_cny_per_kwh: float  # NaN: the site has no tariff
     planned: str  # when the plan that is shown was made, ISO 8601; "": there is none
+    slides: bool = False  # peaks are of windows that slide, not of blocks
     before: tuple[tuple[float, float], ...] = ()  # the month's blocks before it: import, export, W, 0 if not metered
 
     def kwh(self, of: Callable[[Slot], float]) -> float:
@@ -67,8 +69,8 @@ class Day:
 
     @property
     def peak_w(self) -> float:
-        """The highest metered import of a block; NaN where none was."""
-        return max((slot.import_w for slot in self.slots if slot.metered), default=nan)
+        """The highest metered import by which demand is billed; NaN where none was metered."""
+        return max((slot.peak_w for slot in self.slots if slot.metered), default=nan)
 
     @property
     def saved_cny(self) -> float:
@@ -113,9 +115,9 @@ def day_of(
     known = {block.number: block for block in blocks if first <= block.number < end}
     slots = tuple(_slot(site, number, known.get(number), plan.get(number, (nan, nan))) for number in range(first, end))
     feed_in = site.tariff.feed_in_cny_per_kwh if site.tariff else nan
-    return Day(
-        day, block_s, slots, feed_in, planned, _before(site, day, [each for each in blocks if each.number < first])
-    )
+    slides = slid_peak_w(known.values()) is not None
+    before = _before(site, day, [each for each in blocks if each.number < first])
+    return Day(day, block_s, slots, feed_in, planned, slides, before)
 
 
 def edges(site: Site, day: date) -> tuple[int, int]:
@@ -139,10 +141,10 @@ def _slot(site: Site, number: int, block: Block | None, plan: tuple[float, float
     begin = datetime.fromtimestamp(number * site.tuning.dispatch.block_s, site.time_zone)
     price, period = price_at(site.tariff, begin) if site.tariff else (nan, "")
     if block is None or not heard_well(block):
-        return Slot(begin, nan, nan, nan, nan, nan, nan, nan, nan, *plan, price, period)
+        return Slot(begin, *(nan,) * 9, *plan, price, period)
     grid_w = block.import_w - block.export_w
     battery_w = block.load_w - block.pv_w - grid_w
-    flows = (block.load_w, block.pv_w, grid_w, block.import_w, block.export_w, battery_w)
+    flows = (block.load_w, block.pv_w, grid_w, block.import_w, block.export_w, block.peak_w, battery_w)
     both_w = both_within(block.import_w, block.export_w)
     bare_import_w, bare_export_w = (float(w) for w in import_and_export(site, block.load_w - block.pv_w, both_w))
     return Slot(begin, *flows, bare_import_w, bare_export_w, *plan, price, period)

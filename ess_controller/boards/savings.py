@@ -78,13 +78,14 @@ def _demand() -> Panels:
     """The highest block, and what the month's demand costs."""
     return [
         bars(
-            "Highest block of a day",
+            "Highest block of a day, and highest window as billed",
             [
                 Query("value", ["with_peak_kw"], "", every="", name="with"),
                 Query("value", ["without_peak_kw"], "", every="", name="without"),
+                Query("value", ["billed_peak_kw"], "", every="", name="as billed"),
             ],
             "kwatt",
-            colours={"with": BATTERY, "without": GREY},
+            colours={"with": BATTERY, "without": GREY, "as billed": GRID},
         ),
         bars(
             "The month's demand so far",
@@ -147,6 +148,7 @@ def _meter() -> Panels:
                     "saved_month_demand_cny",
                     "with_peak_kw",
                     "without_peak_kw",
+                    "billed_peak_kw",
                 ],
                 "",
                 every="",
@@ -162,6 +164,7 @@ def _meter() -> Panels:
                 "saved_month_demand_cny": ("currencyCNY", 2),
                 "with_peak_kw": ("kwatt", 1),
                 "without_peak_kw": ("kwatt", 1),
+                "billed_peak_kw": ("kwatt", 1),
             },
         ),
     ]

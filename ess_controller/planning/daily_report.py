@@ -2,7 +2,8 @@
 
 Energy and feed-in are the day's; demand is the month's so far, for one quarter of an hour decides a month. Blocks of
 which too little was heard count on neither side. Where billing windows slide, what is billed goes by them; what the
-battery saved of it goes by blocks on both sides, for without it only blocks are known.
+battery saved of it goes by blocks on both sides, for without it only blocks are known; so the day's peaks stand by
+blocks, and that by which it is billed beside.
 """
 
 import json
@@ -73,6 +74,8 @@ def report(site: Site, book: Book, day: date) -> dict[str, Any] | None:
         if slid_w is not None:
             told[name]["month_demand_by_blocks_cny"] = round(by_blocks_cny, 4)
         demands_cny.append(by_blocks_cny)
+    if (billed_w := slid_peak_w(mine)) is not None:
+        told["with_battery"]["billed_peak_kw"] = round(billed_w / 1000.0, 4)
     told["saved_energy_cny"] = round(told["without_battery"]["energy_cny"] - told["with_battery"]["energy_cny"], 4)
     told["saved_month_demand_cny"] = round(demands_cny[0] - demands_cny[1], 4)
     return told

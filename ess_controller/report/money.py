@@ -41,6 +41,7 @@ class Metered:
     import_w: Floats  # as metered
     export_w: Floats
     slid_w: float | None = field(default=None, kw_only=True)  # what demand is billed by where windows slide
+    peak_w: Floats | None = field(default=None, kw_only=True)  # [block] by which demand is billed; None: blocks are
     began: int = field(default=0, kw_only=True)  # the first block of them in which the daemon ran
 
     @classmethod
@@ -52,12 +53,14 @@ class Metered:
             each = blocks.get(number)
             if each is not None and heard_well(each):
                 rows[:, number - first] = each.load_w, each.pv_w, *with_battery(each)
+        peak_w = np.array([blocks[at].peak_w if at in blocks else np.nan for at in range(first, end)])
         slid_w = slid_peak_w(blocks[number] for number in range(first, end) if number in blocks)
         return cls(
             site,
             datetime.fromtimestamp(first * block_s, site.time_zone),
             *rows,
             slid_w=slid_w,
+            peak_w=peak_w,
             began=_within(began - first, end - first),
         )
 
@@ -66,7 +69,8 @@ class Metered:
         at = self.begin.timestamp() + first * self.site.tuning.dispatch.block_s
         rows = (each[first:end] for each in (self.load_w, self.pv_w, self.import_w, self.export_w))
         began = _within(self.began - first, end - first)
-        return Metered(self.site, datetime.fromtimestamp(at, self.site.time_zone), *rows, began=began)
+        peak_w = None if self.peak_w is None else self.peak_w[first:end]
+        return Metered(self.site, datetime.fromtimestamp(at, self.site.time_zone), *rows, peak_w=peak_w, began=began)
 
     @property
     def heard(self) -> Any:

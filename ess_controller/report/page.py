@@ -51,11 +51,13 @@ def _cards(told: dict[str, Any], say: Say) -> str:
     peak = max((each["kw"] for way in ("done", "sliding") for each in told["peaks"][way]), default=None)
     share, doubt = whole.get("loss_share"), whole.get("loss_share_sd")
     lost = "lost of what was taken" if share is not None or not whole else NOT_TOLD
+    minutes = f"{told['peaks']['block_s'] / 60:g} min"
+    windows = f"{say('highest import')}, {say('sliding' if told['peaks']['sliding'] else 'block of')} {minutes}"
     saved = money["saved_cny"] if money else {"against_no_battery": None, "against_rule": None}
     rows = (
         (saved["against_no_battery"], "{:+,.2f} CNY", "saved against no battery"),
         (saved["against_rule"], "{:+,.2f} CNY", "saved against the rule of the hour"),
-        (peak, "{:,.1f} kW", "highest import"),
+        (peak, "{:,.1f} kW", windows),
         (whole.get("efc"), "{:.2f}", "cycles (EFC)"),
         (share, f"{{:.1%}} ± {doubt or 0.0:.1%}", lost),
         (carbon["bought_kg"] if carbon else None, "{:,.0f} kg", "CO2 of what was bought"),

@@ -138,7 +138,10 @@ def _by_day(span: Metered, rule: Floats) -> list[dict[str, Any]]:
 
     without = cny(span.grid_of(np.zeros(len(span.load_w))))
     done, ruled_ = without - cny(span.metered), without - cny(rule)
-    power_w, import_w = np.nan_to_num(span.battery_w), np.nan_to_num(span.import_w)
+    power_w, peak_w = (
+        np.nan_to_num(span.battery_w),
+        np.nan_to_num(span.import_w if span.peak_w is None else span.peak_w),
+    )
     days: dict[str, list[int]] = {}
     for at in range(len(price)):
         days.setdefault(span.series.at(at).date().isoformat(), []).append(at)
@@ -149,7 +152,7 @@ def _by_day(span: Metered, rule: Floats) -> list[dict[str, Any]]:
             "rule_saved_cny": round(float(ruled_[own].sum()), 4),
             "out_kwh": round(float(np.maximum(power_w[own], 0.0).sum()) * kwh, 3),
             "in_kwh": round(float(np.maximum(-power_w[own], 0.0).sum()) * kwh, 3),
-            "peak_kw": round(float(import_w[own].max()) / 1000.0, 3),
+            "peak_kw": round(float(peak_w[own].max()) / 1000.0, 3),
         }
         known = bool(span.heard[own].any())
         told.append(

@@ -153,6 +153,7 @@ ZH = {
     "starts of the daemon": "控制器启动次数",
     "factor": "因子",
     "sliding": "滑动窗口",
+    "block of": "时段",
     "untold": "未列出",
 }
 

@@ -137,6 +137,7 @@ def value_row(told: Mapping[str, Any]) -> dict[str, float]:
         "saved_month_demand_cny": told["saved_month_demand_cny"],
         "with_peak_kw": with_["peak_kw"],
         "without_peak_kw": without["peak_kw"],
+        "billed_peak_kw": with_.get("billed_peak_kw", with_["peak_kw"]),  # kept where windows slide
     }
 
 

@@ -76,6 +76,7 @@ VALUE: Measurement[Row] = Measurement(
             for case, says in _DEMAND
         ),
         *(_number(f"{case}_peak_kw", "kW", 4, f"the day's highest block, {says}") for case, says in _CASES[:2]),
+        _number("billed_peak_kw", "kW", 4, "the day's highest window as billed: sliding where the tariff's windows do"),
     ),
     "what a day cost; at its local midnight",
     Kind.EVENT,

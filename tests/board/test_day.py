@@ -207,6 +207,15 @@ def test_yesterday_compares_demand_by_blocks_and_tells_what_is_billed_beside() -
     books = replace(Books(), yesterday=day_of(sliding, DAY, blocks, {}), savings={DAY.isoformat(): told})
     view = look()
     drawn = screen(replace(view, seen=replace(view.seen, books=books)), sliding)
+    assert "the same as billed, by windows that slide, kW" in str(drawn)
+    today = str(money(replace(view, seen=replace(view.seen, books=Books(today=books.yesterday)))))
+    assert ">23.0<" in today
+    assert "highest 15-minute window, sliding" in today
+    alone = str(
+        money(replace(view, seen=replace(view.seen, books=Books(today=day_of(site(), DAY, metered(2e4, 5e4), {})))))
+    )
+    assert ">20.0<" in alone
+    assert "highest block of 15 min" in alone
     shown = re.sub(r"(<[^>]*>)+", " ", str(drawn))
     price = told["without_battery"]["month_demand_cny"] / 40.0
     without, done, billed = (yuan(kw * price) for kw in (40.0, 20.0, 23.0))

@@ -23,6 +23,7 @@ from ess_controller.planning.site_planner import terms_of
 from ess_controller.planning.slot import FILE, read
 from ess_controller.site import load
 from ess_controller.site.tariff import price_at
+from ess_controller.telemetry.daily import value_row
 from tests.planning.sites_of_tests import BATTERY, shop, two_prices
 from tests.planning.test_site_planner import NOW, block, book, dealer, write_book
 from tests.site.site_files import SITES
@@ -64,6 +65,13 @@ def test_what_is_billed_goes_by_windows_that_slide_and_what_was_saved_by_blocks(
     assert told["with_battery"]["month_demand_cny"] == pytest.approx(23.0 * price, abs=1e-3)
     assert told["with_battery"]["month_demand_by_blocks_cny"] == pytest.approx(20.0 * price, abs=1e-3)
     assert told["saved_month_demand_cny"] == pytest.approx(20.0 * price, abs=1e-3)
+    peaks = [
+        told["without_battery"]["peak_kw"],
+        told["with_battery"]["peak_kw"],
+        told["with_battery"]["billed_peak_kw"],
+    ]
+    assert peaks == [40.0, 20.0, 23.0]
+    assert value_row(told)["billed_peak_kw"] == 23.0
 
 
 def test_import_and_export_within_a_block_are_billed_each_by_itself() -> None:

@@ -208,7 +208,8 @@ def test_where_windows_slide_the_bill_goes_by_them_and_the_comparison_by_blocks(
     assert parts == pytest.approx(money["saved_cny"]["against_no_battery"], abs=1e-2)
     shown = page(told, "en")
     assert "demand, actual, done, by blocks: 20.0 kW" in shown
-    assert "<b>23.0 kW</b><span>highest import" in shown
+    assert "<b>23.0 kW</b><span>highest import, sliding 15 min" in shown
+    assert {day["peak_kw"] for day in money["days"]} == {23.0}
 
 
 def test_where_no_window_is_known_the_bill_goes_by_blocks(tmp_path: Path) -> None:
@@ -218,4 +219,6 @@ def test_where_no_window_is_known_the_bill_goes_by_blocks(tmp_path: Path) -> Non
     (demand,) = told["money"]["monthly_items"]
     assert (demand["done"]["quantity"], "done_by_blocks" in demand) == (20.0, False)
     assert told["money"]["demand_windows"]["done"] == "blocks"
-    assert "by blocks:" not in page(told, "en")
+    shown = page(told, "en")
+    assert "by blocks:" not in shown
+    assert "highest import, block of 15 min" in shown

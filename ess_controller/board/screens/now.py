@@ -161,7 +161,7 @@ def money(view: View) -> Html:
     parts = [
         figure(words("saved_today"), yuan(today.saved_cny), "", words("without_stored"), gain(today.saved_cny)),
         figure(words("energy_cost"), yuan(_cost(today))),
-        figure(words("peak_today"), kw(today.peak_w), "kW"),
+        figure(words("peak_today"), kw(today.peak_w), "kW", _windows(view, today)),
         figure(words("sun_made"), number(today.kwh(lambda slot: slot.pv_w), 0), "kWh"),
     ]
     factor = view.seen.books.factor
@@ -175,6 +175,11 @@ def money(view: View) -> Html:
     name, notice = words.of(factor.name), words.of(factor.source)
     source = words("co2_source", factor=of, name=name, year=factor.year, notice=notice)
     return card(words("money"), div("row three", *parts), div("note", source))
+
+
+def _windows(view: View, today: Day) -> str:
+    """Of what a peak is the mean."""
+    return view.words("by_windows" if today.slides else "by_blocks", minutes=f"{today.block_s / 60.0:g}")
 
 
 def _cost(today: Day) -> float:

@@ -28,7 +28,7 @@ def screen(view: View) -> Html:
     )
     chart = bars([(day[5:], float(told[day]["saved_energy_cny"])) for day in days])
     caption = div("caption", f"{words('last_days', count=len(days))} · {words('saved_energy')}, ¥")
-    heads = [words("date"), words("saved_energy"), words("peak_without"), words("peak_with")]
+    heads = [words(each) for each in ("date", "saved_energy", "peak_without", "peak_with", "peak_as_billed")]
     rows = [_row(day, told[day]) for day in reversed(days[-LISTED_DAYS:])]
     return div("stack", card(words("savings"), head, caption, chart, class_="wide"), card("", table(heads, rows)))
 
@@ -38,5 +38,6 @@ def _total(days: list[Mapping[str, Any]], key: str) -> float:
 
 
 def _row(day: str, told: Mapping[str, Any]) -> list[str]:
-    peaks = (told[way]["peak_kw"] for way in ("without_battery", "with_battery"))
+    with_ = told["with_battery"]
+    peaks = (told["without_battery"]["peak_kw"], with_["peak_kw"], with_.get("billed_peak_kw", with_["peak_kw"]))
     return [day, yuan(told["saved_energy_cny"]), *(f"{number(peak, 1)} kW" for peak in peaks)]

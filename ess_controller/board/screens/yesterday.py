@@ -70,6 +70,8 @@ def _table(view: View, day: Day, found: Mapping[str, Mapping[str, float]], plann
     totals = [yuan(sum(found[way].values())) if way in found else UNKNOWN for way in ways]
     rows.append([span("strong", words("day_total")), *(span("strong", each) for each in totals)])
     rows.append([words("peak_kw"), *(_peak(day, name, way) for name, way in WAYS)])
+    if day.slides:
+        rows.append([words("peak_billed"), UNKNOWN, UNKNOWN, kw(day.peak_w)])
     told = view.seen.books.savings.get(day.day.isoformat())
     if told:
         billed = told["with_battery"]["month_demand_cny"]
