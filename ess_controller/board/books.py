@@ -2,14 +2,14 @@
 
 import json
 import logging
-import sqlite3
 import subprocess
 import sys
 import zlib
 from collections.abc import Mapping
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,13 +25,15 @@ from ess_controller.planning.meter_store import FILE as METER_BOOK
 from ess_controller.planning.meter_store import MeterBookError, read_blocks
 from ess_controller.planning.schedule import FILE as JOBS
 from ess_controller.planning.slot import OLDEST
+from ess_controller.report import stored
+from ess_controller.report.ledger import FILE as LEDGER
 from ess_controller.site import Site
 from ess_controller.site.carbon import Factor
 
 log = logging.getLogger("ess")
 
 PLAN_WITHIN_S = 600.0  # of wall time: a plan made again takes 10 s of a processor that others use, too
-TROUBLES = (OSError, sqlite3.Error, zlib.error, MeterBookError, HistoryError, ValueError, KeyError, TypeError)
+TROUBLES = (*stored.TROUBLES, zlib.error, MeterBookError, HistoryError, ValueError, KeyError, TypeError)
 Plan = Mapping[int, tuple[float, float]]
 
 
@@ -43,6 +45,7 @@ class Books:
     yesterday: Day | None = None
     savings: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     jobs: Mapping[str, Any] = field(default_factory=dict)
+    began: date | None = None  # the daemon's first day here; None: nobody took note
     factor: Factor | None = None  # CO2 of a kWh from the grid this year; None: the site file names no factors
     trouble: tuple[str, ...] = ()
 
@@ -53,6 +56,7 @@ class Library:
     def __init__(self, home: Path, site: Site | None) -> None:
         self._home, self._site = home, site
         self._plans: dict[date, tuple[str, Plan]] = {}
+        self._unplanned = set[date]()  # looked for, and none kept
         self._making: subprocess.Popen[bytes] | None = None
 
     def read(self, utc: datetime) -> Books:
@@ -66,15 +70,17 @@ class Library:
                 trouble.append(f"{what}: {' '.join(str(error).split())[:160]}")
                 return instead
 
-        today, yesterday, factor = None, None, None
+        today, yesterday, factor, began = None, None, None, None
         if self._site is not None:
             day = utc.astimezone(self._site.time_zone).date()
             factor = self._site.carbon.on(day.year) if self._site.carbon is not None else None
             today = tried(METER_BOOK, lambda: self._day(day), None)
             yesterday = tried(METER_BOOK, lambda: self._day(day - timedelta(days=1), of_month=True), None)
+            today, yesterday = (tried(LEDGER, partial(self._with_store, each), each) for each in (today, yesterday))
+            began = tried(LEDGER, self._began, None)
         savings = tried(SAVINGS, lambda: read_savings(self._home / SAVINGS), {})
         jobs = tried(JOBS, self._jobs, {})
-        return Books(today, yesterday, savings, jobs, factor, tuple(dict.fromkeys(trouble)))
+        return Books(today, yesterday, savings, jobs, began, factor, tuple(dict.fromkeys(trouble)))
 
     def module(self, code: str) -> History | None:
         """A module's days; None where none is kept. Raises TROUBLES."""
@@ -83,17 +89,25 @@ class Library:
         with closing(Store(self._home / HISTORY, make=False)) as store:
             return next((each for each in store.histories() if each.code == code), None)
 
-    def plan_again(self, utc: datetime) -> None:
+    def plan_again(self, utc: datetime) -> bool:
         """Have the first plan of today, and yesterday's, made again where that has not been done: takes seconds, in a
-        process of its own."""
+        process of its own. Whether there is a new one, or it is known now that there is none."""
         if self._site is None or self._site.tuning.dispatch.rule != "value":
-            return
+            return False
+        known = len(self._plans), len(self._unplanned)
         day = utc.astimezone(self._site.time_zone).date()
         for each in (day, day - timedelta(days=1)):
-            if each not in self._plans and (made := self._first_plan(each, utc)) is not None:
+            if each in self._plans:
+                continue
+            if (made := self._first_plan(each, utc)) is None:
+                self._unplanned.add(each)
+            else:
                 self._plans[each] = (made.isoformat(), self._made_again(made))
+        found = (len(self._plans), len(self._unplanned)) != known
         for old in [each for each in self._plans if each < day - timedelta(days=1)]:
             del self._plans[old]
+        self._unplanned = {each for each in self._unplanned if each >= day - timedelta(days=1)}
+        return found
 
     def close(self) -> None:
         """Leave no plan behind that is being made."""
@@ -107,7 +121,27 @@ class Library:
             first, _ = edges(self._site, day.replace(day=1))
         blocks = read_blocks(self._home / METER_BOOK, self._site.tuning.dispatch.block_s, first, end)
         made, plan = self._plans.get(day, ("", {}))
-        return day_of(self._site, day, blocks, plan, made if plan else "")
+        found = day_of(self._site, day, blocks, plan, made if plan else "")
+        if made:
+            why = "plan_not_made"
+        elif day not in self._unplanned:
+            why = "plan_sought"
+        else:
+            why = "no_plan_then" if of_month else "no_plan_kept"
+        return replace(found, why_unplanned=why)
+
+    def _with_store(self, day: Day | None) -> Day | None:
+        if day is None or self._site is None:
+            return day
+        begin, after = day.slots[0].begin, day.slots[-1].begin + timedelta(seconds=day.block_s)
+        first, end = edges(self._site, day.day)
+        more_wh = stored.stored_more_wh(self._home, begin, after)
+        return replace(day, stored_more_wh=more_wh, refill_cny_per_wh=stored.refill_cny_per_wh(self._site, first, end))
+
+    def _began(self) -> date | None:
+        assert self._site is not None
+        began = stored.began(self._home)
+        return None if began is None else began.astimezone(self._site.time_zone).date()
 
     def _jobs(self) -> Mapping[str, Any]:
         try:

@@ -51,6 +51,9 @@ class Day:
     feed_in_cny_per_kwh: float  # NaN: the site has no tariff
     planned: str  # when the plan that is shown was made, ISO 8601; "": there is none
     slides: bool = False  # peaks are of windows that slide, not of blocks
+    why_unplanned: str = "no_plan_kept"  # a text of `words`, where there is no plan
+    stored_more_wh: float = nan  # than at its begin, by the estimate
+    refill_cny_per_wh: float = nan  # what that is worth
     before: tuple[tuple[float, float], ...] = ()  # the month's blocks before it: import, export, W, 0 if not metered
 
     def kwh(self, of: Callable[[Slot], float]) -> float:
@@ -76,6 +79,11 @@ class Day:
     def saved_cny(self) -> float:
         """Energy and feed-in without the battery less with it, over the metered blocks; NaN without prices."""
         return self.cost_cny(without_battery) - self.cost_cny(as_metered)
+
+    @property
+    def stored_cny(self) -> float:
+        """What refilling costs of what more is stored than at its begin: on no bill yet, and an estimate."""
+        return self.stored_more_wh * self.refill_cny_per_wh
 
     def cost_cny(self, way: Callable[[Slot], tuple[float, float]]) -> float:
         """Energy bought less feed-in, over the metered blocks; `way` gives import and export, W."""
@@ -117,7 +125,7 @@ def day_of(
     feed_in = site.tariff.feed_in_cny_per_kwh if site.tariff else nan
     slides = slid_peak_w(known.values()) is not None
     before = _before(site, day, [each for each in blocks if each.number < first])
-    return Day(day, block_s, slots, feed_in, planned, slides, before)
+    return Day(day, block_s, slots, feed_in, planned, slides, before=before)
 
 
 def edges(site: Site, day: date) -> tuple[int, int]:

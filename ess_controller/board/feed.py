@@ -105,7 +105,8 @@ class Feed:
         self._books = self._library.read(utc)
         trouble = ""
         try:
-            self._library.plan_again(utc)
+            if self._library.plan_again(utc):
+                self._books = self._library.read(utc)
         except TROUBLES as found:
             trouble = str(found)
         if trouble and trouble != self._told:

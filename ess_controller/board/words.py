@@ -71,6 +71,11 @@ WORDS: dict[str, tuple[str, str]] = {
     "by_blocks": ("highest block of {minutes} min", "{minutes} 分钟时段最大值"),
     "price_now": ("price now", "当前电价"),
     "no_plan_kept": ("no plan of today is kept yet", "今日尚无已保存的计划"),
+    "plan_sought": ("the plan is being made again to be shown: a moment", "正在重新生成计划以供显示，请稍候"),
+    "plan_not_made": (
+        "the plan is kept, but could not be made again to be shown",
+        "计划已保存，但无法重新生成以供显示",
+    ),
     "no_plan_then": ("no plan of that day is kept", "当日没有已保存的计划"),
     "no_plan_rule": ("this site goes by its rule of the hour: no plan", "本站按分时规则运行，无计划"),
     "no_site_file": (
@@ -80,6 +85,11 @@ WORDS: dict[str, tuple[str, str]] = {
     "no_blocks": ("nothing metered yet today", "今日尚无计量数据"),
     "saved_today": ("saved today", "今日节省"),
     "without_stored": ("on the bill; what is stored is not in it", "仅账单差额，未计已储电量"),
+    "stored_more": ("stored beside that", "另有储存"),
+    "stored_note": (
+        "estimated: {kwh} kWh more than at midnight, at what refilling costs in the cheapest hour; on no bill",
+        "估计值：较零点多储存 {kwh} kWh，按最低价时段的补充成本计，不在账单上",
+    ),
     "energy_cost": ("energy bought", "购电费"),
     "sun_made": ("sun made", "光伏发电"),
     "co2_today": ("CO₂ of the grid", "电网碳排放"),
@@ -178,6 +188,7 @@ WORDS: dict[str, tuple[str, str]] = {
     "this_month": ("This month", "本月"),
     "saved_energy": ("saved on energy", "电量电费节省"),
     "saved_demand": ("saved on demand", "需量电费节省"),
+    "before_battery": ("before the battery", "储能投运前"),
     "no_savings": ("No day has been reckoned yet.", "尚无已结算的日期。"),
     "date": ("date", "日期"),
     "peak_with": ("peak with, by blocks", "有电池需量（按时段）"),

@@ -146,3 +146,10 @@ def in_store(told: Mapping[str, Any] | None, key: str) -> float | None:
     every = [each.get(key) for each in told["cabinets"]] if told else []
     known = [float(each) for each in every if each is not None]
     return sum(known) if known and len(known) == len(every) else None
+
+
+def gained_wh(before: Mapping[str, Any] | None, quarters: Quarters) -> float | None:
+    """More in the store at the end than at the start, all cabinets, Wh; None where it is not known."""
+    rows = [before, *(each for _, each in sorted(quarters.items()))]
+    ends = [found for each in rows if (found := in_store(each, "stored_wh")) is not None]
+    return ends[-1] - ends[0] if ends else None

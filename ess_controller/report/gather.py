@@ -124,7 +124,10 @@ def gather(site: Site, home: Path, span: Span) -> dict[str, Any]:
     if site.tariff is not None:
         of_month = Metered.of(site, books.blocks, int(month.timestamp() // block_s), after, began)
         pooled = Metered.of(site, books.blocks, int((month - timedelta(days=POOL_DAYS)).timestamp() // block_s), after)
-        given_wh, gained_wh = of_battery.in_store(books.at_month, "given_wh"), _gained_wh(books)
+        given_wh, gained_wh = (
+            of_battery.in_store(books.at_month, "given_wh"),
+            of_battery.gained_wh(books.before, books.quarters),
+        )
         expected_w = _highest_w(site, books.blocks, month - timedelta(days=EXPECTED_DAYS), month)
         if np.isnan(expected_w):  # nothing is known of the time before: the rule is given what came
             expected_w = _highest_w(site, books.blocks, month, end)
@@ -188,14 +191,6 @@ def _events(books: Books) -> dict[str, Any]:
 
 def _battery(site: Site) -> Battery:
     return together(groups_of(site))
-
-
-def _gained_wh(books: Books) -> float | None:
-    """More in the store at the end than at the start."""
-    rows = [books.before, *(each for _, each in sorted(books.quarters.items()))]
-    known = [of_battery.in_store(each, "stored_wh") for each in rows]
-    ends = [each for each in known if each is not None]
-    return ends[-1] - ends[0] if ends else None
 
 
 def _highest_w(site: Site, blocks: dict[int, Block], begin: datetime, end: datetime) -> float:

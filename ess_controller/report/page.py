@@ -62,9 +62,12 @@ def _cards(told: dict[str, Any], say: Say) -> str:
         (share, f"{{:.1%}} ± {doubt or 0.0:.1%}", lost),
         (carbon["bought_kg"] if carbon else None, "{:,.0f} kg", "CO2 of what was bought"),
     )
+    stored = money["stored_more_cny"]["done"] if money else None
+    beside = f"{say('stored beside that')}: ≈ {stored or 0.0:+,.2f} CNY ({say('estimated')})"
+    beneath = [f"<span>{beside}</span>" if stored is not None else "", *[""] * (len(rows) - 1)]
     shown = "".join(
-        f'<div class="card"><b>{"–" if value is None else form.format(value)}</b><span>{say(name)}</span></div>'
-        for value, form, name in rows
+        f'<div class="card"><b>{"–" if value is None else form.format(value)}</b><span>{say(name)}</span>{more}</div>'
+        for (value, form, name), more in zip(rows, beneath, strict=True)
     )
     return f'<div class="cards">{shown}</div>'
 

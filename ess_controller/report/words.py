@@ -154,6 +154,8 @@ ZH = {
     "factor": "因子",
     "sliding": "滑动窗口",
     "block of": "时段",
+    "stored beside that": "另有储存",
+    "estimated": "估计",
     "untold": "未列出",
 }
 

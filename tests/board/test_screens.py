@@ -4,6 +4,7 @@ import json
 import re
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import date
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -273,6 +274,22 @@ def test_savings_are_those_of_the_report() -> None:
     books = replace(view.seen.books, savings=days)
     shown = words_of(savings.screen(replace(view, seen=replace(view.seen, books=books))))
     assert "This month 2026-06 ¥225.00 saved on energy ¥25.00 saved on demand ¥200.00" in shown
+
+
+def test_days_without_a_battery_save_nothing_and_are_said_to_be_before_it() -> None:
+    way = {"energy_cny": 100.0, "peak_kw": 80.0, "month_demand_cny": 1000.0}
+    day = {"with_battery": way, "without_battery": way, "saved_energy_cny": -3.5, "saved_month_demand_cny": 0.0}
+    days = {"2026-06-01": day, "2026-06-02": day, "2026-06-03": day | {"saved_energy_cny": 12.5}}
+    view = look()
+
+    def shown(began: date) -> str:
+        books = replace(view.seen.books, savings=days, began=began)
+        return words_of(savings.screen(replace(view, seen=replace(view.seen, books=books))))
+
+    assert "This month 2026-06 ¥12.50" in shown(date(2026, 6, 3))
+    assert "2026-06-02 before the battery" in shown(date(2026, 6, 3))
+    assert "−¥3.50" not in shown(date(2026, 6, 3))
+    assert "No day has been reckoned yet." in shown(date(2026, 6, 4))
 
 
 def test_what_goes_between_tags_is_escaped_and_what_is_html_is_not_escaped_twice() -> None:

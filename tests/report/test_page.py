@@ -159,6 +159,7 @@ def test_where_too_little_flowed_the_page_says_so_and_tells_no_share(tmp_path: P
     told = gather(dealer(), tmp_path, Span.day(DAY))
     assert (told["battery"]["all"]["loss_share"], told["carbon"]["losses_kg"]) == (None, None)
     shown = page(told, "en")
+    assert f"stored beside that: ≈ {told['money']['stored_more_cny']['done']:+.2f} CNY (estimated)" in shown
     assert "<b>–</b><span>lost of what was taken: not known, too little flowed" in shown
     assert "-3.5 kWh" not in shown
     assert "未知" in page(told, "zh")

@@ -1,10 +1,11 @@
 """Now: what flows where, how full it is, the day's plan against what was done, money and CO2 of today."""
 
 from datetime import datetime
+from math import isnan
 
 from ess_controller.board.chart import day_chart
 from ess_controller.board.day import Day
-from ess_controller.board.figures import kw, number, percent, yuan
+from ess_controller.board.figures import UNKNOWN, kw, number, percent, yuan
 from ess_controller.board.html import Html, div, span, tag
 from ess_controller.board.view import View, card, figure, gain, quiet
 
@@ -149,7 +150,7 @@ def plan(view: View) -> Html:
     keys = div("legend", *(span(f"key {kind}", words(name)) for kind, name in legend))
     why_none = None
     if not today.planned:
-        why_none = quiet(words("no_plan_kept" if view.has_plans else "no_plan_rule"))
+        why_none = quiet(words(today.why_unplanned if view.has_plans else "no_plan_rule"))
     return card(f"{words('today')}, kW", keys, day_chart(today, share, peak_w, labels), why_none, class_="wide")
 
 
@@ -160,6 +161,7 @@ def money(view: View) -> Html:
         return card(words("money"), quiet(words("no_blocks" if view.has_site else "no_site_file")))
     parts = [
         figure(words("saved_today"), yuan(today.saved_cny), "", words("without_stored"), gain(today.saved_cny)),
+        figure(words("stored_more"), *stored(view, today)),
         figure(words("energy_cost"), yuan(_cost(today))),
         figure(words("peak_today"), kw(today.peak_w), "kW", _windows(view, today)),
         figure(words("sun_made"), number(today.kwh(lambda slot: slot.pv_w), 0), "kWh"),
@@ -175,6 +177,13 @@ def money(view: View) -> Html:
     name, notice = words.of(factor.name), words.of(factor.source)
     source = words("co2_source", factor=of, name=name, year=factor.year, notice=notice)
     return card(words("money"), div("row three", *parts), div("note", source))
+
+
+def stored(view: View, day: Day) -> tuple[str, str, str]:
+    """What more is stored than at a day's begin: its worth, as an estimate, without a unit, and of how much."""
+    if isnan(day.stored_cny):
+        return UNKNOWN, "", ""
+    return f"≈ {yuan(day.stored_cny, '+')}", "", view.words("stored_note", kwh=kw(day.stored_more_wh, "+"))
 
 
 def _windows(view: View, today: Day) -> str:

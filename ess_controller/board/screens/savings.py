@@ -13,9 +13,16 @@ SHOWN_DAYS, LISTED_DAYS = 31, 14
 
 def screen(view: View) -> Html:
     """From savings.json, which the planner writes for each day that is over."""
-    words, told = view.words, view.seen.books.savings
-    if not told:
+    words, books = view.words, view.seen.books
+    first = books.began.isoformat() if books.began else ""
+    told = {day: found for day, found in books.savings.items() if day >= first}  # before it there was no battery
+    if not told and not books.savings:
         return card(words("savings"), quiet(words("no_savings")))
+    listed = sorted(books.savings)[-LISTED_DAYS:]
+    heads = [words(each) for each in ("date", "saved_energy", "peak_without", "peak_with", "peak_as_billed")]
+    rows = [_row(day, books.savings[day], words("before_battery") if day < first else "") for day in reversed(listed)]
+    if not told:
+        return card(words("savings"), quiet(words("no_savings")), table(heads, rows))
     days = sorted(told)[-SHOWN_DAYS:]
     last = days[-1]
     month = [told[day] for day in told if day[:7] == last[:7]]
@@ -28,8 +35,6 @@ def screen(view: View) -> Html:
     )
     chart = bars([(day[5:], float(told[day]["saved_energy_cny"])) for day in days])
     caption = div("caption", f"{words('last_days', count=len(days))} · {words('saved_energy')}, ¥")
-    heads = [words(each) for each in ("date", "saved_energy", "peak_without", "peak_with", "peak_as_billed")]
-    rows = [_row(day, told[day]) for day in reversed(days[-LISTED_DAYS:])]
     return div("stack", card(words("savings"), head, caption, chart, class_="wide"), card("", table(heads, rows)))
 
 
@@ -37,7 +42,8 @@ def _total(days: list[Mapping[str, Any]], key: str) -> float:
     return sum(float(each[key]) for each in days)
 
 
-def _row(day: str, told: Mapping[str, Any]) -> list[str]:
+def _row(day: str, told: Mapping[str, Any], before: str) -> list[str]:
+    """`before`: what is said in place of savings, on a day without a battery."""
     with_ = told["with_battery"]
     peaks = (told["without_battery"]["peak_kw"], with_["peak_kw"], with_.get("billed_peak_kw", with_["peak_kw"]))
-    return [day, yuan(told["saved_energy_cny"]), *(f"{number(peak, 1)} kW" for peak in peaks)]
+    return [day, before or yuan(told["saved_energy_cny"]), *(f"{number(peak, 1)} kW" for peak in peaks)]

@@ -9,6 +9,7 @@ from ess_controller.board.chart import day_chart
 from ess_controller.board.day import Day, Slot, as_metered, as_planned, demand_cny, items, without_battery
 from ess_controller.board.figures import UNKNOWN, kw, moment, percent, yuan
 from ess_controller.board.html import Html, div, span, table
+from ess_controller.board.screens.now import stored
 from ess_controller.board.view import View, card, figure, gain, quiet
 from ess_controller.planning.site_planner import terms_of
 from ess_controller.site import Site
@@ -43,6 +44,7 @@ def screen(view: View, site: Site | None) -> Html:
     head = div(
         "row three",
         figure(words("saved"), yuan(saved.get("done")), "", class_=gain(saved.get("done"))),
+        figure(words("stored_more"), *stored(view, day)),
         figure(words("planned_to_save"), yuan(saved.get("planned")), "", _made(view, day)),
         figure(words("date"), f"{day.day:%Y-%m-%d}", "", words("known_share", share=percent(day.known_share))),
     )
@@ -50,7 +52,7 @@ def screen(view: View, site: Site | None) -> Html:
     parts = [
         head,
         _table(view, day, found, planned_demand_cny(site, day)),
-        None if day.planned else quiet(words("no_plan_then")),
+        None if day.planned else quiet(words(day.why_unplanned if view.has_plans else "no_plan_rule")),
     ]
     legend = [("done", "battery_done"), ("grid", "grid_done")] + ([("plan", "battery_planned")] if day.planned else [])
     keys = div("legend", *(span(f"key {kind}", words(name)) for kind, name in legend))
