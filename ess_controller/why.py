@@ -1,7 +1,9 @@
 """`ess why` in words: what the battery does and by what worth, and what takes of its power, rule by rule."""
 
 from collections.abc import Iterator
+from datetime import datetime, tzinfo
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from ess_controller.arbitrated import WAYS
 
@@ -18,7 +20,7 @@ def lines(picture: dict[str, Any]) -> Iterator[str]:
     for cabinet in picture["cabinets"]:
         for way in WAYS:
             yield ""
-            yield from waterfall(cabinet["name"], way, cabinet["why"][way])
+            yield from waterfall(cabinet["name"], way, cabinet["why"][way], ZoneInfo(local["zone"]))
 
 
 def doing(picture: dict[str, Any]) -> str:
@@ -54,9 +56,10 @@ def worth(picture: dict[str, Any]) -> Iterator[str]:
     )
 
 
-def waterfall(cabinet: str, way: str, record: dict[str, Any]) -> Iterator[str]:
-    """One cabinet, one way: from its nameplate down to what may flow."""
-    since = f" since {record['since_utc'][:19].replace('T', ' ')} UTC" if record["since_utc"] else ""
+def waterfall(cabinet: str, way: str, record: dict[str, Any], zone: tzinfo) -> Iterator[str]:
+    """One cabinet, one way: from its nameplate down to what may flow; since when, by the clocks of `zone`."""
+    since_utc = record["since_utc"]
+    since = f" since {datetime.fromisoformat(since_utc).astimezone(zone):%Y-%m-%d %H:%M:%S}" if since_utc else ""
     if not record["losses"]:
         yield f"{cabinet} may {_VERB[way]} all of its {_kw(record['nameplate_w'], '')}{since}"
         return

@@ -1,9 +1,10 @@
 """`ess why`: the waterfall in words, since when, and the same moment lived through again from a journal."""
 
 import json
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import cache
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import numpy as np
 import pytest
@@ -69,14 +70,14 @@ def test_the_words_name_each_step_with_its_place_and_what_lifts_it() -> None:
         "next_by": "module SOH",
         "since_utc": "2026-06-01T04:00:00+00:00",
     }  # fmt: skip
-    assert list(waterfall("A", "discharge", record)) == [
-        "A may give 30.0 kW of 50.0 kW, by cell temperature since 2026-06-01 04:00:00 UTC",
+    assert list(waterfall("A", "discharge", record, ZoneInfo("Asia/Shanghai"))) == [
+        "A may give 30.0 kW of 50.0 kW, by cell temperature since 2026-06-01 12:00:00",
         "      -5.0 kW  module SOH: A1/M03: SOH 0.66; until a younger module",
         "     -15.0 kW  cell temperature: A1/M01: hottest sensor 49.0 C; until cools below 45 C",
         "  without it 45.0 kW, by module SOH",
     ]
     free = record | {"allowed_w": 50_000.0, "losses": [], "next_w": 50_000.0, "since_utc": None}
-    assert list(waterfall("A", "charge", free)) == ["A may take all of its 50.0 kW"]
+    assert list(waterfall("A", "charge", free, UTC)) == ["A may take all of its 50.0 kW"]
 
 
 def test_what_is_short_of_what_is_wanted_is_said() -> None:
