@@ -167,7 +167,8 @@ def events(told: dict[str, Any], say: Say) -> Section:
     ]
     untold = len(told["events"]) - len(shown) + told["events_untold"]
     untold += max(len(told["events_repeated"]) - MOST_LIMITS, 0)
-    return "Events", ["when", "place", "", "", ""], rows, _untold(untold, say) if rows else [say("none")]
+    head = ["when", "place", "event", "state", "what follows"]
+    return "Events", head, rows, _untold(untold, say) if rows else [say("none")]
 
 
 def data(told: dict[str, Any], say: Say) -> Section:

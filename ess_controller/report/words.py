@@ -156,6 +156,9 @@ ZH = {
     "block of": "时段",
     "stored beside that": "另有储存",
     "estimated": "估计",
+    "event": "事件",
+    "state": "状态",
+    "what follows": "处理",
     "untold": "未列出",
 }
 

@@ -305,6 +305,16 @@ def test_a_day_without_a_plan_says_why_nothing_is_known_of_its_forecast(home: Pa
     assert '<h2>Forecast</h2><p class="quiet">not known: no plan is kept of the day' in text
 
 
+@pytest.mark.parametrize("lang", ["en", "zh"])
+def test_every_column_of_the_events_has_its_heading(home: Path, lang: str) -> None:
+    text = page(gather(dealer(), home, Span.day(DAY)), "zh" if lang == "zh" else "en")
+    say = words("zh" if lang == "zh" else "en")
+    heads = re.findall(
+        r"<th[^>]*>([^<]*)</th>", text.partition(f"<h2>{say('Events')}</h2>")[2].partition("</thead>")[0]
+    )
+    assert heads == [say(each) for each in ("when", "place", "event", "state", "what follows")]
+
+
 def test_what_comes_again_and_again_is_one_line_and_what_came_once_is_seen(tmp_path: Path) -> None:
     """300 comings at B1, and among the first of them the one at A2."""
     midnight = datetime(2026, 6, 17, 16, tzinfo=UTC)
