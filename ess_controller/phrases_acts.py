@@ -6,6 +6,9 @@ _EXACT = {
     "asked": "已提交，尚无答复",
     "taken": "已接受",
     "done": "已完成",
+    "log in": "登录",
+    "log out": "退出登录",
+    "a wrong password": "密码不正确",
     "resume": "恢复",
     "clear": "清除锁存故障",
 }

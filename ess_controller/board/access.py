@@ -14,6 +14,7 @@ SCHEMA_VERSION = 1
 # RFC 7914, and OWASP's password storage sheet: N = 2^14, r = 8, p = 5 is its least for 16 MB
 COST = {"n": 2**14, "r": 8, "p": 5}
 LONGEST_S, IDLE_S = 12 * 3600.0, 1800.0  # of wall time: a session ends then, whatever is done; or unused for so long
+NOTED, NOTED_WITHIN_S = 20, 3600.0  # wrong tries of one address in the audit log: who tries on fills no disk
 TRIES, TRIES_WITHIN_S = 5, 60.0  # from one address; from all together, ten times as many
 MOST_ADDRESSES, MOST_SESSIONS = 1000, 200
 LONGEST_PASSWORD, LONGEST_NAME = 200, 40
@@ -116,14 +117,16 @@ def _digest(token: str) -> str:
 
 
 class Tries:
-    """Counts tries to log in, right or wrong."""
+    """Counts what comes from addresses, as tries to log in, right or wrong: so many from one, ten times as many from
+    all together."""
 
-    def __init__(self) -> None:
+    def __init__(self, most: int = TRIES, within_s: float = TRIES_WITHIN_S) -> None:
+        self._most, self._within_s = most, within_s
         self._of: OrderedDict[str, deque[float]] = OrderedDict()
 
     def wait_s(self, address: str, now_s: float) -> float:
         """Count a try; how long to wait instead, 0: it may be made."""
-        waits_s = max(self._wait_s(address, TRIES, now_s), self._wait_s("", 10 * TRIES, now_s))
+        waits_s = max(self._wait_s(address, self._most, now_s), self._wait_s("", 10 * self._most, now_s))
         if waits_s > 0.0:
             return waits_s
         for key in (address, ""):
@@ -135,6 +138,6 @@ class Tries:
 
     def _wait_s(self, key: str, most: int, now_s: float) -> float:
         made = self._of.get(key, deque())
-        while made and now_s - made[0] > TRIES_WITHIN_S:
+        while made and now_s - made[0] > self._within_s:
             made.popleft()
-        return made[0] + TRIES_WITHIN_S - now_s if len(made) >= most else 0.0
+        return made[0] + self._within_s - now_s if len(made) >= most else 0.0

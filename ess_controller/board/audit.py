@@ -1,4 +1,7 @@
-"""The audit log: who did what, when, from where, and what the daemon said; audit.jsonl in its home, never rewritten."""
+"""The audit log: who came in, who did what, when, from where, and what the daemon said.
+
+audit.jsonl in its home, never rewritten.
+"""
 
 import errno
 import json
@@ -10,6 +13,7 @@ from typing import Any
 
 FILE = "audit.jsonl"
 SHOWN, TAIL_BYTES = 20, 32_768
+WRONG = "refused: a wrong password"  # which one is nowhere kept
 ASKED = "asked"  # before the daemon has answered
 
 

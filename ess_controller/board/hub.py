@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from ess_controller.alarms.looks import free_bytes
-from ess_controller.board.access import Session, Sessions, Tries
+from ess_controller.board.access import NOTED, NOTED_WITHIN_S, Session, Sessions, Tries
 from ess_controller.board.acts import ActError, in_words, request_of
 from ess_controller.board.alarms import Acknowledged, Alarm
-from ess_controller.board.audit import ASKED, Audit
+from ess_controller.board.audit import ASKED, WRONG, Audit
 from ess_controller.board.booked import AlarmBook
 from ess_controller.board.books import Library
 from ess_controller.board.feed import Feed, Seen
@@ -37,6 +37,7 @@ class Hub:
         self.home = home
         self.feed = Feed(home, self.library)
         self.sessions, self.tries = Sessions(home), Tries()
+        self._wrongs = Tries(NOTED, NOTED_WITHIN_S)
         self.audit, self.acknowledged, self.book = Audit(home), Acknowledged(home), AlarmBook(home)
         self.unbooked = Unbooked(site)
         self._looked, self._standing = 0, list[Alarm]()
@@ -45,6 +46,16 @@ class Hub:
     def session(self, token: str, *, uses: bool = False) -> Session | None:
         """Who has logged in with it, if anybody."""
         return self.sessions.of(token, wall_s(), uses=uses) if token else None
+
+    def passed(self, what: str, name: str, address: str, answer: str) -> None:
+        """Who came in or went, or would have come in, stands in the audit log; a disk that takes none of it keeps
+        nobody out, for without the log nobody can do anything."""
+        if answer == WRONG and self._wrongs.wait_s(address, wall_s()):
+            return
+        try:
+            self.audit.write(utc_now().isoformat(timespec="seconds"), name, what, address, answer)
+        except OSError as trouble:
+            log.warning("audit log: %s of %r from %s is not kept: %s", what, name, address, trouble)
 
     def view(self, words: Words, who: str, module: str = "") -> View:
         """A reader's look at this moment."""

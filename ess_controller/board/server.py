@@ -16,6 +16,7 @@ from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.types import ASGIApp
 
 from ess_controller.board.access import LONGEST_NAME, LONGEST_S, matches
+from ess_controller.board.audit import WRONG
 from ess_controller.board.gate import LARGEST_FORM, Gate
 from ess_controller.board.hub import Hub
 from ess_controller.clock import wall_s
@@ -64,7 +65,9 @@ def application(hub: Hub, names: Sequence[str]) -> FastAPI:
         stamp = hub.sessions.stamp()
         if not await asyncio.to_thread(matches, hub.home, form.get("password", [""])[0]):
             log.warning("page: a wrong password from %s", address)
+            await asyncio.to_thread(hub.passed, "log in", name, address, WRONG)
             return _back("wrong_password")
+        await asyncio.to_thread(hub.passed, "log in", name, address, "done")
         answer = RedirectResponse("/control", 303)
         secure = request.url.scheme == "https"
         token = hub.sessions.begin(name, address, wall_s(), stamp)
@@ -73,7 +76,10 @@ def application(hub: Hub, names: Sequence[str]) -> FastAPI:
 
     @app.post("/logout")
     async def logout(request: Request) -> Response:
-        hub.sessions.end(request.cookies.get(COOKIE, ""))
+        token = request.cookies.get(COOKIE, "")
+        if (session := hub.session(token)) is not None:
+            await asyncio.to_thread(hub.passed, "log out", session.name, session.address, "done")
+        hub.sessions.end(token)
         answer = RedirectResponse("/", 303)
         answer.delete_cookie(COOKIE, httponly=True, samesite="strict")
         return answer

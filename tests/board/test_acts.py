@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from ess_controller.board.access import Session
+from ess_controller.board.access import NOTED, Session
 from ess_controller.board.acts import ActError, in_words, request_of
-from ess_controller.board.audit import ASKED, FILE, Audit
+from ess_controller.board.audit import ASKED, FILE, WRONG, Audit
 from ess_controller.board.hub import Hub
 from ess_controller.board.words import Words
 from ess_controller.core.types import Order
@@ -161,3 +161,14 @@ def test_the_log_is_added_to_and_passes_over_a_torn_line(tmp_path: Path) -> None
     assert (tmp_path / FILE).read_bytes().count(b"\n") == 3
     assert (tmp_path / FILE).stat().st_mode & 0o777 == 0o600
     json.loads((tmp_path / FILE).read_bytes().splitlines()[0])
+
+
+def test_wrong_tries_stand_in_the_log_but_fill_no_disk(tmp_path: Path) -> None:
+    hub = Hub(tmp_path, None)
+    for at in range(3 * NOTED):
+        hub.passed("log in", f"Li {at}", "10.0.0.1", WRONG)
+    hub.passed("log in", "Wang", "10.0.0.1", "done")
+    lines = (tmp_path / FILE).read_text().splitlines()
+    assert len(lines) == NOTED + 1
+    entry = hub.audit.last()[0]
+    assert (entry["who"], entry["what"], entry["from"], entry["answer"]) == ("Wang", "log in", "10.0.0.1", "done")

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from ess_controller.board import access
-from ess_controller.board.audit import Audit
+from ess_controller.board.audit import WRONG, Audit
 from ess_controller.board.frame import SCREENS
 from ess_controller.clock import wall_s
 from ess_controller.metrics import CONTENT_TYPE
@@ -121,7 +121,12 @@ def test_an_order_needs_the_password_reaches_the_daemon_and_stands_in_the_log(re
     assert order is not None
     assert order["limit_w"] == 12_000.0
     assert (demo.home / "audit.jsonl").exists()
-    entry = Audit(demo.home).last()[0]
+    entry, came, tried = Audit(demo.home).last()[:3]
+    assert [(each["who"], each["what"], each["answer"]) for each in (came, tried)] == [
+        ("Li Lei", "log in", "done"),
+        ("Li Lei", "log in", WRONG),
+    ]
+    assert demo.password not in (demo.home / "audit.jsonl").read_text()
     assert (entry["who"], entry["what"], entry["answer"]) == ("Li Lei", "limit 12 kW for 15 min", "taken")
 
     page.click("#app form[data-act=resume] button")

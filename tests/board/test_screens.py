@@ -13,6 +13,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from ess_controller.board.alarms import Alarm
+from ess_controller.board.audit import WRONG
 from ess_controller.board.frame import SCREENS, banner, header, navigation
 from ess_controller.board.html import Html, tag
 from ess_controller.board.hub import Hub
@@ -221,6 +222,8 @@ def test_the_audit_log_reads_in_the_reader_s_language() -> None:
         ("pause for 2 min", "refused: no beat", "暂停 2 分钟 被拒绝：no beat"),
         ("acknowledge diagnosis/A/smoke", "done", "确认 diagnosis/A/smoke 已完成"),
         ("clear", "taken", "清除锁存故障 已接受"),
+        ("log in", "done", "登录 已完成"),
+        ("log in", WRONG, "登录 被拒绝：密码不正确"),
     ]
     for what, answer, chinese in acts:
         entry = who | {"utc": utc, "what": what, "answer": answer}
