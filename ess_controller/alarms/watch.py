@@ -2,7 +2,8 @@
 
 Runs as a process of its own, the daemon's child: `python -m ess_controller.alarms.watch JSON`. Asked to end (SIGTERM),
 it ends. When its standard input ends unasked, the daemon has died: it stays, tells it, and ends when another daemon
-answers, when somebody has acknowledged the death, or after LINGER_S; at once where it has nobody to tell.
+answers, when somebody has acknowledged the death, or after LINGER_S; at once where it has nobody to tell, and as soon
+as it has told where the daemon's home is gone, for nobody can acknowledge or start anew there.
 A message goes out before it is noted: a watch
 that is killed in between sends that one message once more, with the same key, and none is lost.
 """
@@ -78,6 +79,12 @@ class Watch:
         self.book = settle(self.book, self._rules, now, under_way)
         self._save(now)
 
+    def has_told_the_death(self, now: datetime) -> bool:
+        """Whether that the daemon is silent has been told to all who are due, but by channels that fail."""
+        owed = due(self.book, self._rules, now)
+        waits = any(owed.get(each.name) and not each.sender.trouble for each in self._couriers)
+        return not waits and any(each.alarm.what == "daemon silent" for each in self.book.comings)
+
     def collect(self, now: datetime, wait_s: float = 0.0) -> None:
         """Note what channels have taken; `wait_s`: for each that is still at it."""
         for courier in self._couriers:
@@ -148,7 +155,10 @@ def work(watch: Watch, home: Path, ending: Event, orphaned: Event) -> None:
         watch.step(seen, utc_now(), wall_s(), free_bytes(home))
         if has_died:
             died_s = wall_s() if died_s is None else died_s
-            known = any(each.alarm.what == "daemon silent" and each.ack is not None for each in watch.book.comings)
+            gone = not home.is_dir() and watch.has_told_the_death(utc_now())
+            known = gone or any(
+                each.alarm.what == "daemon silent" and each.ack is not None for each in watch.book.comings
+            )
             if known or not watch.tells or not isinstance(seen, str) or wall_s() - died_s > LINGER_S:
                 return
         until_s = wall_s() + LOOK_EVERY_S

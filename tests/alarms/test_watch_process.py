@@ -1,6 +1,7 @@
 """The watch as a process beside a daemon's window: killed in the worst moment, orphaned, asked to end."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -105,3 +106,17 @@ def test_a_watch_with_nobody_to_tell_ends_with_its_daemon(tmp_path: Path) -> Non
     wait_until((tmp_path / FILE).exists)
     watch.communicate(timeout=60)  # its standard input ends, and nobody has asked it to end
     assert watch.returncode == 0
+
+
+def test_the_watch_of_a_demo_that_is_over_tells_the_death_and_ends_with_its_home(
+    tmp_path: Path, robots: Robots
+) -> None:
+    site, home = with_alarms(tmp_path, webhook=[WEBHOOK]), tmp_path / "home"
+    home.mkdir()
+    with daemon(home):
+        watch = subprocess.Popen(command(site, home), stdin=subprocess.PIPE)
+        wait_until(lambda: "smoke" in whats(robots))
+    shutil.rmtree(home)
+    watch.communicate(timeout=60)
+    assert watch.returncode == 0
+    assert "daemon silent" in whats(robots)
