@@ -1,5 +1,5 @@
 // Light or dark before anything is drawn; buttons and forms are told to the page's process; charts stay where they were
-// scrolled to; a page that is not connected says so; nothing else.
+// scrolled to, and folded what a reader folded; a page that is not connected says so; nothing else.
 (() => {
   const cookie = (name) => (document.cookie.match(`(?:^|; )${name}=([^;]*)`) || [])[1];
   const keep = (name, value) => {
@@ -28,6 +28,20 @@
       chart.addEventListener("scroll", () => put.set(piece(chart), chart.scrollLeft));
     }
   };
+  // What a reader has folded or unfolded stays so, though it is drawn anew when a number changes.
+  const folds = new Map();
+  const fold = () => {
+    for (const each of document.querySelectorAll("#app [data-fold]")) {
+      const open = folds.get(each.dataset.fold);
+      if (open !== undefined && each.open !== open) each.open = open;
+    }
+  };
+  document.addEventListener("click", (event) => {
+    const line = event.target.closest("summary");
+    const home = line && line.closest("#app [data-fold]");
+    if (home) folds.set(home.dataset.fold, !home.open);
+  });
+  new MutationObserver(fold).observe(document.documentElement, { childList: true, subtree: true });
   new MutationObserver(place).observe(document.documentElement, { childList: true, subtree: true });
   // Without a socket a page looks alive and is not: it may take its time to open one, and three seconds to have it back.
   let silentAt = 8000;

@@ -107,6 +107,7 @@ WORDS: dict[str, tuple[str, str]] = {
     # why
     "may_charge": ("may charge", "允许充电"),
     "may_discharge": ("may discharge", "允许放电"),
+    "may_of": ("{may} {kw} of {whole} kW", "{may} {kw} kW（额定 {whole} kW）"),
     "of_nameplate": ("of {kw} kW", "额定 {kw} kW"),
     "all_of_it": ("nothing limits it", "没有限制"),
     "since": ("since {time}", "自 {time} 起"),

@@ -75,6 +75,18 @@ def test_it_reads_in_both_languages_and_is_light_or_dark_by_a_button(reader: Rea
     assert "允许充电" in reader.words()
 
 
+def test_what_a_reader_has_folded_stays_folded_when_it_is_drawn_anew(reader: Reader) -> None:
+    page, first = reader.open("/why"), "document.querySelector('#app details.cabinet')"
+    page.wait_for_selector("#app details.cabinet[open] .fall")
+    page.click("#app details.cabinet summary")
+    page.wait_for_function(f"!{first}.open")
+    page.evaluate(f"{first}.old = true")
+    page.wait_for_function(f"!{first}.old")  # it was drawn anew
+    page.wait_for_function(f"!{first}.open")
+    page.click("#app details.cabinet summary")
+    page.wait_for_function(f"{first}.open")
+
+
 @pytest.mark.parametrize("size", [PHONE, WALL], ids=["phone", "wall"])
 def test_every_screen_fits_its_glass(chromium: Any, demo: Demo, size: tuple[int, int]) -> None:
     reader = Reader(chromium, demo, size)

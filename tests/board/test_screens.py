@@ -142,6 +142,50 @@ def test_the_waterfall_tells_each_rule_with_its_cell_and_what_lifts_it() -> None
     assert "放电至 SOC 85 % 以下" in chinese
 
 
+def test_a_line_a_cabinet_says_what_is_lost_and_by_which_rule_and_a_plant_s_are_folded() -> None:
+    told = bench()
+    loss = {
+        "rule": "cell SOC",
+        "lost_w": 12_000.0,
+        "left_w": 38_000.0,
+        "at": "A1/M03/C07",
+        "rests_on": "",
+        "lifted_by": "",
+    }
+    record = {"nameplate_w": 50_000.0, "allowed_w": 38_000.0, "by": "cell SOC", "losses": [loss], "next_w": 38_000.0}
+    record |= {"next_by": "", "since_utc": None}
+    whole = record | {"allowed_w": 50_000.0, "losses": [], "by": ""}
+    told["cabinets"] = [
+        {**told["cabinets"][0], "name": name, "why": {"charge": record, "discharge": whole}} for name in "ABC"
+    ]
+    for language, lost, free in (
+        (
+            "en",
+            "may charge 38.0 of 50.0 kW −12.0 kW · cell SOC A1/M03/C07",
+            "may discharge 50.0 of 50.0 kW nothing limits it",
+        ),
+        (
+            "zh",
+            "允许充电 38.0 kW（额定 50.0 kW） −12.0 kW · 电芯 SOC A1/M03/C07",
+            "允许放电 50.0 kW（额定 50.0 kW） 没有限制",
+        ),
+    ):
+        drawn = str(limits.waterfalls(look(told, language=language)))
+        first = words_of(drawn.partition("<summary>")[2].partition("</summary>")[0])
+        assert first == f"A {lost} {free}"
+        folded = [a for name, a in Elements(drawn).found if name == "details"]
+        assert [(a["data-fold"], "open" in a) for a in folded] == [(name, False) for name in "ABC"]
+    both = record | {
+        "allowed_w": 32_000.0,
+        "by": "module SOH",
+        "losses": [loss, loss | {"rule": "module SOH", "lost_w": 6_000.0, "at": "A1/M05"}],
+    }
+    told["cabinets"][0]["why"] = {"charge": both, "discharge": whole}
+    assert "−18.0 kW · cell SOC −12.0 A1/M03/C07, module SOH −6.0 A1/M05" in words_of(limits.waterfalls(look(told)))
+    few = told | {"cabinets": told["cabinets"][:2]}
+    assert str(limits.waterfalls(look(few))).count('<details class="cabinet" data-fold="A" open>') == 1
+
+
 @pytest.mark.parametrize(
     ("wanted_w", "set_w", "verdict"),
     [

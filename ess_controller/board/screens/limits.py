@@ -8,6 +8,8 @@ from ess_controller.board.html import Html, div, span, tag
 from ess_controller.board.view import View, card, figure, quiet
 from ess_controller.why import LIMITED_W
 
+MOST_UNFOLDED = 2  # cabinets; of a plant's ten all rules together are five screens long
+
 
 def wanted(view: View) -> Html:
     """Wanted, told, delivered, and whether something stands between."""
@@ -49,15 +51,30 @@ def worth(view: View) -> Html:
 
 
 def waterfalls(view: View) -> Html:
-    """Each cabinet, charging and discharging."""
-    return div(
-        "grid-two",
-        *(
-            _waterfall(view, cabinet["name"], way, cabinet["why"][way])
-            for cabinet in view.picture["cabinets"]
-            for way in WAYS
-        ),
-    )
+    """Each cabinet: a line of what is lost and by which rule; unfolded, rule by rule. Of many all are folded first."""
+    cabinets = view.picture["cabinets"]
+    return div("stack folds", *(_cabinet(view, each, len(cabinets) <= MOST_UNFOLDED) for each in cabinets))
+
+
+def _cabinet(view: View, cabinet: dict[str, Any], unfolded: bool) -> Html:
+    """The script keeps what a reader has folded or unfolded, by `data-fold`."""
+    name, why = cabinet["name"], cabinet["why"]
+    line = tag("summary", span("name", name), *(_summary(view, way, why[way]) for way in WAYS))
+    falls = div("grid-two", *(_waterfall(view, name, way, why[way]) for way in WAYS))
+    return tag("details", line, falls, class_="cabinet", data_fold=name, open=unfolded)
+
+
+def _summary(view: View, way: str, record: dict[str, Any]) -> Html:
+    words, allowed_w, nameplate_w = view.words, record["allowed_w"], record["nameplate_w"]
+    head = words("may_of", may=words(f"may_{way}"), kw=kw(allowed_w), whole=kw(nameplate_w))
+    if not record["losses"]:
+        return div("way", span("may", head), span("by", words("all_of_it")))
+    alone = len(record["losses"]) == 1
+    each = [
+        " ".join(part for part in (words.of(loss["rule"]), "" if alone else kw(-loss["lost_w"]), loss["at"]) if part)
+        for loss in record["losses"]
+    ]
+    return div("way", span("may", head), span("by lost", f"{kw(allowed_w - nameplate_w)} kW · {', '.join(each)}"))
 
 
 def _waterfall(view: View, cabinet: str, way: str, record: dict[str, Any]) -> Html:
