@@ -87,8 +87,8 @@ WORDS: dict[str, tuple[str, str]] = {
     "without_stored": ("on the bill; what is stored is not in it", "仅账单差额，未计已储电量"),
     "stored_more": ("stored beside that", "另有储存"),
     "stored_note": (
-        "estimated: {kwh} kWh more than at midnight, at what refilling costs in the cheapest hour; on no bill",
-        "估计值：较零点多储存 {kwh} kWh，按最低价时段的补充成本计，不在账单上",
+        "estimated: {kwh} kWh since midnight, at what refilling costs in the cheapest hour; on no bill",
+        "估计值：自零点起 {kwh} kWh，按最低价时段的补充成本计，不在账单上",
     ),
     "energy_cost": ("energy bought", "购电费"),
     "sun_made": ("sun made", "光伏发电"),

@@ -35,6 +35,7 @@ from firmware_bridge.records import Floats
 
 SCHEMA_VERSION = 1
 QUARTER = timedelta(seconds=QUARTER_S)
+KNOWN_WITHIN = timedelta(hours=1)  # of a month's begin
 POOL_DAYS = 2  # before a month: what of the sun lies in the store as it begins
 EXPECTED_DAYS = 30  # before a month: how high a load the rule of the hour expects
 GAPS, EVENTS = 50, 200  # most that are told one by one
@@ -169,7 +170,7 @@ def _read(site: Site, home: Path, month: datetime, begin: datetime, end: datetim
             began = ledger.first()
             if began is not None:
                 month_starts = max(month_starts, datetime.fromtimestamp(began * QUARTER_S, UTC))
-            at_month = _first(ledger.quarters(month_starts - QUARTER, month_starts + QUARTER))
+            at_month = _first_known(ledger.quarters(month_starts - QUARTER, month_starts + KNOWN_WITHIN))
             events = ledger.events(begin.astimezone(UTC), end.astimezone(UTC))
             return Books(blocks, ledger.quarters(begin, end), before, at_month, began, events, limited)
     except (sqlite3.Error, LedgerError, ValueError) as trouble:
@@ -178,6 +179,11 @@ def _read(site: Site, home: Path, month: datetime, begin: datetime, end: datetim
 
 def _first(quarters: dict[int, dict[str, Any]]) -> dict[str, Any] | None:
     return next(iter(quarters.values()), None)
+
+
+def _first_known(quarters: dict[int, dict[str, Any]]) -> dict[str, Any] | None:
+    """The first in which it is known what is stored: a daemon that has just begun has not heard its cells yet."""
+    return next((each for each in quarters.values() if of_battery.in_store(each, "stored_wh") is not None), None)
 
 
 def _events(books: Books) -> dict[str, Any]:

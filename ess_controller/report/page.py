@@ -62,14 +62,21 @@ def _cards(told: dict[str, Any], say: Say) -> str:
         (share, f"{{:.1%}} ± {doubt or 0.0:.1%}", lost),
         (carbon["bought_kg"] if carbon else None, "{:,.0f} kg", "CO2 of what was bought"),
     )
-    stored = money["stored_more_cny"]["done"] if money else None
-    beside = f"{say('stored beside that')}: ≈ {stored or 0.0:+,.2f} CNY ({say('estimated')})"
-    beneath = [f"<span>{beside}</span>" if stored is not None else "", *[""] * (len(rows) - 1)]
+    beneath = [*_beside(money["stored_more_cny"] if money else None, say), *[""] * (len(rows) - 2)]
     shown = "".join(
         f'<div class="card"><b>{"–" if value is None else form.format(value)}</b><span>{say(name)}</span>{more}</div>'
         for (value, form, name), more in zip(rows, beneath, strict=True)
     )
     return f'<div class="cards">{shown}</div>'
+
+
+def _beside(stored: dict[str, float | None] | None, say: Say) -> tuple[str, str]:
+    """What more is stored than without a battery, where nothing is, and than by the rule: beside what was saved."""
+    if stored is None or stored["done"] is None or stored["rule"] is None:
+        return "", ""
+    of, how = say("stored beside that"), say("estimated")
+    none, rule = (f"{of}: ≈ {cny:+,.2f} CNY ({how})" for cny in (stored["done"], stored["done"] - stored["rule"]))
+    return f"<span>{none}</span>", f"<span>{rule}</span>"
 
 
 def _pictures(told: dict[str, Any], say: Say) -> Iterator[str]:

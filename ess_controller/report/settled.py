@@ -83,7 +83,7 @@ def settled(
             "own_sun": round(parts[0], 4),
             "price_shifts": round(parts[1], 4),
             "demand": round(demand_cny, 4) if counts else None,
-            "other": round(saved_cny - sum(parts) + (lower_cny - demand_cny if counts else 0.0), 4),
+            "other": round(saved_cny - sum(parts) + (lower_cny - demand_cny if counts else 0.0), 4) + 0.0,  # no -0.0
         },
         "stored_more_cny": {
             "done": None if gained_wh is None else round(gained_wh * refill, 4),
@@ -93,7 +93,8 @@ def settled(
         "days": _by_day(span, rows["rule"][begun:]) if counts else [],
         "planned": None if plan is None else _of_plan(span, plan),
     }
-    return Settled(told, rule_wh[begun:] / own.energy_wh)
+    there = np.arange(len(rule_wh)) >= of_month.began
+    return Settled(told, np.where(there, rule_wh, np.nan)[begun:] / own.energy_wh)
 
 
 def _of_month(by_blocks: dict[str, list[Item]], billed: list[Item] | None) -> dict[str, Any]:

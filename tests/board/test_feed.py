@@ -78,7 +78,7 @@ def test_what_is_stored_and_since_when_is_read_of_the_ledger_and_a_plan_is_misse
         return str(draw(replace(view, seen=replace(view.seen, books=library.read(utc)))))
 
     assert f"≈ +¥{today.stored_cny:.2f}" in shown(money)
-    assert "estimated: +9.6 kWh more than at midnight" in shown(money)
+    assert "estimated: +9.6 kWh since midnight" in shown(money)
     assert "the plan is being made again" in shown(plan)
     assert library.plan_again(utc)
     assert not library.plan_again(utc)

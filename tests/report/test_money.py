@@ -15,6 +15,7 @@ from ess_controller.planning.site_planner import terms_of
 from ess_controller.report.gather import Span, gather
 from ess_controller.report.money import Metered, ruled
 from ess_controller.report.page import page
+from ess_controller.report.quarter import Quarter
 from ess_controller.report.saved_by import saved_by
 from ess_controller.site import Site, load
 from ess_controller.site.tariff import price_at
@@ -118,6 +119,25 @@ def test_before_the_daemon_began_nothing_is_saved_or_lost_against_anything(tmp_p
     assert {each["rule_saved_cny"] for each in money["days"][:17]} == {0.0}
     assert money["days"][17]["rule_saved_cny"] > 0.0
     assert "counted from 2026-06-18 00:00. Before it the daemon did not run" in page(month, "en")
+
+
+def test_the_rule_begins_with_what_was_stored_once_that_was_known_and_its_store_stands_beside(tmp_path: Path) -> None:
+    """The daemon begins at 6 h; its first quarter is one beat, in which no cell has been heard."""
+    site, began = dealer(), FIRST + 24
+
+    def known(at: int, quarter: Quarter) -> None:
+        store(quarter, 0.5, 50e3, 30e3) if at else store(quarter, np.nan, np.nan, 0.0)
+
+    write_book(tmp_path, blocks_of(FIRST, 1, {9: 60e3}))
+    write_ledger(tmp_path, site, began, 72, known)
+    told = gather(site, tmp_path, Span.day(DAY))
+    by_rule = told["series"]["rule_soc"]
+    assert by_rule[:24] == [None] * 24
+    assert by_rule[24] > 0.3
+    stored = told["money"]["stored_more_cny"]
+    shown = page(told, "en")
+    assert shown.count("stored beside that: ≈ ") == 2
+    assert f"stored beside that: ≈ {stored['done'] - stored['rule']:+,.2f} CNY (estimated)" in shown
 
 
 def test_the_rule_charges_in_cheap_hours_below_what_is_agreed_and_gives_in_dear_ones() -> None:

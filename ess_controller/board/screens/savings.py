@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ess_controller.board.chart import bars
-from ess_controller.board.figures import number, yuan
+from ess_controller.board.figures import UNKNOWN, number, yuan
 from ess_controller.board.html import Html, div, table
 from ess_controller.board.view import View, card, figure, gain, quiet
 
@@ -45,5 +45,13 @@ def _total(days: list[Mapping[str, Any]], key: str) -> float:
 def _row(day: str, told: Mapping[str, Any], before: str) -> list[str]:
     """`before`: what is said in place of savings, on a day without a battery."""
     with_ = told["with_battery"]
-    peaks = (told["without_battery"]["peak_kw"], with_["peak_kw"], with_.get("billed_peak_kw", with_["peak_kw"]))
-    return [day, before or yuan(told["saved_energy_cny"]), *(f"{number(peak, 1)} kW" for peak in peaks)]
+    peaks = (
+        told["without_battery"]["peak_kw"],
+        None if before else with_["peak_kw"],
+        with_.get("billed_peak_kw", with_["peak_kw"]),
+    )
+    return [
+        day,
+        before or yuan(told["saved_energy_cny"]),
+        *(UNKNOWN if peak is None else f"{number(peak, 1)} kW" for peak in peaks),
+    ]
