@@ -94,6 +94,7 @@ WORDS: dict[str, tuple[str, str]] = {
     "sun_made": ("sun made", "光伏发电"),
     "co2_today": ("CO₂ of the grid", "电网碳排放"),
     "co2_avoided": ("avoided by sun and battery", "光伏与电池减排"),
+    "co2_stored": ("with what is stored, by the estimate", "含估计的储存电量"),
     "co2_source": (
         "{factor} kg/kWh: mean of the grid, {name} {year} ({notice})",
         "{factor} kg/kWh：{name} {year} 年电力平均排放因子（{notice}）",

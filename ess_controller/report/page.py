@@ -59,7 +59,7 @@ def _cards(told: dict[str, Any], say: Say) -> str:
         (saved["against_rule"], "{:+,.2f} CNY", "saved against the rule of the hour"),
         (peak, "{:,.1f} kW", windows),
         (whole.get("efc"), "{:.2f}", "cycles (EFC)"),
-        (share, f"{{:.1%}} ± {doubt or 0.0:.1%}", lost),
+        (None if share is None else 100.0 * share, f"{{:.1f}} ± {100.0 * (doubt or 0.0):.1f} %", lost),
         (carbon["bought_kg"] if carbon else None, "{:,.0f} kg", "CO2 of what was bought"),
     )
     beneath = [*_beside(money["stored_more_cny"] if money else None, say), *[""] * (len(rows) - 2)]

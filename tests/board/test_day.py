@@ -196,6 +196,9 @@ def test_co2_is_by_the_site_s_own_factor_and_untold_where_it_has_none() -> None:
     assert "上海 2023 年电力平均排放因子（生态环境部、国家统计局公告2025年第47号）" in chinese
     assert {in_chinese(each.name) for each in carbon.factors} == {"上海"}
     assert "CO₂ of the grid" not in without
+    charged = replace(day_of(site(), DAY, metered(30_000.0, 20_000.0), {}), stored_more_wh=230e3)  # 240 kWh were taken
+    shown = str(money(replace(look(), seen=replace(look().seen, books=Books(today=charged, factor=factor)))))
+    assert f">−{10.0 * factor.kgco2_per_kwh:.0f}<" in shown  # what was lost, not what is stored
 
 
 def test_yesterday_compares_demand_by_blocks_and_tells_what_is_billed_beside() -> None:

@@ -172,7 +172,7 @@ def money(view: View) -> Html:
     of = factor.kgco2_per_kwh
     parts += [
         figure(words("co2_today"), number(today.kwh(lambda slot: slot.import_w) * of, 0), "kg"),
-        figure(words("co2_avoided"), number(today.kwh(lambda slot: slot.load_w - slot.import_w) * of, 0), "kg"),
+        figure(words("co2_avoided"), number(_spared_kwh(today) * of, 0), "kg", words("co2_stored")),
     ]
     name, notice = words.of(factor.name), words.of(factor.source)
     source = words("co2_source", factor=of, name=name, year=factor.year, notice=notice)
@@ -189,6 +189,12 @@ def stored(view: View, day: Day) -> tuple[str, str, str]:
 def _windows(view: View, today: Day) -> str:
     """Of what a peak is the mean."""
     return view.words("by_windows" if today.slides else "by_blocks", minutes=f"{today.block_s / 60.0:g}")
+
+
+def _spared_kwh(today: Day) -> float:
+    """What of the load was not bought; what was bought and is in the store is for later."""
+    stored_wh = 0.0 if isnan(today.stored_more_wh) else today.stored_more_wh
+    return today.kwh(lambda slot: slot.load_w - slot.import_w) + stored_wh / 1000.0
 
 
 def _cost(today: Day) -> float:
