@@ -117,6 +117,9 @@ def test_the_watch_of_a_demo_that_is_over_tells_the_death_and_ends_with_its_home
         watch = subprocess.Popen(command(site, home), stdin=subprocess.PIPE)
         wait_until(lambda: "smoke" in whats(robots))
     shutil.rmtree(home)
-    watch.communicate(timeout=60)
+    try:
+        watch.communicate(timeout=60)
+    finally:
+        watch.kill()
     assert watch.returncode == 0
     assert "daemon silent" in whats(robots)
