@@ -14,7 +14,7 @@ from ess_controller.planning.filling import Ends
 from ess_controller.planning.lp import Planner
 from ess_controller.planning.mpc import run_mpc
 from ess_controller.planning.plan import costs_of, grid_of, peak_of
-from ess_controller.planning.problem import Battery, Prices, Series, hours, months
+from ess_controller.planning.problem import Battery, Prices, Series, hours, months, refill_cny_per_wh
 from ess_controller.planning.replan import HORIZON_H, Site
 from ess_controller.planning.wear import NO_WEAR
 from ess_controller.planning.worn import worn
@@ -161,14 +161,6 @@ def run_backtest(
     return Backtest(
         run, tuple(settled), controller, rule, perfect, ms, not_used, expected, 3600.0 * block_h, plain, really
     )
-
-
-def refill_cny_per_wh(prices: Prices, battery: Battery, series: Series) -> float:
-    """What a Wh in the store is worth at the end: what it costs in the cheapest hour of a middling day."""
-    slots = max(round(24.0 / hours(series)), 1)
-    price = prices.import_cny_per_kwh
-    cheapest = [price[begin : begin + slots].min() for begin in range(0, len(price), slots)]
-    return max(float(np.median(cheapest)), 0.0) / battery.charge_efficiency / 1000.0
 
 
 def _not_used(forecasts: Forecasts) -> tuple[tuple[str, str], ...]:

@@ -1,6 +1,7 @@
 """What a forecast may be off by: a part that lasts for hours and a part of the moment, as the states of a chain."""
 
 from dataclasses import dataclass
+from math import comb
 
 import numpy as np
 
@@ -89,3 +90,8 @@ def _given(share: Floats) -> Floats:
     likely /= likely.sum(axis=2, keepdims=True)
     apart = np.abs(np.clip(rest, PLACES[0], PLACES[-1])[..., None] - PLACES) / (PLACES[1] - PLACES[0])
     return np.asarray((likely[..., None] * np.maximum(1.0 - apart, 0.0)).reshape(*likely.shape[:2], -1))
+
+
+def weights(states: int) -> Floats:
+    """[state] how often each of so many evenly spaced states is: a binomial distribution."""
+    return np.array([comb(states - 1, state) for state in range(states)]) / 2.0 ** (states - 1)

@@ -3,10 +3,10 @@
 import numpy as np
 
 from ess_controller.planning.calendar_grid import Days
-from ess_controller.planning.error_chain import even
+from ess_controller.planning.error_chain import even, weights
 from ess_controller.planning.problem import Battery, DemandCost, Prices
 from ess_controller.planning.value import backward
-from ess_controller.planning.value_problem import Steps, Store, store_of, weights
+from ess_controller.planning.value_problem import Steps, Store, store_of
 from firmware_bridge.records import Floats, Ints
 
 STEEP_CNY_PER_W = 1.0  # far above any price of demand: a peak is then raised only where it must be

@@ -24,7 +24,6 @@ from ess_controller.errors import BadInputError
 from ess_controller.known_modules import in_site, remembered
 from ess_controller.live import NoDaemonError, ask
 from ess_controller.planning import daily_report
-from ess_controller.planning.backtest import refill_cny_per_wh
 from ess_controller.planning.capacity_test import CapacityTest, days_alike, most_doubtful, place
 from ess_controller.planning.groups import together
 from ess_controller.planning.kept_plans import FILE as PLANS
@@ -32,7 +31,7 @@ from ess_controller.planning.kept_plans import Heard, Kept, keep, kept_of
 from ess_controller.planning.meter_book import Block, MonthPeak, first_of_month
 from ess_controller.planning.meter_store import FILE as BOOK
 from ess_controller.planning.meter_store import read_blocks
-from ess_controller.planning.problem import Battery
+from ess_controller.planning.problem import Battery, refill_cny_per_wh
 from ess_controller.planning.schedule import FILE as JOBS
 from ess_controller.planning.schedule import Job, Jobs
 from ess_controller.planning.site_battery import groups_of, stock_of_picture

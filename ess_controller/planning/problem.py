@@ -152,3 +152,11 @@ def days_of(series: Series) -> Ints:
 def hours(series: Series) -> float:
     """Length of a step, h."""
     return timedelta(seconds=series.step_s) / timedelta(hours=1)
+
+
+def refill_cny_per_wh(prices: Prices, battery: Battery, series: Series) -> float:
+    """What a Wh in the store is worth at the end: what it costs in the cheapest hour of a middling day."""
+    slots = max(round(24.0 / hours(series)), 1)
+    price = prices.import_cny_per_kwh
+    cheapest = [price[begin : begin + slots].min() for begin in range(0, len(price), slots)]
+    return max(float(np.median(cheapest)), 0.0) / battery.charge_efficiency / 1000.0

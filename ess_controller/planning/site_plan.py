@@ -15,7 +15,6 @@ from ess_controller import home as homes
 from ess_controller.clock import utc_now
 from ess_controller.errors import BadInputError
 from ess_controller.live import NoDaemonError, ask
-from ess_controller.planning.backtest import refill_cny_per_wh
 from ess_controller.planning.filling import Ends
 from ess_controller.planning.groups import together
 from ess_controller.planning.kept_plans import FILE as PLANS
@@ -23,7 +22,7 @@ from ess_controller.planning.kept_plans import KeptPlans
 from ess_controller.planning.meter_book import Block
 from ess_controller.planning.meter_store import FILE, MeterBookError, read_blocks
 from ess_controller.planning.planner import peak_of_month
-from ess_controller.planning.problem import Battery, Prices, Series, months
+from ess_controller.planning.problem import Battery, Prices, Series, months, refill_cny_per_wh
 from ess_controller.planning.reopened import Reopened, reopened
 from ess_controller.planning.site_battery import groups_of, stock_of_picture
 from ess_controller.planning.site_planner import SitePlanner, WeatherNow, terms_of

@@ -8,14 +8,13 @@ from datetime import UTC, date, datetime
 import numpy as np
 
 from ess_controller.errors import BadInputError
-from ess_controller.planning.backtest import refill_cny_per_wh
 from ess_controller.planning.calendar_grid import days_of, kind_by_tariff
 from ess_controller.planning.clear_sky import NO_PVLIB, ClearSky, clear_sky_apart, is_installed
 from ess_controller.planning.day_ahead import Forecasts
 from ess_controller.planning.expected_load import expected_w
 from ess_controller.planning.groups import together
 from ess_controller.planning.meter_book import KNOWN_SHARE, Block
-from ess_controller.planning.problem import Battery, Prices, Series
+from ess_controller.planning.problem import Battery, Prices, Series, refill_cny_per_wh
 from ess_controller.planning.pv_forecast import Sky
 from ess_controller.planning.replan import HORIZON_H, Replanner
 from ess_controller.planning.replan import Site as Planned

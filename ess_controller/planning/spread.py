@@ -6,8 +6,7 @@ from itertools import pairwise
 import numpy as np
 
 from ess_controller.planning.calendar_grid import Days, around
-from ess_controller.planning.error_chain import SHAPE_STATES, SLOW_MEMORY, Errors, errors_of, even
-from ess_controller.planning.value_problem import weights
+from ess_controller.planning.error_chain import SHAPE_STATES, SLOW_MEMORY, Errors, errors_of, even, weights
 from firmware_bridge.records import Floats, Ints
 
 BUCKET_LEADS = (1, 2, 4, 8, 16, 32)  # a bucket begins at each of these leads, and at 0

@@ -1,7 +1,6 @@
 """What the value function is made from: grids of stored energy, peak and residual, and the steps to decide in."""
 
 from dataclasses import dataclass
-from math import comb
 
 import numpy as np
 
@@ -10,7 +9,7 @@ from ess_controller.planning.problem import Battery
 from ess_controller.planning.taper import Line, shares
 from firmware_bridge.records import Floats
 
-__all__ = ["ENERGY_LEVELS", "Steps", "Store", "store_of", "weights"]
+__all__ = ["ENERGY_LEVELS", "Steps", "Store", "store_of"]
 
 ENERGY_LEVELS = 33
 
@@ -55,8 +54,3 @@ def store_of(battery: Battery, levels: int = ENERGY_LEVELS) -> Store:
 
 def _levels(line: Line, soc: Floats) -> tuple[float, ...]:
     return tuple(shares(line, soc).tolist()) if line else ()
-
-
-def weights(states: int) -> Floats:
-    """[state] how often each of so many evenly spaced states is: a binomial distribution."""
-    return np.array([comb(states - 1, state) for state in range(states)]) / 2.0 ** (states - 1)

@@ -15,11 +15,10 @@ from typing import Any
 
 import numpy as np
 
-from ess_controller.planning.backtest import refill_cny_per_wh
 from ess_controller.planning.bill import Item, bill
 from ess_controller.planning.daily_report import as_series, both_within, heard_well, with_battery, without_battery
 from ess_controller.planning.meter_book import Block, slid_peak_w
-from ess_controller.planning.problem import Battery, Series, days_of, hours
+from ess_controller.planning.problem import Battery, Series, days_of, hours, refill_cny_per_wh
 from ess_controller.planning.rule import price_shares, rule_power
 from ess_controller.planning.site_planner import terms_of
 from ess_controller.planning.tariff_prices import prices_over

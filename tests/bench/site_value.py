@@ -21,10 +21,9 @@ import numpy as np
 from ess_controller.clock import wall_s
 from ess_controller.core.stock import usable
 from ess_controller.daemon import Beat
-from ess_controller.planning.backtest import refill_cny_per_wh
 from ess_controller.planning.bill import bill
 from ess_controller.planning.groups import together
-from ess_controller.planning.problem import Series
+from ess_controller.planning.problem import Series, refill_cny_per_wh
 from ess_controller.planning.site_battery import groups_of
 from ess_controller.planning.site_planner import terms_of
 from ess_controller.planning.tariff_prices import prices_over
