@@ -34,8 +34,8 @@ from ess_controller.errors import BadInputError
 from ess_controller.journal import BLOCK, MAGIC
 from ess_controller.live import NoDaemonError, ask
 from ess_controller.picture import picture
-from ess_controller.planning.kept_plans import FILE as PLANS
-from ess_controller.planning.kept_plans import KeptPlans
+from ess_controller.planning.planner.kept_plans import FILE as PLANS
+from ess_controller.planning.planner.kept_plans import KeptPlans
 from ess_controller.site import Site
 from ess_controller.why import lines
 

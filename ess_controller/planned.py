@@ -10,7 +10,7 @@ from typing import Any
 
 from ess_controller.core.types import Order
 from ess_controller.core.value import Value
-from ess_controller.planning.slot import SitePlan, read
+from ess_controller.planning.value.slot import SitePlan, read
 from ess_controller.site import Site
 from firmware_bridge.records import Tick
 

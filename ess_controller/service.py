@@ -30,9 +30,9 @@ from ess_controller.memory import Memory, recall
 from ess_controller.orders import Orders
 from ess_controller.picture import picture
 from ess_controller.planned import Planned, Slot, nobody_plans
-from ess_controller.planning.companion import command
 from ess_controller.planning.patience import Patience
-from ess_controller.planning.slot import FILE as PLAN
+from ess_controller.planning.planner.companion import command
+from ess_controller.planning.value.slot import FILE as PLAN
 from ess_controller.prices import Priced
 from ess_controller.served import Served
 from ess_controller.site import Site

@@ -19,13 +19,13 @@ from ess_controller.board import access
 from ess_controller.clock import utc_now, wall_s
 from ess_controller.errors import TroubleError
 from ess_controller.live import NoDaemonError, ask
-from ess_controller.planning.inline import InlinePlanner
-from ess_controller.planning.meter_store import FILE as METER_BOOK
-from ess_controller.planning.meter_store import MeterStore
-from ess_controller.planning.site_battery import groups_of
-from ess_controller.planning.site_planner import SitePlanner
-from ess_controller.planning.slot import FILE as PLAN
-from ess_controller.planning.slot import write
+from ess_controller.planning.meter.store import FILE as METER_BOOK
+from ess_controller.planning.meter.store import MeterStore
+from ess_controller.planning.planner.inline import InlinePlanner
+from ess_controller.planning.planner.site_battery import groups_of
+from ess_controller.planning.planner.site_planner import SitePlanner
+from ess_controller.planning.value.slot import FILE as PLAN
+from ess_controller.planning.value.slot import write
 from ess_controller.site import load
 from sim.past import past
 from sim.scenario_file import load as load_scenario

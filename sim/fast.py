@@ -17,8 +17,8 @@ from ess_controller.core.types import Order
 from ess_controller.daemon import Beat, Tee, run
 from ess_controller.errors import BadInputError
 from ess_controller.planned import Planned
-from ess_controller.planning.inline import InlinePlanner
-from ess_controller.planning.meter_book import Block
+from ess_controller.planning.meter.book import Block
+from ess_controller.planning.planner.inline import InlinePlanner
 from ess_controller.prices import Priced
 from ess_controller.site import Site
 from ess_controller.tees import Totals

@@ -12,8 +12,8 @@ from ess_controller.cell_record import CellRecord
 from ess_controller.daemon import Beat, Tee
 from ess_controller.errors import BadInputError
 from ess_controller.memory import FILE as MEMORY
-from ess_controller.planning.meter_recorder import MeterRecorder
-from ess_controller.planning.meter_store import FILE as METER_BOOK
+from ess_controller.planning.meter.recorder import MeterRecorder
+from ess_controller.planning.meter.store import FILE as METER_BOOK
 from ess_controller.report.ledger import FILE as LEDGER
 from ess_controller.report.ledger import LedgerRecorder
 from ess_controller.site import Site

@@ -6,7 +6,7 @@ import numpy as np
 
 from ess_controller.core.windows import Billing
 from ess_controller.errors import BadInputError
-from ess_controller.planning.meter_book import Block
+from ess_controller.planning.meter.book import Block
 from ess_controller.site import Site
 from firmware_bridge.records import Floats
 from sim.world.premises import place

@@ -17,14 +17,14 @@ from ess_controller.ageing.history import History
 from ess_controller.ageing.store import FILE as HISTORY
 from ess_controller.ageing.store import HistoryError, Store
 from ess_controller.board.day import Day, day_of, edges
-from ess_controller.planning.daily_report import FILE as SAVINGS
-from ess_controller.planning.daily_report import read as read_savings
-from ess_controller.planning.kept_plans import FILE as PLANS
-from ess_controller.planning.kept_plans import KeptPlans
-from ess_controller.planning.meter_store import FILE as METER_BOOK
-from ess_controller.planning.meter_store import MeterBookError, read_blocks
-from ess_controller.planning.schedule import FILE as JOBS
-from ess_controller.planning.slot import OLDEST
+from ess_controller.planning.meter.store import FILE as METER_BOOK
+from ess_controller.planning.meter.store import MeterBookError, read_blocks
+from ess_controller.planning.planner.daily_report import FILE as SAVINGS
+from ess_controller.planning.planner.daily_report import read as read_savings
+from ess_controller.planning.planner.kept_plans import FILE as PLANS
+from ess_controller.planning.planner.kept_plans import KeptPlans
+from ess_controller.planning.planner.schedule import FILE as JOBS
+from ess_controller.planning.value.slot import OLDEST
 from ess_controller.report import stored
 from ess_controller.report.ledger import FILE as LEDGER
 from ess_controller.site import Site

@@ -7,11 +7,11 @@ from math import isnan, nan
 
 import numpy as np
 
-from ess_controller.planning.bill import bill
-from ess_controller.planning.daily_report import as_series, both_within, heard_well
-from ess_controller.planning.daily_report import without_battery as import_and_export
-from ess_controller.planning.meter_book import Block, slid_peak_w
-from ess_controller.planning.tariff_prices import Terms
+from ess_controller.planning.bills.bill import bill
+from ess_controller.planning.given.tariff_prices import Terms
+from ess_controller.planning.meter.book import Block, slid_peak_w
+from ess_controller.planning.planner.daily_report import as_series, both_within, heard_well
+from ess_controller.planning.planner.daily_report import without_battery as import_and_export
 from ess_controller.site import Site
 from ess_controller.site.tariff import Tariff, price_at
 

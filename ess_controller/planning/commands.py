@@ -8,8 +8,8 @@ import typer
 
 from ess_controller.errors import BadInputError, TroubleError
 from ess_controller.extras import check_installed
-from ess_controller.planning.bill_commands import bill
-from ess_controller.planning.shared_commands import (
+from ess_controller.planning.bills.commands import bill
+from ess_controller.planning.given.shared_commands import (
     ContractKw,
     CustomerOption,
     DemandOption,
@@ -29,11 +29,11 @@ from ess_controller.planning.shared_commands import (
 )
 
 if TYPE_CHECKING:
-    from ess_controller.planning.inputs import Metered
-    from ess_controller.planning.plan import Plan
-    from ess_controller.planning.problem import Prices, Series
-    from ess_controller.planning.reopened import Reopened
-    from ess_controller.planning.site_plan import Sources
+    from ess_controller.planning.given.inputs import Metered
+    from ess_controller.planning.given.problem import Prices, Series
+    from ess_controller.planning.lp.plan import Plan
+    from ess_controller.planning.planner.reopened import Reopened
+    from ess_controller.planning.planner.site_plan import Sources
 
     Answered = tuple[dict[str, Any], Plan, Series, Prices]  # as JSON, and what is drawn of it
 
@@ -109,7 +109,7 @@ def plan(
     elif inputs is None or not battery:
         raise BadInputError("ess plan: expected SITE, or --inputs with --battery")
     else:
-        from ess_controller.planning.inputs import faint, ill_fitting
+        from ess_controller.planning.given.inputs import faint, ill_fitting
 
         say_nothing("SITE beside it", at=at, home=home, weather=weather)
         check_numbers(contract_kw=contract_kw, transformer_kva=transformer_kva, peak_so_far_kw=peak_so_far_kw)
@@ -131,7 +131,7 @@ def _of_site(
     site: Path, at: str | None, home: Path | None, weather: Path | None, hottest: Path | None, explain: str | None
 ) -> "Answered":
     """The plan that is kept of then, else one that is made now."""
-    from ess_controller.planning.site_plan import for_site, kept_plan, standing_then
+    from ess_controller.planning.planner.site_plan import for_site, kept_plan, standing_then
 
     kept = None if at is None or weather is not None else kept_plan(site, at, home)
     if kept is not None:
@@ -142,8 +142,8 @@ def _of_site(
 
 def _planned(given: "Sources", explain: str | None) -> "Answered":
     """The cheapest plan over what is given as sure."""
-    from ess_controller.planning.lp import Planner
-    from ess_controller.planning.plan_answer import answer, solve_ms
+    from ess_controller.planning.answer import answer, solve_ms
+    from ess_controller.planning.lp.solver import Planner
 
     groups, series, prices, ends = given.groups, given.series, given.prices, given.ends
     planner = Planner(slowest_s=SLOWEST_S)
@@ -151,7 +151,7 @@ def _planned(given: "Sources", explain: str | None) -> "Answered":
     taken_ms = solve_ms(planner, groups, series, prices, ends)
     told = answer(found, groups, series, prices, ends, taken_ms, given.fixed_cny)
     if explain is not None:
-        from ess_controller.planning.explain import explained, step_at
+        from ess_controller.planning.explain.step import explained, step_at
 
         step = step_at(series, explain)
         told["explain"] = explained(groups, series, prices, ends, found, step)
@@ -162,10 +162,10 @@ def _give(
     told: dict[str, Any], found: "Plan", series: "Series", prices: "Prices", plot: Path | None, as_json: bool
 ) -> None:
     """Draw and print it; TroubleError where the solver failed."""
-    from ess_controller.planning.plan_answer import table
+    from ess_controller.planning.answer import table
 
     if plot is not None:
-        from ess_controller.planning.plan_plot import save_plot
+        from ess_controller.planning.plot import save_plot
 
         save_plot(plot, found, series, prices)
     print(json.dumps(told) if as_json else "\n".join(table(told, series)))
@@ -175,12 +175,12 @@ def _give(
 
 def _of_kept(kept: "Reopened", site: Path, home: Path | None, explain: str | None) -> "Answered":
     """A plan that the daemon went by, as it was."""
-    from ess_controller.planning.explain import step_at
-    from ess_controller.planning.explain_value import explained
-    from ess_controller.planning.filling import Ends
-    from ess_controller.planning.plan_answer import answer, of_kept
-    from ess_controller.planning.reopened import path_of
-    from ess_controller.planning.site_plan import book_of
+    from ess_controller.planning.answer import answer, of_kept
+    from ess_controller.planning.explain.step import step_at
+    from ess_controller.planning.explain.value import explained
+    from ess_controller.planning.lp.filling import Ends
+    from ess_controller.planning.planner.reopened import path_of
+    from ess_controller.planning.planner.site_plan import book_of
 
     found = path_of(kept)
     series, prices = kept.series.cut(0, len(found.battery_w)), kept.prices
@@ -201,9 +201,9 @@ def _of_files(
     peak_so_far_kw: float,
 ) -> "Sources":
     """What foreign files plan with."""
-    from ess_controller.planning.battery_file import ill_sized, load_battery
-    from ess_controller.planning.filling import Ends
-    from ess_controller.planning.site_plan import Sources
+    from ess_controller.planning.given.battery_file import ill_sized, load_battery
+    from ess_controller.planning.lp.filling import Ends
+    from ess_controller.planning.planner.site_plan import Sources
 
     groups = tuple(load_battery(path) for path in battery)
     for path, group in zip(battery, groups, strict=True):

@@ -10,12 +10,12 @@ from typing import Any, Literal
 import numpy as np
 
 from ess_controller.errors import BadInputError
-from ess_controller.planning.groups import together
-from ess_controller.planning.meter_book import Block
-from ess_controller.planning.meter_store import FILE as BOOK
-from ess_controller.planning.meter_store import MeterBookError, read_blocks
-from ess_controller.planning.problem import Battery
-from ess_controller.planning.site_battery import groups_of
+from ess_controller.planning.given.groups import together
+from ess_controller.planning.given.problem import Battery
+from ess_controller.planning.meter.book import Block
+from ess_controller.planning.meter.store import FILE as BOOK
+from ess_controller.planning.meter.store import MeterBookError, read_blocks
+from ess_controller.planning.planner.site_battery import groups_of
 from ess_controller.report import battery as of_battery
 from ess_controller.report.carbon import carbon
 from ess_controller.report.folded import folded

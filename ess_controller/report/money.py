@@ -15,13 +15,19 @@ from typing import Any
 
 import numpy as np
 
-from ess_controller.planning.bill import Item, bill
-from ess_controller.planning.daily_report import as_series, both_within, heard_well, with_battery, without_battery
-from ess_controller.planning.meter_book import Block, slid_peak_w
-from ess_controller.planning.problem import Battery, Series, days_of, hours, refill_cny_per_wh
-from ess_controller.planning.rule import price_shares, rule_power
-from ess_controller.planning.site_planner import terms_of
-from ess_controller.planning.tariff_prices import prices_over
+from ess_controller.planning.backtest.rule import price_shares, rule_power
+from ess_controller.planning.bills.bill import Item, bill
+from ess_controller.planning.given.problem import Battery, Series, days_of, hours, refill_cny_per_wh
+from ess_controller.planning.given.tariff_prices import prices_over
+from ess_controller.planning.meter.book import Block, slid_peak_w
+from ess_controller.planning.planner.daily_report import (
+    as_series,
+    both_within,
+    heard_well,
+    with_battery,
+    without_battery,
+)
+from ess_controller.planning.planner.site_planner import terms_of
 from ess_controller.site import Site
 from firmware_bridge.records import Floats
 

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from ess_controller.errors import BadInputError
-from ess_controller.planning.kept_plans import FILE
-from ess_controller.planning.reopened import path_of, reopened
+from ess_controller.planning.planner.kept_plans import FILE
+from ess_controller.planning.planner.reopened import path_of, reopened
 from ess_controller.report.money import Metered
 from firmware_bridge.records import Floats, Ints
 

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ess_controller.planning.problem import Battery
+from ess_controller.planning.given.problem import Battery
 from firmware_bridge.records import Floats
 
 

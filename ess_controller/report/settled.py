@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from ess_controller.planning.bill import Item
-from ess_controller.planning.problem import Battery
+from ess_controller.planning.bills.bill import Item
+from ess_controller.planning.given.problem import Battery
 from ess_controller.report.money import (
     Metered,
     items_of,

@@ -7,8 +7,8 @@ from math import nan
 from pathlib import Path
 
 from ess_controller.errors import BadInputError
-from ess_controller.planning.groups import together
-from ess_controller.planning.site_battery import groups_of
+from ess_controller.planning.given.groups import together
+from ess_controller.planning.planner.site_battery import groups_of
 from ess_controller.report.battery import gained_wh
 from ess_controller.report.ledger import FILE, Ledger, LedgerError
 from ess_controller.report.money import Metered, refill_cny

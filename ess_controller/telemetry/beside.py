@@ -13,7 +13,7 @@ import numpy as np
 
 from ess_controller.core.stock import stock
 from ess_controller.daemon import Beat
-from ess_controller.planning.slot import SitePlan
+from ess_controller.planning.value.slot import SitePlan
 from ess_controller.site import Site
 from ess_controller.site.tariff import price_at
 from ess_controller.telemetry.expected import expected

@@ -6,8 +6,8 @@ from datetime import datetime, timedelta
 import numpy as np
 
 from ess_controller.core.value import Moment, decide
-from ess_controller.planning.error_chain import how_often
-from ess_controller.planning.slot import SitePlan
+from ess_controller.planning.forecasts.error_chain import how_often
+from ess_controller.planning.value.slot import SitePlan
 
 
 def expected(

@@ -23,7 +23,7 @@ from ess_controller.alarms.webhooks import Webhook
 from ess_controller.alarms.words import Level
 from ess_controller.core.types import Order
 from ess_controller.planned import Planned
-from ess_controller.planning.slot import SitePlan
+from ess_controller.planning.value.slot import SitePlan
 from tests.alarms.made import ESCALATE_S, HOLD_OFF_S, SHANGHAI, later, rules
 from tests.alarms.pictures import FACTS, PLENTY, ill, well
 from tests.alarms.robots import Robots

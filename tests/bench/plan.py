@@ -21,11 +21,11 @@ from typing import Any
 import numpy as np
 
 from ess_controller.clock import process_cpu_s, wall_s
-from ess_controller.planning.filling import Ends
-from ess_controller.planning.lp import Planner
-from ess_controller.planning.plan import costs_of
-from ess_controller.planning.problem import Battery, DemandCost, Prices, Series
-from ess_controller.planning.wear import Wear
+from ess_controller.planning.given.problem import Battery, DemandCost, Prices, Series
+from ess_controller.planning.given.wear import Wear
+from ess_controller.planning.lp.filling import Ends
+from ess_controller.planning.lp.plan import costs_of
+from ess_controller.planning.lp.solver import Planner
 from tests.bench.table import Row, row, show
 from tests.planning.worlds import BATTERY, CHINA, NO_DEMAND, actual, day, tou
 

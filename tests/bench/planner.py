@@ -12,7 +12,7 @@ import tempfile
 from datetime import UTC, datetime
 from pathlib import Path
 
-from ess_controller.planning.meter_store import FILE, KEEP_DAYS, MeterStore
+from ess_controller.planning.meter.store import FILE, KEEP_DAYS, MeterStore
 from tests.bench.table import Row, row, show
 from tests.planning.test_site_planner import block
 
@@ -23,8 +23,8 @@ import json, os, sys
 from datetime import datetime, timedelta
 from pathlib import Path
 
-sys.modules["ess_controller.planning.value_numba"] = None  # as without the extra `sim`
-from ess_controller.planning import planner
+sys.modules["ess_controller.planning.value.by_numba"] = None  # as without the extra `sim`
+from ess_controller.planning.planner import process
 from ess_controller.site import load
 
 def cpu_s():
@@ -37,8 +37,8 @@ def of_plan():
     return cpu_s() - before
 
 utc = datetime.fromisoformat(sys.argv[3])
-planner.utc_now = lambda: utc
-planning = planner.Planning(load(Path(sys.argv[1]), {}), Path(sys.argv[2]), alone=True)
+process.utc_now = lambda: utc
+planning = process.Planning(load(Path(sys.argv[1]), {}), Path(sys.argv[2]), alone=True)
 taken = []
 for job in (planning.plan, planning.place_test, planning.report):
     before = cpu_s()

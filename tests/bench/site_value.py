@@ -21,13 +21,13 @@ import numpy as np
 from ess_controller.clock import wall_s
 from ess_controller.core.stock import usable
 from ess_controller.daemon import Beat
-from ess_controller.planning.bill import bill
-from ess_controller.planning.groups import together
-from ess_controller.planning.problem import Series, refill_cny_per_wh
-from ess_controller.planning.site_battery import groups_of
-from ess_controller.planning.site_planner import terms_of
-from ess_controller.planning.tariff_prices import prices_over
-from ess_controller.planning.worn import worn
+from ess_controller.planning.bills.bill import bill
+from ess_controller.planning.given.groups import together
+from ess_controller.planning.given.problem import Series, refill_cny_per_wh
+from ess_controller.planning.given.tariff_prices import prices_over
+from ess_controller.planning.given.worn import worn
+from ess_controller.planning.planner.site_battery import groups_of
+from ess_controller.planning.planner.site_planner import terms_of
 from ess_controller.site import Site, load
 from firmware_bridge.records import Floats
 from sim.fast import Span, simulate

@@ -16,10 +16,10 @@ from ess_controller.core.dispatch import turn_cny
 from ess_controller.core.steady import Course, keep_course
 from ess_controller.core.value import Moment, Value, options
 from ess_controller.core.windows import LEAST_REST_S
-from ess_controller.planning.groups import together
-from ess_controller.planning.meter_book import Block
-from ess_controller.planning.site_battery import groups_of
-from ess_controller.planning.site_planner import SitePlanner
+from ess_controller.planning.given.groups import together
+from ess_controller.planning.meter.book import Block
+from ess_controller.planning.planner.site_battery import groups_of
+from ess_controller.planning.planner.site_planner import SitePlanner
 from ess_controller.site import Site, load
 from firmware_bridge.records import Floats
 from sim.scenario_file import load as load_scenario

@@ -17,9 +17,9 @@ from ess_controller.board.figures import yuan
 from ess_controller.board.screens.now import money
 from ess_controller.board.screens.yesterday import screen, three_ways
 from ess_controller.phrases import in_chinese
-from ess_controller.planning.daily_report import report
-from ess_controller.planning.meter_book import Block
-from ess_controller.planning.site_planner import terms_of
+from ess_controller.planning.meter.book import Block
+from ess_controller.planning.planner.daily_report import report
+from ess_controller.planning.planner.site_planner import terms_of
 from ess_controller.site import Site, load
 from tests.board.looks import look
 

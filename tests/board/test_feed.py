@@ -17,8 +17,8 @@ from ess_controller.board.screens.now import money, plan
 from ess_controller.board.view import View
 from ess_controller.live import Window
 from ess_controller.orders import Orders
-from ess_controller.planning.kept_plans import FILE as PLANS
-from ess_controller.planning.kept_plans import KeptPlans
+from ess_controller.planning.planner.kept_plans import FILE as PLANS
+from ess_controller.planning.planner.kept_plans import KeptPlans
 from ess_controller.report.gather import Span, gather
 from ess_controller.report.quarter import Quarter
 from ess_controller.site import load

@@ -13,7 +13,7 @@ from ess_controller.core.health import DIAGNOSES
 from ess_controller.core.types import Mode, Rule
 from ess_controller.phrases import in_chinese
 from ess_controller.picture import waits_for
-from ess_controller.planning.planner import Planning
+from ess_controller.planning.planner.process import Planning
 from ess_controller.reasons import name_of
 from ess_controller.site import load
 from firmware_bridge.records import PcsState

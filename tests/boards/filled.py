@@ -13,7 +13,7 @@ from ess_controller.alarms.store import FILE as BOOK
 from ess_controller.alarms.store import BookStore
 from ess_controller.core.types import Order
 from ess_controller.daemon import Beat
-from ess_controller.planning.slot import SitePlan
+from ess_controller.planning.value.slot import SitePlan
 from ess_controller.rollups.sums import Roller
 from ess_controller.site import Site, load
 from ess_controller.telemetry.alarm_events import AlarmEvents

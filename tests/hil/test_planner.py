@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from ess_controller import home as homes
-from ess_controller.planning.meter_store import FILE as BOOK
-from ess_controller.planning.meter_store import MeterStore
-from ess_controller.planning.slot import FILE, opened, read, write
+from ess_controller.planning.meter.store import FILE as BOOK
+from ess_controller.planning.meter.store import MeterStore
+from ess_controller.planning.value.slot import FILE, opened, read, write
 from sim.campaign.home import Household
 from sim.demo import Child
 from sim.scenario_file import load as load_scenario

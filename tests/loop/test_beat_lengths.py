@@ -7,7 +7,7 @@ import pytest
 from ess_controller.core.types import Order
 from ess_controller.daemon import Beat
 from ess_controller.planned import Planned
-from ess_controller.planning.inline import InlinePlanner
+from ess_controller.planning.planner.inline import InlinePlanner
 from sim.world import World
 from tests.loop.story import NOON, Story, scenario
 from tests.planning.test_inline import priced

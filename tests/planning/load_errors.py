@@ -13,9 +13,9 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 
-from ess_controller.planning.calendar_grid import Days, by_weekday, days_of
-from ess_controller.planning.day_ahead import learn
-from ess_controller.planning.problem import Series
+from ess_controller.planning.forecasts.day_ahead import learn
+from ess_controller.planning.given.calendar_grid import Days, by_weekday, days_of
+from ess_controller.planning.given.problem import Series
 from firmware_bridge.records import Floats
 from tests.planning.value_campaign import DAY, simbench
 

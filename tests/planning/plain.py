@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.optimize import Bounds, LinearConstraint, linprog, milp
 
-from ess_controller.planning.problem import Battery, Prices, Series
+from ess_controller.planning.given.problem import Battery, Prices, Series
 from firmware_bridge.records import Floats
 
 

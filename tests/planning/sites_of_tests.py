@@ -5,7 +5,7 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 
-from ess_controller.planning.problem import Battery, DemandCost, Prices, Series
+from ess_controller.planning.given.problem import Battery, DemandCost, Prices, Series
 
 SHANGHAI = ZoneInfo("Asia/Shanghai")
 BATTERY = Battery(160e3, 100e3, 100e3, 0.95, 0.95, 0.1, 0.9, 0.5, None, "pv_surplus", 0.0)

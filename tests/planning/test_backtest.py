@@ -11,13 +11,13 @@ from zoneinfo import ZoneInfo
 import numpy as np
 import pytest
 
-from ess_controller.planning.backtest import Backtest, cut, run_backtest, value_share
-from ess_controller.planning.calendar_grid import by_weekday
-from ess_controller.planning.closed_loop import Run
-from ess_controller.planning.doubt import interval
-from ess_controller.planning.plan import costs_of
-from ess_controller.planning.problem import Battery, DemandCost, Export, Prices, Series
-from ess_controller.planning.rule import price_shares, rule_power
+from ess_controller.planning.backtest.closed_loop import Run
+from ess_controller.planning.backtest.doubt import interval
+from ess_controller.planning.backtest.rule import price_shares, rule_power
+from ess_controller.planning.backtest.run import Backtest, cut, run_backtest, value_share
+from ess_controller.planning.given.calendar_grid import by_weekday
+from ess_controller.planning.given.problem import Battery, DemandCost, Export, Prices, Series
+from ess_controller.planning.lp.plan import costs_of
 from tests.planning.sites_of_tests import BATTERY, SHANGHAI, shop, two_prices
 
 TARIFF = Path(__file__).parents[2] / "sites" / "tariffs" / "shanghai.toml"
@@ -197,7 +197,7 @@ def test_the_rule_keeps_the_sun_and_never_raises_the_month_s_peak_to_charge() ->
 
 def test_savings_that_are_drawn_hold_the_demand_and_end_where_the_bills_do() -> None:
     pytest.importorskip("matplotlib", reason="matplotlib is not installed")
-    from ess_controller.planning.backtest_plot import saved_cny
+    from ess_controller.planning.backtest.plot import saved_cny
 
     series = shop(11, datetime(2026, 3, 23, tzinfo=SHANGHAI))
     prices = two_prices(series, DemandCost((0.0,), (40.0,)))

@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ess_controller.planning.bill import Item, MonthBill, bill
-from ess_controller.planning.lp import Planner
-from ess_controller.planning.problem import Series, months
-from ess_controller.planning.tariff_prices import Terms, demand_cost, fixed_cny, prices_over
+from ess_controller.planning.bills.bill import Item, MonthBill, bill
+from ess_controller.planning.given.problem import Series, months
+from ess_controller.planning.given.tariff_prices import Terms, demand_cost, fixed_cny, prices_over
+from ess_controller.planning.lp.solver import Planner
 from ess_controller.site.kinds import DemandMode
 from ess_controller.site.tariff import Dated, DemandRules, Tariff, load_tariff
 from tests.planning.worlds import BATTERY, CHINA

@@ -5,13 +5,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from ess_controller.planning.bound import least_cny
-from ess_controller.planning.branched import NEAR_ENOUGH, searched
-from ess_controller.planning.fallback import described
-from ess_controller.planning.filling import Ends, Problem
-from ess_controller.planning.lp import Planner
-from ess_controller.planning.plan import Plan
-from ess_controller.planning.problem import Battery, Export, Prices, Series
+from ess_controller.planning.given.problem import Battery, Export, Prices, Series
+from ess_controller.planning.lp.bound import least_cny
+from ess_controller.planning.lp.branched import NEAR_ENOUGH, searched
+from ess_controller.planning.lp.fallback import described
+from ess_controller.planning.lp.filling import Ends, Problem
+from ess_controller.planning.lp.plan import Plan
+from ess_controller.planning.lp.solver import Planner
 from tests.planning.plain import least_cny_one_way, plain
 from tests.planning.worlds import NO_DEMAND, TOU, actual, battery, by_hour, day, tou
 

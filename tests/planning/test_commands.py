@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from ess_controller.planning.problem import Prices, Series
+from ess_controller.planning.given.problem import Prices, Series
 from firmware_bridge.records import Floats
 from tests.planning.plain import least_cny, least_cny_one_way, plain
 from tests.planning.test_inputs import B_TOML

@@ -11,16 +11,16 @@ import pytest
 from ess_controller.clock import utc_now
 from ess_controller.errors import BadInputError
 from ess_controller.known_modules import Known, in_site
-from ess_controller.planning import daily_report
-from ess_controller.planning.capacity_test import DOUBTFUL_SHARE, Doubt, days_alike, most_doubtful, place
-from ess_controller.planning.meter_book import Block
-from ess_controller.planning.meter_store import FILE as BOOK
-from ess_controller.planning.meter_store import MeterStore
-from ess_controller.planning.planner import Planning
-from ess_controller.planning.problem import Prices, Series
-from ess_controller.planning.site_plan import standing_at
-from ess_controller.planning.site_planner import terms_of
-from ess_controller.planning.slot import FILE, read
+from ess_controller.planning.given.problem import Prices, Series
+from ess_controller.planning.meter.book import Block
+from ess_controller.planning.meter.store import FILE as BOOK
+from ess_controller.planning.meter.store import MeterStore
+from ess_controller.planning.planner import daily_report
+from ess_controller.planning.planner.capacity_test import DOUBTFUL_SHARE, Doubt, days_alike, most_doubtful, place
+from ess_controller.planning.planner.process import Planning
+from ess_controller.planning.planner.site_plan import standing_at
+from ess_controller.planning.planner.site_planner import terms_of
+from ess_controller.planning.value.slot import FILE, read
 from ess_controller.site import load
 from ess_controller.site.tariff import price_at
 from ess_controller.telemetry.daily import value_row

@@ -6,10 +6,10 @@ from zoneinfo import ZoneInfo
 import numpy as np
 import pytest
 
-from ess_controller.planning.calendar_grid import by_weekday, days_of
-from ess_controller.planning.day_ahead import Forecast, Forecasts, learn
-from ess_controller.planning.load_forecast import last_open, similar_days
-from ess_controller.planning.problem import Series
+from ess_controller.planning.forecasts.day_ahead import Forecast, Forecasts, learn
+from ess_controller.planning.forecasts.load import last_open, similar_days
+from ess_controller.planning.given.calendar_grid import by_weekday, days_of
+from ess_controller.planning.given.problem import Series
 from tests.planning.sites_of_tests import shop
 
 

@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from ess_controller.planning.calendar_grid import by_weekday, days_of
-from ess_controller.planning.error_chain import OFTEN, PLACES, SHAPE_STATES, Errors, chain, errors_of, even
-from ess_controller.planning.problem import Series
-from ess_controller.planning.spread import Spread, spread_of
+from ess_controller.planning.forecasts.error_chain import OFTEN, PLACES, SHAPE_STATES, Errors, chain, errors_of, even
+from ess_controller.planning.forecasts.spread import Spread, spread_of
+from ess_controller.planning.given.calendar_grid import by_weekday, days_of
+from ess_controller.planning.given.problem import Series
 from firmware_bridge.records import Floats
 from tests.planning.worlds import BEGIN
 

@@ -11,19 +11,19 @@ import numpy as np
 import pytest
 
 from ess_controller.core.value import Moment, decide
-from ess_controller.planning.calendar_grid import WEEKEND, WORKDAY, Days, by_weekday, days_of, kind_by_tariff
-from ess_controller.planning.clear_sky import clear_sky_of, is_installed
-from ess_controller.planning.day_ahead import Forecasts
-from ess_controller.planning.expected_load import PRIOR_DAYS, expected_w, with_expected
-from ess_controller.planning.groups import together
-from ess_controller.planning.meter_book import Block
-from ess_controller.planning.plan import costs_of
-from ess_controller.planning.problem import Series
-from ess_controller.planning.site_battery import groups_of
-from ess_controller.planning.site_planner import SitePlanner, terms_of
-from ess_controller.planning.slot import opened, packed
-from ess_controller.planning.tariff_prices import prices_over
-from ess_controller.planning.value_problem import store_of
+from ess_controller.planning.forecasts.clear_sky import clear_sky_of, is_installed
+from ess_controller.planning.forecasts.day_ahead import Forecasts
+from ess_controller.planning.forecasts.expected_load import PRIOR_DAYS, expected_w, with_expected
+from ess_controller.planning.given.calendar_grid import WEEKEND, WORKDAY, Days, by_weekday, days_of, kind_by_tariff
+from ess_controller.planning.given.groups import together
+from ess_controller.planning.given.problem import Series
+from ess_controller.planning.given.tariff_prices import prices_over
+from ess_controller.planning.lp.plan import costs_of
+from ess_controller.planning.meter.book import Block
+from ess_controller.planning.planner.site_battery import groups_of
+from ess_controller.planning.planner.site_planner import SitePlanner, terms_of
+from ess_controller.planning.value.problem import store_of
+from ess_controller.planning.value.slot import opened, packed
 from ess_controller.site import load
 from ess_controller.site.expected_load import ExpectedLoad
 from ess_controller.site.tariff import hour_price

@@ -12,12 +12,12 @@ import pytest
 from scipy.optimize import linprog
 
 from ess_controller.errors import BadInputError
-from ess_controller.planning.explain import explained, step_at
-from ess_controller.planning.explain_again import Again
-from ess_controller.planning.filling import Ends, Problem
-from ess_controller.planning.lp import Planner
-from ess_controller.planning.plan import Plan
-from ess_controller.planning.problem import Battery, Prices, Series
+from ess_controller.planning.explain.again import Again
+from ess_controller.planning.explain.step import explained, step_at
+from ess_controller.planning.given.problem import Battery, Prices, Series
+from ess_controller.planning.lp.filling import Ends, Problem
+from ess_controller.planning.lp.plan import Plan
+from ess_controller.planning.lp.solver import Planner
 from tests.planning.plain import least_cny, plain
 from tests.planning.test_commands import csv
 from tests.planning.test_inputs import B_TOML

@@ -11,17 +11,17 @@ import pytest
 from scipy.optimize import linprog
 
 from ess_controller.core.value import Moment, Value, options
-from ess_controller.planning import value_numpy
-from ess_controller.planning.backtest import run_backtest
-from ess_controller.planning.battery_file import load_battery
-from ess_controller.planning.calendar_grid import by_weekday
-from ess_controller.planning.explain import explained
-from ess_controller.planning.filling import Ends
-from ess_controller.planning.lp import Planner
-from ess_controller.planning.plan import costs_of, grid_of
-from ess_controller.planning.problem import Battery, Export, Prices, Series
-from ess_controller.planning.site_battery import groups_of
-from ess_controller.planning.value_problem import Steps, store_of
+from ess_controller.planning.backtest.run import run_backtest
+from ess_controller.planning.explain.step import explained
+from ess_controller.planning.given.battery_file import load_battery
+from ess_controller.planning.given.calendar_grid import by_weekday
+from ess_controller.planning.given.problem import Battery, Export, Prices, Series
+from ess_controller.planning.lp.filling import Ends
+from ess_controller.planning.lp.plan import costs_of, grid_of
+from ess_controller.planning.lp.solver import Planner
+from ess_controller.planning.planner.site_battery import groups_of
+from ess_controller.planning.value import by_numpy
+from ess_controller.planning.value.problem import Steps, store_of
 from ess_controller.site import load
 from firmware_bridge.records import Floats
 from tests.planning import sites_of_tests
@@ -160,15 +160,15 @@ def test_what_was_done_is_billed_without_the_sun_that_was_curtailed() -> None:
 @pytest.mark.parametrize("seed", range(4))
 @pytest.mark.parametrize("export", ["pv_surplus", "any"])
 def test_compiled_and_plain_numpy_agree_under_a_limit(export: Export, seed: int) -> None:
-    value_numba = pytest.importorskip("ess_controller.planning.value_numba", reason="numba is not installed")
+    by_numba = pytest.importorskip("ess_controller.planning.value.by_numba", reason="numba is not installed")
     steps, peak_w, last = random_steps(seed)
     steps = replace(steps, sell_cny_per_wh=steps.sell_cny_per_wh - 0.1e-3)
     limited = replace(sites_of_tests.BATTERY, export=export, feed_in_w=15e3 * seed, wear_cny_per_kwh=0.1)
     store = store_of(limited)
-    slow, fast = (each.backward(store, steps, peak_w, last) for each in (value_numpy, value_numba))
+    slow, fast = (each.backward(store, steps, peak_w, last) for each in (by_numpy, by_numba))
     np.testing.assert_allclose(fast, slow, rtol=1e-12, atol=1e-9)
     if seed:  # and it tells a limit from none
-        free = value_numpy.backward(store_of(replace(limited, feed_in_w=inf)), steps, peak_w, last)
+        free = by_numpy.backward(store_of(replace(limited, feed_in_w=inf)), steps, peak_w, last)
         assert np.abs(free - slow).max() > 1e-3
 
 
@@ -178,7 +178,7 @@ def sure(store: Battery, series: Series, prices: Prices, levels: int = 129) -> V
     buy, sell = prices.import_cny_per_kwh / 1e3, prices.export_cny_per_kwh / 1e3
     steps = Steps(step_h, series.net_w[:, None], buy, sell, np.ones((1, 1)))
     last = np.broadcast_to(-0.3e-3 * grid.energy_wh[:, None], (1, levels, 2))
-    costs = value_numpy.backward(grid, steps, peaks_w, np.ascontiguousarray(last))
+    costs = by_numpy.backward(grid, steps, peaks_w, np.ascontiguousarray(last))
     return Value(0, grid, step_h, buy, sell, steps.net_w, np.tile(peaks_w, (len(series), 1)), costs[1:])
 
 

@@ -9,11 +9,11 @@ import pytest
 
 from ess_controller.core.types import Order
 from ess_controller.core.value import Moment, options
-from ess_controller.planning.daily_report import without_battery
-from ess_controller.planning.filling import Ends
-from ess_controller.planning.lp import Planner
-from ess_controller.planning.plan import costs_of, grid_of
-from ess_controller.planning.site_battery import groups_of
+from ess_controller.planning.lp.filling import Ends
+from ess_controller.planning.lp.plan import costs_of, grid_of
+from ess_controller.planning.lp.solver import Planner
+from ess_controller.planning.planner.daily_report import without_battery
+from ess_controller.planning.planner.site_battery import groups_of
 from ess_controller.site import Site, load
 from tests.loop.story import Story
 from tests.loop.test_dealership import NOON as SUNDAY_NOON

@@ -11,18 +11,18 @@ import pytest
 
 from ess_controller.core.types import Order
 from ess_controller.daemon import Beat
-from ess_controller.planning import daily_report
-from ess_controller.planning.calendar_grid import by_weekday, days_of
-from ess_controller.planning.clear_sky import is_installed
-from ess_controller.planning.day_ahead import Forecast, learn
-from ess_controller.planning.held_back import freed
-from ess_controller.planning.meter_book import Block, BlockSums
-from ess_controller.planning.meter_store import FILE, MeterStore
-from ess_controller.planning.problem import Series
-from ess_controller.planning.pv_forecast import Sky
-from ess_controller.planning.site_backtest import recorded
-from ess_controller.planning.site_battery import groups_of
-from ess_controller.planning.site_planner import SitePlanner
+from ess_controller.planning.backtest.of_site import recorded
+from ess_controller.planning.forecasts.clear_sky import is_installed
+from ess_controller.planning.forecasts.day_ahead import Forecast, learn
+from ess_controller.planning.forecasts.held_back import freed
+from ess_controller.planning.forecasts.sun import Sky
+from ess_controller.planning.given.calendar_grid import by_weekday, days_of
+from ess_controller.planning.given.problem import Series
+from ess_controller.planning.meter.book import Block, BlockSums
+from ess_controller.planning.meter.store import FILE, MeterStore
+from ess_controller.planning.planner import daily_report
+from ess_controller.planning.planner.site_battery import groups_of
+from ess_controller.planning.planner.site_planner import SitePlanner
 from firmware_bridge.records import Bools, Floats
 from sim.world import World
 from tests.loop.story import Story

@@ -10,9 +10,9 @@ import pytest
 from ess_controller.core.types import Order
 from ess_controller.daemon import Beat
 from ess_controller.planned import Planned
-from ess_controller.planning.companion import command
-from ess_controller.planning.inline import EVERY, InlinePlanner
-from ess_controller.planning.meter_book import Block
+from ess_controller.planning.meter.book import Block
+from ess_controller.planning.planner.companion import command
+from ess_controller.planning.planner.inline import EVERY, InlinePlanner
 from ess_controller.site import Site
 from sim.world import World
 from tests.loop.story import NOON, Story, site

@@ -8,9 +8,9 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from ess_controller.errors import BadInputError
-from ess_controller.planning.battery_file import load_battery
-from ess_controller.planning.inputs import faint, ill_fitting, read_hottest, read_series
-from ess_controller.planning.problem import Battery, Series, months
+from ess_controller.planning.given.battery_file import load_battery
+from ess_controller.planning.given.inputs import faint, ill_fitting, read_hottest, read_series
+from ess_controller.planning.given.problem import Battery, Series, months
 
 HEADER = "time,load_w,pv_w"
 B_TOML = """\

@@ -13,17 +13,32 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from ess_controller import planning
 from ess_controller.core.value import Moment, decide
-from ess_controller.planning.clear_sky import clear_sky_apart, is_installed
-from ess_controller.planning.explain_value import explained
-from ess_controller.planning.kept_plans import FILE, KEEP_DAYS, Heard, Kept, KeptPlans, keep, kept_of, plan_digest
-from ess_controller.planning.planner import Planning
-from ess_controller.planning.reopened import path_of, reopened
-from ess_controller.planning.site_battery import groups_of
-from ess_controller.planning.site_plan import standing_at
-from ess_controller.planning.site_planner import SitePlanner
-from ess_controller.planning.slot import SitePlan
-from ess_controller.planning.value_path import after
+from ess_controller.planning.explain.value import explained
+from ess_controller.planning.forecasts import day_ahead
+from ess_controller.planning.forecasts.clear_sky import clear_sky_apart, is_installed
+from ess_controller.planning.given import problem
+from ess_controller.planning.lp import solver
+from ess_controller.planning.planner.kept_plans import (
+    FILE,
+    KEEP_DAYS,
+    Heard,
+    Kept,
+    KeptPlans,
+    keep,
+    kept_of,
+    plan_digest,
+    program_files,
+)
+from ess_controller.planning.planner.process import Planning
+from ess_controller.planning.planner.reopened import path_of, reopened
+from ess_controller.planning.planner.site_battery import groups_of
+from ess_controller.planning.planner.site_plan import standing_at
+from ess_controller.planning.planner.site_planner import SitePlanner
+from ess_controller.planning.value import by_numpy
+from ess_controller.planning.value.path import after
+from ess_controller.planning.value.slot import SitePlan
 from tests.planning.test_site_planner import DEALER, NOW, NUMBER, block, dealer, write_book
 
 SOON = NOW + timedelta(minutes=30)
@@ -140,6 +155,11 @@ def test_what_is_no_longer_as_it_was_is_said(tmp_path: Path) -> None:
     assert found is not None
     assert not found.identical
     assert found.doubts[0] == "the site's tariff, contract or expected load is no longer that of then"
+
+
+def test_a_plan_is_of_the_code_of_every_room_that_plans() -> None:
+    parts = [planning, solver, by_numpy, day_ahead, problem]
+    assert {Path(str(part.__file__)) for part in parts} <= set(program_files())
 
 
 def test_there_is_none_of_a_time_before_the_first_or_long_after_the_last(tmp_path: Path) -> None:

@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 
 from ess_controller.ageing.rates import WearTerms
-from ess_controller.planning.filling import Ends
-from ess_controller.planning.lp import Planner
-from ess_controller.planning.plan import Plan, costs_of, grid_of
-from ess_controller.planning.problem import Battery, DemandCost, Export, Prices, Series
-from ess_controller.planning.wear import Wear, by_depth
+from ess_controller.planning.given.problem import Battery, DemandCost, Export, Prices, Series
+from ess_controller.planning.given.wear import Wear, by_depth
+from ess_controller.planning.lp.filling import Ends
+from ess_controller.planning.lp.plan import Plan, costs_of, grid_of
+from ess_controller.planning.lp.solver import Planner
 from tests.planning.plain import least_cny, least_cny_by_slices, least_cny_jointly, least_cny_one_way, plain
 from tests.planning.worlds import BATTERY, CHINA, NO_DEMAND, TOU, actual, battery, by_hour, day, tou
 

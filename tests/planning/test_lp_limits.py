@@ -6,8 +6,8 @@ from datetime import datetime
 import numpy as np
 import pytest
 
-from ess_controller.planning.lp import Planner
-from ess_controller.planning.problem import Battery, Prices, Series
+from ess_controller.planning.given.problem import Battery, Prices, Series
+from ess_controller.planning.lp.solver import Planner
 from tests.planning.worlds import CHINA, NO_DEMAND, actual, battery, day, tou
 
 

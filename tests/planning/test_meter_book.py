@@ -16,9 +16,9 @@ import pytest
 
 from ess_controller.core.windows import Billing
 from ess_controller.daemon import Beat
-from ess_controller.planning.meter_book import Block, BlockSums, MonthPeak
-from ess_controller.planning.meter_recorder import MeterRecorder
-from ess_controller.planning.meter_store import FILE, KEEP_DAYS, MeterBookError, MeterStore, read_blocks
+from ess_controller.planning.meter.book import Block, BlockSums, MonthPeak
+from ess_controller.planning.meter.recorder import MeterRecorder
+from ess_controller.planning.meter.store import FILE, KEEP_DAYS, MeterBookError, MeterStore, read_blocks
 from ess_controller.site import Site
 from firmware_bridge.records import Tick
 from tests.loop.story import Story, site
@@ -231,8 +231,8 @@ def test_the_file_is_bounded_whatever_the_clock_says(tmp_path: Path) -> None:
 
 def test_a_killed_daemon_leaves_a_book_that_another_process_can_read(tmp_path: Path) -> None:
     script = (
-        "import os; from pathlib import Path; from ess_controller.planning.meter_store import MeterStore\n"
-        "from ess_controller.planning.meter_book import Block\n"
+        "import os; from pathlib import Path; from ess_controller.planning.meter.store import MeterStore\n"
+        "from ess_controller.planning.meter.book import Block\n"
         f"store = MeterStore(Path({str(tmp_path / FILE)!r}), 900.0, make=True)\n"
         "store.put([Block(7, 1.0, 1.0, float('nan'), 0.0, 1.0, 0.0, 1.0)])\n"
         "os.kill(os.getpid(), 9)"

@@ -5,10 +5,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ess_controller.planning.calendar_grid import Days
-from ess_controller.planning.month_value import MonthAhead, day_costs, level_sd_w, raised
-from ess_controller.planning.problem import Battery, DemandCost, Prices
-from ess_controller.planning.value_problem import store_of
+from ess_controller.planning.given.calendar_grid import Days
+from ess_controller.planning.given.problem import Battery, DemandCost, Prices
+from ess_controller.planning.value.month import MonthAhead, day_costs, level_sd_w, raised
+from ess_controller.planning.value.problem import store_of
 from firmware_bridge.records import Floats
 
 BATTERY = Battery(100e3, 50e3, 50e3, 0.95, 0.95, 0.0, 1.0, 0.5, None, "none", 0.0)

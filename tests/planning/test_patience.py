@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from ess_controller.planning import planner
 from ess_controller.planning.patience import EVERY_S, LONGEST_S, PLANNINGS, Patience
-from ess_controller.planning.slot import FILE, OLDEST
+from ess_controller.planning.planner import process
+from ess_controller.planning.value.slot import FILE, OLDEST
 
 LOOK_S = 10.0
 MOST_S = PLANNINGS * EVERY_S
@@ -37,7 +37,7 @@ class Days:
 
 
 def test_a_planner_without_a_plan_is_replaced_before_the_last_plan_is_too_old(tmp_path: Path) -> None:
-    assert planner.EVERY_S == EVERY_S
+    assert process.EVERY_S == EVERY_S
     assert OLDEST.total_seconds() > MOST_S
     days = Days(tmp_path)
     days.plan()

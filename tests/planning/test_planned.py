@@ -15,7 +15,7 @@ from rich.console import Console
 
 from ess_controller.core.types import Order
 from ess_controller.planned import Planned, Slot
-from ess_controller.planning.slot import FILE, MAGIC, SitePlan, opened, packed, write
+from ess_controller.planning.value.slot import FILE, MAGIC, SitePlan, opened, packed, write
 from ess_controller.screen import draw
 from firmware_bridge.records import Tick
 from tests.board.looks import bench

@@ -5,12 +5,12 @@ from datetime import UTC, datetime
 import numpy as np
 import pytest
 
-from ess_controller.planning.calendar_grid import by_weekday, days_of
-from ess_controller.planning.clear_sky import clear_sky_apart, clear_sky_of
-from ess_controller.planning.corrected import carried_index
-from ess_controller.planning.day_ahead import Learned, learn
-from ess_controller.planning.problem import Series
-from ess_controller.planning.pv_forecast import USUAL_INDEX, Sky
+from ess_controller.planning.forecasts.clear_sky import clear_sky_apart, clear_sky_of
+from ess_controller.planning.forecasts.corrected import carried_index
+from ess_controller.planning.forecasts.day_ahead import Learned, learn
+from ess_controller.planning.forecasts.sun import USUAL_INDEX, Sky
+from ess_controller.planning.given.calendar_grid import by_weekday, days_of
+from ess_controller.planning.given.problem import Series
 from ess_controller.site import Location, PvArray
 from firmware_bridge.records import Floats
 

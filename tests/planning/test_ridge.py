@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from ess_controller.planning.error_chain import SHAPE_STATES, weights
-from ess_controller.planning.ridge import recent_errors, ridge
-from ess_controller.planning.spread import _shape
+from ess_controller.planning.forecasts.error_chain import SHAPE_STATES, weights
+from ess_controller.planning.forecasts.ridge import recent_errors, ridge
+from ess_controller.planning.forecasts.spread import _shape
 from firmware_bridge.records import Floats
 
 ORIGINS, WINDOWS, LEADS = 600, 2, 5

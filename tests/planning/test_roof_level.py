@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from ess_controller.planning.roof_level import LOOK_DAYS, clear_shares, levels, moved
+from ess_controller.planning.forecasts.roof_level import LOOK_DAYS, clear_shares, levels, moved
 from firmware_bridge.records import Bools, Floats, Ints
 
 SLOTS, DAYS, ENVELOPE = 96, 90, 20

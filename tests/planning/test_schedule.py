@@ -10,7 +10,7 @@ from threading import Event, Thread
 import pytest
 
 from ess_controller.clock import wall_s
-from ess_controller.planning.schedule import Job, Jobs
+from ess_controller.planning.planner.schedule import Job, Jobs
 
 WITHIN_S = 30.0
 

@@ -9,14 +9,14 @@ import numpy as np
 import pytest
 
 from ess_controller.errors import BadInputError
-from ess_controller.planning.backtest import run_backtest, value_share
-from ess_controller.planning.calendar_grid import by_weekday
-from ess_controller.planning.meter_book import Block
-from ess_controller.planning.meter_store import FILE, MeterStore
-from ess_controller.planning.mpc import persistent
-from ess_controller.planning.plan import costs_of
-from ess_controller.planning.problem import Series
-from ess_controller.planning.site_backtest import filled, recorded
+from ess_controller.planning.backtest.mpc import persistent
+from ess_controller.planning.backtest.of_site import filled, recorded
+from ess_controller.planning.backtest.run import run_backtest, value_share
+from ess_controller.planning.given.calendar_grid import by_weekday
+from ess_controller.planning.given.problem import Series
+from ess_controller.planning.lp.plan import costs_of
+from ess_controller.planning.meter.book import Block
+from ess_controller.planning.meter.store import FILE, MeterStore
 from tests.planning.sites_of_tests import BATTERY, shop, two_prices
 from tests.planning.test_backtest import HISTORY, HOURLY_S, check_conserved
 from tests.planning.test_site_planner import DEALER, NUMBER, block

@@ -15,16 +15,16 @@ import pytest
 from ess_controller.errors import BadInputError
 from ess_controller.live import Window
 from ess_controller.orders import Orders
-from ess_controller.planning import daily_report
-from ess_controller.planning.meter_book import Block
-from ess_controller.planning.meter_store import FILE as BOOK
-from ess_controller.planning.meter_store import MeterStore
-from ess_controller.planning.planner import Planning, peak_of_month
-from ess_controller.planning.schedule import Jobs
-from ess_controller.planning.site_battery import groups_of
-from ess_controller.planning.site_planner import Book, SitePlanner
-from ess_controller.planning.slot import FILE, read
-from ess_controller.planning.weather import Weather
+from ess_controller.planning.forecasts.weather import Weather
+from ess_controller.planning.meter.book import Block
+from ess_controller.planning.meter.store import FILE as BOOK
+from ess_controller.planning.meter.store import MeterStore
+from ess_controller.planning.planner import daily_report
+from ess_controller.planning.planner.process import Planning, peak_of_month
+from ess_controller.planning.planner.schedule import Jobs
+from ess_controller.planning.planner.site_battery import groups_of
+from ess_controller.planning.planner.site_planner import Book, SitePlanner
+from ess_controller.planning.value.slot import FILE, read
 from ess_controller.site import Site, load
 from tests.planning.test_roof_level import days_of_sun
 from tests.site.site_files import SITES

@@ -6,13 +6,13 @@ import highspy
 import numpy as np
 import pytest
 
-from ess_controller.planning.filling import Ends, Problem, column_bounds, constant, costs, row_bounds
-from ess_controller.planning.groups import together
-from ess_controller.planning.layout import Layout
-from ess_controller.planning.lp import MOVED_ROWS, Planner
-from ess_controller.planning.problem import Battery, Prices, Series
-from ess_controller.planning.start import STEPS, TIE_CNY_PER_KWH, like, moved, shared, told_apart
-from ess_controller.planning.wear import Wear
+from ess_controller.planning.given.groups import together
+from ess_controller.planning.given.problem import Battery, Prices, Series
+from ess_controller.planning.given.wear import Wear
+from ess_controller.planning.lp.filling import Ends, Problem, column_bounds, constant, costs, row_bounds
+from ess_controller.planning.lp.layout import Layout
+from ess_controller.planning.lp.solver import MOVED_ROWS, Planner
+from ess_controller.planning.lp.start import STEPS, TIE_CNY_PER_KWH, like, moved, shared, told_apart
 from tests.planning.worlds import actual, battery, day, tou
 
 WEAR = Wear((0.04, 0.14, 0.25, 0.49), 0.8, 0.002)

@@ -10,16 +10,16 @@ import numpy as np
 import pytest
 
 from ess_controller.core.value import Moment, Value, options
-from ess_controller.planning import value_numpy
-from ess_controller.planning.battery_file import load_battery
-from ess_controller.planning.filling import Ends
-from ess_controller.planning.groups import together
-from ess_controller.planning.lp import Planner
-from ess_controller.planning.problem import Battery, Prices, Series
-from ess_controller.planning.site_battery import groups_of
-from ess_controller.planning.slot import SitePlan, opened, packed
-from ess_controller.planning.taper import Line, concave, is_concave, joined, of_string, pieces, within
-from ess_controller.planning.value_problem import Steps, store_of
+from ess_controller.planning.given.battery_file import load_battery
+from ess_controller.planning.given.groups import together
+from ess_controller.planning.given.problem import Battery, Prices, Series
+from ess_controller.planning.given.taper import Line, concave, is_concave, joined, of_string, pieces, within
+from ess_controller.planning.lp.filling import Ends
+from ess_controller.planning.lp.solver import Planner
+from ess_controller.planning.planner.site_battery import groups_of
+from ess_controller.planning.value import by_numpy
+from ess_controller.planning.value.problem import Steps, store_of
+from ess_controller.planning.value.slot import SitePlan, opened, packed
 from ess_controller.site import Site, SiteError, load
 from tests.planning.test_inputs import B_TOML
 from tests.planning.worlds import CHINA, NO_DEMAND
@@ -99,7 +99,7 @@ def sure(store: Battery, series: Series, prices: Prices) -> Value:
     levels, net_w, peaks_w = store_of(store, 101), series.net_w, np.array([1e6, 2e6])
     buy, sell = prices.import_cny_per_kwh / 1e3, prices.export_cny_per_kwh / 1e3
     steps = Steps(1.0, net_w[:, None], buy, sell, np.ones((1, 1)))
-    costs = value_numpy.backward(levels, steps, peaks_w, np.zeros((1, 101, 2)))
+    costs = by_numpy.backward(levels, steps, peaks_w, np.zeros((1, 101, 2)))
     return Value(0, levels, 1.0, buy, sell, steps.net_w, np.tile(peaks_w, (len(net_w), 1)), costs[1:])
 
 
@@ -118,13 +118,13 @@ def test_a_value_function_with_a_taper_costs_what_the_linear_programme_says() ->
 
 
 def test_the_compiled_pass_knows_the_same_taper() -> None:
-    value_numba = pytest.importorskip("ess_controller.planning.value_numba")
+    by_numba = pytest.importorskip("ess_controller.planning.value.by_numba")
     series, prices = flat(60e3, PRICES)
     store = store_of(replace(STORE, charge_by_soc=FALLING, discharge_by_soc=RISING))
     buy = prices.import_cny_per_kwh / 1e3
     steps = Steps(1.0, series.net_w[:, None], buy, 0.0 * buy, np.ones((1, 1)))
     last, peaks_w = np.zeros((1, len(store.energy_wh), 8)), np.linspace(0.0, 150e3, 8)
-    plain, compiled = (each.backward(store, steps, peaks_w, last) for each in (value_numpy, value_numba))
+    plain, compiled = (each.backward(store, steps, peaks_w, last) for each in (by_numpy, by_numba))
     np.testing.assert_allclose(compiled, plain, rtol=1e-9, atol=1e-9)
 
 

@@ -6,12 +6,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from ess_controller.planning.backtest import run_backtest
-from ess_controller.planning.calendar_grid import by_weekday
-from ess_controller.planning.lp import Planner
-from ess_controller.planning.problem import Battery, Export, Prices, Series
-from ess_controller.planning.taper import WAYS, Line, pieces
-from ess_controller.planning.value_problem import store_of
+from ess_controller.planning.backtest.run import run_backtest
+from ess_controller.planning.given.calendar_grid import by_weekday
+from ess_controller.planning.given.problem import Battery, Export, Prices, Series
+from ess_controller.planning.given.taper import WAYS, Line, pieces
+from ess_controller.planning.lp.solver import Planner
+from ess_controller.planning.value.problem import store_of
 from tests.planning import sites_of_tests
 from tests.planning.plain import Plain, least_cny_one_way, plain
 from tests.planning.sites_of_tests import shop, two_prices

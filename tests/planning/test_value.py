@@ -9,14 +9,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ess_controller.core.value import Moment
-from ess_controller.planning import value_numpy
-from ess_controller.planning.calendar_grid import by_weekday, days_of
-from ess_controller.planning.day_ahead import Forecasts
-from ess_controller.planning.problem import Battery, DemandCost, Export, Prices, Series
-from ess_controller.planning.replan import Replanner, Site
-from ess_controller.planning.value import Value, decide
-from ess_controller.planning.value_problem import Steps, store_of
-from ess_controller.planning.wear import Wear
+from ess_controller.planning.forecasts.day_ahead import Forecasts
+from ess_controller.planning.given.calendar_grid import by_weekday, days_of
+from ess_controller.planning.given.problem import Battery, DemandCost, Export, Prices, Series
+from ess_controller.planning.given.wear import Wear
+from ess_controller.planning.value import by_numpy
+from ess_controller.planning.value.backward_pass import Value, decide
+from ess_controller.planning.value.problem import Steps, store_of
+from ess_controller.planning.value.replan import Replanner, Site
 from firmware_bridge.records import Floats
 from tests.planning.sites_of_tests import ACTUAL, BATTERY, shop, two_prices
 
@@ -55,11 +55,11 @@ def random_steps(seed: int, states: int = 5) -> tuple[Steps, Floats, Floats]:
 @pytest.mark.parametrize("export", ["none", "pv_surplus", "any"])
 @pytest.mark.parametrize("seed", range(3))
 def test_compiled_and_plain_numpy_give_the_same_numbers(export: Export, seed: int) -> None:
-    value_numba = pytest.importorskip("ess_controller.planning.value_numba", reason="numba is not installed")
+    by_numba = pytest.importorskip("ess_controller.planning.value.by_numba", reason="numba is not installed")
     steps, peak_w, last = random_steps(seed)
     guarded = replace(BATTERY, export=export, export_w=20e3, import_w=60e3 if seed else np.inf)
     store = store_of(replace(guarded, wear_cny_per_kwh=0.1, wear=Wear((0.05, 0.3), 0.4, 0.02)))
-    slow, fast = (each.backward(store, steps, peak_w, last) for each in (value_numpy, value_numba))
+    slow, fast = (each.backward(store, steps, peak_w, last) for each in (by_numpy, by_numba))
     np.testing.assert_allclose(fast, slow, rtol=1e-12, atol=1e-9)
 
 
@@ -70,7 +70,7 @@ def test_more_stored_energy_and_a_higher_running_peak_never_cost_more_later(seed
     more than it costs."""
     steps, peak_w, last = random_steps(seed)
     steps = replace(steps, buy_cny_per_wh=np.abs(steps.buy_cny_per_wh))
-    values = value_numpy.backward(store_of(BATTERY), steps, peak_w, last)
+    values = by_numpy.backward(store_of(BATTERY), steps, peak_w, last)
     assert np.isfinite(values).all()
     level_cny = np.diff(store_of(BATTERY).energy_wh)[0] * max(steps.buy_cny_per_wh.max(), steps.sell_cny_per_wh.max())
     assert (
@@ -84,8 +84,8 @@ def test_more_stored_energy_and_a_higher_running_peak_never_cost_more_later(seed
 @pytest.mark.parametrize(("peaks", "above"), [(16, 1.06), (121, 1.015)])
 def test_a_sure_day_costs_what_the_linear_programme_says(peaks: int, above: float) -> None:
     """Nearer with more levels: a peak between two of them is held as a mixture of both."""
-    from ess_controller.planning.filling import Ends
-    from ess_controller.planning.lp import Planner
+    from ess_controller.planning.lp.filling import Ends
+    from ess_controller.planning.lp.solver import Planner
 
     series = shop(1)
     prices = two_prices(series)
@@ -97,7 +97,7 @@ def test_a_sure_day_costs_what_the_linear_programme_says(peaks: int, above: floa
     steps = Steps(
         0.25, series.net_w[:, None], prices.import_cny_per_kwh / 1e3, prices.export_cny_per_kwh / 1e3, np.ones((1, 1))
     )
-    least = value_numpy.backward(store, steps, peak_w, last[None])[0, 0, 64, 0]
+    least = by_numpy.backward(store, steps, peak_w, last[None])[0, 0, 64, 0]
     assert best - 1e-6 <= least <= best * above
 
 
@@ -109,10 +109,10 @@ def test_what_life_costs_is_weighed_by_the_kwh_given_and_by_the_hour_held() -> N
     nothing = np.zeros((1, len(held), len(peak_w)))
     for price, gives in ((0.205, False), (0.215, True)):
         steps = Steps(1.0, np.full((1, 1), 50e3), np.array([price / 1e3]), np.array([0.0]), np.ones((1, 1)))
-        value = value_numpy.backward(replace(store, dwell_cny_per_wh_h=0.0), steps, peak_w, nothing)[0, 0, -1, -1]
+        value = by_numpy.backward(replace(store, dwell_cny_per_wh_h=0.0), steps, peak_w, nothing)[0, 0, -1, -1]
         assert bool(value < 50.0 * price - 1e-6) is gives
     idle = Steps(1.0, np.zeros((10, 1)), np.full(10, 1e-3), np.zeros(10), np.ones((1, 1)))
-    full = value_numpy.backward(replace(store, may_export=False), idle, peak_w, nothing)[0, 0, -1, -1]
+    full = by_numpy.backward(replace(store, may_export=False), idle, peak_w, nothing)[0, 0, -1, -1]
     assert full == pytest.approx(10 * 0.04 * (held[-1] - 0.5 * BATTERY.energy_wh) / 1e3)
 
 
@@ -170,7 +170,7 @@ def test_what_a_guard_or_a_contract_takes_away_never_makes_a_plan_cheaper(seed: 
     steps, peak_w, last = random_steps(seed)
     free, tight = store_of(replace(BATTERY, export="any")), store_of(replace(BATTERY, export="any", import_w=90e3))
     closed = replace(tight, export_w=20e3)
-    costs = [value_numpy.backward(store, steps, peak_w, last) for store in (free, tight, closed)]
+    costs = [by_numpy.backward(store, steps, peak_w, last) for store in (free, tight, closed)]
     for free_cny, bound_cny in pairwise(costs):  # but for the grid's error: a bound is one power more that is looked at
         assert np.percentile(bound_cny - free_cny, 1.0) >= -1e-3 * np.ptp(free_cny)  # 2.6e-4 at worst of 400 seeds
         assert bound_cny.mean() > free_cny.mean()
@@ -184,7 +184,7 @@ def test_a_plan_does_not_count_on_charging_that_the_guard_forbids() -> None:
     store = store_of(replace(BATTERY, energy_wh=200e3, charge_efficiency=1.0, discharge_efficiency=1.0))
     last = np.zeros((1, len(store.energy_wh), len(peak_w)))
     free, guarded = (
-        value_numpy.backward(each, steps, peak_w, last)[0, 0, 0, -1] for each in (store, replace(store, import_w=40e3))
+        by_numpy.backward(each, steps, peak_w, last)[0, 0, 0, -1] for each in (store, replace(store, import_w=40e3))
     )
     assert free == pytest.approx(0.1 * (30.0 + 80.0))
     assert guarded == pytest.approx(0.1 * (30.0 + 10.0) + 1.0 * (80.0 - 10.0))

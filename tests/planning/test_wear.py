@@ -11,15 +11,15 @@ from hypothesis import strategies as st
 
 from ess_controller.ageing.rates import WearTerms, arrhenius
 from ess_controller.errors import BadInputError
-from ess_controller.planning.backtest import bill_share, run_backtest, value_share
-from ess_controller.planning.battery_file import load_battery
-from ess_controller.planning.calendar_grid import by_weekday
-from ess_controller.planning.groups import together
-from ess_controller.planning.lp import Planner
-from ess_controller.planning.problem import Battery
-from ess_controller.planning.site_battery import groups_of
-from ess_controller.planning.wear import NO_WEAR, Wear, by_depth, dwelling, priced
-from ess_controller.planning.worn import worn
+from ess_controller.planning.backtest.run import bill_share, run_backtest, value_share
+from ess_controller.planning.given.battery_file import load_battery
+from ess_controller.planning.given.calendar_grid import by_weekday
+from ess_controller.planning.given.groups import together
+from ess_controller.planning.given.problem import Battery
+from ess_controller.planning.given.wear import NO_WEAR, Wear, by_depth, dwelling, priced
+from ess_controller.planning.given.worn import worn
+from ess_controller.planning.lp.solver import Planner
+from ess_controller.planning.planner.site_battery import groups_of
 from ess_controller.site import CellFile
 from ess_controller.site.cell_records import ageing_of
 from tests.planning.sites_of_tests import shop, two_prices

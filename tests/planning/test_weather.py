@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from ess_controller.errors import BadInputError
-from ess_controller.planning.weather import Weather
-from ess_controller.planning.weather_file import of_file, of_open_meteo, opened, packed
+from ess_controller.planning.forecasts.weather import Weather
+from ess_controller.planning.forecasts.weather_file import of_file, of_open_meteo, opened, packed
 from ess_controller.site import Location
 
 RECORDED = Path(__file__).parent / "recorded" / "open_meteo_melbourne.json"

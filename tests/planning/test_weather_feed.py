@@ -13,8 +13,8 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from ess_controller.planning import weather_feed
-from ess_controller.planning.weather_feed import FILE, WeatherFeed
+from ess_controller.planning.forecasts import weather_feed
+from ess_controller.planning.forecasts.weather_feed import FILE, WeatherFeed
 from ess_controller.site import Location, Site, WeatherSource, load
 from tests.planning.test_weather import RECORDED
 from tests.site.site_files import SITES

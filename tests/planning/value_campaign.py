@@ -28,13 +28,13 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 
-from ess_controller.planning.backtest import Backtest, Cost, Month, bill_share, run_backtest, value_share
-from ess_controller.planning.backtest_plans import Known
-from ess_controller.planning.battery_file import load_battery
-from ess_controller.planning.calendar_grid import kind_by_tariff
-from ess_controller.planning.doubt import interval
-from ess_controller.planning.problem import Battery, Series
-from ess_controller.planning.tariff_prices import Terms, prices_over
+from ess_controller.planning.backtest.doubt import interval
+from ess_controller.planning.backtest.plans import Known
+from ess_controller.planning.backtest.run import Backtest, Cost, Month, bill_share, run_backtest, value_share
+from ess_controller.planning.given.battery_file import load_battery
+from ess_controller.planning.given.calendar_grid import kind_by_tariff
+from ess_controller.planning.given.problem import Battery, Series
+from ess_controller.planning.given.tariff_prices import Terms, prices_over
 from ess_controller.site.tariff import load_tariff
 from firmware_bridge.records import Floats
 from tests.measured import DATA

@@ -4,7 +4,7 @@ from datetime import datetime, timedelta, timezone
 
 import numpy as np
 
-from ess_controller.planning.problem import Battery, DemandCost, Export, Prices, Series
+from ess_controller.planning.given.problem import Battery, DemandCost, Export, Prices, Series
 from firmware_bridge.records import Floats
 
 CHINA = timezone(timedelta(hours=8))

@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from ess_controller.planning.meter_book import Block
-from ess_controller.planning.meter_store import FILE as BOOK
-from ess_controller.planning.meter_store import MeterStore
+from ess_controller.planning.meter.book import Block
+from ess_controller.planning.meter.store import FILE as BOOK
+from ess_controller.planning.meter.store import MeterStore
 from ess_controller.report.ledger import FILE as LEDGER
 from ess_controller.report.ledger import Event, Ledger
 from ess_controller.report.quarter import FLOWS, Quarter

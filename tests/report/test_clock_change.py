@@ -11,12 +11,12 @@ from zoneinfo import ZoneInfo
 import numpy as np
 import pytest
 
-from ess_controller.planning.bill import bill
-from ess_controller.planning.daily_report import report
-from ess_controller.planning.meter_book import Block
-from ess_controller.planning.problem import days_of
-from ess_controller.planning.rule import price_shares
-from ess_controller.planning.site_planner import terms_of
+from ess_controller.planning.backtest.rule import price_shares
+from ess_controller.planning.bills.bill import bill
+from ess_controller.planning.given.problem import days_of
+from ess_controller.planning.meter.book import Block
+from ess_controller.planning.planner.daily_report import report
+from ess_controller.planning.planner.site_planner import terms_of
 from ess_controller.report.gather import Span, gather, midnight
 from ess_controller.report.money import Metered, prices_of
 from ess_controller.report.page import page

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ess_controller.planning.daily_report import report
-from ess_controller.planning.meter_book import Block
-from ess_controller.planning.site_planner import terms_of
+from ess_controller.planning.meter.book import Block
+from ess_controller.planning.planner.daily_report import report
+from ess_controller.planning.planner.site_planner import terms_of
 from ess_controller.report.gather import Span, gather
 from ess_controller.report.money import Metered, ruled
 from ess_controller.report.page import page

@@ -15,10 +15,10 @@ from ess_controller.__main__ import build
 from ess_controller.core.arbitration import RULES
 from ess_controller.core.health import DIAGNOSES
 from ess_controller.errors import BadInputError
-from ess_controller.planning.kept_plans import FILE as PLANS
-from ess_controller.planning.kept_plans import Heard, KeptPlans, kept_of
-from ess_controller.planning.site_battery import groups_of
-from ess_controller.planning.site_planner import SitePlanner
+from ess_controller.planning.planner.kept_plans import FILE as PLANS
+from ess_controller.planning.planner.kept_plans import Heard, KeptPlans, kept_of
+from ess_controller.planning.planner.site_battery import groups_of
+from ess_controller.planning.planner.site_planner import SitePlanner
 from ess_controller.reasons import name_of
 from ess_controller.report.carbon import carbon
 from ess_controller.report.filed import FOLDER, KEEP, file_reports

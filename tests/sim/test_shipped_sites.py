@@ -11,10 +11,10 @@ import pytest
 
 from ess_controller.daemon import Beat
 from ess_controller.errors import BadInputError
-from ess_controller.planning.meter_store import FILE as BOOK
-from ess_controller.planning.meter_store import read_blocks
-from ess_controller.planning.slot import FILE as PLAN
-from ess_controller.planning.slot import read
+from ess_controller.planning.meter.store import FILE as BOOK
+from ess_controller.planning.meter.store import read_blocks
+from ess_controller.planning.value.slot import FILE as PLAN
+from ess_controller.planning.value.slot import read
 from ess_controller.site import load as load_site
 from sim.bench import Bench
 from sim.demo import Demo, remember

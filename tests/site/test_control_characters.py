@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from ess_controller.planning.battery_file import load_battery
+from ess_controller.planning.given.battery_file import load_battery
 from ess_controller.site import SiteError, load
 from ess_controller.site.tariff import load_tariff
 from tests.site.site_files import SITES, TARIFF_TEXT, bench, problems_of, with_value

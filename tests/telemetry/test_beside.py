@@ -15,10 +15,10 @@ from ess_controller.ageing.verdict import Verdict
 from ess_controller.clock import WallClock
 from ess_controller.core.value import Store as Battery
 from ess_controller.core.value import Value
-from ess_controller.planning.daily_report import FILE as SAVINGS_FILE
-from ess_controller.planning.daily_report import keep
-from ess_controller.planning.schedule import FILE as JOBS_FILE
-from ess_controller.planning.slot import SitePlan
+from ess_controller.planning.planner.daily_report import FILE as SAVINGS_FILE
+from ess_controller.planning.planner.daily_report import keep
+from ess_controller.planning.planner.schedule import FILE as JOBS_FILE
+from ess_controller.planning.value.slot import SitePlan
 from ess_controller.telemetry import beside as beside_module
 from ess_controller.telemetry import daily
 from ess_controller.telemetry.beside import Beside

@@ -11,7 +11,7 @@ from ess_controller.board.figures import UNKNOWN, kw, moment, percent, yuan
 from ess_controller.board.html import Html, div, span, table
 from ess_controller.board.screens.now import stored
 from ess_controller.board.view import View, card, figure, gain, quiet
-from ess_controller.planning.site_planner import terms_of
+from ess_controller.planning.planner.site_planner import terms_of
 from ess_controller.site import Site
 
 WAYS = (("without", without_battery), ("planned", as_planned), ("done", as_metered))

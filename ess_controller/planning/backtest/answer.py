@@ -1,0 +1,113 @@
+"""What `ess backtest` says: as keys for scripts, as a table for people."""
+
+from collections.abc import Iterator, Sequence
+from math import isnan
+from typing import Any, get_args
+
+import numpy as np
+
+from ess_controller.planning.backtest.doubt import interval
+from ess_controller.planning.backtest.run import Backtest, Cost, Month, Way, bill_share, value_share
+
+SCHEMA_VERSION = 1
+WAYS = ("no_battery", "rule", "mpc", "controller", "really", "perfect")
+HEADS = ("no battery", "rule", "MPC", "controller", "really", "perfect")
+
+
+def answer(found: Backtest) -> dict[str, Any]:
+    """For scripts. What is not known is null; costs are bills plus wear less what more is stored at the end."""
+    low, high = interval(found.months)
+    return {
+        "schema_version": SCHEMA_VERSION,
+        **_costs(found.months),
+        "value_share": _known(value_share(found.months), 4),
+        "value_share_interval90": [_known(low, 4), _known(high, 4)],
+        **_shares(found.months),
+        "bill_share": _known(bill_share(found.months), 4),
+        "rule_bill_share": _known(bill_share(found.months, "rule"), 4),
+        "replan_ms_p50": _known(float(np.median(found.replan_ms)), 2) if len(found.replan_ms) else None,
+        "months": [_month(each) for each in found.months],
+        "notes": list(_notes(found)),
+    }
+
+
+def table(told: dict[str, Any]) -> Iterator[str]:
+    """For people, from the answer."""
+    ways = [way for way in WAYS if f"{way}_cny" in told]
+    heads = "".join(f"{head:>12}" for way, head in zip(WAYS, HEADS, strict=True) if way in ways)
+    shares = "".join(f"{way:>8}" for way in ways if f"{way}_share" in told)
+    yield f"{'CNY':8}{heads}  share:  value{shares}{'peak kW':>9}"
+    for month in told["months"]:
+        yield _line(month["month"], month, ways) + f"{month['controller_peak_w'] / 1000.0:9.1f}"
+    yield _line("all", told, ways)
+    low, high = told["value_share_interval90"]
+    if low is not None:
+        yield f"value share {told['value_share']:.3f}, 90 % interval {low:.3f} to {high:.3f} by drawing months"
+    if any(told[f"{way}_wear_cny"] for way in ways[1:]):
+        worn = ", ".join(f"{way} {told[f'{way}_wear_cny']:.2f}" for way in ways[1:])
+        yield f"of that wear, CNY: {worn}"
+        yield f"share of the bill alone {_shown(told['bill_share'])}, rule {_shown(told['rule_bill_share'])}"
+    if told["replan_ms_p50"] is not None:
+        yield f"a re-plan took {told['replan_ms_p50']:.1f} ms (median)"
+    if gaps := told.get("gaps"):
+        yield (
+            f"of {gaps['of']} blocks load or sun of {gaps['load_or_sun']} were not heard (taken as the day before), "
+            f"the battery of {gaps['battery']} (taken as at rest)"
+        )
+    yield from told["notes"]
+
+
+def _line(name: str, told: dict[str, Any], ways: Sequence[str]) -> str:
+    costs = "".join(f"{told[f'{way}_cny']:12.2f}" for way in ways)
+    shares = "".join(f"{_shown(told[f'{way}_share']):>8}" for way in ways if f"{way}_share" in told)
+    return f"{name:8}{costs}{_shown(told['value_share']):>15}{shares}"
+
+
+def _shown(share: float | None) -> str:
+    return "-" if share is None else f"{share:.3f}"
+
+
+def _month(month: Month) -> dict[str, Any]:
+    peaks = {f"{way}_peak_w": round(_cost(month, way).peak_w, 1) for way in _ways([month])}
+    share = _known(value_share([month]), 4)
+    return {"month": month.name, **_costs([month]), "value_share": share, **_shares([month]), **peaks}
+
+
+def _ways(months: Sequence[Month]) -> list[str]:
+    """Those that were run."""
+    return [way for way in WAYS if months and getattr(months[0], way) is not None]
+
+
+def _shares(months: Sequence[Month]) -> dict[str, float | None]:
+    """Of the controller it is the value share."""
+    return {
+        f"{way}_share": _known(value_share(list(months), way), 4)
+        for way in get_args(Way)
+        if way != "controller" and way in _ways(months)
+    }
+
+
+def _costs(months: Sequence[Month]) -> dict[str, float]:
+    ways = _ways(months)
+    cny = {f"{way}_cny": round(sum(_cost(each, way).cny for each in months), 4) for way in ways}
+    wear = {f"{way}_wear_cny": round(sum(_cost(each, way).wear_cny for each in months), 4) for way in ways[1:]}
+    return {**cny, **wear}
+
+
+def _cost(month: Month, way: str) -> Cost:
+    cost: Cost = getattr(month, way)
+    return cost
+
+
+def _notes(found: Backtest) -> Iterator[str]:
+    for month in found.months:
+        if isnan(month.bound_gap_cny):
+            yield f"{month.name}: perfect foresight was not found, a plain rule stands in its place"
+        elif month.bound_gap_cny > 1.0:
+            yield f"{month.name}: perfect foresight may be up to {month.bound_gap_cny:.2f} CNY cheaper"
+    for name, why in found.forecast_not_used:
+        yield f"{name} forecast at the end: {why}"
+
+
+def _known(number: float, digits: int) -> float | None:
+    return None if isnan(number) else round(number, digits)

@@ -1,0 +1,174 @@
+"""The command `ess backtest`: what value dispatch would have saved on a recorded series."""
+
+import json
+from datetime import datetime
+from math import isfinite
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, cast
+
+import typer
+
+from ess_controller.errors import BadInputError
+from ess_controller.extras import check_installed
+from ess_controller.planning.given.shared_commands import (
+    ContractKw,
+    CustomerOption,
+    DemandOption,
+    Hottest,
+    Json,
+    Kva,
+    SupplyOption,
+    TariffPath,
+    check_numbers,
+    check_terms_asked,
+    prices_of,
+    read_metered,
+    say,
+    say_nothing,
+    tariff_of_file,
+)
+
+if TYPE_CHECKING:
+    from ess_controller.planning.backtest.of_site import Recorded
+    from ess_controller.planning.backtest.plans import Known
+    from ess_controller.planning.given.problem import Series
+    from ess_controller.site.tariff import Tariff
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command()(backtest)
+
+
+def backtest(
+    site: Annotated[
+        Path | None,
+        typer.Argument(metavar="SITE", help="A site: what its daemon has measured, its battery and tariff."),
+    ] = None,
+    home: Annotated[Path | None, typer.Option(help="The daemon's folder, with SITE.")] = None,
+    inputs: Annotated[
+        Path | None,
+        typer.Option(metavar="CSV", help="time,load_w,pv_w[,import_cny_per_kwh,export_cny_per_kwh], recorded."),
+    ] = None,
+    battery: Annotated[Path | None, typer.Option(metavar="TOML", help="The battery.")] = None,
+    tariff: TariffPath = None,
+    start: Annotated[
+        str | None, typer.Option(metavar="TIME", help="When to begin, 2026-06-01; what lies before is history.")
+    ] = None,
+    days: Annotated[float | None, typer.Option(min=0.01, metavar="N", help="How long; else to the end.")] = None,
+    supply: SupplyOption = None,
+    customer: CustomerOption = None,
+    demand: DemandOption = None,
+    contract_kw: ContractKw = None,
+    transformer_kva: Kva = None,
+    hottest: Hottest = None,
+    replan_min: Annotated[float, typer.Option(min=1.0, metavar="MIN", help="A new plan so often.")] = 30.0,
+    know: Annotated[
+        str,
+        typer.Option(metavar="WHAT", help="load, pv, peak or several: what is foreseen, to see what that is worth."),
+    ] = "",
+    mpc: Annotated[
+        bool, typer.Option("--mpc", help="Run a plain LP-MPC on persistence too, planned anew each hour.")
+    ] = False,
+    out: Annotated[Path | None, typer.Option(metavar="DIR", help="Draw week, savings and peaks there.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Run value dispatch over a recorded series, from past data only, beside no battery, a rule and perfect foresight.
+
+    value_share is what the controller saves of what perfect foresight, each month's optimum on the true series, would.
+    Costs are bills and wear, less what more is stored at the end than at the begin, at the price of the cheapest hour.
+    The rule charges in cheap hours, gives in dear ones and keeps the month's peak. Where --inputs is finer than the
+    billing block, each step is decided anew within it. With SITE: over what the meter book of its daemon holds, beside
+    what the battery really did (really_cny; from the meter, its losses as the site file has them), with the blocks that
+    the book does not know (gaps) taken as the day before, the battery at rest.
+    """
+    import numpy as np
+
+    from ess_controller.planning.backtest.answer import answer, table
+    from ess_controller.planning.backtest.run import cut, run_backtest
+
+    if out is not None:
+        check_installed("matplotlib", "ess backtest --out")
+    _check_asked(replan_min, days)
+    terms = {"supply": supply, "customer": customer, "demand": demand, "contract_kw": contract_kw}
+    check_terms_asked(site, tariff, **terms, transformer_kva=transformer_kva, hottest=hottest)
+    if site is not None and inputs is None and battery is None and tariff is None:
+        from ess_controller.planning.backtest.of_site import recorded
+
+        past = recorded(site, home)
+    elif site is None and inputs is not None and battery is not None:
+        say_nothing("SITE beside it", home=home)
+        check_numbers(contract_kw=contract_kw, transformer_kva=transformer_kva)
+        agreed = (demand, contract_kw, transformer_kva, hottest)
+        past = _of_files(inputs, battery, tariff_of_file(tariff, supply, customer), agreed)
+    else:
+        raise BadInputError("ess backtest: expected SITE, or --inputs with --battery")
+    first, end = _span(past.series, start, days)
+    series, prices = past.series.cut(0, end), cut(past.prices, past.series, 0, end)
+    done_w = None if past.done_w is None else np.nan_to_num(past.done_w[:end])
+    found = run_backtest(
+        series, prices, past.battery, past.kinds, first, 60.0 * replan_min, _known(know), done_w, mpc=mpc
+    )
+    if out is not None:
+        from ess_controller.planning.backtest.plot import save_plots
+
+        save_plots(out, found, cut(prices, series, first, end), past.battery)
+    gaps = past.gaps(first, end)
+    told = answer(found) | ({"gaps": gaps} if gaps else {})
+    print(json.dumps(told) if as_json else "\n".join(table(told)))
+
+
+def _check_asked(replan_min: float, days: float | None) -> None:
+    """Times that end; raises BadInputError."""
+    for option, value in (("--replan-min", replan_min), ("--days", days)):
+        if value is not None and not isfinite(value):
+            raise BadInputError(f"{option} {value:g}: expected a number that ends")
+
+
+def _of_files(
+    inputs: Path,
+    battery: Path,
+    tariff: "Tariff | None",
+    agreed: tuple[str | None, float | None, float | None, Path | None],
+) -> "Recorded":
+    """What foreign files have recorded."""
+    from ess_controller.planning.backtest.of_site import Recorded
+    from ess_controller.planning.given.battery_file import ill_sized, load_battery
+    from ess_controller.planning.given.calendar_grid import by_weekday, kind_by_tariff
+    from ess_controller.planning.given.inputs import faint, ill_fitting
+
+    store, metered = load_battery(battery), read_metered(inputs, tariff)
+    prices, _ = prices_of(inputs, metered, tariff, *agreed)
+    say(battery, ill_sized(store))
+    say(
+        inputs,
+        faint(metered.series, min(store.charge_w, store.discharge_w), agreed[1], agreed[2]),
+        ill_fitting(metered.series, prices.block_s) if tariff is not None else "",
+    )
+    kinds = by_weekday if tariff is None else kind_by_tariff(tariff)
+    return Recorded(metered.series, prices, store, kinds, None, None)
+
+
+def _span(series: "Series", start: str | None, days: float | None) -> tuple[int, int]:
+    """The first step to run, and the step after the last."""
+    first = 0
+    if start is not None:
+        try:
+            begin = datetime.fromisoformat(start)
+        except ValueError:
+            raise BadInputError(f"--start {start}: expected a day or a time, like 2026-06-01") from None
+        begin = begin if begin.tzinfo else begin.replace(tzinfo=series.begin.tzinfo)
+        first = round((begin.timestamp() - series.begin.timestamp()) / series.step_s)
+        if not 0 <= first < len(series):
+            raise BadInputError(f"--start {start}: expected a time from {series.at(0)} to {series.at(len(series) - 1)}")
+    end = len(series) if days is None else first + max(round(days * 86400.0 / series.step_s), 1)
+    if end > len(series):
+        raise BadInputError(f"--days {days:g}: expected at most {(len(series) - first) * series.step_s / 86400.0:g}")
+    return first, end
+
+
+def _known(know: str) -> "frozenset[Known]":
+    words = [word.strip() for word in know.split(",") if word.strip()]
+    if not set(words) <= {"load", "pv", "peak"}:
+        raise BadInputError(f"--know {know}: expected load, pv, peak or several of them, like load,pv")
+    return frozenset(cast("list[Known]", words))

@@ -1,0 +1,24 @@
+"""How sure a value share is: months drawn again and again from those that were run."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from ess_controller.planning.backtest.run import Month
+
+DRAWS, SEED = 2000, 0
+
+
+def interval(months: Sequence[Month], share: float = 0.9) -> tuple[float, float]:
+    """The middle `share` of value shares of as many months drawn with replacement; one event decides a month.
+
+    With a single month there is nothing to draw from: NaN.
+    """
+    if len(months) < 2:
+        return float("nan"), float("nan")
+    saved = np.array([each.no_battery.cny - each.controller.cny for each in months])
+    best = np.array([each.no_battery.cny - each.perfect.cny for each in months])
+    drawn = np.random.default_rng(SEED).integers(0, len(months), (DRAWS, len(months)))
+    shares = saved[drawn].sum(axis=1) / np.maximum(best[drawn].sum(axis=1), 1e-9)
+    low, high = np.quantile(shares, [0.5 - share / 2.0, 0.5 + share / 2.0])
+    return float(low), float(high)

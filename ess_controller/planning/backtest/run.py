@@ -1,0 +1,263 @@
+"""What value dispatch saves on a recorded series, beside no battery, a time-of-use rule and perfect foresight."""
+
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import numpy as np
+
+from ess_controller.planning.backtest.closed_loop import Run, blocks, run_rule, run_value
+from ess_controller.planning.backtest.mpc import run_mpc
+from ess_controller.planning.backtest.plans import Foresight, Known, Timed
+from ess_controller.planning.forecasts.day_ahead import Forecasts
+from ess_controller.planning.given.billing_windows import block_means, blocks_of
+from ess_controller.planning.given.calendar_grid import KindOfDay, days_of
+from ess_controller.planning.given.problem import Battery, Prices, Series, hours, months, refill_cny_per_wh
+from ess_controller.planning.given.wear import NO_WEAR
+from ess_controller.planning.given.worn import worn
+from ess_controller.planning.lp.filling import Ends
+from ess_controller.planning.lp.plan import costs_of, grid_of, peak_of
+from ess_controller.planning.lp.solver import Planner
+from ess_controller.planning.value.replan import HORIZON_H, Site
+from firmware_bridge.records import Floats
+
+Way = Literal["rule", "mpc", "controller", "really"]
+SLOWEST_S = 600.0  # for a month of perfect foresight: of minutes, windows that slide, a slow machine
+LEAST_CNY = 1.0  # a month: with less to gain there is no share of it
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """Of one way of running a battery over a calendar month, CNY. What is left in it is weighed in."""
+
+    cny: float  # the bill, wear, and less what more is stored at the end than at the begin
+    wear_cny: float
+    peak_w: float
+
+    @property
+    def bill_cny(self) -> float:
+        """All of it but wear."""
+        return self.cny - self.wear_cny
+
+
+@dataclass(frozen=True, slots=True)
+class Month:
+    """One calendar month, or what of it was run."""
+
+    name: str  # 2026-07
+    no_battery: Cost
+    rule: Cost
+    controller: Cost
+    perfect: Cost
+    bound_gap_cny: float  # perfect foresight may at best be so much cheaper; NaN: its programme was not solved
+    mpc: Cost | None = None  # a plain LP-MPC on persistence, where it was asked for
+    really: Cost | None = None  # what the battery really did, where that was metered
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Expected:
+    """What the first plan of a day expected, over the load and sun as it foresaw them."""
+
+    step: int  # run, with which its first block begins
+    grid_w: Floats  # [block]
+    stored_wh: Floats  # [block] at its end
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Backtest:
+    """All that a backtest found. Runs begin at the step `first` of the series."""
+
+    series: Series  # from the first step run
+    months: tuple[Month, ...]
+    controller: Run
+    rule: Run
+    perfect: Run
+    replan_ms: Floats  # [re-plan]
+    forecast_not_used: tuple[tuple[str, str], ...]  # what of the last forecast, and why
+    expected: tuple[Expected, ...]  # of each day
+    block_s: float
+    mpc: Run | None = None
+    really: Run | None = None
+
+
+def value_share(months_: "tuple[Month, ...] | list[Month]", way: Way = "controller") -> float:
+    """How much of what perfect foresight saves a way saves; NaN where that is under a CNY a month, or not run."""
+    return _share(months_, [getattr(each, way) for each in months_], "cny")
+
+
+def bill_share(months_: "tuple[Month, ...] | list[Month]", way: Way = "controller") -> float:
+    """The same of the bills alone. Perfect foresight weighs wear too: where wear costs, less may save more bill."""
+    return _share(months_, [getattr(each, way) for each in months_], "bill_cny")
+
+
+def _share(months_: "tuple[Month, ...] | list[Month]", costs: "list[Cost | None]", part: str) -> float:
+    if None in costs:
+        return float("nan")
+    saved, best = (
+        sum(each.no_battery.cny - getattr(cost, part) for each, cost in zip(months_, done, strict=True))
+        for done in (costs, [each.perfect for each in months_])
+    )
+    return saved / best if months_ and best >= LEAST_CNY * len(months_) else float("nan")
+
+
+def run_backtest(
+    series: Series,
+    prices: Prices,
+    battery: Battery,
+    kind_of_day: KindOfDay,
+    first: int = 0,
+    every_s: float = 1800.0,
+    known: frozenset[Known] = frozenset(),
+    done_w: Floats | None = None,
+    *,
+    mpc: bool = False,
+) -> Backtest:
+    """Run from the step `first` to the end; what lies before is history. `known`: what is foreseen, to ask what not
+    knowing it costs: load and sun by the forecasts, and the peak that perfect foresight will pay in each month.
+    `done_w` [step]: what the battery really did. `mpc`: run that peer too.
+    """
+    block_h = max(prices.block_s / 3600.0, hours(series))
+    grid_series = _in_blocks(series, prices)
+    leads = round(HORIZON_H / block_h)
+    days = days_of(grid_series, 2 * leads, kind_of_day)
+    grid = blocks(series, prices, days)
+    by_block = replace(
+        prices,
+        import_cny_per_kwh=grid.mean(prices.import_cny_per_kwh),
+        export_cny_per_kwh=grid.mean(prices.export_cny_per_kwh),
+    )
+    refill = refill_cny_per_wh(prices, battery, series)
+    site = Site(battery, by_block, days, block_h, grid_series.load_w, grid_series.pv_w, refill)
+    forecasts = Forecasts(site.load_w, site.pv_w, days, leads)
+    timed = Timed(site, Foresight(forecasts, site, known) if known else forecasts)
+    run = series.cut(first, len(series))
+    paid = cut(prices, series, first, len(series))
+    perfect, gaps = _perfect(run, paid, battery, refill)
+    floor_w = _peaks_w(perfect, run, paid, battery) if "peak" in known else None
+    every = max(round(every_s / 3600.0 / block_h), 1)
+    controller = run_value(series, battery, grid, first, timed, every, floor_w, timed.note)
+    rule = run_rule(series, battery, prices, grid, first)
+    plain = run_mpc(series, battery, grid, first, grid_series, by_block, refill) if mpc else None
+    really = None if done_w is None else _stored(battery, run, done_w[first:])
+    settled = []
+    for (begin, end), gap in zip(months(run), gaps, strict=True):
+
+        def cost(done: Run, begin: int = begin, end: int = end, owned: Battery = battery) -> Cost:
+            return _cost(done, run, paid, owned, refill, begin, end)
+
+        settled.append(
+            Month(
+                name=run.at(begin).strftime("%Y-%m"),
+                no_battery=cost(_idle(len(run), battery), owned=replace(battery, wear=NO_WEAR)),
+                rule=cost(rule),
+                controller=cost(controller),
+                perfect=cost(perfect),
+                bound_gap_cny=gap,
+                mpc=None if plain is None else cost(plain),
+                really=None if really is None else cost(really),
+            )
+        )
+    ms, not_used = np.array(timed.ms), _not_used(forecasts)
+    expected = tuple(Expected(max(int(grid.begin[block]) - first, 0), *each) for block, *each in timed.expected)
+    return Backtest(
+        run, tuple(settled), controller, rule, perfect, ms, not_used, expected, 3600.0 * block_h, plain, really
+    )
+
+
+def _not_used(forecasts: Forecasts) -> tuple[tuple[str, str], ...]:
+    learned = forecasts.learned
+    parts = () if learned is None else (("load", learned.load.score.why_not), ("sun", learned.pv.score.why_not))
+    return tuple(part for part in parts if part[1])
+
+
+def _in_blocks(series: Series, prices: Prices) -> Series:
+    """Its means over the billing blocks; itself where its steps are no finer."""
+    block = blocks_of(series, prices.block_s)
+    if block[-1] + 1 == len(series):
+        return series
+    length_s = prices.block_s
+    begin = series.begin.timestamp() // length_s * length_s
+    return Series(
+        series.begin.fromtimestamp(begin, series.begin.tzinfo),
+        length_s,
+        block_means(series.load_w, block),
+        block_means(series.pv_w, block),
+    )
+
+
+def cut(prices: Prices, series: Series, first: int, end: int) -> Prices:
+    """Those of the steps first..end-1 of their series."""
+    part, spans = slice(first, end), months(series)
+    demand, *later = [prices.demand_of(month) for month, (_, over) in enumerate(spans) if over > first]
+    return replace(
+        prices,
+        import_cny_per_kwh=prices.import_cny_per_kwh[part],
+        export_cny_per_kwh=prices.export_cny_per_kwh[part],
+        demand=demand,
+        demand_later=tuple(later),
+    )
+
+
+def _idle(steps: int, battery: Battery) -> Run:
+    return Run(np.zeros(steps), np.full(steps, battery.soc_start * battery.energy_wh))
+
+
+def _stored(battery: Battery, series: Series, power_w: Floats) -> Run:
+    """What was stored by the battery's losses, from the same start as the others; its window is not looked at."""
+    flow_w = np.where(power_w > 0.0, power_w / battery.discharge_efficiency, power_w * battery.charge_efficiency)
+    return Run(power_w, battery.soc_start * battery.energy_wh - np.cumsum(flow_w) * hours(series))
+
+
+def _perfect(series: Series, prices: Prices, battery: Battery, refill: float) -> tuple[Run, list[float]]:
+    """Each month on its own, from what the month before left; and how much cheaper each could at best be.
+
+    What is demanded at the end may be lacking, as of all others, at its price: worth more below the demanded than above
+    it, what is left has its best either there or where all of it is worth so much.
+    """
+    power, stored, gaps = [], [], []
+    soc = battery.soc_start
+    planner = Planner(SLOWEST_S)
+    for begin, end in months(series):
+        least = battery.soc_end_min if end == len(series) else None
+        own = replace(battery, soc_start=soc, soc_end_min=least)
+        part, paid = series.cut(begin, end), cut(prices, series, begin, end)
+        plan = planner.plan(own, part, paid, ends=Ends(value_cny_per_kwh=1000.0 * refill))
+        if least is not None:
+            worth = max(_lacking_cny_per_wh(prices, battery), refill)
+            short = planner.plan(
+                replace(own, soc_end_min=None), part, paid, ends=Ends(value_cny_per_kwh=1000.0 * worth)
+            )
+            plan = short if short.soc[-1] < least else plan
+        gaps.append(plan.gap_cny)
+        power.append(plan.battery_w)
+        stored.append(plan.soc * battery.energy_wh)
+        soc = float(plan.soc[-1])
+    return Run(np.concatenate(power), np.concatenate(stored)), gaps
+
+
+def _peaks_w(run: Run, series: Series, prices: Prices, battery: Battery) -> Floats:
+    """[month] the highest billing window of each, W."""
+    grid_w, _ = grid_of(run.battery_w, series, battery, prices)
+    spans = months(series)
+    return np.array([peak_of(grid_w[a:b], series.cut(a, b), cut(prices, series, a, b)) for a, b in spans])
+
+
+def _cost(run: Run, series: Series, prices: Prices, battery: Battery, refill: float, begin: int, end: int) -> Cost:
+    part = series.cut(begin, end)
+    power_w = run.battery_w[begin:end]
+    own = cut(prices, series, begin, end)
+    grid_w, _ = grid_of(power_w, part, battery, own)
+    before = run.stored_wh[begin - 1] if begin else battery.soc_start * battery.energy_wh
+    since = replace(battery, soc_start=float(before) / battery.energy_wh)
+    wear = worn(since, power_w, run.stored_wh[begin:end] / battery.energy_wh, hours(series)).cny
+    gained_wh = float(run.stored_wh[end - 1] - before)
+    bill = costs_of(grid_w, part, own).bill
+    short_wh = 0.0
+    if battery.soc_end_min is not None and end == len(series):
+        short_wh = max(battery.soc_end_min * battery.energy_wh - float(run.stored_wh[end - 1]), 0.0)
+    cny = bill + wear - refill * gained_wh + max(_lacking_cny_per_wh(prices, battery) - refill, 0.0) * short_wh
+    return Cost(cny, wear, peak_of(grid_w, part, prices))
+
+
+def _lacking_cny_per_wh(prices: Prices, battery: Battery) -> float:
+    """What a Wh counts that is demanded at the end and not there: bought when it is dearest."""
+    return float(prices.import_cny_per_kwh.max()) / battery.charge_efficiency / 1000.0

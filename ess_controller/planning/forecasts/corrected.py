@@ -1,0 +1,188 @@
+"""A forecast by the calendar, corrected by how far off it was of late; put beside persistence and climatology."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
+
+from ess_controller.planning.forecasts.ridge import recent_errors, ridge
+from firmware_bridge.records import Bools, Floats, Ints
+
+DOUBT, OWN_DOUBT = 10.0, 1000.0  # ridge, in origins: of what is common to all, and of a group's own way beside it
+ALIKE = 0.5  # of the sun: the more leads lie between, the more are errors of one day alike, and origins no news
+BLOCKS = 5  # that errors are told apart in: each by what the others taught
+FADE_H = 4.0  # with too little history to learn from, an error of the last hour fades so
+FAINT = 0.2  # of the greatest scale: errors of fainter hours, as at dawn, count as if they were of such
+DAY_SHARE = 0.1  # of a day's clear sky must lie in the last hours, or the index of the whole last day is carried on
+COVERED = 0.01  # of clear sky over the last day, and over the last hours: snow lies, or the inverters are off
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """Root mean square errors over the days learnt from, all leads of the horizon together, W. NaN: not known yet."""
+
+    forecast_w: float
+    persistence_w: float  # of load: the last such day, and what the last hour was off it; of sun: the clear-sky index
+    climatology_w: float  # the calendar's mean, uncorrected
+
+    @property
+    def why_not(self) -> str:
+        """Why the forecast is not used; empty: it is."""
+        if np.isnan(self.forecast_w):
+            return "too little history: what was measured carries on"
+        if self.forecast_w > self.persistence_w:
+            return f"off by {self.forecast_w:.0f} W rms, persistence by {self.persistence_w:.0f} W: persistence is used"
+        return ""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Corrected:
+    """What a quantity is expected to be before recent errors are looked at, and how those carry on."""
+
+    first: int  # step that row 0 stands for
+    expected_w: Floats  # [step]
+    scale_w: Floats  # [step] what errors are a share of
+    windows: tuple[int, ...]  # steps that recent errors are averaged over
+    weights: Floats  # [group, window, lead]
+    group: Ints  # [step] what kind of origin it is
+    one_off: Bools  # [step] see `Profile`
+    score: Score
+    carried: tuple[int, int] | None  # steps whose share of scale smart persistence carries on; None: it is no sun
+
+    def ahead(self, measured_w: Floats, origin: int) -> Floats:
+        """[lead] from what was measured before the origin, W >= 0."""
+        leads = self.weights.shape[2]
+        begin = max(origin - max(*self.windows, *(self.carried or ())), self.first)
+        past = slice(begin - self.first, origin - self.first)
+        to_come = slice(origin - self.first, origin - self.first + leads)
+        at = np.array([origin - begin])
+        if self.carried is not None:
+            index, lasting = carried_index(measured_w[begin:origin], self.scale_w[past], at, self.carried)
+            if self.score.forecast_w > self.score.persistence_w or lasting[0] < COVERED:
+                return np.asarray(index[0] * self.scale_w[to_come])
+        errors = np.where(self.one_off[past], np.nan, measured_w[begin:origin] - self.expected_w[past])
+        recent = recent_errors(errors, _near(self.scale_w)[past], at, self.windows)
+        weights = self.weights[self.group[origin - self.first]]
+        ahead: Floats = np.maximum(self.expected_w[to_come] + self.scale_w[to_come] * (recent @ weights)[0], 0.0)
+        return ahead
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Profile:
+    """What the calendar says of a span of steps. Each [step]; NaN where nothing is known."""
+
+    expected_w: Floats
+    scale_w: Floats
+    persistence_w: Floats | None  # None: of the sun, whose persistence is smart
+    climatology_w: Floats
+    group: Ints  # what kind of origin a step is, from 0 on: errors of each are carried on in a way of their own
+    one_off: Bools  # of a past day like no other, whose errors say nothing of the days after
+
+
+def corrected(
+    measured_w: Floats,
+    taught_w: Floats,
+    profile: Profile,
+    first: int,
+    windows: tuple[int, ...],
+    leads: int,
+    carried: tuple[int, int] | None = None,
+) -> tuple[Corrected, Floats]:
+    """Learn the correction, and what was missed [origin, lead], W.
+
+    `measured_w` [step] up to the present; `taught_w` the same without what nothing is to be learnt from (NaN).
+    `profile` begins at step `first` and reaches as far ahead as forecasts will. `carried`: see `carried_index`.
+    """
+    expected = _filled(profile.expected_w, measured_w)
+    scale = np.nan_to_num(profile.scale_w)
+    now = len(measured_w)
+    known = slice(0, now - first)
+    errors, taught = (each[first:now] - profile.expected_w[known] for each in (measured_w, taught_w))
+    errors[profile.one_off[known]] = np.nan
+    fading = _fading(windows, leads)
+    young = Corrected(
+        first=first,
+        expected_w=expected,
+        scale_w=scale,
+        windows=windows,
+        weights=np.broadcast_to(fading, (int(profile.group.max()) + 1, *fading.shape)),
+        group=profile.group,
+        one_off=profile.one_off,
+        score=Score(np.nan, np.nan, np.nan),
+        carried=carried,
+    )
+    if len(errors) < leads:
+        return young, np.full((0, leads), np.nan)
+    origins = np.arange(len(errors) - leads + 1)
+    recent = recent_errors(errors, _near(scale)[known], origins, windows)
+    to_come, scales = sliding_window_view(taught, leads), sliding_window_view(scale[known], leads)
+    if len(errors) < leads + 2 * max(windows) or not np.isfinite(taught).any():
+        return young, to_come - scales * (recent @ fading)
+    block = origins * BLOCKS // len(origins)
+    group, groups = profile.group[: len(origins)], int(profile.group.max()) + 1
+    doubts = (DOUBT if carried is None else _doubts(leads), OWN_DOUBT)
+    weights, of_others = ridge(recent, to_come, scales, group, groups, block, doubts)
+    missed = to_come - scales * np.einsum("ow,owl->ol", recent, of_others[block, group])
+    if profile.persistence_w is not None:
+        off = np.where(profile.one_off[known], np.nan, measured_w[first:now] - profile.persistence_w[known])
+        fades = recent_errors(off, _near(scale)[known], origins, windows) @ fading
+        later = sliding_window_view(taught_w[first:now] - profile.persistence_w[known], leads) - scales * fades
+    else:
+        assert carried is not None
+        index, _ = carried_index(measured_w[first:now], scale[known], origins, carried)
+        later = sliding_window_view(taught_w[first:now], leads) - scales * index[:, None]
+    usual = sliding_window_view(taught_w[first:now] - profile.climatology_w[known], leads)
+    both = np.isfinite(later) & np.isfinite(missed)  # compared over the same steps
+    if not both.any():  # a week old or less: there is nothing to compare with
+        return young, to_come - scales * (recent @ fading)
+    score = Score(_rms(missed[both]), _rms(later[both]), _rms(usual[both]))
+    if score.why_not:
+        weights, missed = np.broadcast_to(fading, weights.shape), later
+        if profile.persistence_w is not None:
+            expected = _filled(profile.persistence_w, measured_w)
+    return Corrected(first, expected, scale, windows, weights, profile.group, profile.one_off, score, carried), missed
+
+
+def carried_index(
+    measured_w: Floats, clear_w: Floats, origins: Ints, windows: tuple[int, int]
+) -> tuple[Floats, Floats]:
+    """[origin] share of clear sky that smart persistence carries on, and the most of it lately: under a low one nothing
+    of the usual is to be expected.
+
+    Of the last `windows[0]` steps where enough of a day's clear sky lies in them, else of the last `windows[1]`, a day.
+    """
+    shares = recent_errors(np.where(clear_w > 0.0, measured_w, np.nan), clear_w, origins, windows)
+    possible = np.concatenate(([0.0], np.cumsum(np.where(np.isfinite(measured_w), clear_w, 0.0))))
+    lately, of_day = (possible[origins] - possible[np.maximum(origins - window, 0)] for window in windows)
+    light = lately > DAY_SHARE * of_day
+    index = np.maximum(np.where(light, shares[:, 0], shares[:, 1]), 0.0)
+    whole = (origins >= windows[1]) & (of_day > 0.0)
+    return index, np.where(whole, np.where(light, shares.max(axis=1), shares[:, 1]), np.inf)
+
+
+def _doubts(leads: int) -> Floats:
+    """[lead, 1, 1]"""
+    return np.asarray(DOUBT * (1.0 + ALIKE * np.arange(leads)))[:, None, None]
+
+
+def _near(scale: Floats) -> Floats:
+    """What recent errors are a share of: never so faint that one of them counts for much of a noon."""
+    return np.asarray(np.maximum(scale, FAINT * scale.max(initial=0.0)))
+
+
+def _filled(expected_w: Floats, measured_w: Floats) -> Floats:
+    """Where the calendar knows nothing: the mean of all that was measured, else 0."""
+    known = measured_w[np.isfinite(measured_w)]
+    return np.where(np.isfinite(expected_w), expected_w, known.mean() if len(known) else 0.0)
+
+
+def _fading(windows: tuple[int, ...], leads: int) -> Floats:
+    """[window, lead] weights while nothing is learnt: an error of the last hour fades."""
+    weights, hour = np.zeros((len(windows), leads)), min(1, len(windows) - 1)
+    weights[hour] = np.exp(-np.arange(leads) / (FADE_H * windows[hour]))
+    return weights
+
+
+def _rms(errors: Floats) -> float:
+    known = errors[np.isfinite(errors)]
+    return float(np.sqrt(np.mean(known * known))) if len(known) else float("nan")

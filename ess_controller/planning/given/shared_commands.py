@@ -1,0 +1,183 @@
+"""What commands about tariffs and series share: their options, and how what is asked for is read."""
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from ess_controller.errors import BadInputError
+
+if TYPE_CHECKING:
+    from ess_controller.planning.given.inputs import Metered
+    from ess_controller.planning.given.problem import Prices
+    from ess_controller.planning.given.tariff_prices import Terms
+    from ess_controller.site.tariff import Tariff
+
+TariffPath = Annotated[Path | None, typer.Option("--tariff", metavar="TOML", help="A tariff file.")]
+SupplyOption = Annotated[
+    str | None, typer.Option(metavar="CLASS", help="Voltage class; else the first of the tariff file.")
+]
+CustomerOption = Annotated[
+    str | None, typer.Option(metavar="CLASS", help="Class of customer; else the first of the tariff file.")
+]
+DemandOption = Annotated[
+    str | None,
+    typer.Option(metavar="MODE", help="Counted by: actual, contract or capacity; else actual, if the file has that."),
+]
+ContractKw = Annotated[float | None, typer.Option(metavar="KW", help="Agreed demand, with --demand contract.")]
+Kva = Annotated[
+    float | None,
+    typer.Option(metavar="KVA", help="Of the transformers, with --demand capacity or a monthly step."),
+]
+Hottest = Annotated[
+    Path | None,
+    typer.Option(metavar="CSV", help="date,hottest_c: days on which the tariff's critical peak may come by weather."),
+]
+Json = Annotated[bool, typer.Option("--json", help="Answer as JSON.")]
+
+LARGEST_KW = 1e6  # more than any site has
+
+
+def say(path: Path, *notes: str) -> None:
+    """What is strange about a file, on stderr; empty notes say nothing."""
+    for note in filter(None, notes):
+        print(f"{path}: {note}", file=sys.stderr)
+
+
+def check_numbers(**values: float | None) -> None:
+    """Numbers of options, by name; raises BadInputError."""
+    for name, value in values.items():
+        if value is not None and not 0.0 <= value <= LARGEST_KW:
+            option = f"--{name.replace('_', '-')}"
+            raise BadInputError(f"{option} {value:g}: expected a number from 0 to {LARGEST_KW:.0f}")
+
+
+def say_nothing(why: str, **values: object) -> None:
+    """Options, by name, that change nothing in such a call: left unsaid, whoever gave one would believe it counted.
+
+    Raises BadInputError for the first that was given.
+    """
+    for name, value in values.items():
+        if value is not None:
+            raise BadInputError(f"--{name.replace('_', '-')} {value}: expected {why}")
+
+
+def check_terms_asked(
+    site: Path | None,
+    tariff: Path | None,
+    **agreed: object,
+) -> None:
+    """Whether what is said of a tariff has one to be said of; raises BadInputError."""
+    if site is not None:
+        say_nothing(f"nothing of it with {site}, whose site.toml has the tariff and what is agreed", **agreed)
+    elif tariff is None:
+        say_nothing("--tariff TOML beside it", **agreed)
+
+
+def tariff_of_file(path: Path | None, supply: str | None, customer: str | None) -> "Tariff | None":
+    """The tariff that is asked for, if one is; raises SiteError."""
+    from ess_controller.site.tariff import load_tariff
+
+    known: Any = {"supply": supply, "customer": customer}  # words: checked against those that the file has
+    return None if path is None else load_tariff(path, **known)
+
+
+def read_metered(path: Path, tariff: "Tariff | None", *, may_be_metered: bool = False) -> "Metered":
+    """The series, in the tariff's time zone; what is strange in it is told."""
+    from ess_controller.planning.given.inputs import read_series
+
+    metered = read_series(path, tariff.zone if tariff else None, may_be_metered=may_be_metered)
+    say(path, *metered.notes)
+    if tariff is not None and metered.series.begin.date() < tariff.valid_from:
+        say(
+            path,
+            f"it begins before {tariff.valid_from}, from which on {tariff.name} holds: that prices it all the same",
+        )
+    return metered
+
+
+def hottest_days(path: Path | None) -> dict[str, float]:
+    """ISO date -> highest temperature, C, of --hottest; raises BadInputError."""
+    from ess_controller.planning.given.inputs import read_hottest
+
+    return {} if path is None else read_hottest(path)
+
+
+def terms_of_options(
+    tariff: "Tariff", demand: str | None, contract_kw: float | None, kva: float | None, *, bills: bool
+) -> "Terms":
+    """What is agreed, with everything that the way of counting asks for."""
+    from math import nan
+
+    from ess_controller.planning.given.tariff_prices import Terms
+
+    mode: Any = demand or ("actual" if "actual" in tariff.demand else next(iter(tariff.demand)))
+    if mode not in tariff.demand:
+        raise BadInputError(
+            f"--demand {mode}: expected {' or '.join(tariff.demand)}, that {tariff.name} has prices for"
+        )
+    if mode == "contract" and contract_kw is None:
+        raise BadInputError("--contract-kw: expected the agreed demand, with --demand contract")
+    steps = bills and tariff.monthly_step is not None
+    if kva is None and (mode == "capacity" or steps):
+        why = (
+            "--demand capacity" if mode == "capacity" else "a tariff whose price depends on kWh bought for each of them"
+        )
+        raise BadInputError(f"--transformer-kva: expected the size of the transformers, with {why}")
+    _check_terms(tariff, mode, contract_kw, kva)
+    return Terms(mode, nan if contract_kw is None else contract_kw, nan if kva is None else kva)
+
+
+def _check_terms(tariff: "Tariff", mode: str, contract_kw: float | None, kva: float | None) -> None:
+    """Whether the tariff is for such a customer, and lets him agree so little."""
+    from ess_controller.site.errors import plain
+
+    if kva is None:
+        return
+    least, most = tariff.transformer_kva
+    if not least <= kva <= most:
+        raise BadInputError(
+            f"--transformer-kva {plain(kva)}: expected {plain(least)} to {plain(most)}, that {tariff.name} is for"
+        )
+    share = tariff.demand_rules.least_share
+    if mode == "contract" and contract_kw is not None and contract_kw < share * kva:
+        raise BadInputError(
+            f"--contract-kw {plain(contract_kw)}: expected at least {plain(share * kva)}, "
+            f"{plain(100.0 * share)} % of --transformer-kva {plain(kva)}, the least that may be agreed by {tariff.name}"
+        )
+
+
+def prices_of(
+    path: Path,
+    metered: "Metered",
+    tariff: "Tariff | None",
+    demand: str | None,
+    contract_kw: float | None,
+    kva: float | None,
+    hottest: Path | None,
+) -> "tuple[Prices, float]":
+    """Prices of the series, of the tariff or in the file; and what its months' demand costs whatever the peak."""
+    import numpy as np
+
+    from ess_controller.planning.given.problem import DemandCost, Prices, months
+    from ess_controller.planning.given.tariff_prices import fixed_cny, prices_over
+
+    series, imports, exports = metered.series, metered.import_cny_per_kwh, metered.export_cny_per_kwh
+    if tariff is not None:
+        if imports is not None or exports is not None:
+            say(path, "its prices are not used: --tariff has them")
+        terms = terms_of_options(tariff, demand, contract_kw, kva, bills=False)
+        if tariff.monthly_step is not None:
+            print(
+                f"{tariff.name}: the monthly step moves no energy between hours; it is in bills only", file=sys.stderr
+            )
+        begins = (series.at(first).date() for first, _ in months(series))
+        fixed = sum(fixed_cny(tariff, terms, day) for day in begins)
+        return prices_over(tariff, terms, series, hottest_days(hottest)), fixed
+    if imports is None:
+        raise BadInputError(f"{path}:1: expected a column import_cny_per_kwh, or --tariff TOML")
+    if exports is None:
+        say(path, "no export_cny_per_kwh: what flows out earns nothing")
+        exports = np.zeros(len(series))
+    return Prices(imports, exports, DemandCost((), ()), 900.0), 0.0

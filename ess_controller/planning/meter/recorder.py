@@ -1,0 +1,146 @@
+"""The tee that keeps the meter book on disk, from a thread of its own, and follows the month's highest window.
+
+The present block is written every EVERY_S of plant time and at the end: a killed daemon loses so much of one block. A
+disk that does not take it is told of once; what waits is at most WAITING blocks.
+"""
+
+import logging
+import sqlite3
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from ess_controller.backlog import Backlog
+from ess_controller.daemon import Beat
+from ess_controller.planning.meter.book import NO_SLOTS, Block, BlockSums, MonthPeak, Slots, first_of_month
+from ess_controller.planning.meter.store import KEEP_DAYS, MeterBookError, MeterStore, salvaged
+from ess_controller.site import Site
+from ess_controller.sqlite_file import is_broken, put_aside
+
+log = logging.getLogger("ess")
+
+EVERY_S = 60.0  # of plant time
+WAITING = 6000  # blocks: two months of quarters of an hour
+TROUBLES = (sqlite3.Error, MeterBookError)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Due:
+    """A block to be written, with what windows in flight are made of where it is the present one."""
+
+    block: Block
+    slots: Slots
+
+
+class MeterRecorder:
+    """Shown every beat; `peak` knows the month's highest window."""
+
+    def __init__(self, site: Site, path: Path, start: datetime) -> None:
+        """`start`: plant time of day of the first beat."""
+        billing = site.tuning.billing
+        self._path, self._block_s, self._slide_s = path, billing.block_s, billing.slide_s
+        self.peak = MonthPeak(self._block_s, site.time_zone, billing.likeliest_s)
+        start += timedelta(seconds=billing.likeliest_s)  # the book's blocks are the meter's
+        number = int(start.timestamp() // self._block_s)
+        store, kept = self._opened(first_of_month(start, site.time_zone, self._block_s), number + 1)
+        for block in kept:
+            if block.number != number:
+                self.peak.add(block)
+        slots = self._in_flight(store, int(start.timestamp() // self._slide_s))
+        last = kept[-1] if kept and (slots or kept[-1].number == number) else None
+        self._sums = BlockSums(billing, last, slots)
+        self._written_s = 0.0
+        self._store = store  # from here on the thread's
+        self._backlog = Backlog[Due](
+            path,
+            "meter book",
+            self._write,
+            TROUBLES,
+            WAITING,
+            self._done,
+            replaces=lambda before, due: due.block.knows_more_than(before.block),
+        )
+
+    def __call__(self, beat: Beat) -> None:
+        """Add a beat; hand over what is due."""
+        over = self._sums.add(beat)
+        due = [] if over is None else [Due(over, NO_SLOTS)]
+        if over is not None:
+            self.peak.add(over)
+        present = self._sums.present
+        if present is not None:
+            self.peak.add(present, over=False)
+        if present is not None and not beat.tick.t_s - self._written_s < EVERY_S:
+            self._written_s = beat.tick.t_s
+            due.append(Due(present, self._sums.slots))
+        self._backlog.hand_over({each.block.number: each for each in due})
+
+    def close(self) -> None:
+        """Write the block as far as it has come, and end."""
+        present = self._sums.present
+        self._backlog.hand_over({} if present is None else {present.number: Due(present, self._sums.slots)})
+        self._backlog.close()
+
+    def _opened(self, first: int, end: int) -> tuple[MeterStore | None, list[Block]]:
+        """The file and what it keeps of these blocks. Of a broken one, what can still be read goes on in a new one."""
+        store = None
+        try:
+            store = MeterStore(self._path, self._block_s, make=True)
+            return store, store.blocks(first, end)
+        except TROUBLES as trouble:
+            if store is not None:
+                store.close()
+            try:
+                if is_broken(trouble):
+                    store = self._begun_anew(trouble, end)
+                    return store, store.blocks(first, end)
+            except TROUBLES as again:
+                trouble = again
+            log.warning("%s cannot be used: %s: the meter book waits in memory", self._path, trouble)
+        return None, []
+
+    def _in_flight(self, store: MeterStore | None, slot: int) -> Slots:
+        """What the windows of the run before are made of. What was imported since is not known, and not counted."""
+        try:
+            return NO_SLOTS if store is None else store.slots(self._slide_s, slot)
+        except sqlite3.Error as trouble:
+            log.warning("%s: %s: windows that slide begin anew", self._path, trouble)
+            return NO_SLOTS
+
+    def _begun_anew(self, trouble: Exception, end: int) -> MeterStore:
+        """A new file in place of a broken one, which stays for whoever wants to look. Raises TROUBLES, `trouble` itself
+        where the disk does not let it be put aside."""
+        aside = put_aside(self._path)
+        if aside is None:
+            raise trouble
+        left = salvaged(aside, self._block_s, end - round(KEEP_DAYS * 86400.0 / self._block_s), end)
+        what = (
+            f"{len(left)} billing blocks of it go on" if left else "forecasts learn anew, the month's peak begins anew"
+        )
+        log.error("%s is broken and kept as %s (%s): %s", self._path, aside.name, trouble, what)
+        store = MeterStore(self._path, self._block_s, make=True)
+        store.put(left)
+        return store
+
+    # --- the thread ---------------------------------------------------------------------------------------------------
+
+    def _write(self, due: dict[int, Due], _ending: bool) -> None:
+        if self._store is None:
+            self._store = MeterStore(self._path, self._block_s, make=True)
+        try:
+            self._put(self._store, due)
+        except sqlite3.DatabaseError as trouble:
+            if not due or not is_broken(trouble):
+                raise
+            self._store.close()
+            self._store = None
+            self._store = self._begun_anew(trouble, max(due) + 1)
+            self._put(self._store, due)
+
+    def _put(self, store: MeterStore, due: dict[int, Due]) -> None:
+        slots = due[max(due)].slots if due else NO_SLOTS
+        store.put((each.block for each in due.values()), slots, self._slide_s)
+
+    def _done(self) -> None:
+        if self._store is not None:
+            self._store.close()
