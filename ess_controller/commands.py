@@ -129,7 +129,7 @@ def run(
     quiet: Annotated[bool, typer.Option("-q", "--quiet", help="Tell only trouble.")] = False,
 ) -> None:
     """Run the daemon. SIGTERM or Ctrl-C: 0 W, contactors open, end."""
-    from ess_controller.talk import talk
+    from ess_controller.terminal.talk import talk
 
     talk(verbose, quiet=quiet)
     loaded = load_site(site, bus, serve_at)
@@ -139,8 +139,8 @@ def run(
 
 
 def _ask(site: Path | None, home: Path | None, request: dict[str, Any]) -> dict[str, Any]:
-    from ess_controller.home import find
-    from ess_controller.live import NoDaemonError, ask
+    from ess_controller.doors.live import NoDaemonError, ask
+    from ess_controller.kept.home import find
 
     try:
         return ask(find(site, home) / "live.sock", request)
@@ -176,7 +176,7 @@ def status(
     if as_json:
         print(json.dumps(told))
         return
-    from ess_controller.screen import console, draw, save_svg
+    from ess_controller.terminal.screen import console, draw, save_svg
 
     if svg is not None:
         try:
@@ -197,7 +197,7 @@ def top(
 
     from rich.live import Live
 
-    from ess_controller.screen import draw
+    from ess_controller.terminal.screen import draw
 
     with Live(draw(look(site, home)), auto_refresh=False, screen=sys.stdout.isatty()) as screen:
         while not Event().wait(every):

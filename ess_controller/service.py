@@ -14,32 +14,32 @@ from typing import Any
 
 import numpy as np
 
-from ess_controller import home as homes
 from ess_controller.alarms.companion import command as watch_alarms
-from ess_controller.arbitrated import Since
-from ess_controller.cell_picture import every_cell
-from ess_controller.cell_record import FILE as CELLS
-from ess_controller.cell_record import CellRecord
 from ess_controller.clock import WallClock, wall_s
 from ess_controller.core.step import first_state
 from ess_controller.core.types import Mode, Order
 from ess_controller.daemon import Beat, Tee, run, stand_down
-from ess_controller.live import Window
-from ess_controller.memory import FILE as MEMORY
-from ess_controller.memory import Memory, recall
-from ess_controller.orders import Orders
-from ess_controller.picture import picture
+from ess_controller.doors.live import Window
+from ess_controller.doors.orders import Orders
+from ess_controller.doors.served import Served
+from ess_controller.kept import home as homes
+from ess_controller.kept.cell_record import FILE as CELLS
+from ess_controller.kept.cell_record import CellRecord
+from ess_controller.kept.memory import FILE as MEMORY
+from ess_controller.kept.memory import Memory, recall
 from ess_controller.planned import Planned, Slot, nobody_plans
 from ess_controller.planning.patience import Patience
 from ess_controller.planning.planner.companion import command
 from ess_controller.planning.value.slot import FILE as PLAN
 from ess_controller.prices import Priced
-from ess_controller.served import Served
 from ess_controller.site import Site
 from ess_controller.site.tariff import price_at
 from ess_controller.stores import Stores
 from ess_controller.tees import ChangeLog, Totals, Watchdog
 from ess_controller.telemetry.keeper import Keeper
+from ess_controller.told.arbitrated import Since
+from ess_controller.told.cell_picture import every_cell
+from ess_controller.told.picture import picture
 from firmware_bridge.plant import Freshness, Plant, ids_on
 from firmware_bridge.records import Tick
 from firmware_bridge.wires import RegisterWire, WireClock

@@ -10,11 +10,11 @@ from ess_controller.ageing.recorder import HealthRecorder
 from ess_controller.ageing.store import FILE as HISTORY
 from ess_controller.core.types import State
 from ess_controller.daemon import Tee
-from ess_controller.journal import Journal
 from ess_controller.planned import nobody_plans
 from ess_controller.planning.meter.recorder import MeterRecorder
 from ess_controller.planning.meter.store import FILE as METER_BOOK
 from ess_controller.planning.value.slot import SitePlan
+from ess_controller.replay.journal import Journal
 from ess_controller.report.ledger import FILE as LEDGER
 from ess_controller.report.ledger import LedgerRecorder
 from ess_controller.rollups.recorder import RollupRecorder, nobody

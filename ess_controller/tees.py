@@ -13,8 +13,8 @@ import numpy as np
 from ess_controller.core.health import DIAGNOSES, STOPS
 from ess_controller.core.types import Mode, Tuning
 from ess_controller.daemon import Beat
-from ess_controller.odd_cells import behind, odd_cells
-from ess_controller.picture import SCHEMA_VERSION, limits, waits_for
+from ess_controller.told.odd_cells import behind, odd_cells
+from ess_controller.told.picture import SCHEMA_VERSION, limits, waits_for
 from firmware_bridge.guard import in_words
 from firmware_bridge.plant import Plant
 from firmware_bridge.records import Floats, Layout

@@ -121,11 +121,11 @@ def hil(
     quiet: Quiet = False,
 ) -> None:
     """Be the site's devices in real time on its buses, for a daemon beside it or hardware on the bench."""
-    from ess_controller.talk import talk
+    from ess_controller.terminal.talk import talk
 
     talk(verbose, quiet=quiet)
     loaded, scenario = load_site(site, bus), load_world(site)
-    from ess_controller.home import folder
+    from ess_controller.kept.home import folder
     from sim.faults import Schedule, load_schedule
     from sim.hil import serve
     from sim.verdict import verdict
@@ -167,7 +167,7 @@ def simulate(
     """Fast-forward: the same daemon on a counted clock and memory wires. The same seed gives the same bits."""
     loaded, scenario = load_site(site, []), load_world(site)
     from ess_controller.clock import wall_s
-    from ess_controller.progress import Bar
+    from ess_controller.terminal.progress import Bar
     from sim.fast import Series, Span, make_ready, nobody
     from sim.fast import simulate as run_span
     from sim.faults import Schedule, load_schedule

@@ -17,8 +17,8 @@ from typing import Any
 
 from ess_controller.board import access
 from ess_controller.clock import utc_now, wall_s
+from ess_controller.doors.live import NoDaemonError, ask
 from ess_controller.errors import TroubleError
-from ess_controller.live import NoDaemonError, ask
 from ess_controller.planning.meter.store import FILE as METER_BOOK
 from ess_controller.planning.meter.store import MeterStore
 from ess_controller.planning.planner.inline import InlinePlanner
@@ -236,7 +236,7 @@ def _watch(home: Path, wanted: Demo, children: list[Child], page: OwnPage | None
     from rich.console import Group  # noqa: PLC0415  only needed here
     from rich.live import Live  # noqa: PLC0415
 
-    from ess_controller.screen import draw  # noqa: PLC0415
+    from ess_controller.terminal.screen import draw  # noqa: PLC0415
 
     pause, began_s, first_s = Event(), wall_s(), None
     if wanted.show:

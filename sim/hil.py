@@ -10,9 +10,9 @@ from types import FrameType
 
 import numpy as np
 
-from ess_controller import home as homes
 from ess_controller.clock import WallClock
 from ess_controller.errors import BadInputError
+from ess_controller.kept import home as homes
 from ess_controller.site import Site
 from firmware_bridge.frames import NO_FRAMES
 from firmware_bridge.records import Tick

@@ -7,11 +7,11 @@ from pathlib import Path
 
 from ess_controller.ageing.recorder import HealthRecorder
 from ess_controller.ageing.store import FILE as HISTORY
-from ess_controller.cell_record import FILE as CELLS
-from ess_controller.cell_record import CellRecord
 from ess_controller.daemon import Beat, Tee
 from ess_controller.errors import BadInputError
-from ess_controller.memory import FILE as MEMORY
+from ess_controller.kept.cell_record import FILE as CELLS
+from ess_controller.kept.cell_record import CellRecord
+from ess_controller.kept.memory import FILE as MEMORY
 from ess_controller.planning.meter.recorder import MeterRecorder
 from ess_controller.planning.meter.store import FILE as METER_BOOK
 from ess_controller.report.ledger import FILE as LEDGER

@@ -5,7 +5,7 @@ from threading import Event
 
 import pytest
 
-from ess_controller.backlog import Backlog
+from ess_controller.kept.backlog import Backlog
 
 PATH = Path("book.sqlite")
 

@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from ess_controller.balancing import in_words
 from ess_controller.core.ledger import Ledger
 from ess_controller.core.types import Tuning
 from ess_controller.daemon import Beat
-from ess_controller.picture import picture
-from ess_controller.screen import draw
+from ess_controller.terminal.screen import draw
+from ess_controller.told.balancing import in_words
+from ess_controller.told.picture import picture
 from firmware_bridge.records import Floats
 from tests.core.pictures import one, tuning
 from tests.loop.story import Story

@@ -6,9 +6,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from ess_controller.cell_picture import every_cell
-from ess_controller.live import answer
-from ess_controller.orders import Orders
+from ess_controller.doors.live import answer
+from ess_controller.doors.orders import Orders
+from ess_controller.told.cell_picture import every_cell
 from tests.core.pictures import tuning
 from tests.loop.story import Story
 

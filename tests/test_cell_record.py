@@ -14,8 +14,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ess_controller import sealed
-from ess_controller.cell_record import EVERY, CellRecord
 from ess_controller.core.gauge.anchors import solved_anew
 from ess_controller.core.gauge.filter import LN_Q, RHO
 from ess_controller.core.gauge.learnt import Learnt
@@ -24,7 +22,9 @@ from ess_controller.core.recall import NOTHING
 from ess_controller.core.step import first_state
 from ess_controller.core.types import State, Tuning
 from ess_controller.daemon import Beat
-from ess_controller.memory import Memory, recall
+from ess_controller.kept import sealed
+from ess_controller.kept.cell_record import EVERY, CellRecord
+from ess_controller.kept.memory import Memory, recall
 from ess_controller.site import Site
 from firmware_bridge.records import Contactor, Floats
 from tests.core.pictures import START

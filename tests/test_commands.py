@@ -13,10 +13,10 @@ import pytest
 import tests.bench
 from ess_controller.commands import load_site, plant_time
 from ess_controller.core.types import Order
+from ess_controller.doors.live import Window
+from ess_controller.doors.orders import Orders
 from ess_controller.errors import BadInputError
-from ess_controller.live import Window
-from ess_controller.orders import Orders
-from ess_controller.picture import picture
+from ess_controller.told.picture import picture
 from tests.core.pictures import tick
 from tests.loop.story import Story, site
 

@@ -6,14 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from ess_controller import home
-from ess_controller.home import LONGEST_SOCKET_PATH, HomeError, claimed, find, folder, lock
+from ess_controller.kept import home
+from ess_controller.kept.home import LONGEST_SOCKET_PATH, HomeError, claimed, find, folder, lock
 from tests.small_disk import small_disk
 
 HOLD = """
 import sys
 from pathlib import Path
-from ess_controller.home import lock
+from ess_controller.kept.home import lock
 held = lock(Path(sys.argv[1]), "daemon")
 print("held", flush=True)
 sys.stdin.read()

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from ess_controller.core.step import first_state
 from ess_controller.core.types import Order
 from ess_controller.daemon import Beat
-from ess_controller.journal import MAGIC, Entry, Journal, pack, read, read_head, unpack
+from ess_controller.replay.journal import MAGIC, Entry, Journal, pack, read, read_head, unpack
 from ess_controller.replay.signals import signals_of
 from ess_controller.replay.snapshot import Snapshot, state_out
 from firmware_bridge.frames import Answer, Request

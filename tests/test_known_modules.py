@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from ess_controller import sealed
-from ess_controller.cell_record import FILE, CellRecord, read
+from ess_controller.ageing.known_modules import INTAKE, in_site, on_shelf, remembered
 from ess_controller.core.gauge.sensors import Quality
 from ess_controller.daemon import Beat
-from ess_controller.known_modules import INTAKE, in_site, on_shelf, remembered
+from ess_controller.kept import sealed
+from ess_controller.kept.cell_record import FILE, CellRecord, read
 from tests.loop.story import BENCH, Story, site
 
 Ess = Callable[..., tuple[int, str, str]]

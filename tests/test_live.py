@@ -12,9 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ess_controller.core.types import Order
+from ess_controller.doors.live import LONGEST_LINE, NoDaemonError, Window, answer, ask
+from ess_controller.doors.orders import Orders
 from ess_controller.errors import BadInputError
-from ess_controller.live import LONGEST_LINE, NoDaemonError, Window, answer, ask
-from ess_controller.orders import Orders
 from tests.core.pictures import tick
 
 PICTURE = {"schema_version": 1, "site": "bench"}

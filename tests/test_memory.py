@@ -20,7 +20,7 @@ from ess_controller.core.recall import LOST, NOTHING, Recalled
 from ess_controller.core.step import first_state, step
 from ess_controller.core.types import Mode, Order, Rule, State
 from ess_controller.daemon import Beat
-from ess_controller.memory import Memory, recall, write
+from ess_controller.kept.memory import Memory, recall, write
 from firmware_bridge.records import Contactor, Floats
 from tests.core.pictures import START, Controller, one, plant_tuning, tick, tuning, well
 from tests.loop.story import Story

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from ess_controller.core.types import Order
-from ess_controller.metrics import METRICS, NO_PLAN_FOR, text
-from ess_controller.picture import picture
+from ess_controller.doors.metrics import METRICS, NO_PLAN_FOR, text
 from ess_controller.planned import NO_PLAN, Planned
 from ess_controller.planning.value.slot import SitePlan
+from ess_controller.told.picture import picture
 from firmware_bridge.frames import WireHealth
 from tests.core.test_value_dispatch import BLOCK, NOON, value
 from tests.loop.story import site

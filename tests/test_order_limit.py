@@ -3,7 +3,7 @@
 import pytest
 
 from ess_controller.core.types import Order
-from ess_controller.orders import Orders
+from ess_controller.doors.orders import Orders
 from tests.core.pictures import tick
 from tests.loop.story import Story
 

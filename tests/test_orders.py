@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from ess_controller.core.types import Order
-from ess_controller.orders import AT_REST, LONGEST_S, Orders
+from ess_controller.doors.orders import AT_REST, LONGEST_S, Orders
 from tests.core.pictures import tick
 
 NOTHING = Order()

@@ -9,8 +9,8 @@ import pytest
 from rich.console import Console
 
 from ess_controller.daemon import Beat
-from ess_controller.picture import picture
-from ess_controller.screen import HUNG_S, draw
+from ess_controller.terminal.screen import HUNG_S, draw
+from ess_controller.told.picture import picture
 from sim.world import World
 from tests.core.pictures import tuning
 from tests.loop.story import Story

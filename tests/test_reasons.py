@@ -8,7 +8,7 @@ import pytest
 
 from ess_controller.core.limits import CABINET_RULES, STRING_RULES, string_rules
 from ess_controller.core.types import Order, Rule
-from ess_controller.reasons import _OF_CABINET, _OF_STRING, Reason, why
+from ess_controller.told.reasons import _OF_CABINET, _OF_STRING, Reason, why
 from firmware_bridge.records import Contactor, Measurements
 from tests.core.pictures import one, running, tuning, well
 

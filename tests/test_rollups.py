@@ -16,7 +16,7 @@ from ess_controller.rollups.quantities import LEVELS, missed_w_of, taken_from_w
 from ess_controller.rollups.recorder import RollupRecorder
 from ess_controller.rollups.store import FILE, KEEP_DAYS, RollupError, RollupStore, read_span
 from ess_controller.rollups.sums import Rolled, Roller, bounds, columns_of, rows_in
-from ess_controller.rows import rows
+from ess_controller.told.rows import rows
 from tests.loop.story import NOON, site
 from tests.telemetry.beats import run, tuning
 

@@ -9,13 +9,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ess_controller.sealed import canonical, opened, write
+from ess_controller.kept.sealed import canonical, opened, write
 
 WRITE_FOREVER = """
 import sys
 from itertools import count
 from pathlib import Path
-from ess_controller.sealed import canonical, write
+from ess_controller.kept.sealed import canonical, write
 print("writing", flush=True)
 for number in count(1):
     cells = {f"M{n}": [0.5] * 12 for n in range(number % 300)}

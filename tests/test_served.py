@@ -10,8 +10,8 @@ import pytest
 
 from ess_controller.core.health import DIAGNOSES
 from ess_controller.daemon import Beat
+from ess_controller.doors.served import REFRESH_S, Served, unit_url
 from ess_controller.errors import BadInputError, TroubleError
-from ess_controller.served import REFRESH_S, Served, unit_url
 from firmware_bridge.dialects.sunspec.battery import BatteryMaster, BatteryPicture, BatterySeat
 from firmware_bridge.dialects.sunspec.battery_bank import BatteryBank
 from firmware_bridge.dialects.sunspec.battery_faults import Event, Warn

@@ -4,7 +4,7 @@ import numpy as np
 
 from ess_controller.clock import WallClock
 from ess_controller.core.types import Order
-from ess_controller.orders import Orders
+from ess_controller.doors.orders import Orders
 from ess_controller.service import Latest, Leaving, say_last_word
 from firmware_bridge.records import Contactor
 from sim.bench import exchange

@@ -8,7 +8,7 @@ from threading import Event
 import pytest
 
 from ess_controller.clock import wall_s
-from ess_controller.talk import FLUSH_WITHIN_S, Talk
+from ess_controller.terminal.talk import FLUSH_WITHIN_S, Talk
 
 
 @pytest.fixture

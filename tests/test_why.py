@@ -9,9 +9,9 @@ from zoneinfo import ZoneInfo
 import numpy as np
 import pytest
 
-from ess_controller.arbitrated import Since, arbitrated
-from ess_controller.picture import picture
-from ess_controller.why import doing, lines, waterfall, worth
+from ess_controller.told.arbitrated import Since, arbitrated
+from ess_controller.told.picture import picture
+from ess_controller.why.words import doing, lines, waterfall, worth
 from tests.core.pictures import tuning
 from tests.loop.story import Story
 

@@ -58,10 +58,10 @@ def _newcomers(
     known."""
     if site is None:
         return [], {}
+    from ess_controller.ageing.known_modules import in_site, remembered
     from ess_controller.ageing.newcomers import without_history
     from ess_controller.clock import utc_now
-    from ess_controller.home import find
-    from ess_controller.known_modules import in_site, remembered
+    from ess_controller.kept.home import find
 
     loaded = load_site(site, [])
     known = in_site(loaded, remembered(find(site, home))[0])
@@ -75,7 +75,7 @@ def _read(site: Path | None, home: Path | None) -> "tuple[str, HealthSettings, l
     import sqlite3
 
     from ess_controller.ageing.store import FILE, HistoryError, Store
-    from ess_controller.home import find
+    from ess_controller.kept.home import find
 
     loaded = load_site(site, []) if site is not None else None
     path = find(site, home) / FILE

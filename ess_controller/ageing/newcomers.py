@@ -6,7 +6,7 @@ from datetime import date
 import numpy as np
 
 from ess_controller.ageing.history import History, ModuleDay
-from ess_controller.known_modules import Known
+from ess_controller.ageing.known_modules import Known
 from ess_controller.site import Site
 
 

@@ -18,8 +18,8 @@ from ess_controller.ageing.history import ModuleDay
 from ess_controller.ageing.leak import WINDOW_DAYS, leaks
 from ess_controller.ageing.settings import HealthSettings
 from ess_controller.ageing.store import HistoryError, Store
-from ess_controller.backlog import Backlog
 from ess_controller.daemon import Beat
+from ess_controller.kept.backlog import Backlog
 from ess_controller.site import Site
 
 log = logging.getLogger("ess")

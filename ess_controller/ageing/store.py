@@ -16,7 +16,7 @@ from typing import Any
 
 from ess_controller.ageing.history import History, ModuleDay
 from ess_controller.ageing.settings import HealthSettings
-from ess_controller.sqlite_file import connected
+from ess_controller.kept.sqlite_file import connected
 
 FILE = "history.sqlite"
 SCHEMA_VERSION = 1

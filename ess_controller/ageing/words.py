@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from ess_controller.ageing.forecast import HORIZONS
+from ess_controller.ageing.known_modules import INTAKE, sources
 from ess_controller.ageing.leak import FEWEST_RESTS, SHORTEST_DAYS
-from ess_controller.known_modules import INTAKE, sources
 from ess_controller.replay.report import table
 
 MEASURED_DAYS = 180  # of history, before fading shows above what an estimator errs by

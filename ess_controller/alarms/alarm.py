@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 from ess_controller.alarms.table import WORDS
 from ess_controller.alarms.words import Level, Words
-from ess_controller.phrases import in_chinese
+from ess_controller.chinese.phrases import in_chinese
 
 LANGUAGES = ("en", "zh")
 UNKNOWN_EN = "this release of the alarms does not know it: see `ess status`, and update both"

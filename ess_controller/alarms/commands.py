@@ -36,7 +36,7 @@ def alarms(
     """
     from ess_controller.alarms import answer as book
     from ess_controller.clock import utc_now
-    from ess_controller.home import find
+    from ess_controller.kept.home import find
 
     if sum((ack is not None, test is not None, past)) > 1:
         raise BadInputError("alarms: expected one of --ack, --test, --history")
@@ -61,7 +61,7 @@ def alarms(
 
 
 def _show(found: list[dict[str, Any]], failing: list[dict[str, str]], language: str) -> None:
-    from ess_controller.screen import console
+    from ess_controller.terminal.screen import console
 
     paper = console()
     if found:

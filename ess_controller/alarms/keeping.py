@@ -12,7 +12,7 @@ from pathlib import Path
 
 from ess_controller.alarms.book import Book, Coming, acknowledged, swept
 from ess_controller.alarms.store import BookStore, ForeignBookError
-from ess_controller.sqlite_file import is_broken
+from ess_controller.kept.sqlite_file import is_broken
 
 log = logging.getLogger("ess")
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from ess_controller.alarms.alarm import Alarm
 from ess_controller.alarms.book import Ack, Book, Coming, Phase, Told
 from ess_controller.alarms.happened import SCHEMA, Happened, since
-from ess_controller.sqlite_file import connected
+from ess_controller.kept.sqlite_file import connected
 
 FILE = "alarms.sqlite"
 VERSION = 2  # 1 had no table `happened`

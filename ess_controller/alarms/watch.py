@@ -21,7 +21,6 @@ from random import Random
 from threading import Event, Thread
 from typing import Any
 
-from ess_controller import home as homes
 from ess_controller.alarms.alarm import Alarm
 from ess_controller.alarms.answer import told
 from ess_controller.alarms.book import Book, Coming, Rules, advance, due, noted, settle, without
@@ -34,10 +33,11 @@ from ess_controller.alarms.sender import Missing, Sender, made
 from ess_controller.alarms.store import FILE
 from ess_controller.child import NICE, ends_with_the_daemon, leave
 from ess_controller.clock import utc_now, wall_s
+from ess_controller.doors.live import NoDaemonError, ask
 from ess_controller.errors import BadInputError
-from ess_controller.live import NoDaemonError, ask
+from ess_controller.kept import home as homes
 from ess_controller.site import Site, load
-from ess_controller.talk import talk
+from ess_controller.terminal.talk import talk
 
 log = logging.getLogger("ess")
 

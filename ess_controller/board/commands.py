@@ -41,7 +41,7 @@ def board(
 
     from ess_controller.board import access
     from ess_controller.extras import check_installed
-    from ess_controller.home import find
+    from ess_controller.kept.home import find
 
     folder = find(site, home)
     if not folder.is_dir():
@@ -58,7 +58,7 @@ def board(
     _check_free(host, port)
     from ess_controller.board.server import Place, serve
     from ess_controller.site import load
-    from ess_controller.talk import talk
+    from ess_controller.terminal.talk import talk
 
     talk(0, quiet=False)
     os.nice(NICE)

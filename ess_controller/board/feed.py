@@ -11,7 +11,7 @@ from typing import Any
 
 from ess_controller.board.books import TROUBLES, Books, Library
 from ess_controller.clock import wall_s
-from ess_controller.live import NoDaemonError, ask
+from ess_controller.doors.live import NoDaemonError, ask
 
 log = logging.getLogger("ess")
 

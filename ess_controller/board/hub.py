@@ -18,8 +18,8 @@ from ess_controller.board.unbooked import Unbooked
 from ess_controller.board.view import View, card, quiet
 from ess_controller.board.words import Words
 from ess_controller.clock import utc_now, wall_s
+from ess_controller.doors.live import NoDaemonError
 from ess_controller.errors import BadInputError, TroubleError
-from ess_controller.live import NoDaemonError
 from ess_controller.site import Site
 
 log = logging.getLogger("ess")

@@ -20,7 +20,7 @@ from ess_controller.board.audit import WRONG
 from ess_controller.board.gate import LARGEST_FORM, Gate
 from ess_controller.board.hub import Hub
 from ess_controller.clock import wall_s
-from ess_controller.metrics import CONTENT_TYPE, text
+from ess_controller.doors.metrics import CONTENT_TYPE, text
 from ess_controller.site import Site
 
 log = logging.getLogger("ess")

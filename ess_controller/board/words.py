@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from ess_controller.phrases import in_chinese
+from ess_controller.chinese.phrases import in_chinese
 
 LANGUAGES = ("en", "zh")
 WORDS: dict[str, tuple[str, str]] = {

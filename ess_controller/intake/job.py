@@ -11,9 +11,9 @@ from ess_controller.intake.estimate import Track, run, setup_of
 from ess_controller.intake.plain import plain
 from ess_controller.intake.traces import read_trace
 from ess_controller.intake.verdict import troubles
-from ess_controller.progress import Bar
 from ess_controller.site.cell_file import load_cell
 from ess_controller.site.errors import Problem
+from ess_controller.terminal.progress import Bar
 from firmware_bridge.records import Floats
 
 LARGEST_AH = 5000.0  # as in cell files

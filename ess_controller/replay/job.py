@@ -11,7 +11,6 @@ from typing import Any
 from ess_controller.clock import wall_s
 from ess_controller.daemon import Beat
 from ess_controller.errors import BadInputError
-from ess_controller.progress import Bar
 from ess_controller.replay import against as other_versions
 from ess_controller.replay.diff import Comparison
 from ess_controller.replay.dump import Dump, undump
@@ -25,6 +24,7 @@ from ess_controller.replay.signals import Signals, signals_of
 from ess_controller.replay.survey import survey
 from ess_controller.replay.window import Window
 from ess_controller.site import Site
+from ess_controller.terminal.progress import Bar
 
 SCHEMA_VERSION = 1
 ROOT = Path(__file__).parents[2]

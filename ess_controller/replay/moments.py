@@ -15,7 +15,7 @@ import numpy as np
 
 from ess_controller.core.types import Order
 from ess_controller.errors import BadInputError
-from ess_controller.journal import ANY_MAGIC, Entry, Head, read, read_head
+from ess_controller.replay.journal import ANY_MAGIC, Entry, Head, read, read_head
 from ess_controller.replay.snapshot import Snapshot
 from firmware_bridge.frames import Frames
 from firmware_bridge.plant import Heard

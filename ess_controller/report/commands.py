@@ -36,7 +36,7 @@ def report(
 
     Reads what the daemon keeps in its home; it need not run. The file needs no network and prints on A4.
     """
-    from ess_controller import home as homes
+    from ess_controller.kept import home as homes
     from ess_controller.report.gather import gather
     from ess_controller.report.page import page
 
@@ -105,8 +105,8 @@ def bundle(
 
     Addresses, users, passwords and tokens are replaced; `ess replay FILE.zip` lives through what is inside.
     """
-    from ess_controller import home as homes
-    from ess_controller.bundle import Wanted, make
+    from ess_controller.bundle.support_file import Wanted, make
+    from ess_controller.kept import home as homes
 
     loaded = load_site(site, [])
     told = make(loaded, Wanted(homes.find(site, home), _moment(at), minutes, out))

@@ -17,12 +17,12 @@ from typing import Any
 
 import numpy as np
 
-from ess_controller.backlog import Backlog
 from ess_controller.core.health import DIAGNOSES
 from ess_controller.daemon import Beat
+from ess_controller.kept.backlog import Backlog
+from ess_controller.kept.sqlite_file import connected
 from ess_controller.report.quarter import LONGEST_LOOK_S, LOOK_S, QUARTER_S, Quarter
 from ess_controller.site import Site
-from ess_controller.sqlite_file import connected
 from firmware_bridge.guard import in_words
 
 log = logging.getLogger("ess")

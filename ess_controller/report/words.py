@@ -1,9 +1,9 @@
-"""The words of a report in English and Chinese; those of the daemon itself are in `phrases`."""
+"""The words of a report in English and Chinese; those of the daemon itself are in `chinese.phrases`."""
 
 from collections.abc import Callable
 from typing import Literal
 
-from ess_controller.phrases import in_chinese
+from ess_controller.chinese.phrases import in_chinese
 
 Lang = Literal["en", "zh"]
 LANGS: tuple[Lang, ...] = ("zh", "en")

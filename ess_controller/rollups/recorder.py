@@ -8,14 +8,14 @@ import sqlite3
 from collections.abc import Callable
 from pathlib import Path
 
-from ess_controller.backlog import Backlog
 from ess_controller.daemon import Beat
+from ess_controller.kept.backlog import Backlog
+from ess_controller.kept.sqlite_file import is_broken, put_aside
 from ess_controller.rollups.quantities import LEVELS
 from ess_controller.rollups.store import TROUBLES, RollupStore
 from ess_controller.rollups.sums import Rolled, Roller
-from ess_controller.rows import rows
 from ess_controller.site import Site
-from ess_controller.sqlite_file import is_broken, put_aside
+from ess_controller.told.rows import rows
 
 log = logging.getLogger("ess")
 

@@ -28,9 +28,9 @@ from typing import Any
 
 import numpy as np
 
+from ess_controller.kept.sqlite_file import connected
 from ess_controller.rollups.quantities import LEVELS, RESOLUTIONS
 from ess_controller.rollups.sums import Rolled, columns_of
-from ess_controller.sqlite_file import connected
 from firmware_bridge.records import Floats
 
 FILE = "rollups.sqlite"

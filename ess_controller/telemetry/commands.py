@@ -39,7 +39,7 @@ def points(
 
 def metrics(site: OptionalSite = None, home: Home = None) -> None:
     """The running daemon as Prometheus reads it; the page of `ess board` serves the same at /metrics."""
-    from ess_controller.metrics import text
+    from ess_controller.doors.metrics import text
 
     print(text(look(site, home)), end="")
 
@@ -53,13 +53,13 @@ def upload(
     import sqlite3
     from threading import Event
 
-    from ess_controller import home as homes
+    from ess_controller.kept import home as homes
     from ess_controller.site import load
-    from ess_controller.talk import talk
     from ess_controller.telemetry.influx import Influx
     from ess_controller.telemetry.outbox_files import FILE, current
     from ess_controller.telemetry.store_tables import ForeignError
     from ess_controller.telemetry.upload import token_of, work
+    from ess_controller.terminal.talk import talk
 
     talk(0, quiet=False)
     settings = load(site, {}).influx

@@ -7,8 +7,8 @@ import numpy as np
 from ess_controller.core.health import DIAGNOSES, Level
 from ess_controller.core.types import Mode, Tuning
 from ess_controller.daemon import Beat
-from ess_controller.odd_cells import behind, odd_cells
 from ess_controller.telemetry.points_apart import EVENT, line
+from ess_controller.told.odd_cells import behind, odd_cells
 from firmware_bridge.guard import in_words
 from firmware_bridge.records import Contact, Ints
 

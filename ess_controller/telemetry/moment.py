@@ -6,14 +6,14 @@ from types import MappingProxyType
 
 import numpy as np
 
-from ess_controller.arbitrated import WAYS, Since
 from ess_controller.core.arbitration import Arbitration, arbitration
 from ess_controller.core.sop import Sop, told
 from ess_controller.core.types import Tuning
 from ess_controller.core.worst import highest, lowest
 from ess_controller.core.worth import Worth, worth
 from ess_controller.daemon import Beat
-from ess_controller.picture import limits
+from ess_controller.told.arbitrated import WAYS, Since
+from ess_controller.told.picture import limits
 from firmware_bridge.records import Contactor, Floats, Ints
 
 NOTHING: Mapping[str, float] = MappingProxyType({})

@@ -5,12 +5,12 @@ The table is also the data dictionary (`sites/points.md`).
 
 from typing import Any
 
-from ess_controller.rows import rows
 from ess_controller.telemetry.line_protocol import Measurement
 from ess_controller.telemetry.moment import Moment
 from ess_controller.telemetry.points_apart import APART
 from ess_controller.telemetry.points_places import PLACES
 from ess_controller.telemetry.points_reasons import REASONS
+from ess_controller.told.rows import rows
 from firmware_bridge.records import Layout
 
 TABLE: tuple[Measurement[Moment], ...] = (*PLACES, *REASONS)  # filled from a beat

@@ -5,11 +5,11 @@ from functools import partial
 import numpy as np
 
 from ess_controller.core.worth import Worth
-from ess_controller.reasons import CHARGE, DISCHARGE
-from ess_controller.rows import RULE_NAMES
 from ess_controller.telemetry.columns import count, number, one, text
 from ess_controller.telemetry.line_protocol import Field, Measurement
 from ess_controller.telemetry.moment import Moment
+from ess_controller.told.reasons import CHARGE, DISCHARGE
+from ess_controller.told.rows import RULE_NAMES
 from firmware_bridge.records import Floats
 
 DECISION_S, LIMIT_S, PLAN_S, DAEMON_S = 10.0, 30.0, 60.0, 10.0

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterator, Mapping
 
-from ess_controller.arbitrated import Since
 from ess_controller.core.types import Tuning
 from ess_controller.daemon import Beat
 from ess_controller.telemetry.bursts import Bursts
@@ -13,6 +12,7 @@ from ess_controller.telemetry.moment import NOTHING, Moment
 from ess_controller.telemetry.points import TABLE, rows_of
 from ess_controller.telemetry.points_places import CELL, SITE
 from ess_controller.telemetry.points_reasons import DAEMON, DECISION
+from ess_controller.told.arbitrated import Since
 
 DECISIONS_EVERY_MS = 1000  # a rule that flaps is told no more often
 SECOND_MS = 1000  # between two pictures that are kept for bursts

@@ -4,10 +4,10 @@ from collections.abc import Iterator
 
 from ess_controller.rollups.quantities import LEVELS
 from ess_controller.rollups.sums import Rolled
-from ess_controller.rows import rows
 from ess_controller.telemetry.kinds import Kind
 from ess_controller.telemetry.line_protocol import milliseconds
 from ess_controller.telemetry.points_apart import ROLLUPS, line
+from ess_controller.told.rows import rows
 from firmware_bridge.records import Layout
 
 

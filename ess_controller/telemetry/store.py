@@ -13,7 +13,7 @@ from heapq import merge
 from pathlib import Path
 from types import MappingProxyType
 
-from ess_controller.sqlite_file import transaction
+from ess_controller.kept.sqlite_file import transaction
 from ess_controller.telemetry.batch import Batch, Depth, Waiting
 from ess_controller.telemetry.kinds import Kind
 from ess_controller.telemetry.store_tables import LOG_BYTES, opened

@@ -4,7 +4,7 @@ import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 
-from ess_controller.sqlite_file import transaction
+from ess_controller.kept.sqlite_file import transaction
 from ess_controller.telemetry.kinds import Kind
 
 VERSION = 2  # 1 knew no kinds

@@ -18,11 +18,10 @@ from pathlib import Path
 from random import Random
 from threading import Event
 
-from ess_controller import home as homes
 from ess_controller.child import began, leave
 from ess_controller.clock import utc_now, wall_s
 from ess_controller.errors import BadInputError
-from ess_controller.talk import talk
+from ess_controller.kept import home as homes
 from ess_controller.telemetry.alarm_events import AlarmEvents
 from ess_controller.telemetry.batch import Waiting
 from ess_controller.telemetry.daily import Daily, Facts
@@ -32,6 +31,7 @@ from ess_controller.telemetry.outbox_files import current
 from ess_controller.telemetry.settings import InfluxSettings
 from ess_controller.telemetry.store import ALL, Store
 from ess_controller.telemetry.store_tables import ForeignError
+from ess_controller.terminal.talk import talk
 
 log = logging.getLogger("ess")
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from random import Random
 
 from ess_controller.core.types import Order
-from ess_controller.journal import Journal
+from ess_controller.replay.journal import Journal
 from ess_controller.site import Site
 from firmware_bridge.records import Contactor, Tick
 from sim.campaign.expect import DEMANDS, FIRST_WITHIN_S, RECOVER_WITHIN_S, REST_WITHIN_S, Expected, expected

@@ -10,7 +10,7 @@ from random import Random
 from threading import Event
 
 from ess_controller.clock import wall_s
-from ess_controller.live import NoDaemonError, ask
+from ess_controller.doors.live import NoDaemonError, ask
 from ess_controller.site import Site, load
 from sim.campaign.record import Line, Record
 from sim.campaign.score import SMALL_SHARE, Outcome, Points, journal_stamps, points_of

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ess_controller.journal import read
+from ess_controller.replay.journal import read
 from firmware_bridge.records import Floats
 
 SMALL_SHARE = 0.02  # of its rating: an inverter below that moves no power worth the name

@@ -6,7 +6,7 @@ from typing import Any
 
 from ess_controller.alarms.present import Counters, Facts
 from ess_controller.core.health import DIAGNOSES
-from ess_controller.picture import picture
+from ess_controller.told.picture import picture
 from tests.core.pictures import tuning
 from tests.loop.story import Story, site
 

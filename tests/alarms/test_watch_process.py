@@ -14,8 +14,8 @@ import pytest
 from ess_controller.alarms.answer import open_alarms
 from ess_controller.alarms.companion import command
 from ess_controller.alarms.store import FILE, BookStore
-from ess_controller.live import Window
-from ess_controller.orders import Orders
+from ess_controller.doors.live import Window
+from ess_controller.doors.orders import Orders
 from ess_controller.telemetry.keeper import Keeper
 from tests.alarms.pictures import ill
 from tests.alarms.robots import SECRET, Robots
@@ -81,8 +81,8 @@ def test_it_outlives_a_daemon_that_is_killed_and_tells(tmp_path: Path, robots: R
     with_alarms(tmp_path, webhook=[WEBHOOK])
     code = (
         "import sys; from pathlib import Path; from threading import Event;"
-        "from ess_controller.alarms.companion import command; from ess_controller.live import Window;"
-        "from ess_controller.orders import Orders; from ess_controller.site import load;"
+        "from ess_controller.alarms.companion import command; from ess_controller.doors.live import Window;"
+        "from ess_controller.doors.orders import Orders; from ess_controller.site import load;"
         "from ess_controller.telemetry.keeper import Keeper; from tests.alarms.pictures import ill;"
         "home, seen = Path(sys.argv[1]), ill('smoke'); window = Window(home / 'live.sock', lambda: seen, Orders());"
         "keeper = Keeper(command(load(home, {}), home), 'alarms'); Event().wait()"

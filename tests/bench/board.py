@@ -18,7 +18,7 @@ from urllib.parse import urlencode
 from urllib.request import urlopen
 
 from ess_controller.clock import wall_s
-from ess_controller.live import ask
+from ess_controller.doors.live import ask
 from sim.demo import Child, own_buses, page_of
 from tests.bench.process import _cpu_s, _is_up, _resident_mb
 from tests.bench.table import Row, row, show

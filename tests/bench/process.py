@@ -6,7 +6,7 @@ from pathlib import Path
 from threading import Event
 
 from ess_controller.clock import wall_s
-from ess_controller.live import NoDaemonError, ask
+from ess_controller.doors.live import NoDaemonError, ask
 from sim.demo import Child, own_buses
 from tests.bench.table import Row, row, show
 

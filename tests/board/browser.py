@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from ess_controller.clock import wall_s
-from ess_controller.live import NoDaemonError, ask
+from ess_controller.doors.live import NoDaemonError, ask
 
 pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 pytest.importorskip("nicegui", reason="nicegui is not installed: it comes with the extra `board`")

@@ -11,8 +11,8 @@ from ess_controller.board.feed import Seen
 from ess_controller.board.unbooked import Unbooked
 from ess_controller.board.view import View
 from ess_controller.board.words import Words
-from ess_controller.cell_picture import every_cell
-from ess_controller.picture import picture
+from ess_controller.told.cell_picture import every_cell
+from ess_controller.told.picture import picture
 from tests.alarms.made import later
 from tests.alarms.pictures import PLENTY
 from tests.core.pictures import tuning

@@ -11,8 +11,8 @@ from ess_controller.board.audit import ASKED, FILE, WRONG, Audit
 from ess_controller.board.hub import Hub
 from ess_controller.board.words import Words
 from ess_controller.core.types import Order
-from ess_controller.live import Window
-from ess_controller.orders import Orders
+from ess_controller.doors.live import Window
+from ess_controller.doors.orders import Orders
 from tests.core.pictures import tick
 from tests.small_disk import small_disk
 

@@ -16,7 +16,7 @@ from ess_controller.board.day import Day, as_metered, as_planned, day_of, demand
 from ess_controller.board.figures import yuan
 from ess_controller.board.screens.now import money
 from ess_controller.board.screens.yesterday import screen, three_ways
-from ess_controller.phrases import in_chinese
+from ess_controller.chinese.phrases import in_chinese
 from ess_controller.planning.meter.book import Block
 from ess_controller.planning.planner.daily_report import report
 from ess_controller.planning.planner.site_planner import terms_of

@@ -15,8 +15,8 @@ from ess_controller.board.feed import Feed
 from ess_controller.board.html import Html
 from ess_controller.board.screens.now import money, plan
 from ess_controller.board.view import View
-from ess_controller.live import Window
-from ess_controller.orders import Orders
+from ess_controller.doors.live import Window
+from ess_controller.doors.orders import Orders
 from ess_controller.planning.planner.kept_plans import FILE as PLANS
 from ess_controller.planning.planner.kept_plans import KeptPlans
 from ess_controller.report.gather import Span, gather

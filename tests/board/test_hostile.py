@@ -28,8 +28,8 @@ from ess_controller.board.audit import Audit
 from ess_controller.board.frame import SCREENS
 from ess_controller.clock import utc_now, wall_s
 from ess_controller.core.types import Order
-from ess_controller.live import Window
-from ess_controller.orders import Orders
+from ess_controller.doors.live import Window
+from ess_controller.doors.orders import Orders
 from tests.board.looks import all_cells, bench
 from tests.core.pictures import tick
 from tests.telemetry.waiting import wait_until

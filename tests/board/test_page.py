@@ -13,7 +13,7 @@ from ess_controller.board import access
 from ess_controller.board.audit import WRONG, Audit
 from ess_controller.board.frame import SCREENS
 from ess_controller.clock import wall_s
-from ess_controller.metrics import CONTENT_TYPE
+from ess_controller.doors.metrics import CONTENT_TYPE
 from tests.board.browser import MARKS, PHONE, ROOT, SEEN_S, WALL, Demo, Reader, raw, running
 
 pytestmark = [*MARKS, pytest.mark.timeout(600)]

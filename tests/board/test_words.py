@@ -9,13 +9,13 @@ import pytest
 
 from ess_controller.alarms.diagnosis_words import DIAGNOSES as ALARMS
 from ess_controller.board.words import LANGUAGES, WORDS, Words, preferred
+from ess_controller.chinese.phrases import in_chinese
 from ess_controller.core.health import DIAGNOSES
 from ess_controller.core.types import Mode, Rule
-from ess_controller.phrases import in_chinese
-from ess_controller.picture import waits_for
 from ess_controller.planning.planner.process import Planning
-from ess_controller.reasons import name_of
 from ess_controller.site import load
+from ess_controller.told.picture import waits_for
+from ess_controller.told.reasons import name_of
 from firmware_bridge.records import PcsState
 
 DEALER = Path(__file__).parents[2] / "sites/shanghai-dealer"

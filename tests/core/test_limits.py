@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from ess_controller.core import limits
 from ess_controller.core.estimate import estimate
 from ess_controller.core.types import Bound, Estimate, Mode, Order, Rule, State, Tuning
-from ess_controller.picture import limits as limits_in_words
+from ess_controller.told.picture import limits as limits_in_words
 from firmware_bridge.records import Bools, Contactor, Floats, Measurements, PcsState
 from tests.core.pictures import one, plant_tuning, running, tick, tuning, well
 

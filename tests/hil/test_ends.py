@@ -13,8 +13,8 @@ from threading import Event
 import pytest
 
 from ess_controller.clock import wall_s
+from ess_controller.doors.live import NoDaemonError, ask
 from ess_controller.errors import TroubleError
-from ess_controller.live import NoDaemonError, ask
 from sim import demo
 from sim.demo import Child, own_buses
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from ess_controller import home as homes
+from ess_controller.kept import home as homes
 from ess_controller.planning.meter.store import FILE as BOOK
 from ess_controller.planning.meter.store import MeterStore
 from ess_controller.planning.value.slot import FILE, opened, read, write

@@ -10,8 +10,8 @@ from random import Random
 
 import pytest
 
-from ess_controller.live import ask
-from ess_controller.memory import recall, write
+from ess_controller.doors.live import ask
+from ess_controller.kept.memory import recall, write
 from sim.campaign.home import Household, household
 from sim.demo import own_buses
 from sim.scenario_file import load as load_scenario

@@ -16,11 +16,11 @@ from pathlib import Path
 
 from ess_controller.core.types import Order
 from ess_controller.daemon import Beat, Tee, run
-from ess_controller.picture import picture
-from ess_controller.served import Served
+from ess_controller.doors.served import Served
 from ess_controller.site import Site, load
 from ess_controller.tees import ChangeLog, Totals
 from ess_controller.telemetry.recorder import Recorder
+from ess_controller.told.picture import picture
 from firmware_bridge.records import CrcMode
 from sim.scenario_file import load as load_scenario
 from tests.loop.noise import Mood, NoisyBench, check, with_crc

@@ -11,7 +11,7 @@ from ess_controller.core.cell_model import Curve
 from ess_controller.core.gauge.sensors import Quality
 from ess_controller.core.types import Order
 from ess_controller.daemon import Beat
-from ess_controller.picture import picture
+from ess_controller.told.picture import picture
 from firmware_bridge.records import Floats, Ints, Tick
 from sim.faults import FAULTS
 from sim.world import World

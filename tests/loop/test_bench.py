@@ -11,7 +11,7 @@ import pytest
 
 from ess_controller.core.types import Mode, Order
 from ess_controller.daemon import Beat, run
-from ess_controller.orders import Orders
+from ess_controller.doors.orders import Orders
 from ess_controller.tees import Totals
 from firmware_bridge.guard import Trip
 from firmware_bridge.records import Contactor, Tick

@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from ess_controller.ageing.known_modules import Known, in_site
 from ess_controller.clock import utc_now
 from ess_controller.errors import BadInputError
-from ess_controller.known_modules import Known, in_site
 from ess_controller.planning.given.problem import Prices, Series
 from ess_controller.planning.meter.book import Block
 from ess_controller.planning.meter.store import FILE as BOOK

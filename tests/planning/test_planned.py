@@ -16,7 +16,7 @@ from rich.console import Console
 from ess_controller.core.types import Order
 from ess_controller.planned import Planned, Slot
 from ess_controller.planning.value.slot import FILE, MAGIC, SitePlan, opened, packed, write
-from ess_controller.screen import draw
+from ess_controller.terminal.screen import draw
 from firmware_bridge.records import Tick
 from tests.board.looks import bench
 from tests.core.test_value_dispatch import BLOCK, NOON, value

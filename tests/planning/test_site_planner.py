@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from ess_controller.doors.live import Window
+from ess_controller.doors.orders import Orders
 from ess_controller.errors import BadInputError
-from ess_controller.live import Window
-from ess_controller.orders import Orders
 from ess_controller.planning.forecasts.weather import Weather
 from ess_controller.planning.meter.book import Block
 from ess_controller.planning.meter.store import FILE as BOOK

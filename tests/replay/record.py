@@ -10,7 +10,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from ess_controller.daemon import Beat
-from ess_controller.journal import Journal
+from ess_controller.replay.journal import Journal
 from sim.world import World
 from tests.loop.story import Story
 

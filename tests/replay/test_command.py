@@ -12,9 +12,9 @@ import typer
 from typer.testing import CliRunner
 
 from ess_controller.errors import BadInputError, TroubleError
-from ess_controller.journal import Journal
 from ess_controller.replay.channels import mapped
 from ess_controller.replay.commands import register
+from ess_controller.replay.journal import Journal
 from ess_controller.replay.settings import load_with
 from firmware_bridge.frames import Frames
 from tests.loop.story import BENCH, Story, site

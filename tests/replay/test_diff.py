@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from ess_controller.core.types import Mode, Order, Rule
 from ess_controller.daemon import Beat
 from ess_controller.errors import BadInputError
-from ess_controller.journal import Journal, read_head
 from ess_controller.replay.diff import Comparison, told
+from ess_controller.replay.journal import Journal, read_head
 from ess_controller.replay.moments import journal_files, journal_lives, last_file_before
 from ess_controller.replay.player import play
 from ess_controller.replay.settings import changed

@@ -6,8 +6,8 @@ import pytest
 
 from ess_controller.core.types import Mode, Order
 from ess_controller.daemon import Beat, run
-from ess_controller.journal import Journal
 from ess_controller.replay.job import Job, Result, carry_out
+from ess_controller.replay.journal import Journal
 from ess_controller.replay.report import report
 from ess_controller.site import Site, load
 from sim.bench import Bench

@@ -19,8 +19,8 @@ from ess_controller.rollups.quantities import LEVELS
 from ess_controller.rollups.store import FILE as ROLLUPS
 from ess_controller.rollups.store import RollupStore
 from ess_controller.rollups.sums import Rolled, columns_of, rows_in
-from ess_controller.rows import rows as rows_of
 from ess_controller.site import Site, load
+from ess_controller.told.rows import rows as rows_of
 from tests.site.site_files import SITES
 
 Power = Mapping[int, float]  # hour of the local day -> W

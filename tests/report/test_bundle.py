@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from ess_controller.bundle import Wanted, make, unpacked
-from ess_controller.bundle_redacted import Redaction, toml
+from ess_controller.bundle.redacted import Redaction, toml
+from ess_controller.bundle.support_file import Wanted, make, unpacked
 from ess_controller.core.types import Mode
 from ess_controller.errors import BadInputError
-from ess_controller.journal import Journal
 from ess_controller.replay.bundled import unbundled
 from ess_controller.replay.job import Job, carry_out
+from ess_controller.replay.journal import Journal
 from ess_controller.site import Site, load
 from tests.loop.story import BENCH, Story
 from tests.replay.record import break_a_module
@@ -104,7 +104,7 @@ def test_what_is_in_a_bundle_replays_under_another_setting(site: Site, home: Pat
 
 def test_an_earlier_moment_is_told_as_it_was_then(site: Site, home: Path, tmp_path: Path) -> None:
     """Seconds 8 to 20 have a silent module: at second 19 its string lies open."""
-    from ess_controller.bundle_journal import last_beat
+    from ess_controller.bundle.journal import last_beat
 
     at = last_beat(home / "journal") - timedelta(seconds=13.0)
     told = make(site, Wanted(home, at, 0.1, tmp_path / "b.zip"))

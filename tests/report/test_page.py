@@ -19,7 +19,6 @@ from ess_controller.planning.planner.kept_plans import FILE as PLANS
 from ess_controller.planning.planner.kept_plans import Heard, KeptPlans, kept_of
 from ess_controller.planning.planner.site_battery import groups_of
 from ess_controller.planning.planner.site_planner import SitePlanner
-from ess_controller.reasons import name_of
 from ess_controller.report.carbon import carbon
 from ess_controller.report.filed import FOLDER, KEEP, file_reports
 from ess_controller.report.gather import Span, gather
@@ -29,6 +28,7 @@ from ess_controller.report.quarter import Quarter
 from ess_controller.report.svg import nice_ticks
 from ess_controller.report.words import ZH, words
 from ess_controller.site import SiteError, load
+from ess_controller.told.reasons import name_of
 from firmware_bridge.guard import in_words
 from tests.planning.test_site_planner import NOW, book
 from tests.planning.test_site_planner import write_book as write_days

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from ess_controller.daemon import Beat
-from ess_controller.served import Served
+from ess_controller.doors.served import Served
 from firmware_bridge.dialects.sunspec.battery import BatteryMaster, BatterySeat
 from firmware_bridge.dialects.sunspec.battery_map import BASE, offset
 from firmware_bridge.frames import Answer

@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from ess_controller.clock import utc_now, wall_s
-from ess_controller.live import NoDaemonError, ask
+from ess_controller.doors.live import NoDaemonError, ask
 from firmware_bridge.dialects.csc import CscSeat
 from firmware_bridge.dialects.csc import layout as csc
 from sim.demo import Child

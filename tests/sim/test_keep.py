@@ -9,7 +9,7 @@ import pytest
 
 from ess_controller.ageing.store import FILE as HISTORY
 from ess_controller.ageing.store import Store
-from ess_controller.cell_record import FILE as CELLS
+from ess_controller.kept.cell_record import FILE as CELLS
 from sim.faults import FAULTS
 from tests.loop.story import BENCH
 from tests.sim.sites import QUIET, Want, console

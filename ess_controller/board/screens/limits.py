@@ -2,11 +2,11 @@
 
 from typing import Any
 
-from ess_controller.arbitrated import WAYS
 from ess_controller.board.figures import kw, moment, number
 from ess_controller.board.html import Html, div, span, tag
 from ess_controller.board.view import View, card, figure, quiet
-from ess_controller.why import LIMITED_W
+from ess_controller.told.arbitrated import WAYS
+from ess_controller.why.words import LIMITED_W
 
 MOST_UNFOLDED = 2  # cabinets; of a plant's ten all rules together are five screens long
 

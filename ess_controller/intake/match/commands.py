@@ -78,10 +78,10 @@ def match(
 def _intake(file: Path | None, site: "Site | None", home: Path | None, *, spare: bool) -> "Intake":
     """The modules there are: of a file, or of a site by what its daemon has learnt; a file beside a site lists those on
     its shelf."""
-    from ess_controller.home import find
+    from ess_controller.ageing.known_modules import remembered
     from ess_controller.intake.match.of_site import site_modules
     from ess_controller.intake.modules import read_modules
-    from ess_controller.known_modules import remembered
+    from ess_controller.kept.home import find
 
     if file is None and site is None:
         raise BadInputError("ess match: expected MODULES.csv or --site SITE")

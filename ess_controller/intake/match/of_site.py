@@ -6,11 +6,11 @@ from dataclasses import replace
 
 import numpy as np
 
-from ess_controller.cell_record import Remembered
+from ess_controller.ageing.known_modules import INTAKE, Known, in_site, on_shelf, sources
 from ess_controller.errors import BadInputError
 from ess_controller.intake.matching import Modules
 from ess_controller.intake.modules import Intake
-from ess_controller.known_modules import INTAKE, Known, in_site, on_shelf, sources
+from ess_controller.kept.cell_record import Remembered
 from ess_controller.site import Site
 from ess_controller.site.errors import Problem
 

@@ -7,8 +7,8 @@ from sqlite3 import Error as SqliteError
 
 import numpy as np
 
-from ess_controller import home as homes
 from ess_controller.errors import BadInputError
+from ess_controller.kept import home as homes
 from ess_controller.planning.given.calendar_grid import KindOfDay, kind_by_tariff
 from ess_controller.planning.given.groups import together
 from ess_controller.planning.given.problem import Battery, Prices, Series

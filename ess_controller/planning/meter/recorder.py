@@ -10,12 +10,12 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from ess_controller.backlog import Backlog
 from ess_controller.daemon import Beat
+from ess_controller.kept.backlog import Backlog
+from ess_controller.kept.sqlite_file import is_broken, put_aside
 from ess_controller.planning.meter.book import NO_SLOTS, Block, BlockSums, MonthPeak, Slots, first_of_month
 from ess_controller.planning.meter.store import KEEP_DAYS, MeterBookError, MeterStore, salvaged
 from ess_controller.site import Site
-from ess_controller.sqlite_file import is_broken, put_aside
 
 log = logging.getLogger("ess")
 

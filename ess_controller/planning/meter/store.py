@@ -12,8 +12,8 @@ from dataclasses import fields
 from math import isfinite, nan
 from pathlib import Path
 
+from ess_controller.kept.sqlite_file import connected
 from ess_controller.planning.meter.book import NO_SLOTS, Block, Slots
-from ess_controller.sqlite_file import connected
 
 FILE = "meter.sqlite"
 SCHEMA_VERSION = 3

@@ -12,9 +12,9 @@ from typing import Any
 
 import numpy as np
 
+from ess_controller.ageing.known_modules import Known
 from ess_controller.core.value import Moment, flows_out_w
 from ess_controller.errors import BadInputError
-from ess_controller.known_modules import Known
 from ess_controller.planning.given.problem import Battery, Prices, Series, hours
 from ess_controller.planning.value.backward_pass import Value, backward, decide
 from ess_controller.planning.value.problem import Steps, store_of

@@ -23,10 +23,10 @@ def planner(
     import signal
     from threading import Event
 
-    from ess_controller import home as homes
+    from ess_controller.kept import home as homes
     from ess_controller.planning.planner.process import Planning, work
     from ess_controller.site import load
-    from ess_controller.talk import talk
+    from ess_controller.terminal.talk import talk
 
     talk(0, quiet=False)
     loaded, ending = load(site, {}), Event()

@@ -24,6 +24,7 @@ from typing import Any
 
 import numpy as np
 
+from ess_controller.kept.sqlite_file import connected, is_broken, put_aside
 from ess_controller.planning.forecasts.clear_sky import ClearSky
 from ess_controller.planning.forecasts.weather import Weather
 from ess_controller.planning.given.problem import Battery
@@ -33,7 +34,6 @@ from ess_controller.planning.planner.site_planner import SitePlanner
 from ess_controller.planning.value.backward_pass import backward
 from ess_controller.planning.value.slot import SitePlan, packed
 from ess_controller.site import Site
-from ess_controller.sqlite_file import connected, is_broken, put_aside
 from firmware_bridge.records import Floats
 
 FILE = "plans.sqlite"

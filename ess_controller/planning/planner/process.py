@@ -16,12 +16,12 @@ from pathlib import Path
 from threading import Event
 from typing import Any
 
-from ess_controller import home as homes
+from ess_controller.ageing.known_modules import in_site, remembered
 from ess_controller.child import began, leave
 from ess_controller.clock import utc_now, wall_s
+from ess_controller.doors.live import NoDaemonError, ask
 from ess_controller.errors import BadInputError
-from ess_controller.known_modules import in_site, remembered
-from ess_controller.live import NoDaemonError, ask
+from ess_controller.kept import home as homes
 from ess_controller.planning.forecasts.weather_feed import WeatherFeed
 from ess_controller.planning.given.groups import together
 from ess_controller.planning.given.problem import Battery, refill_cny_per_wh
@@ -39,7 +39,7 @@ from ess_controller.planning.planner.site_battery import groups_of, stock_of_pic
 from ess_controller.planning.planner.site_planner import SitePlanner, terms_of
 from ess_controller.planning.value.slot import FILE, write
 from ess_controller.site import Site, load
-from ess_controller.talk import talk
+from ess_controller.terminal.talk import talk
 
 log = logging.getLogger("ess")
 

@@ -11,10 +11,10 @@ from typing import Any
 
 import numpy as np
 
-from ess_controller import home as homes
 from ess_controller.clock import utc_now
+from ess_controller.doors.live import NoDaemonError, ask
 from ess_controller.errors import BadInputError
-from ess_controller.live import NoDaemonError, ask
+from ess_controller.kept import home as homes
 from ess_controller.planning.forecasts.weather_feed import WeatherFeed
 from ess_controller.planning.forecasts.weather_file import of_file
 from ess_controller.planning.given.groups import together

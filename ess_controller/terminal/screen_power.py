@@ -7,7 +7,7 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Table
 from rich.text import Text
 
-from ess_controller.reasons import CHARGE, DISCHARGE
+from ess_controller.told.reasons import CHARGE, DISCHARGE
 
 WAYS = (CHARGE, DISCHARGE)
 _BLOCKS = " ▁▂▃▄▅▆▇█"

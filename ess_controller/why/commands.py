@@ -30,7 +30,7 @@ def why(
     as_json: Json = False,
 ) -> None:
     """Why power is limited, rule by rule, with the cell and what lifts it; and what the plan goes by."""
-    from ess_controller.why import lines
+    from ess_controller.why.words import lines
 
     picture = look(site, home) if at is None else _at(site, home, at)
     if as_json:
@@ -42,10 +42,10 @@ def why(
 
 def _at(site: Path | None, home: Path | None, at: str) -> dict[str, Any]:
     """The picture of the last beat before a moment, lived through again from the journal."""
-    from ess_controller import home as homes
+    from ess_controller.kept import home as homes
     from ess_controller.replay.window import edge
     from ess_controller.site import load
-    from ess_controller.why_then import picture_at
+    from ess_controller.why.then import picture_at
 
     when = edge("--at", at)
     if not isinstance(when, datetime):

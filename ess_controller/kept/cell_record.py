@@ -16,12 +16,12 @@ from typing import Annotated, Any
 import numpy as np
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
-from ess_controller import sealed
 from ess_controller.core.gauge.learnt import Learnt
 from ess_controller.core.gauge.sensors import Quality
 from ess_controller.core.recall import NOTHING, Recalled, cells_of_modules, fitting
 from ess_controller.core.types import Tuning
 from ess_controller.daemon import Beat
+from ess_controller.kept import sealed
 from firmware_bridge.records import Contactor
 
 log = logging.getLogger("ess")

@@ -12,7 +12,7 @@ import numpy as np
 from ess_controller.core.arbitration import RULES, Arbitration, arbitration
 from ess_controller.core.types import Rule, Tuning
 from ess_controller.daemon import Beat
-from ess_controller.reasons import CHARGE, DISCHARGE, Reason, name_of, reason
+from ess_controller.told.reasons import CHARGE, DISCHARGE, Reason, name_of, reason
 from firmware_bridge.records import Ints
 
 WAYS = (CHARGE, DISCHARGE)

@@ -16,8 +16,8 @@ from threading import Thread
 from typing import Any
 
 from ess_controller.core.types import Order
+from ess_controller.doors.orders import Orders
 from ess_controller.errors import BadInputError
-from ess_controller.orders import Orders
 
 LONGEST_LINE = 4096
 REPLY_WITHIN_S = 5.0

@@ -10,9 +10,9 @@ from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
 from rich.table import Table
 from rich.text import Text
 
-from ess_controller import balancing
-from ess_controller.odd_cells import behind
-from ess_controller.screen_power import powers
+from ess_controller.terminal.screen_power import powers
+from ess_controller.told import balancing
+from ess_controller.told.odd_cells import behind
 
 _MODE_STYLE = {"run": "bold green", "fault": "bold red", "tripped": "red", "off": "dim", "wake": "dim"}
 WIDTH = 108

@@ -8,11 +8,10 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from ess_controller.arbitrated import Since
 from ess_controller.core.types import Order
 from ess_controller.daemon import Beat
 from ess_controller.errors import BadInputError
-from ess_controller.journal import BLOCK, MAGIC, packed, read
+from ess_controller.replay.journal import BLOCK, MAGIC, packed, read
 from ess_controller.replay.moments import Life, Moment, journal_files
 from ess_controller.replay.player import play
 from ess_controller.replay.recording import Recording
@@ -20,6 +19,7 @@ from ess_controller.replay.signals import vocabulary
 from ess_controller.replay.snapshot import Snapshot, WireMemory
 from ess_controller.replay.window import Window
 from ess_controller.site import Site
+from ess_controller.told.arbitrated import Since
 from firmware_bridge.plant import Heard
 
 _BEATS_A_BLOCK = 50

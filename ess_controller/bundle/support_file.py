@@ -3,7 +3,7 @@
 A zip: `journal/` (the minutes, with the moment before them), `site/NAME/site.toml` and `files/` (what it names),
 `then.json` and `why.txt` (the last of those beats as a picture and in words), `status.json` (the daemon now, where it
 runs), `plans.sqlite` (the plan of then and what it was made from), the planner's jobs, summary and savings, the last
-lines of the log, and `manifest.json`. Everything passes `bundle_redacted`.
+lines of the log, and `manifest.json`. Everything passes `redacted`.
 """
 
 import json
@@ -27,17 +27,17 @@ from typing import Any
 
 import numpy as np
 
-from ess_controller.bundle_journal import Cut, cut, last_beat, told_plant
-from ess_controller.bundle_redacted import Redaction, toml
+from ess_controller.bundle.journal import Cut, cut, last_beat, told_plant
+from ess_controller.bundle.redacted import Redaction, toml
 from ess_controller.clock import utc_now
+from ess_controller.doors.live import NoDaemonError, ask
 from ess_controller.errors import BadInputError
-from ess_controller.journal import BLOCK, MAGIC
-from ess_controller.live import NoDaemonError, ask
-from ess_controller.picture import picture
 from ess_controller.planning.planner.kept_plans import FILE as PLANS
 from ess_controller.planning.planner.kept_plans import KeptPlans
+from ess_controller.replay.journal import BLOCK, MAGIC
 from ess_controller.site import Site
-from ess_controller.why import lines
+from ess_controller.told.picture import picture
+from ess_controller.why.words import lines
 
 SCHEMA_VERSION = 1
 MANIFEST = "manifest.json"

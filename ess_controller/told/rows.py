@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from ess_controller.arbitrated import WAYS
 from ess_controller.core.arbitration import RULES
-from ess_controller.reasons import name_of
+from ess_controller.told.arbitrated import WAYS
+from ess_controller.told.reasons import name_of
 from firmware_bridge.records import Layout
 
 RULE_NAMES = tuple(name_of(rule) for rule in RULES)

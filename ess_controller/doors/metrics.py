@@ -36,7 +36,7 @@ class Metric:
 
 
 def text(picture: Mapping[str, Any]) -> str:
-    """The picture of `ess_controller.picture` as Prometheus reads it."""
+    """The picture of `ess_controller.told.picture` as Prometheus reads it."""
     lines = []
     for metric in METRICS:
         samples = [(labels, value) for labels, value in metric.of(picture) if value is not None]

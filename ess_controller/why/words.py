@@ -5,14 +5,14 @@ from datetime import datetime, tzinfo
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from ess_controller.arbitrated import WAYS
+from ess_controller.told.arbitrated import WAYS
 
 LIMITED_W = 500.0  # less than this between wanted and told is no limit worth a word
 _VERB = {"charge": "take", "discharge": "give"}
 
 
 def lines(picture: dict[str, Any]) -> Iterator[str]:
-    """The picture of `ess_controller.picture` as lines of text."""
+    """The picture of `ess_controller.told.picture` as lines of text."""
     local = picture.get("local", {"time": picture["utc"], "zone": "UTC"})
     yield f"{picture['site']}, {local['time'][:19].replace('T', ' ')} {local['zone']}"
     yield doing(picture)

@@ -17,11 +17,11 @@ from typing import Annotated, Any
 import numpy as np
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
-from ess_controller import sealed
 from ess_controller.core.health import DIAGNOSES
 from ess_controller.core.recall import LOST, NOTHING, Recalled
 from ess_controller.core.types import State
 from ess_controller.daemon import Beat
+from ess_controller.kept import sealed
 from firmware_bridge.records import Floats, Layout
 
 log = logging.getLogger("ess")

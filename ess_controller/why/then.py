@@ -5,15 +5,15 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from ess_controller.arbitrated import Since
 from ess_controller.daemon import Beat
 from ess_controller.errors import BadInputError
-from ess_controller.picture import picture
 from ess_controller.replay.moments import Moment
 from ess_controller.replay.player import play
 from ess_controller.replay.recording import Recording
 from ess_controller.replay.window import Window
 from ess_controller.site import Site
+from ess_controller.told.arbitrated import Since
+from ess_controller.told.picture import picture
 
 
 def picture_at(site: Site, journal: Path, when: datetime, back: timedelta) -> dict[str, Any]:

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import numpy as np
 
-from ess_controller.cell_record import FILE, Remembered, read
 from ess_controller.core import recall
 from ess_controller.core.cell_model import HORIZONS_S
 from ess_controller.core.gauge.learnt import Learnt
 from ess_controller.core.gauge.setup import resistance
 from ess_controller.core.recall import NOTHING, cells_of_modules
+from ess_controller.kept.cell_record import FILE, Remembered, read
 from ess_controller.site import Site
 from firmware_bridge.records import Floats
 

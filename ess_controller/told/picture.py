@@ -7,8 +7,6 @@ from typing import Any
 
 import numpy as np
 
-from ess_controller import balancing
-from ess_controller.arbitrated import Since, arbitrated
 from ess_controller.core import joining
 from ess_controller.core.balance import Outstanding
 from ess_controller.core.health import DIAGNOSES, STOPS
@@ -19,8 +17,10 @@ from ess_controller.core.types import Bound, Decision, Mode, Rule, Tuning
 from ess_controller.core.worst import highest, lowest
 from ess_controller.core.worth import worth
 from ess_controller.daemon import Beat
-from ess_controller.odd_cells import odd_cells
-from ess_controller.reasons import CHARGE, DISCHARGE, name_of, why
+from ess_controller.told import balancing
+from ess_controller.told.arbitrated import Since, arbitrated
+from ess_controller.told.odd_cells import odd_cells
+from ess_controller.told.reasons import CHARGE, DISCHARGE, name_of, why
 from firmware_bridge.frames import WireHealth
 from firmware_bridge.guard import in_words
 from firmware_bridge.records import Climate, Contact, Contactor, Floats, Layout, Measurements, PcsState

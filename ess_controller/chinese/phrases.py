@@ -3,8 +3,8 @@
 import re
 
 from ess_controller.alarms.diagnosis_words import DIAGNOSES
-from ess_controller.phrases_acts import act_in_chinese
-from ess_controller.phrases_notes import note_in_chinese
+from ess_controller.chinese.acts import act_in_chinese
+from ess_controller.chinese.notes import note_in_chinese
 
 _EXACT = {row.en: row.zh for row in DIAGNOSES} | {
     # rules (core.types.Rule)

@@ -1,0 +1,1 @@
+"""What the daemon says, in Chinese: its phrases, its audit log, its notes."""
