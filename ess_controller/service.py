@@ -28,8 +28,8 @@ from ess_controller.kept.cell_record import CellRecord
 from ess_controller.kept.memory import FILE as MEMORY
 from ess_controller.kept.memory import Memory, recall
 from ess_controller.planned import Planned, Slot, nobody_plans
-from ess_controller.planning.patience import Patience
 from ess_controller.planning.planner.companion import command
+from ess_controller.planning.planner.patience import Patience
 from ess_controller.planning.value.slot import FILE as PLAN
 from ess_controller.prices import Priced
 from ess_controller.site import Site

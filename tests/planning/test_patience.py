@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from ess_controller.planning.patience import EVERY_S, LONGEST_S, PLANNINGS, Patience
 from ess_controller.planning.planner import process
+from ess_controller.planning.planner.patience import EVERY_S, LONGEST_S, PLANNINGS, Patience
 from ess_controller.planning.value.slot import FILE, OLDEST
 
 LOOK_S = 10.0
