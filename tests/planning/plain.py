@@ -57,7 +57,13 @@ def plain(battery: Battery, series: Series, prices: Prices) -> Plain:
 
 
 def least_cny_jointly(groups: tuple[Battery, ...], series: Series, prices: Prices) -> float:
-    """Of the linear programme of several stores behind one meter: each one's matrix, one below the other."""
+    """Of the linear programme of several stores behind one meter."""
+    return least_cny(jointly(groups, series, prices))
+
+
+def jointly(groups: tuple[Battery, ...], series: Series, prices: Prices) -> Plain:
+    """The linear programme of several stores behind one meter: each one's matrix, one below the other. Columns: import,
+    export [step], peak, then of each store charge, discharge and energy [step]."""
     parts = [plain(group, series, prices) for group in groups]
     n, first = len(series), parts[0]
     meter = np.r_[0 : 2 * n, 5 * n]  # import, export, peak: once for all
@@ -77,8 +83,9 @@ def least_cny_jointly(groups: tuple[Battery, ...], series: Series, prices: Price
         np.concatenate([getattr(first, name)[meter], *(getattr(part, name)[own] for part in parts)])
         for name in ("cost", "low", "high")
     )
-    high[:n] = np.inf
-    return least_cny(Plain(cost, equal, to, less, first.than, low, high, n))
+    high[:n] += sum(group.charge_w for group in groups[1:])
+    high[n : 2 * n] += sum(group.discharge_w for group in groups[1:] if groups[0].export == "any")
+    return Plain(cost, equal, to, less, first.than, low, high, n)
 
 
 def least_cny_by_slices(groups: tuple[Battery, ...], series: Series, prices: Prices) -> float:
@@ -135,30 +142,30 @@ def least_cny(problem: Plain) -> float:
     return float(found.fun)
 
 
-def least_cny_one_way(problem: Plain) -> float:
-    """With a binary for the meter and one for the battery in each step: never both ways at once."""
-    n = problem.steps
-    ways = np.zeros((4 * n, 2 * n + 5 * n + 1))
-    most = np.zeros(4 * n)
-    for kind in range(4):  # import, export, charge, discharge
-        rows, binary = (
-            slice(kind * n, (kind + 1) * n),
-            slice(5 * n + 1 + kind // 2 * n, 5 * n + 1 + (kind // 2 + 1) * n),
-        )
-        ways[rows, kind * n : (kind + 1) * n] = np.eye(n)
-        top = problem.high[kind * n : (kind + 1) * n]
-        ways[rows, binary] = np.diag(-top if kind % 2 == 0 else top)
-        most[rows] = 0.0 if kind % 2 == 0 else top
-    wider = np.zeros((len(problem.to), 2 * n))
+def least_cny_one_way(problem: Plain, stores: int = 0) -> float:
+    """With a binary for the meter and one for each battery in each step: never both ways at once. `stores` in a
+    programme of `jointly`; 0: one, in that of `plain`."""
+    n, columns = problem.steps, len(problem.cost)
+    firsts = [0, *(2 * n + 1 + 3 * n * store for store in range(stores))] if stores else [0, 2 * n]
+    binaries = len(firsts) * n
+    ways, most = np.zeros((2 * binaries, columns + binaries)), np.zeros(2 * binaries)
+    for pair, first in enumerate(firsts):
+        for way in range(2):
+            rows = slice((2 * pair + way) * n, (2 * pair + way + 1) * n)
+            flow = slice(first + way * n, first + (way + 1) * n)
+            top = problem.high[flow]
+            ways[rows, flow] = np.eye(n)
+            ways[rows, columns + pair * n : columns + (pair + 1) * n] = np.diag(top if way else -top)
+            most[rows] = top if way else 0.0
     found = milp(
-        np.concatenate([problem.cost, np.zeros(2 * n)]),
+        np.concatenate([problem.cost, np.zeros(binaries)]),
         constraints=[
-            LinearConstraint(np.hstack([problem.equal, wider]), problem.to, problem.to),
-            LinearConstraint(np.hstack([problem.less, np.zeros((len(problem.than), 2 * n))]), -np.inf, problem.than),
+            LinearConstraint(np.hstack([problem.equal, np.zeros((len(problem.to), binaries))]), problem.to, problem.to),
+            LinearConstraint(np.hstack([problem.less, np.zeros((len(problem.than), binaries))]), -np.inf, problem.than),
             LinearConstraint(ways, -np.inf, most),
         ],
-        bounds=Bounds(np.append(problem.low, np.zeros(2 * n)), np.append(problem.high, np.ones(2 * n))),
-        integrality=np.append(np.zeros(5 * n + 1), np.ones(2 * n)),
+        bounds=Bounds(np.append(problem.low, np.zeros(binaries)), np.append(problem.high, np.ones(binaries))),
+        integrality=np.append(np.zeros(columns), np.ones(binaries)),
         options={"mip_rel_gap": 1e-5, "time_limit": 60.0},
     )
     assert found.success, found.message

@@ -82,7 +82,7 @@ def best_modes(
     groups: tuple[Battery, ...], series: Series, prices: Prices, end_cny_per_kwh: float = 0.0
 ) -> Iterator[Modes]:
     """Directions worth a programme, of the best ceilings: first of the doubtful steps alone, then of all."""
-    by_meter, by_loss = _doubtful(groups, prices)
+    by_meter, by_loss = doubtful(groups, prices)
     search = _search(together(groups), series, prices, end_cny_per_kwh)
     for taken in _tried(search, series, prices)[:KEPT]:
         choice = taken.astype(np.int64)
@@ -112,7 +112,7 @@ def settled(modes: Modes, meter_kw: Floats, store_kw: Floats) -> Modes | None:
     )
 
 
-def _doubtful(groups: tuple[Battery, ...], prices: Prices) -> tuple[Bools, Bools]:
+def doubtful(groups: tuple[Battery, ...], prices: Prices) -> tuple[Bools, Bools]:
     """[step] where a programme would let power flow both ways: through the meter, and through the battery."""
     earned = np.where(outflow_w(groups[0], prices) > 0.0, prices.export_cny_per_kwh, 0.0)
     return earned > prices.import_cny_per_kwh, np.minimum(prices.import_cny_per_kwh, earned) < 0.0

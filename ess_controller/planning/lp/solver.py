@@ -5,7 +5,7 @@ or a plain rule stands in. The programme itself may cheat where losses or round 
 below zero, feed-in above the price of a kWh): it would charge and discharge, or import and export, at once. So its
 answer is first cleaned to what an inverter can do. Where that costs more than the programme believed, `modes` says
 which way power flows in each doubtful step, and the programme is solved again within that; where that may not be the
-best, `branched` proves how near it is, or finds a better one.
+best, `branched` proves how near it is, or finds a better one; `joint` does so for several stores.
 """
 
 from dataclasses import replace
@@ -17,7 +17,7 @@ import numpy as np
 
 from ess_controller.planning.given.groups import together
 from ess_controller.planning.given.problem import Battery, Prices, Series, hours
-from ess_controller.planning.lp import asked, bound, branched, start
+from ess_controller.planning.lp import asked, bound, branched, joint, start
 from ess_controller.planning.lp.fallback import described, stand_in
 from ess_controller.planning.lp.filling import Ends, Problem, column_bounds, constant, costs, row_bounds
 from ess_controller.planning.lp.layout import Layout
@@ -101,17 +101,25 @@ class Planner:
         best = _Found(plan, np.inf, Modes.free(len(series)))  # it is found again at once
         for tried in (best.modes, *best_modes(groups, series, prices, ends.value_cny_per_kwh)):
             best = self._within(problem, tried, best)
-        alone = replace(problem, groups=(together(groups),))
-        proven = bound.least_cny(alone) if len(groups) == 1 else -np.inf
-        least_cny = max(least_cny, proven)
+        if len(groups) == 1:
+            least_cny = max(least_cny, bound.least_cny(problem))
         if best.cny - least_cny > WORTH_SEARCHING * abs(best.cny):
-            proven, found = branched.searched(alone, best.plan, self._slowest_s)
-            if found is not None:
-                best = self._within(problem, found, best)
-            if len(groups) == 1:
-                least_cny = max(least_cny, proven)
+            proven_cny, best = self._searched(problem, best)
+            least_cny = max(least_cny, proven_cny)
         self._bound(problem, None)
         return replace(best.plan, gap_cny=max(best.cny - least_cny, 0.0))
+
+    def _searched(self, problem: Problem, best: _Found) -> tuple[float, _Found]:
+        """What no plan can be cheaper than, CNY, and the best plan, by a search that proves it."""
+        if len(problem.groups) == 1:
+            least_cny, modes = branched.searched(problem, best.plan, self._slowest_s)
+            return least_cny, best if modes is None else self._within(problem, modes, best)
+        self._bound(problem, None)
+        proven, values = joint.searched(self._solver.getLp(), self._layout_now, problem, self._slowest_s)
+        if values is not None:
+            plan, cny = _clean(problem, self._layout_now.store(values))
+            best = _Found(plan, cny, best.modes) if cny < best.cny - SAME_CNY else best
+        return proven + constant(problem), best
 
     def _within(self, problem: Problem, modes: Modes, best: _Found) -> _Found:
         """The best plan found within modes, if it is cheaper than the best so far; else that one."""
