@@ -19,6 +19,7 @@ from ess_controller.daemon import Beat
 from firmware_bridge.records import Tick
 from tests.ageing.world import FIRST_DAY, day_of
 from tests.loop.story import Story, site
+from tests.telemetry.waiting import wait_until
 
 MORNING = datetime(2027, 3, 1, 0, tzinfo=UTC)  # 08:00 in Shanghai
 BEAT_S = 30.0
@@ -238,7 +239,11 @@ def test_a_soft_short_is_told_once(tmp_path: Path, caplog: pytest.LogCaptureFixt
             days.append(replace(day, rest_s=3600.0, rest_soc=soc, rest_soc_sd=soc * 0.0, rest_bled_ah=soc * 0.0))
         store.put(days)
     store.close()
-    live(tmp_path, 0.0, 3600.0)
+    recorder = HealthRecorder(site(), tmp_path / FILE)
+    for at_s in np.arange(0.0, 3600.0, BEAT_S).tolist():
+        recorder(beat(at_s))
+    wait_until(lambda: bool(recorder.notices))  # it looks in its thread, and not any more while it ends
+    recorder.close()
     told = [record.getMessage() for record in caplog.records if "soft short" in record.getMessage()]
     assert len(told) == 1
     assert told[0].startswith(f"soft short suspected: {codes[2]} cell 1: loses ")
