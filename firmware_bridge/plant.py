@@ -25,7 +25,8 @@ SORTED_KEPT = 64  # twice the counter's cycle of both masters
 # so many seconds, of plant time or of wall time, whichever is over first: a request costs the process a quarter of a
 # millisecond, a plant has dozens of devices.
 PV_EVERY_S, IO_EVERY_S = 0.2, 0.5
-PV_STALE_S = 10.0  # many solar inverters share one slow line: each is heard every few seconds
+# Many solar inverters share one slow line: each is believed for so many of the times between its answers.
+PV_STALE_TURNS, PV_STALE_S = 3.0, 10.0
 HALF_A_BEAT_S = 0.05  # of the usual beat: a period is met by the beat nearest to it
 _UNKNOWN = int(Contactor.UNKNOWN)  # PcsState.UNKNOWN is the same number
 
@@ -174,9 +175,11 @@ class Plant:
         """Solar inverters and remote I/O, where the site has any."""
         values: dict[str, Any] = {}
         if self._pvs:
-            age_s, w, rated_w = np.array([(p.age_s, p.w, p.rated_w) for p in (d.picture(now_s) for d in self._pvs)]).T
+            roofs = [device.picture(now_s) for device in self._pvs]
+            age_s, w, rated_w, every_s = np.array([(p.age_s, p.w, p.rated_w, p.every_s) for p in roofs]).T
             rated_w = np.where(np.isnan(rated_w), self._pv_plate_w, rated_w)  # one that does not say: its name plate
-            values = {"pv_w": _Live(age_s, max(self._register_s, PV_STALE_S)).floats(w), "pv_age_s": age_s}
+            stale_s = np.maximum(np.minimum(PV_STALE_TURNS * every_s, PV_STALE_S), self._register_s)
+            values = {"pv_w": _Live(age_s, stale_s).floats(w), "pv_age_s": age_s}
             values["pv_rated_w"] = rated_w
         if self._ios:
             told = [device.picture(now_s) for device in self._ios]
@@ -189,7 +192,7 @@ class Plant:
 
     def write(self, commands: Commands, tick: Tick, *, at_once: bool = False) -> None:
         """Tell every device its part. A contactor of UNKNOWN is told nothing. `at_once`: also those that are asked less
-        often, as there is no next time."""
+        often or still have to answer, as there is no next time."""
         for frames in (
             self._battery.request(commands.bleed, commands.bleed_s),
             self._battery.command(commands.contactor),
@@ -200,7 +203,7 @@ class Plant:
         for number, (wire, ask) in enumerate(zip(self._registers, self._questions(commands, tick), strict=True)):
             asked_s = self._asked_s[number]
             passed_s = max(tick.t_s - asked_s[0], now_s - asked_s[1])
-            if (at_once or passed_s >= self._every_s[number] - HALF_A_BEAT_S) and not wire.waiting:
+            if at_once or (passed_s >= self._every_s[number] - HALF_A_BEAT_S and not wire.waiting):
                 self._asked_s[number] = tick.t_s, now_s
                 wire.ask(ask())
 

@@ -25,7 +25,11 @@ class Beat(Table):
     period_s: float = Field(ge=0.02, le=1.0, description="one beat, s")
     # Lost battery data must bring 0 W within 5 s at worst; module boards speak every 0.1 s.
     can_stale_s: float = Field(ge=0.2, le=5.0, description="a CAN value older than this is not heard, s")
-    register_stale_s: float = Field(ge=0.2, le=5.0, description="a Modbus value older than this is not heard, s")
+    register_stale_s: float = Field(
+        ge=0.2,
+        le=5.0,
+        description="a Modbus value older than this is not heard, s; a solar inverter that shares a slow line is given three of its turns, at most 10 s",
+    )
 
 
 class EnvelopeTable(Table):

@@ -43,10 +43,15 @@ class RegisterQueue:
             return bool(self._queue) and self._queue[0][0].is_write
 
     def ask(self, requests: Sequence[Request]) -> None:
-        """Queue requests."""
+        """Queue requests; commands go before reads that still wait."""
         now_s = self._clock.monotonic_s()
         with self._lock:
-            self._queue.extend((request, now_s) for request in requests)
+            new = [(request, now_s) for request in requests]
+            if any(request.is_write for request in requests):
+                late = [each for each in self._queue if not each[0].is_write]
+                new = [*(each for each in self._queue if each[0].is_write), *new, *late]
+                self._queue.clear()
+            self._queue.extend(new)
 
     def drain(self) -> list[Answer]:
         """Answers since the last call, in order."""

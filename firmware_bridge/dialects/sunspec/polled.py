@@ -17,6 +17,8 @@ from firmware_bridge.frames import STALE, Answer, Request
 
 STREAK = 5  # answers in trouble, one after the other, until the device is searched anew
 SEARCH_AGAIN_S = 5.0
+SELDOM = 4.0  # what is read in every beat goes before the rest for so many periods of that
+GONE_S = 60.0  # unasked for so long: its wire is gone, and another device may stand behind it when it is back
 EVERY_BEAT = 0.0
 
 
@@ -53,7 +55,8 @@ class PolledDevice(ABC):
         self._by_tag: dict[str, Turn] = {}
         self._asked_s: dict[str, float] = {}
         self._seen: dict[str, tuple[int, ...]] = {}  # words of static turns as last read
-        self._known: set[str] = set()  # turns that have been heard
+        self._heard_s: dict[str, float] = {}  # when each turn was last heard
+        self._answered_s = -inf  # when any was
         self._not_taken: dict[str, str] = {}  # name of a write -> trouble, to be told
         self._streak = 0
 
@@ -106,20 +109,20 @@ class PolledDevice(ABC):
     def _reads(self, now_s: float) -> list[Request]:
         """What to read now: the next step of a search, or the turns that are due.
 
-        First what is not known yet, such as scale factors; then what is read in every beat: on a slow line the last of
-        them are not carried out.
+        First what is not known yet, such as scale factors; then what has been due for longest: on a slow line the last
+        of them are not carried out.
         """
         if not self._turns:
             return self._scan.ask(now_s)
         due = [one for one in self._turns if now_s - self._asked_s.get(one.request.tag, -inf) >= one.period_s]
         self._asked_s |= {one.request.tag: now_s for one in due}
-        due.sort(key=self._rank)
+        due.sort(key=self._due_s)
         return [one.request for one in due]
 
     # --- within ---------------------------------------------------------------------------------------------------
 
-    def _rank(self, one: Turn) -> int:
-        return 0 if one.request.tag not in self._known else 2 if one.period_s > 0.0 else 1
+    def _due_s(self, one: Turn) -> float:
+        return self._heard_s.get(one.request.tag, -inf) + SELDOM * one.period_s
 
     def _found(self, now_s: float) -> None:
         self._turns = tuple(self._begin(self._scan.found))
@@ -129,7 +132,7 @@ class PolledDevice(ABC):
 
     def _hear_words(self, due: Turn, words: tuple[int, ...], heard_s: float, now_s: float) -> None:
         tag = due.request.tag
-        self._streak = 0
+        self._streak, self._answered_s = 0, heard_s
         if self._events.last("link"):
             self._events.tell("link", f"{self._name} answers again")
         for name, trouble in self._not_taken.items():
@@ -143,7 +146,7 @@ class PolledDevice(ABC):
         elif due.static and words != self._seen.get(tag):
             self._seen[tag], self._asked_s[tag] = words, -inf  # asked again in the next beat
         else:
-            self._known.add(tag)
+            self._heard_s[tag] = heard_s
             self._heard(tag, words, heard_s)
 
     def _hear_write(self, tag: str, trouble: str) -> None:
@@ -154,6 +157,8 @@ class PolledDevice(ABC):
             self._write_failed(tag, sent=not trouble.startswith(STALE))
 
     def _hear_trouble(self, trouble: str, now_s: float) -> None:
+        if trouble.startswith(STALE) and now_s - self._answered_s < GONE_S:
+            return  # its line has no time for all that is asked
         self._streak += 1
         if self._streak >= STREAK:
             if not trouble.startswith(STALE):  # never asked: its wire is down, and that is told of the wire

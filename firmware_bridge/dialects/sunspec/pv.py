@@ -51,6 +51,7 @@ class PvPicture:
     limitable: bool = False  # it has what it takes to limit its power
     revert_s: float = nan  # as read back: silence after which a limit ends; 0 = never, NaN = not implemented
     input_w: tuple[float, ...] = ()  # DC inputs in the order of 160
+    every_s: float = 0.0  # between the last two answers that told w
 
 
 class PvMaster(PolledDevice):
@@ -67,6 +68,7 @@ class PvMaster(PolledDevice):
         self._reading = InverterReading(self._name, model, self._events, FROZEN_S, measured_s)
         self._ratings: dict[int, tuple[float, ...]] = {}
         self._inputs = PvInputs()
+        self._measured_s, self._every_s = nan, 0.0
 
     def _lost(self, *, moved: bool) -> None:
         """What was read stays, and grows old, until it is found again; a limit in force is no longer known."""
@@ -88,6 +90,7 @@ class PvMaster(PolledDevice):
             limit is not None,
             limit.revert_s if limit else nan,
             self._inputs.w,
+            self._every_s,
         )
 
     def ask(self, limit_w: float, now_s: float, plant_s: float = -inf) -> list[Request]:
@@ -126,6 +129,8 @@ class PvMaster(PolledDevice):
         match what:
             case "measured":
                 self._reading.hear(words, heard_s, self._rated_w)
+                self._every_s = 0.0 if isnan(self._measured_s) else heard_s - self._measured_s
+                self._measured_s = heard_s
             case "limit":
                 next(limit for limit in self._limits if limit.model == int(number)).hear(words, heard_s)
                 self._tell_limitable()
