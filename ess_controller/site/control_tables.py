@@ -28,7 +28,7 @@ class Beat(Table):
     register_stale_s: float = Field(
         ge=0.2,
         le=5.0,
-        description="a Modbus value older than this is not heard, s; a solar inverter that shares a slow line is given three of its turns, at most 10 s",
+        description="a Modbus value older than this is not heard, s; of a solar inverter, on a slow line, three turns",
     )
 
 
