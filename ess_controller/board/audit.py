@@ -12,7 +12,7 @@ from threading import Lock
 from typing import Any
 
 FILE = "audit.jsonl"
-SHOWN, TAIL_BYTES = 20, 32_768
+SHOWN, TAIL_BYTES = 20, 131_072
 WRONG = "refused: a wrong password"  # which one is nowhere kept
 ASKED = "asked"  # before the daemon has answered
 
@@ -40,7 +40,8 @@ class Audit:
 
     def last(self) -> list[dict[str, Any]]:
         """The newest entries, the newest first; a torn line is passed over, and what was asked once it is answered.
-        What nobody answered, for one of the two was killed meanwhile, stays."""
+        What nobody answered, for one of the two was killed meanwhile, stays. Of wrong passwords from one address only
+        the newest: who tries on does not push operators' acts out of sight."""
         try:
             with self._path.open("rb") as file:
                 file.seek(max(os.fstat(file.fileno()).st_size - TAIL_BYTES, 0))
@@ -49,6 +50,7 @@ class Audit:
             return []
         found: list[dict[str, Any]] = []
         answers: Counter[tuple[str, ...]] = Counter()  # that are later than what they answer
+        tried: set[str] = set()  # addresses
         for line in reversed(lines):
             try:
                 told = json.loads(line)
@@ -58,8 +60,10 @@ class Audit:
                 continue
             act = tuple(str(told[key]) for key in ("who", "what", "from"))
             is_question = told["answer"] == ASKED
-            if not (is_question and answers[act]):
+            again = told["answer"] == WRONG and act[2] in tried
+            if not (is_question and answers[act]) and not again:
                 found.append(told)
+            tried |= {act[2]} if told["answer"] == WRONG else set()
             answers[act] += -1 if is_question and answers[act] else not is_question
         return found[:SHOWN]
 

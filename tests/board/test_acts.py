@@ -150,6 +150,14 @@ def test_what_was_asked_of_a_daemon_that_was_killed_stays_in_sight(tmp_path: Pat
     assert told == [("Wang", "taken"), ("Li", "taken"), ("Li", ASKED)]
 
 
+def test_wrong_passwords_do_not_push_what_operators_did_out_of_sight(tmp_path: Path) -> None:
+    audit = Audit(tmp_path)
+    audit.write("2026-06-01T00:00:00+00:00", "Li", "pause", "::1", "taken")
+    for at in range(60):
+        audit.write(f"2026-06-01T00:01:{at:02d}+00:00", f"no {at}", "log in", f"10.0.0.{at % 3}", WRONG)
+    assert [entry["who"] for entry in audit.last()] == ["no 59", "no 58", "no 57", "Li"]
+
+
 def test_the_log_is_added_to_and_passes_over_a_torn_line(tmp_path: Path) -> None:
     audit = Audit(tmp_path)
     audit.write("2026-06-01T00:00:00+00:00", 'Li "\n<b>', "pause", "::1", "taken")
