@@ -13,7 +13,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ess_controller import planning
 from ess_controller.core.value import Moment, decide
 from ess_controller.planning.explain.value import explained
 from ess_controller.planning.forecasts import day_ahead
@@ -158,7 +157,7 @@ def test_what_is_no_longer_as_it_was_is_said(tmp_path: Path) -> None:
 
 
 def test_a_plan_is_of_the_code_of_every_room_that_plans() -> None:
-    parts = [planning, solver, by_numpy, day_ahead, problem]
+    parts = [solver, by_numpy, day_ahead, problem]
     assert {Path(str(part.__file__)) for part in parts} <= set(program_files())
 
 

@@ -38,6 +38,7 @@ from firmware_bridge.records import Floats
 
 FILE = "plans.sqlite"
 KEEP_DAYS, LARGEST_MB = 100, 64.0
+ROOMS = ("given", "meter", "forecasts", "lp", "value", "planner")
 _DATE = len("2026-01-01")  # at the begin of a key
 _TABLE = """
 CREATE TABLE IF NOT EXISTS plan (made TEXT PRIMARY KEY, begins INTEGER NOT NULL, read_first INTEGER NOT NULL,
@@ -242,9 +243,10 @@ def program_digest() -> str:
 
 
 def program_files() -> list[Path]:
-    """All rooms of planning, and what the fast loop makes of a plan."""
+    """The rooms that a site's plan is made in, and what the fast loop makes of it."""
     root = Path(__file__).parents[2]
-    return [*sorted(root.glob("planning/**/*.py")), root / "core" / "value.py"]
+    rooms = [each for room in ROOMS for each in sorted((root / "planning" / room).glob("*.py"))]
+    return [*rooms, root / "core" / "value.py"]
 
 
 def _digest(parts: Iterable[Any]) -> str:
