@@ -29,7 +29,7 @@ from ess_controller.site.companions import Companion, companion
 from ess_controller.site.errors import Finding, Problem, SiteError, shown
 from ess_controller.site.expected_load import ExpectedLoad, expected_load_findings, expected_load_of
 from ess_controller.site.places import KeyPath
-from ess_controller.site.plant import isolated_of, origins_of, plant_of
+from ess_controller.site.plant import crowded, isolated_of, origins_of, plant_of
 from ess_controller.site.records import (
     Contract,
     Location,
@@ -118,6 +118,7 @@ class Site:
         if self.tariff and self.tariff.feed_in_cny_per_kwh < 0.0:
             does = "all that does is paid for" if isinf(self.tuning.dispatch.feed_in_w) else "the roof is held back"
             notes.append(f"tariff {self.tariff.name}: what flows out costs money: {does}")
+        notes += crowded(self.plant)
         if self.expected_load:
             notes.append(self.expected_load.note)
         for channel in self.alarms.channels if self.alarms else ():

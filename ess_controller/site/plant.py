@@ -1,5 +1,6 @@
 """From the devices of a checked site file to what is connected where: cabinets, strings, modules, their wires."""
 
+from collections import defaultdict
 from math import nan
 
 from ess_controller.site.devices import CabinetTable, IoTable, ModuleTable, StringTable
@@ -16,6 +17,10 @@ from firmware_bridge.records import (
     StringSpec,
 )
 
+# On a serial line at a tenth of a second an answer a set-point takes up to 6 s beside six solar inverters, and beside
+# twelve it is never in force: reversion timers act (by `PcsMaster` on such a line).
+MOST_UNITS = 4
+
 
 def plant_of(site: SiteFile) -> PlantSpec:
     """What is connected where, in the order of the file. Strings that are not in service are left out."""
@@ -26,6 +31,21 @@ def plant_of(site: SiteFile) -> PlantSpec:
         pvs=tuple(PvSpec(pv.name, pv.bus, float(pv.rated_w)) for pv in site.pv or ()),
         meter_positive_imports=site.meter.positive_imports,
     )
+
+
+def crowded(plant: PlantSpec) -> list[str]:
+    """Serial lines on which what power hangs on has to wait for many others, a sentence each."""
+    units: dict[str, list[str]] = defaultdict(list)
+    for name in plant.register_buses:
+        if plant.buses[name].startswith("rtu:"):
+            units[plant.buses[name].partition("?")[0]].append(name)
+    quick = {plant.meter_bus, *(cabinet.pcs_bus for cabinet in plant.cabinets)}
+    return [
+        f"{line}: {len(names)} devices on one serial line, {waits[0]} among them: its word may come seconds late; "
+        "battery inverters and the meter want a line of their own"
+        for line, names in units.items()
+        if len(names) > MOST_UNITS and (waits := [name for name in names if name in quick])
+    ]
 
 
 def isolated_of(site: SiteFile) -> tuple[str, ...]:
