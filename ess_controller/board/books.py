@@ -140,7 +140,7 @@ class Library:
 
     def _began(self) -> date | None:
         assert self._site is not None
-        began = stored.began(self._home)
+        began = stored.began_at(self._home)
         return None if began is None else began.astimezone(self._site.time_zone).date()
 
     def _jobs(self) -> Mapping[str, Any]:

@@ -26,6 +26,7 @@ from ess_controller.report.money import Metered, prices_of
 from ess_controller.report.planned import Planned, planned, scores
 from ess_controller.report.quarter import QUARTER_S
 from ess_controller.report.settled import settled
+from ess_controller.report.stored import first_quarter
 from ess_controller.rollups.store import FILE as ROLLUPS
 from ess_controller.rollups.store import TROUBLES as ROLLUP_TROUBLES
 from ess_controller.rollups.store import Span as Limits
@@ -161,13 +162,13 @@ def _read(site: Site, home: Path, month: datetime, begin: datetime, end: datetim
     except ROLLUP_TROUBLES as trouble:
         raise BadInputError(f"{home / ROLLUPS}: cannot be read: {trouble}") from None
     path = home / LEDGER
-    if not path.exists():
-        return Books(blocks, {}, None, None, None, [], limited)
     try:
+        began = first_quarter(home)
+        if not path.exists():
+            return Books(blocks, {}, None, None, began, [], limited)
         with closing(Ledger(path, make=False)) as ledger:
             starts, month_starts = begin.astimezone(UTC), month.astimezone(UTC)
             before = _first(ledger.quarters(starts - QUARTER, starts))
-            began = ledger.first()
             if began is not None:
                 month_starts = max(month_starts, datetime.fromtimestamp(began * QUARTER_S, UTC))
             at_month = _first_known(ledger.quarters(month_starts - QUARTER, month_starts + KNOWN_WITHIN))

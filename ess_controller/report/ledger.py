@@ -21,6 +21,7 @@ from ess_controller.core.health import DIAGNOSES
 from ess_controller.daemon import Beat
 from ess_controller.kept.backlog import Backlog
 from ess_controller.kept.sqlite_file import connected
+from ess_controller.report import began
 from ess_controller.report.quarter import LONGEST_LOOK_S, LOOK_S, QUARTER_S, Quarter
 from ess_controller.site import Site
 from firmware_bridge.guard import in_words
@@ -51,6 +52,11 @@ class Event:
     level: str
     state: str  # "come", "over", or "began" of the daemon itself
     text: str
+
+
+def aside_of(path: Path) -> Path:
+    """Where a broken ledger is kept."""
+    return path.with_name(path.name + ".broken")
 
 
 class LedgerError(Exception):
@@ -100,10 +106,9 @@ class Ledger:
         )
         return {number: json.loads(told) for number, told in rows}
 
-    def first(self) -> int | None:
-        """Number of the oldest quarter: the daemon's first, or of so many days ago; None: none is kept."""
-        number: int | None = self._db.execute("SELECT min(number) FROM quarter").fetchone()[0]
-        return number
+    def numbers(self) -> list[int]:
+        """Of all quarters that are kept."""
+        return [number for (number,) in self._db.execute("SELECT number FROM quarter")]
 
     def last(self, start: datetime) -> dict[int, dict[str, Any]]:
         """The quarters around `start`: a daemon that starts anew goes on with the one that it is in; and the youngest,
@@ -140,7 +145,8 @@ class LedgerRecorder:
         self._before = self._active.tobytes() + self._trips.tobytes()
         self._began = False
         self._kept = self._opened(start)
-        self._store: Ledger | None = None  # the thread's
+        self._store: Ledger | None = None  # this and the next are the thread's
+        self._noted = False
         trouble = (sqlite3.Error, LedgerError)
         self._backlog = Backlog[Quarter | Event](path, "ledger", self._write, trouble, WAITING, self._done)
 
@@ -202,7 +208,7 @@ class LedgerRecorder:
         except sqlite3.OperationalError as trouble:
             log.warning("%s cannot be read: %s", self._path, trouble)
         except (sqlite3.DatabaseError, LedgerError, ValueError) as trouble:
-            aside = self._path.with_name(self._path.name + ".broken")
+            aside = aside_of(self._path)
             with suppress(OSError):
                 self._path.replace(aside)
             log.error("%s is broken and kept as %s (%s): reports begin anew", self._path, aside.name, trouble)
@@ -236,6 +242,22 @@ class LedgerRecorder:
             self._store = Ledger(self._path, make=True)
         rows = due.values()
         self._store.put((x for x in rows if isinstance(x, Quarter)), (x for x in rows if isinstance(x, Event)))
+        if not self._noted:
+            self._noted = self._note_began(self._store)
+
+    def _note_began(self, store: Ledger) -> bool:
+        """Whether it is noted; where the disk does not take it, the next time will do."""
+        home = self._path.parent
+        if began.read(home) is not None:
+            return True
+        first, sure = began.first_of(store.numbers())
+        lost = aside_of(self._path).exists()  # it may have known of an earlier one
+        if not (sure or lost):
+            return False
+        with suppress(OSError):
+            began.write(home, began.Note(None if lost else first))
+            return True
+        return False
 
     def _done(self) -> None:
         if self._store is not None:

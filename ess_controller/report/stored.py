@@ -9,8 +9,9 @@ from pathlib import Path
 from ess_controller.errors import BadInputError
 from ess_controller.planning.given.groups import together
 from ess_controller.planning.planner.site_battery import groups_of
+from ess_controller.report import began
 from ess_controller.report.battery import gained_wh
-from ess_controller.report.ledger import FILE, Ledger, LedgerError
+from ess_controller.report.ledger import FILE, Ledger, LedgerError, aside_of
 from ess_controller.report.money import Metered, refill_cny
 from ess_controller.report.quarter import QUARTER_S
 from ess_controller.site import Site
@@ -30,12 +31,21 @@ def stored_more_wh(home: Path, begin: datetime, end: datetime) -> float:
     return nan if found is None else found
 
 
-def began(home: Path) -> datetime | None:
-    """When the daemon began here, UTC: there was no battery before; None where nobody took note. Raises TROUBLES."""
-    if not (home / FILE).exists():
+def first_quarter(home: Path) -> int | None:
+    """Number of the quarter in which the daemon began here: there was no battery before; None where nobody took note,
+    or who did is lost. Raises TROUBLES."""
+    note = began.read(home)
+    if note is not None:
+        return note.quarter
+    if not (home / FILE).exists() or aside_of(home / FILE).exists():
         return None
     with closing(Ledger(home / FILE, make=False)) as ledger:
-        first = ledger.first()
+        return began.first_of(ledger.numbers())[0]
+
+
+def began_at(home: Path) -> datetime | None:
+    """The same as a time, UTC."""
+    first = first_quarter(home)
     return None if first is None else datetime.fromtimestamp(first * QUARTER_S, UTC)
 
 
