@@ -16,7 +16,7 @@ from ess_controller.planning.meter.store import FILE as METER_BOOK
 from ess_controller.planning.value.slot import SitePlan
 from ess_controller.replay.journal import Journal
 from ess_controller.report.ledger import FILE as LEDGER
-from ess_controller.report.ledger import LedgerRecorder
+from ess_controller.report.recorder import LedgerRecorder
 from ess_controller.rollups.recorder import RollupRecorder, nobody
 from ess_controller.rollups.store import FILE as ROLLUPS
 from ess_controller.site import Site

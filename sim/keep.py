@@ -15,7 +15,7 @@ from ess_controller.kept.memory import FILE as MEMORY
 from ess_controller.planning.meter.recorder import MeterRecorder
 from ess_controller.planning.meter.store import FILE as METER_BOOK
 from ess_controller.report.ledger import FILE as LEDGER
-from ess_controller.report.ledger import LedgerRecorder
+from ess_controller.report.recorder import LedgerRecorder
 from ess_controller.site import Site
 from sim.fast import told
 

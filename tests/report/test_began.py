@@ -6,8 +6,9 @@ from typing import Any
 
 from ess_controller.report import began
 from ess_controller.report.gather import Span, gather
-from ess_controller.report.ledger import FILE, LedgerRecorder
+from ess_controller.report.ledger import FILE
 from ess_controller.report.quarter import Quarter
+from ess_controller.report.recorder import LedgerRecorder
 from ess_controller.report.stored import began_at, first_quarter
 from tests.report.homes import blocks_of, dealer, first_of, flow, store, write_book, write_ledger
 

@@ -12,9 +12,10 @@ import pytest
 
 from ess_controller.daemon import Beat
 from ess_controller.report import battery
-from ess_controller.report.ledger import FILE, Ledger, LedgerRecorder
+from ess_controller.report.ledger import FILE, Ledger
 from ess_controller.report.limits import limits
 from ess_controller.report.quarter import FLOWS
+from ess_controller.report.recorder import LedgerRecorder
 from ess_controller.rollups.recorder import RollupRecorder
 from ess_controller.rollups.store import FILE as ROLLUPS
 from ess_controller.rollups.store import Span, read_span
