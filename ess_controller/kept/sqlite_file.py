@@ -32,12 +32,17 @@ def is_broken(trouble: Exception) -> bool:
     return not isinstance(trouble, sqlite3.OperationalError)
 
 
+def aside_of(path: Path) -> Path:
+    """Where a broken file is kept."""
+    return path.with_name(path.name + ".broken")
+
+
 def put_aside(path: Path) -> Path | None:
     """Keep a broken file as NAME.broken for whoever wants to look; None where the disk does not do it.
 
     What SQLite has laid beside it goes along, and first: a journal left behind would be played into the new file.
     """
-    aside = path.with_name(path.name + ".broken")
+    aside = aside_of(path)
     with suppress(OSError):
         for end in ("-journal", "-wal", "-shm"):
             beside = path.with_name(path.name + end)

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from ess_controller.kept.sqlite_file import connected
 from ess_controller.report.quarter import QUARTER_S, Quarter
@@ -37,13 +37,17 @@ class Event:
     text: str
 
 
-def aside_of(path: Path) -> Path:
-    """Where a broken ledger is kept."""
-    return path.with_name(path.name + ".broken")
-
-
 class LedgerError(Exception):
     """The file is not one of ours."""
+
+
+def read_told(text: Any) -> dict[str, Any] | None:
+    """What is told of a quarter; None where that is half a row, or none of ours."""
+    try:
+        told = json.loads(text)
+    except (ValueError, TypeError, RecursionError):
+        return None
+    return told if isinstance(told, dict) and told.keys() >= {"heard_s", "cabinets", "extremes"} else None
 
 
 class Ledger:
@@ -64,13 +68,17 @@ class Ledger:
             raise
 
     def put(self, quarters: Iterable[Quarter], events: Iterable[Event]) -> None:
-        """Keep these; of two words on one quarter the one that heard more stands."""
-        rows = [(each.number, json.dumps(each.told(), separators=(",", ":"))) for each in quarters]
+        """Keep these; of two words on one quarter the one that heard more stands, and any against one that says
+        nothing."""
+        self.take(((each.number, json.dumps(each.told(), separators=(",", ":"))) for each in quarters), events)
+
+    def take(self, rows: Iterable[tuple[int, str]], events: Iterable[Event]) -> None:
+        """The same, of quarters as they stand in a ledger."""
+        heard = "CASE WHEN json_valid({0}.told) THEN CAST(json_extract({0}.told, '$.heard_s') AS REAL) END".format
         with self._db:
-            heard = "json_extract({}.told, '$.heard_s')".format
             self._db.executemany(
                 "INSERT INTO quarter VALUES (?, ?) ON CONFLICT (number) DO UPDATE SET told = excluded.told"
-                f" WHERE {heard('excluded')} >= {heard('quarter')}",
+                f" WHERE ifnull({heard('excluded')}, 0) >= ifnull({heard('quarter')}, 0)",
                 rows,
             )
             told = [(each.utc, each.place, each.what, each.level, each.state, each.text) for each in events]
@@ -87,7 +95,7 @@ class Ledger:
         rows = self._db.execute(
             "SELECT number, told FROM quarter WHERE number >= ? AND number < ? ORDER BY number", edges
         )
-        return {number: json.loads(told) for number, told in rows}
+        return {number: told for number, text in rows if (told := read_told(text)) is not None}
 
     def numbers(self) -> list[int]:
         """Of all quarters that are kept."""
@@ -102,13 +110,21 @@ class Ledger:
             f"SELECT number, told FROM quarter WHERE number BETWEEN ? AND ? OR number = ({youngest})",
             (number - 1, number + 1),
         )
-        return {number: json.loads(told) for number, told in rows}
+        return {number: told for number, text in rows if (told := read_told(text)) is not None}
 
     def events(self, begin: datetime, end: datetime) -> list[Event]:
         """Those from `begin` until before `end`, in order."""
         edges = [each.isoformat(timespec="milliseconds") for each in (begin, end)]
         rows = self._db.execute("SELECT * FROM event WHERE utc >= ? AND utc < ? ORDER BY utc, place", edges)
         return [Event(*row) for row in rows]
+
+    def next_row(self, table: Literal["quarter", "event"], after: int) -> tuple[Any, ...] | None:
+        """The first that lies behind `after`, its key before its columns: for who reads what is left of a damaged
+        file. None: there is no more."""
+        key = "number" if table == "quarter" else "rowid"
+        query = f"SELECT {key}, * FROM {table} WHERE {key} > ? ORDER BY {key} LIMIT 1"
+        row: tuple[Any, ...] | None = self._db.execute(query, (after,)).fetchone()
+        return row
 
     def close(self) -> None:
         """Let go of the file."""

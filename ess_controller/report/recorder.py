@@ -16,9 +16,11 @@ import numpy as np
 from ess_controller.core.health import DIAGNOSES
 from ess_controller.daemon import Beat
 from ess_controller.kept.backlog import Backlog
+from ess_controller.kept.sqlite_file import aside_of, is_broken, put_aside
 from ess_controller.report import began
-from ess_controller.report.ledger import Event, Ledger, LedgerError, aside_of
+from ess_controller.report.ledger import Event, Ledger, LedgerError
 from ess_controller.report.quarter import LONGEST_LOOK_S, LOOK_S, QUARTER_S, Quarter
+from ess_controller.report.salvage import salvaged
 from ess_controller.site import Site
 from firmware_bridge.guard import in_words
 
@@ -27,6 +29,7 @@ log = logging.getLogger("ess")
 EVERY_S = 60.0  # of plant time
 WAITING = 6000  # rows, while the disk takes none
 KEPT = 4  # quarters in memory that may be gone on with
+TROUBLES = (sqlite3.Error, LedgerError)
 
 
 class LedgerRecorder:
@@ -41,11 +44,11 @@ class LedgerRecorder:
         self._trips = np.zeros(self._layout.cabinets, np.int64)
         self._before = self._active.tobytes() + self._trips.tobytes()
         self._began = False
+        self._start = _number_of(start)
         self._kept = self._opened(start)
         self._store: Ledger | None = None  # this and the next are the thread's
         self._noted = False
-        trouble = (sqlite3.Error, LedgerError)
-        self._backlog = Backlog[Quarter | Event](path, "ledger", self._write, trouble, WAITING, self._done)
+        self._backlog = Backlog[Quarter | Event](path, "ledger", self._write, TROUBLES, WAITING, self._done)
 
     def __call__(self, beat: Beat) -> None:
         """Add a beat; hand over what is due."""
@@ -96,20 +99,43 @@ class LedgerRecorder:
         return quarter
 
     def _opened(self, start: datetime) -> dict[int, dict[str, Any]]:
-        """The last quarters that are kept, to go on with. A broken file stays for whoever wants to look."""
+        """The last quarters that are kept, to go on with. Of a broken file, what can still be read goes on in a new
+        one."""
         if not self._path.exists():
             return {}
         try:
-            with closing(Ledger(self._path, make=False)) as ledger:
-                return ledger.last(start)
-        except sqlite3.OperationalError as trouble:
-            log.warning("%s cannot be read: %s", self._path, trouble)
-        except (sqlite3.DatabaseError, LedgerError, ValueError) as trouble:
-            aside = aside_of(self._path)
-            with suppress(OSError):
-                self._path.replace(aside)
-            log.error("%s is broken and kept as %s (%s): reports begin anew", self._path, aside.name, trouble)
+            try:
+                with closing(Ledger(self._path, make=True)) as ledger:  # who only reads may not play a journal back
+                    return ledger.last(start)
+            except TROUBLES as trouble:
+                if not is_broken(trouble):
+                    raise
+                with closing(self._begun_anew(trouble, _number_of(start))) as ledger:
+                    return ledger.last(start)
+        except TROUBLES as trouble:
+            log.warning("%s cannot be used: %s: the ledger waits in memory", self._path, trouble)
         return {}
+
+    def _begun_anew(self, trouble: Exception, number: int) -> Ledger:
+        """A new file in place of a broken one, which stays for whoever wants to look. `number`: of the present quarter.
+        Raises TROUBLES, `trouble` itself where the disk does not let it be put aside."""
+        aside = put_aside(self._path)
+        if aside is None:
+            raise trouble
+        left = salvaged(aside, number)
+        what = f"{len(left.quarters)} quarters of an hour of it go on" if left.quarters else "reports begin anew"
+        log.error("%s is broken and kept as %s (%s): %s", self._path, aside.name, trouble, what)
+        first, sure = began.first_of(at for at, _ in left.quarters)
+        if sure and began.read(self._path.parent) is None:
+            with suppress(OSError):
+                began.write(self._path.parent, began.Note(first))
+        ledger = Ledger(self._path, make=True)
+        try:
+            ledger.take(left.quarters, left.events)
+        except BaseException:
+            ledger.close()
+            raise
+        return ledger
 
     # --- events -------------------------------------------------------------------------------------------------------
 
@@ -135,10 +161,19 @@ class LedgerRecorder:
     # --- the thread ---------------------------------------------------------------------------------------------------
 
     def _write(self, due: dict[Any, Quarter | Event], _ending: bool) -> None:
-        if self._store is None:
-            self._store = Ledger(self._path, make=True)
-        rows = due.values()
-        self._store.put((x for x in rows if isinstance(x, Quarter)), (x for x in rows if isinstance(x, Event)))
+        quarters = [each for each in due.values() if isinstance(each, Quarter)]
+        events = [each for each in due.values() if isinstance(each, Event)]
+        try:
+            if self._store is None:
+                self._store = Ledger(self._path, make=True)
+            self._store.put(quarters, events)
+        except TROUBLES as trouble:  # damaged while we ran: no later try would mend it
+            if not is_broken(trouble):
+                raise
+            self._done()
+            self._store = None
+            self._store = self._begun_anew(trouble, max((each.number for each in quarters), default=self._start))
+            self._store.put(quarters, events)
         if not self._noted:
             self._noted = self._note_began(self._store)
 
@@ -163,3 +198,7 @@ class LedgerRecorder:
 
 def _event(utc: datetime, place: str, what: str, level: str, state: str, text: str) -> Event:
     return Event(utc.isoformat(timespec="milliseconds"), place, what, level, state, text)
+
+
+def _number_of(utc: datetime) -> int:
+    return int(utc.timestamp() // QUARTER_S)

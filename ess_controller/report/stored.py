@@ -7,11 +7,12 @@ from math import nan
 from pathlib import Path
 
 from ess_controller.errors import BadInputError
+from ess_controller.kept.sqlite_file import aside_of
 from ess_controller.planning.given.groups import together
 from ess_controller.planning.planner.site_battery import groups_of
 from ess_controller.report import began
 from ess_controller.report.battery import gained_wh
-from ess_controller.report.ledger import FILE, Ledger, LedgerError, aside_of
+from ess_controller.report.ledger import FILE, Ledger, LedgerError
 from ess_controller.report.money import Metered, refill_cny
 from ess_controller.report.quarter import QUARTER_S
 from ess_controller.site import Site
