@@ -11,14 +11,15 @@ INNER = ("cell_loss_kwh", "cell_loss_sd_kwh", "through_kwh", "changed_kwh")  # o
 Quarters = Mapping[int, Mapping[str, Any]]  # number -> what the ledger tells of it
 
 
-def throughput(quarters: Quarters, before: Mapping[str, Any] | None) -> dict[str, Any] | None:
+def throughput(quarters: Quarters, before: Mapping[str, Any] | None, begin: int) -> dict[str, Any] | None:
     """Each cabinet's sums, in the order of the first quarter that tells of it, and all together; None without any.
 
     kWh on the inverter's grid side (ac) and at the strings (dc); losses are measured there, the cells' less what more
     was stored at the end than at the start, by the estimate, whose doubt stands beside (one standard deviation); null
     where too little flowed for that. A cycle (EFC) is the capacity once out and once in.
-    `before`: the quarter before the first, at whose end the span starts; None: the cells' losses count from the first
-    quarter's end on. So they do after quarters that are missing: what a battery gave or took then nobody measured.
+    `begin`: number of the span's first quarter; `before`: the one before it, at whose end the span starts; None: the
+    cells' losses count from the first quarter's end on. So they do after quarters that are missing: what a battery gave
+    or took then nobody measured.
     """
     at_start = {each["name"]: each for each in before["cabinets"]} if before else {}
     found: dict[str, dict[int, Mapping[str, Any]]] = {}
@@ -27,11 +28,13 @@ def throughput(quarters: Quarters, before: Mapping[str, Any] | None) -> dict[str
             found.setdefault(each["name"], {})[number] = each
     if not found:
         return None
-    sums = [_sums(name, rows, at_start.get(name)) for name, rows in found.items()]
+    sums = [_sums(name, rows, at_start.get(name), begin) for name, rows in found.items()]
     return {"all": _rounded(_judged(_together(sums))), "cabinets": [_rounded(_judged(each)) for each in sums]}
 
 
-def _sums(name: str, by_number: Mapping[int, Mapping[str, Any]], start: Mapping[str, Any] | None) -> dict[str, Any]:
+def _sums(
+    name: str, by_number: Mapping[int, Mapping[str, Any]], start: Mapping[str, Any] | None, begin: int
+) -> dict[str, Any]:
     rows = list(by_number.values())
     flows = {flow: sum(row[flow] for row in rows) for flow in FLOWS}
     kwh = {flow.replace("_wh", "_kwh"): flows[flow] / 1000.0 for flow in FLOWS[:4]}
@@ -43,18 +46,20 @@ def _sums(name: str, by_number: Mapping[int, Mapping[str, Any]], start: Mapping[
         **kwh,
         "stored_more_kwh": (stored[-1] - stored[0]) / 1000.0 if stored else 0.0,
         "inverter_loss_kwh": kwh["ac_in_kwh"] - kwh["dc_in_kwh"] + kwh["dc_out_kwh"] - kwh["ac_out_kwh"],
-        **_in_cells(by_number, start),
+        **_in_cells(by_number, start, begin),
         "efc": (flows["in_ah"] + flows["out_ah"]) / 2.0 / ah[-1] if ah else None,
         "soc_min": _least((row.get("soc_min") for row in rows), 1.0),
         "soc_max": _least((row.get("soc_max") for row in rows), -1.0),
     }
 
 
-def _in_cells(by_number: Mapping[int, Mapping[str, Any]], start: Mapping[str, Any] | None) -> dict[str, float]:
+def _in_cells(
+    by_number: Mapping[int, Mapping[str, Any]], start: Mapping[str, Any] | None, begin: int
+) -> dict[str, float]:
     """What cells took and neither gave nor hold, its doubt by SOC at both ends and by capacity in what lies between,
     what flowed through them for it, and what more they hold, kWh. NaN: the doubt was not noted."""
     through_wh = changed_wh = lost_wh = doubt_wh = 0.0
-    for own in _stretches(by_number, start):
+    for own in _stretches(by_number, start, begin):
         first, last = own[0], own[-1]
         in_wh, out_wh = (sum(row[flow] for row in own[1:]) for flow in ("string_in_wh", "string_out_wh"))
         gained_wh = last["stored_wh"] - first["stored_wh"]
@@ -68,12 +73,12 @@ def _in_cells(by_number: Mapping[int, Mapping[str, Any]], start: Mapping[str, An
 
 
 def _stretches(
-    by_number: Mapping[int, Mapping[str, Any]], start: Mapping[str, Any] | None
+    by_number: Mapping[int, Mapping[str, Any]], start: Mapping[str, Any] | None, begin: int
 ) -> Iterator[list[Mapping[str, Any]]]:
     """Quarters without a gap, each time from one whose store is known to the last such one; what flowed in the first
     came before."""
     found: list[list[Mapping[str, Any]]] = [[] if start is None else [start]]
-    last = min(by_number) - 1
+    last = begin - 1
     for number, row in by_number.items():
         if number != last + 1:
             found.append([])

@@ -126,7 +126,7 @@ def test_losses_are_measured_and_a_cycle_is_the_capacity_out_and_in() -> None:
         0: quarter(59.2e3, {"ac_in_wh": 10e3, "dc_in_wh": 9.6e3, "string_in_wh": 9.6e3, "in_ah": 27.0}),
         1: quarter(53e3, {"ac_out_wh": 5.7e3, "dc_out_wh": 6e3, "string_out_wh": 6e3, "out_ah": 17.0}),
     }
-    told = battery.throughput(quarters, quarter(50e3, {}, 400.0))
+    told = battery.throughput(quarters, quarter(50e3, {}, 400.0), 0)
     assert told is not None
     (found,), whole = told["cabinets"], told["all"]
     assert found["inverter_loss_kwh"] == pytest.approx(0.4 + 0.3)
@@ -135,7 +135,7 @@ def test_losses_are_measured_and_a_cycle_is_the_capacity_out_and_in() -> None:
     assert found["cell_loss_sd_kwh"] == pytest.approx(0.5)
     assert whole["loss_kwh"] == pytest.approx(10.0 - 5.7 - 3.0)  # what went in, less what came out and what stayed
     assert (whole["loss_share"], whole["loss_share_sd"]) == (pytest.approx(0.13), pytest.approx(0.05))
-    told = battery.throughput(quarters, None)  # nobody knows what was stored before: of the first quarter no loss
+    told = battery.throughput(quarters, None, 0)  # nobody knows what was stored before: of the first quarter no loss
     assert told is not None
     (found,) = told["cabinets"]
     assert (found["stored_more_kwh"], found["cell_loss_kwh"]) == (pytest.approx(-6.2), pytest.approx(0.2))
@@ -152,7 +152,7 @@ def day(
     out = {f"{side}_out_wh": 1e3 * given_kwh for side in ("ac", "dc", "string")}
     before = {"cabinets": [flows | known | {"stored_wh": 50e3}]}
     told = battery.throughput(
-        {0: {"cabinets": [flows | into | out | known | {"stored_wh": 50e3 + 1e3 * gained_kwh}]}}, before
+        {0: {"cabinets": [flows | into | out | known | {"stored_wh": 50e3 + 1e3 * gained_kwh}]}}, before, 0
     )
     assert told is not None
     return dict(told["all"])

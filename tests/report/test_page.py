@@ -145,6 +145,23 @@ def test_what_left_the_store_while_the_daemon_was_off_is_no_loss(tmp_path: Path)
     assert [gap["begin"][:10] for gap in told["coverage"]["gaps"]] == ["2026-06-04", "2026-06-10"]
 
 
+def test_what_left_the_store_before_the_first_quarter_that_was_heard_is_no_loss(tmp_path: Path) -> None:
+    """The last quarter of the day before was heard, the first hour of this one was not: 5 kWh of each were taken."""
+
+    def after(at: int, quarter: Quarter) -> None:
+        if at == 10:
+            flow(quarter, ac_in_wh=10_000.0, dc_in_wh=9_800.0, in_ah=28.0)
+        stored_wh = 45e3 + (9_700.0 if at >= 10 else 0.0)
+        store(quarter, 0.5, stored_wh, stored_wh - 8e3)
+
+    write_book(tmp_path, blocks_of(FIRST, 1, {}))
+    write_ledger(tmp_path, dealer(), FIRST - 1, 1, lambda _, quarter: store(quarter, 0.5, 50e3, 42e3))
+    write_ledger(tmp_path, dealer(), FIRST + 4, 92, after)
+    whole = gather(dealer(), tmp_path, Span.day(DAY))["battery"]["all"]
+    assert whole["cell_loss_kwh"] == pytest.approx(2 * 0.1)
+    assert whole["stored_more_kwh"] == pytest.approx(2 * 4.7)
+
+
 def test_where_too_little_flowed_the_page_says_so_and_tells_no_share(tmp_path: Path) -> None:
     """The gauge believes 3.5 kWh more at the day's end, and 0.2 were taken."""
 
