@@ -1,7 +1,7 @@
 """What the ledger tells of a span: throughput, losses, SOC, cell extremes."""
 
 from collections.abc import Iterable, Iterator, Mapping
-from math import hypot, nan
+from math import hypot, isnan, nan
 from typing import Any
 
 from ess_controller.report.quarter import EXTREMES, FLOWS
@@ -107,6 +107,7 @@ def _judged(sums: dict[str, Any]) -> dict[str, Any]:
     told = {key: value for key, value in sums.items() if key not in ("through_kwh", "changed_kwh")}
     cells_kwh, doubt_kwh, taken_kwh = sums["cell_loss_kwh"], sums["cell_loss_sd_kwh"], sums["ac_in_kwh"]
     known = cells_kwh > -2.0 * doubt_kwh and doubt_kwh <= MOST_DOUBT * sums["through_kwh"]  # False where it is NaN
+    told["doubt_noted"] = not isnan(doubt_kwh)
     told["cell_loss_kwh"] = max(cells_kwh, 0.0) if known else None
     told["cell_loss_sd_kwh"] = doubt_kwh if known else None
     agree = sums["inverter_loss_kwh"] >= 0.0  # else its two sides are not measured well enough to tell

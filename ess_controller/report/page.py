@@ -21,7 +21,8 @@ SLIDING = (
     "What was done is billed by windows that slide. Without the battery and by the rule only blocks are known: what "
     "was saved of the demand is reckoned by blocks on all sides."
 )
-NOT_TOLD = "lost of what was taken: not known, too little flowed"
+TOO_LITTLE = "lost of what was taken: not known, too little flowed"
+NO_DOUBT = "lost of what was taken: not known, nobody noted how sure is what was stored"
 LOWER, AS_PLANNED = "so far the month's demand is lower by", "As planned at the day's beginning"
 
 
@@ -50,7 +51,8 @@ def _cards(told: dict[str, Any], say: Say) -> str:
     whole = battery_["all"] if battery_ else {}
     peak = max((each["kw"] for way in ("done", "sliding") for each in told["peaks"][way]), default=None)
     share, doubt = whole.get("loss_share"), whole.get("loss_share_sd")
-    lost = "lost of what was taken" if share is not None or not whole else NOT_TOLD
+    not_told = TOO_LITTLE if whole.get("doubt_noted") else NO_DOUBT
+    lost = "lost of what was taken" if share is not None or not whole else not_told
     minutes = f"{told['peaks']['block_s'] / 60:g} min"
     windows = f"{say('highest import')}, {say('sliding' if told['peaks']['sliding'] else 'block of')} {minutes}"
     saved = money["saved_cny"] if money else {"against_no_battery": None, "against_rule": None}

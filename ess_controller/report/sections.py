@@ -10,6 +10,7 @@ Say = Callable[[str], str]
 Section = tuple[str, list[str], list[list[Any]], list[str]]
 MEAN_FACTOR = "By a mean factor of all hours, energy moved to another hour spares no CO2; what is lost is bought."
 TOO_LITTLE = "too little flowed to tell what the cells lose from what is stored by the estimate"
+NO_DOUBT = "nobody noted how sure is what was stored: what the cells lose cannot be told from it"
 ESTIMATED = "What is stored is estimated: over a day the cells' losses are no surer than that."
 NO_LEDGER = "the ledger does not cover this time"
 NO_ROLLUPS = "no rollups are kept of this time"
@@ -36,8 +37,9 @@ def battery(told: dict[str, Any], say: Say) -> Section:
     rows = [_of_cabinet(each["name"], each) for each in found["cabinets"]]
     if len(rows) > 1:
         rows.append(_of_cabinet(say("all"), found["all"]))
-    unknown = any(each["cell_loss_kwh"] is None for each in found["cabinets"])
-    return "Battery", head, rows, [*([_not_known(TOO_LITTLE, say)] if unknown else []), say(ESTIMATED)]
+    unknown = {each["doubt_noted"] for each in found["cabinets"] if each["cell_loss_kwh"] is None}
+    why = [_not_known(TOO_LITTLE if noted else NO_DOUBT, say) for noted in sorted(unknown)]
+    return "Battery", head, rows, [*why, say(ESTIMATED)]
 
 
 def _of_cabinet(name: str, each: dict[str, Any]) -> list[Any]:

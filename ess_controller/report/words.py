@@ -17,6 +17,12 @@ ZH = {
     "cycles (EFC)": "等效循环（EFC）",
     "lost of what was taken": "损耗占充电量",
     "lost of what was taken: not known, too little flowed": "损耗占充电量：充放电量过少，未知",
+    "lost of what was taken: not known, nobody noted how sure is what was stored": (
+        "损耗占充电量：未知，当时未记录储存电量的误差"
+    ),
+    "nobody noted how sure is what was stored: what the cells lose cannot be told from it": (
+        "当时未记录储存电量的误差，无法据此得出电芯损耗"
+    ),
     "too little flowed to tell what the cells lose from what is stored by the estimate": (
         "充放电量过少，无法从估计的储存电量中得出电芯损耗"
     ),
