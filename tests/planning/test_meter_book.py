@@ -286,6 +286,31 @@ def test_a_damaged_page_costs_the_book_two_days_and_not_the_month_s_peak_nor_wha
     assert "billing blocks of it go on" in caplog.text
 
 
+@pytest.mark.parametrize("value", ["x'00ff'", "'seventy'", "CAST(x'ff' AS TEXT)"])
+def test_a_value_that_is_no_number_costs_its_block_and_the_daemon_starts(tmp_path: Path, value: str) -> None:
+    two_weeks(tmp_path / FILE)
+    book = sqlite3.connect(tmp_path / FILE)
+    book.execute(f"UPDATE block SET load_w = {value} WHERE number = ?", (FIRST + 50,))
+    book.commit()
+    book.close()
+    with pytest.raises(MeterBookError, match=f"block {FIRST + 50}: expected numbers"):
+        kept(tmp_path / FILE)
+    recorder = live(tmp_path / FILE, LATER_S, LATER_S + 900.0)
+    assert recorder.peak.of(START) == 70e3
+    assert {block.number for block in kept(tmp_path / FILE)} == {*range(FIRST - 9 * 96, LATER + 1)} - {FIRST + 50}
+
+
+def test_a_slot_that_is_no_number_costs_the_windows_in_flight(tmp_path: Path) -> None:
+    store = MeterStore(tmp_path / FILE, 900.0, make=True)
+    store.put([], {FIRST * 15 - 1: 6e5}, 60.0)
+    store._db.execute("UPDATE slot SET import_ws = 'many'")
+    store._db.commit()
+    store.close()
+    recorder = MeterRecorder(sliding_site(), tmp_path / FILE, START)
+    recorder(beat(BEAT_S))
+    recorder.close()
+
+
 def test_a_book_that_is_damaged_while_the_daemon_runs_is_begun_anew_with_what_can_be_read(tmp_path: Path) -> None:
     whole = two_weeks(tmp_path / FILE)
     recorder = MeterRecorder(site(), tmp_path / FILE, START + timedelta(seconds=LATER_S))

@@ -103,7 +103,7 @@ class MeterRecorder:
         """What the windows of the run before are made of. What was imported since is not known, and not counted."""
         try:
             return NO_SLOTS if store is None else store.slots(self._slide_s, slot)
-        except sqlite3.Error as trouble:
+        except TROUBLES as trouble:
             log.warning("%s: %s: windows that slide begin anew", self._path, trouble)
             return NO_SLOTS
 

@@ -7,7 +7,7 @@ clock gone astray costs a row and not the book.
 
 import sqlite3
 from collections.abc import Iterable
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import fields
 from math import isfinite, nan
 from pathlib import Path
@@ -29,7 +29,7 @@ CREATE TABLE IF NOT EXISTS slot (number INTEGER PRIMARY KEY, slide_s REAL NOT NU
 
 
 class MeterBookError(Exception):
-    """The file is not one of ours, or of another billing block."""
+    """The file is not one of ours, or of another billing block, or something in it is not what we write."""
 
 
 class MeterStore:
@@ -39,6 +39,7 @@ class MeterStore:
         """`make` it where it is not there."""
         self._block_s, self._names = block_s, _NAMES
         self._db = connected(path, "rwc" if make else "ro")
+        self._db.text_factory = _as_text
         try:
             self._open(make)
         except BaseException:
@@ -94,21 +95,31 @@ class MeterStore:
     def blocks(self, first: int, end: int) -> list[Block]:
         """Those kept of first..end-1, in order."""
         query = f"SELECT {', '.join(self._names)} FROM block WHERE number >= ? AND number < ? ORDER BY number"
-        return [_block(row) for row in self._db.execute(query, (first, end))]
+        return [self._block(row) for row in self._db.execute(query, (first, end))]
+
+    def _block(self, row: tuple[int | float | None, ...]) -> Block:
+        number, *means = (nan if value is None else value for value in row)
+        try:
+            return Block(int(number), *map(float, means))
+        except (ValueError, TypeError) as trouble:
+            raise MeterBookError(f"block {number}: expected numbers: {trouble}") from None
 
     def slots(self, slide_s: float, last: int) -> Slots:
         """What windows were made of that slide by so much, until this slot. For who may write."""
         query = "SELECT number, import_ws FROM slot WHERE slide_s = ? AND number <= ?"
-        return dict(self._db.execute(query, (slide_s, last)))
+        try:
+            return {int(number): float(ws) for number, ws in self._db.execute(query, (slide_s, last))}
+        except (ValueError, TypeError) as trouble:
+            raise MeterBookError(f"windows in flight: expected numbers: {trouble}") from None
 
     def close(self) -> None:
         """Let go of the file."""
         self._db.close()
 
 
-def _block(row: tuple[int | float | None, ...]) -> Block:
-    number, *means = (nan if value is None else value for value in row)
-    return Block(int(number), *map(float, means))
+def _as_text(told: bytes) -> str:
+    """Text that is none is found to be no number, like any other; SQLite's module would say it of the whole file."""
+    return told.decode(errors="replace")
 
 
 def read_blocks(path: Path, block_s: float, first: int, end: int) -> list[Block]:
@@ -125,10 +136,13 @@ def read_blocks(path: Path, block_s: float, first: int, end: int) -> list[Block]
 def salvaged(path: Path, block_s: float, first: int, end: int) -> list[Block]:
     """What can still be read of a damaged book, a few blocks at a time: one broken page need not cost a year."""
     found: list[Block] = []
-    with suppress(sqlite3.Error, MeterBookError):
-        store = MeterStore(path, block_s, make=False)
+    with suppress(sqlite3.Error, MeterBookError), closing(MeterStore(path, block_s, make=False)) as store:
         for begin in range(first, end, AT_A_TIME):
-            with suppress(sqlite3.Error, ValueError, TypeError):
-                found += store.blocks(begin, min(begin + AT_A_TIME, end))
-        store.close()
+            after = min(begin + AT_A_TIME, end)
+            try:
+                found += store.blocks(begin, after)
+            except (sqlite3.Error, MeterBookError):
+                for number in range(begin, after):  # one value that is none costs its own block
+                    with suppress(sqlite3.Error, MeterBookError):
+                        found += store.blocks(number, number + 1)
     return [each for each in found if isfinite(each.load_heard + each.pv_heard + each.grid_heard)]
