@@ -48,19 +48,23 @@ class Keeping:
             return book
 
     def _taken_up(self, store: BookStore, book: Book) -> Book:
-        """Go on with this file. Raises sqlite3.Error, and lets go of it."""
+        """Go on with this file. One that can be read and not written is tried again, and what it holds is held: it must
+        not be told anew. Raises sqlite3.Error where it cannot be read, and lets go of it."""
         try:
             if self._loaded:
                 self._saved = {}  # what is held may be news to this file
             else:
                 book = self._load(store, book)
-            if not self._greeted:
-                store.say_farewell("")
-                self._greeted = True
         except BaseException:
             store.close()
             raise
         self._store = store
+        try:
+            if not self._greeted:
+                store.say_farewell("")
+                self._greeted = True
+        except sqlite3.Error as trouble:
+            self._cannot(trouble)
         return book
 
     def _load(self, store: BookStore, book: Book) -> Book:

@@ -243,6 +243,26 @@ def test_a_watch_that_starts_on_a_full_disk_tells_and_keeps_once_it_can(
     assert [what for what, _ in heard(robots)][len(told) :] == ["daemon ended"]
 
 
+def test_a_book_that_can_be_read_and_not_written_at_a_start_is_gone_on_with(
+    tmp_path: Path, robots: Robots, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ess_controller.kept.sqlite_file.WAIT_S", 0.05)
+    life = Life(tmp_path)
+    life.see(ill("smoke"), 10)
+    life.watch.farewell("clean")
+    lock = sqlite3.connect(tmp_path / FILE, isolation_level=None)
+    lock.execute("BEGIN IMMEDIATE")
+    life.killed()
+    life.see(ill("smoke"), 10)
+    lock.execute("ROLLBACK")
+    lock.close()
+    life.see(ill("smoke"), 10)
+    assert heard(robots) == [("smoke", "come")]
+    life.see(well(), 2 * HOLD_OFF_S)
+    assert heard(robots) == [("smoke", "come"), ("smoke", "over")]
+    assert (len(history(tmp_path)), open_alarms(tmp_path)) == (1, [])
+
+
 @pytest.mark.parametrize("foreign", [True, False])
 def test_a_damaged_book_is_put_aside(foreign: bool, tmp_path: Path, robots: Robots) -> None:
     if foreign:
