@@ -22,6 +22,7 @@ from ess_controller.planning.meter.store import FILE, KEEP_DAYS, MeterBookError,
 from ess_controller.site import Site
 from firmware_bridge.records import Tick
 from tests.loop.story import Story, site
+from tests.small_disk import small_disk
 
 START = datetime(2026, 6, 1, 4, tzinfo=UTC)
 FIRST = int(START.timestamp() // 900)
@@ -284,6 +285,42 @@ def test_a_damaged_page_costs_the_book_two_days_and_not_the_month_s_peak_nor_wha
     assert len(numbers) > 11 * 96
     assert (tmp_path / f"{FILE}.broken").exists()
     assert "billing blocks of it go on" in caplog.text
+
+
+def test_what_is_left_of_a_damaged_book_outlives_a_disk_that_does_not_take_it(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Full as the daemon starts: the peak is known, and nothing is lost once it can be written."""
+    whole = two_weeks(tmp_path / FILE)
+    (tmp_path / FILE).write_bytes(whole[:-4096] + bytes(4096))
+    with small_disk(8192):
+        recorder = MeterRecorder(site(), tmp_path / FILE, START + timedelta(seconds=LATER_S))
+        assert recorder.peak.of(START) == 70e3
+        recorder.close()
+    assert "cannot be used" in caplog.text
+    assert "go on" not in caplog.text
+    assert live(tmp_path / FILE, LATER_S, LATER_S + 900.0).peak.of(START) == 70e3
+    assert len(kept(tmp_path / FILE)) > 11 * 96
+    assert {each.name for each in tmp_path.iterdir()} == {FILE, f"{FILE}.broken"}
+
+
+def test_a_book_that_is_none_is_begun_anew_once_the_disk_takes_it(tmp_path: Path) -> None:
+    (tmp_path / FILE).write_bytes(b"no database at all" * 100)
+    with small_disk(0):
+        recorder = MeterRecorder(site(), tmp_path / FILE, START)
+    for at_s in np.arange(BEAT_S, 900.0, BEAT_S).tolist():
+        recorder(beat(at_s))
+    recorder.close()
+    assert [block.number for block in kept(tmp_path / FILE)] == [FIRST]
+
+
+def test_a_daemon_killed_between_putting_a_broken_book_aside_and_the_new_one_in_its_place_loses_nothing(
+    tmp_path: Path,
+) -> None:
+    two_weeks(tmp_path / f"{FILE}.part")
+    (tmp_path / f"{FILE}.broken").write_bytes(b"damaged")
+    live(tmp_path / FILE, LATER_S, LATER_S + 900.0)
+    assert [block.number for block in kept(tmp_path / FILE)] == [*range(FIRST - 9 * 96, LATER + 1)]
 
 
 @pytest.mark.parametrize("value", ["x'00ff'", "'seventy'", "CAST(x'ff' AS TEXT)"])

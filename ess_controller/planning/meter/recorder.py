@@ -6,6 +6,7 @@ disk that does not take it is told of once; what waits is at most WAITING blocks
 
 import logging
 import sqlite3
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -39,6 +40,7 @@ class MeterRecorder:
         """`start`: plant time of day of the first beat."""
         billing = site.tuning.billing
         self._path, self._block_s, self._slide_s = path, billing.block_s, billing.slide_s
+        self._draft = path.with_name(path.name + ".part")
         self.peak = MonthPeak(self._block_s, site.time_zone, billing.likeliest_s)
         start += timedelta(seconds=billing.likeliest_s)  # the book's blocks are the meter's
         number = int(start.timestamp() // self._block_s)
@@ -82,22 +84,29 @@ class MeterRecorder:
         self._backlog.close()
 
     def _opened(self, first: int, end: int) -> tuple[MeterStore | None, list[Block]]:
-        """The file and what it keeps of these blocks. Of a broken one, what can still be read goes on in a new one."""
-        store = None
+        """The file and what it keeps of these blocks. Of a broken one, what can still be read goes on in a new one, or
+        in memory where the disk does not take that now."""
+        store, left = None, list[Block]()
         try:
-            store = MeterStore(self._path, self._block_s, make=True)
+            store = self._book()
             return store, store.blocks(first, end)
         except TROUBLES as trouble:
             if store is not None:
                 store.close()
             try:
                 if is_broken(trouble):
-                    store = self._begun_anew(trouble, end)
-                    return store, store.blocks(first, end)
+                    left = self._salvaged(end)
+                    return self._begun_anew(trouble, left), _between(left, first, end)
             except TROUBLES as again:
                 trouble = again
             log.warning("%s cannot be used: %s: the meter book waits in memory", self._path, trouble)
-        return None, []
+        return None, _between(left, first, end)
+
+    def _book(self) -> MeterStore:
+        """The file, made where it is not there. Raises TROUBLES."""
+        if self._draft.exists() and not self._path.exists():  # ended between the last two steps of beginning anew
+            _replaced(self._draft, self._path)
+        return MeterStore(self._path, self._block_s, make=True)
 
     def _in_flight(self, store: MeterStore | None, slot: int) -> Slots:
         """What the windows of the run before are made of. What was imported since is not known, and not counted."""
@@ -107,34 +116,38 @@ class MeterRecorder:
             log.warning("%s: %s: windows that slide begin anew", self._path, trouble)
             return NO_SLOTS
 
-    def _begun_anew(self, trouble: Exception, end: int) -> MeterStore:
-        """A new file in place of a broken one, which stays for whoever wants to look. Raises TROUBLES, `trouble` itself
-        where the disk does not let it be put aside."""
+    def _salvaged(self, end: int) -> list[Block]:
+        return salvaged(self._path, self._block_s, end - round(KEEP_DAYS * 86400.0 / self._block_s), end)
+
+    def _begun_anew(self, trouble: Exception, left: list[Block]) -> MeterStore:
+        """A new file with what is left of a broken one, which stays for whoever wants to look: it is put aside once the
+        disk has taken the new one. Raises TROUBLES, `trouble` itself where the disk does not let it be put aside."""
+        _unlinked(self._draft)
+        with closing(MeterStore(self._draft, self._block_s, make=True)) as draft:
+            draft.put(left)
         aside = put_aside(self._path)
         if aside is None:
             raise trouble
-        left = salvaged(aside, self._block_s, end - round(KEEP_DAYS * 86400.0 / self._block_s), end)
+        store = self._book()
         what = (
             f"{len(left)} billing blocks of it go on" if left else "forecasts learn anew, the month's peak begins anew"
         )
         log.error("%s is broken and kept as %s (%s): %s", self._path, aside.name, trouble, what)
-        store = MeterStore(self._path, self._block_s, make=True)
-        store.put(left)
         return store
 
     # --- the thread ---------------------------------------------------------------------------------------------------
 
     def _write(self, due: dict[int, Due], _ending: bool) -> None:
-        if self._store is None:
-            self._store = MeterStore(self._path, self._block_s, make=True)
         try:
+            self._store = self._store or self._book()
             self._put(self._store, due)
-        except sqlite3.DatabaseError as trouble:
+        except TROUBLES as trouble:
             if not due or not is_broken(trouble):
                 raise
-            self._store.close()
+            if self._store is not None:
+                self._store.close()
             self._store = None
-            self._store = self._begun_anew(trouble, max(due) + 1)
+            self._store = self._begun_anew(trouble, self._salvaged(max(due) + 1))
             self._put(self._store, due)
 
     def _put(self, store: MeterStore, due: dict[int, Due]) -> None:
@@ -144,3 +157,24 @@ class MeterRecorder:
     def _done(self) -> None:
         if self._store is not None:
             self._store.close()
+
+
+def _between(blocks: list[Block], first: int, end: int) -> list[Block]:
+    return [each for each in blocks if first <= each.number < end]
+
+
+def _replaced(draft: Path, path: Path) -> None:
+    """Put a draft into its place. Raises sqlite3.Error: it is trouble like any other of that disk."""
+    try:
+        draft.replace(path)
+    except OSError as trouble:
+        raise sqlite3.OperationalError(str(trouble)) from None
+
+
+def _unlinked(draft: Path) -> None:
+    """Away with what a try before has left. Raises sqlite3.Error."""
+    try:
+        for each in (draft, draft.with_name(draft.name + "-journal")):
+            each.unlink(missing_ok=True)
+    except OSError as trouble:
+        raise sqlite3.OperationalError(str(trouble)) from None
