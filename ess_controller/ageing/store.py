@@ -70,11 +70,14 @@ class Store:
                     self._db.execute(f"DELETE FROM module_day WHERE day <= ? {which}", oldest)
 
     def _forget_ahead(self, put: int) -> None:
-        """Days that lie by themselves far ahead of the one that is put. Many of them, or near ones: then it is this one
-        that is of a clock gone astray, and they stay."""
+        """Days that lie by themselves far ahead of the one that is put. As many of them as lie before it, or near ones:
+        then it is this one that is of a clock gone astray, and they stay; so a young site's outlive a clock behind."""
         later = "SELECT DISTINCT day FROM module_day WHERE day > ? ORDER BY day LIMIT ?"
         ahead = [day for (day,) in self._db.execute(later, (put, ASTRAY_MOST + 1))]
-        if 0 < len(ahead) <= ASTRAY_MOST and ahead[0] > put + ASTRAY_DAYS:
+        if not ahead or len(ahead) > ASTRAY_MOST or ahead[0] <= put + ASTRAY_DAYS:
+            return
+        (before,) = self._db.execute("SELECT count(DISTINCT day) FROM module_day WHERE day < ?", (put,)).fetchone()
+        if before > len(ahead):
             self._db.execute("DELETE FROM module_day WHERE day > ?", (put,))
 
     def last(self, today: date = date.max) -> dict[str, ModuleDay]:

@@ -175,6 +175,18 @@ def test_a_clock_gone_astray_costs_days_and_not_the_history(tmp_path: Path, astr
     assert days[-1] == count
 
 
+@pytest.mark.parametrize("young", [1, 6])
+def test_a_clock_that_is_behind_at_a_start_costs_a_young_site_no_history(tmp_path: Path, young: int) -> None:
+    store = Store(tmp_path / FILE, make=True)
+    for at in range(young):
+        store.put([day_of("M", at, np.full(3, 0.8))])
+    for at in (-2000, -2000, -1999, young):  # by the board's battery, and then put right
+        store.put([day_of("M", at, np.full(3, 0.8))])
+    days = (store.histories()[0].day - FIRST_DAY.toordinal()).tolist()
+    store.close()
+    assert days[-young - 1 :] == list(range(young + 1))
+
+
 def test_a_start_goes_on_with_the_day_that_it_is_in(tmp_path: Path) -> None:
     store, today = Store(tmp_path / FILE, make=True), FIRST_DAY + timedelta(days=5)
     store.put([day_of("M", at, np.full(3, 0.8)) for at in (3, 4, 5, 8)])  # the clock was three days ahead
