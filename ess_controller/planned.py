@@ -52,7 +52,7 @@ class Slot:
             self._held = read(self._path, self._name), ""
         except FileNotFoundError:
             return
-        except (OSError, ValueError, KeyError, TypeError, RecursionError) as trouble:
+        except (OSError, ValueError) as trouble:
             why = " ".join(str(trouble).split())[:100]
             log.warning("%s cannot be believed: %s", self._path, why)
             before, _ = self._held

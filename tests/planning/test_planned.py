@@ -108,6 +108,11 @@ def altered(change: Callable[[dict[str, Any]], object]) -> bytes:
         (lambda head: head.update(origin=10**30), "no time of day"),
         (lambda head: head["store"].update(charge_by_level=[1.0, 0.5]), "do not fit together"),
         (lambda head: head["arrays"][1].__setitem__(1, [20]), "do not fit together"),
+        (lambda head: head.update(store=[]), "written otherwise"),
+        (lambda head: head.pop("store"), "written otherwise"),
+        (lambda head: head.update(made=5), "written otherwise"),
+        (lambda head: head.update(hours=10**400), "written otherwise"),
+        (lambda head: head["arrays"][3].__setitem__(1, []), "written otherwise"),
     ],
 )
 def test_a_plan_that_another_program_wrote_otherwise_is_refused_before_a_beat_asks_it(

@@ -90,6 +90,14 @@ def opened(data: bytes, site: str) -> SitePlan:
     told, _, body = data[len(MAGIC) :].partition(b"\n")
     if told != hashlib.sha256(body).hexdigest().encode():
         raise ValueError("the checksum does not fit")
+    try:
+        return _of_body(body, site)
+    except (LookupError, AttributeError, TypeError, ArithmeticError, RecursionError) as trouble:
+        raise ValueError(f"it is written otherwise than this program reads it: {trouble!r}") from None
+
+
+def _of_body(body: bytes, site: str) -> SitePlan:
+    """What stands below the checksum. Raises whatever Python says of what is not there, or is something else."""
     line, _, numbers = body.partition(b"\n")
     head: dict[str, Any] = json.loads(line)
     if head["site"] != site:
