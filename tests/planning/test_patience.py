@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from ess_controller.planning.planner import process
-from ess_controller.planning.planner.patience import EVERY_S, LONGEST_S, PLANNINGS, Patience
+from ess_controller.planning.planner import process, schedule
+from ess_controller.planning.planner.patience import EVERY_S, JOBS, LONGEST_S, PLANNINGS, Patience
 from ess_controller.planning.value.slot import FILE, OLDEST
 
 LOOK_S = 10.0
@@ -18,12 +18,18 @@ class Days:
 
     def __init__(self, home: Path, speed: float = 1.0) -> None:
         self.now_s, self.life, self._plan, self._patience = 1000.0, 1, home / FILE, Patience(home / FILE, speed)
-        self._plans = 0
+        self._written = 0
 
     def plan(self) -> None:
-        self._plans += 1
-        self._plan.write_bytes(b"")
-        os.utime(self._plan, ns=(0, self._plans))
+        self._write(self._plan)
+
+    def note_jobs(self) -> None:
+        self._write(self._plan.with_name(JOBS))
+
+    def _write(self, path: Path) -> None:
+        self._written += 1
+        path.write_bytes(b"")
+        os.utime(path, ns=(0, self._written))
 
     def replaced_after(self, within_s: float) -> float | None:
         """How long it takes until the planner is replaced; None where it is not."""
@@ -56,6 +62,20 @@ def test_who_plans_is_left_alone(tmp_path: Path) -> None:
     assert days.replaced_after(MOST_S - LOOK_S) is None
 
 
+def test_who_works_and_cannot_plan_is_left_alone(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """No cabinet is in service for two days: the planner says so at each turn."""
+    assert schedule.FILE == JOBS
+    days = Days(tmp_path)
+    for _ in range(96):
+        days.note_jobs()
+        assert days.replaced_after(EVERY_S) is None
+    assert days.replaced_after(MOST_S) is not None  # now it hangs
+    for wait_s in (2.0 * MOST_S, 4.0 * MOST_S):  # after its first job of each life: it is tried less often all the same
+        days.note_jobs()
+        assert days.replaced_after(LONGEST_S) == pytest.approx(wait_s, abs=3 * LOOK_S)
+    assert len(caplog.messages) == 1
+
+
 def test_where_replacing_does_not_help_it_is_tried_less_often_and_said_once(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -63,7 +83,7 @@ def test_where_replacing_does_not_help_it_is_tried_less_often_and_said_once(
     waits = [days.replaced_after(2.0 * LONGEST_S) or 0.0 for _ in range(7)]
     assert waits == pytest.approx([min(MOST_S * 2**n, LONGEST_S) for n in range(7)], abs=2 * LOOK_S)
     (said,) = caplog.messages
-    assert said == "the planner has left no new plan for 90 min: it is replaced"
+    assert said == "the planner has given no sign of life for 90 min: it is replaced"
     days.plan()
     assert days.replaced_after(MOST_S + 600.0) is not None
     assert len(caplog.messages) == 2

@@ -65,13 +65,14 @@ def test_every_job_runs_again_and_again(caplog: pytest.LogCaptureFixture) -> Non
 
 
 def test_a_job_that_takes_longer_than_its_time_is_never_run_twice_at_once_and_is_told(
-    caplog: pytest.LogCaptureFixture,
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     slow = Work("plan", 0.05)
     slow.may_go.clear()
-    jobs = Jobs([slow.job], look_s=0.02)
+    jobs = Jobs([slow.job], file=tmp_path / "planner.json", look_s=0.02)
     with caplog.at_level(logging.WARNING), at_work(jobs):
         assert until(lambda: jobs.told()["plan"]["overlapped"] >= 2)
+        assert not (tmp_path / "planner.json").exists()  # one that hangs gives no sign of life
         slow.may_go.set()
         assert until(lambda: jobs.told()["plan"]["runs"] >= 2)
     assert slow.most == 1

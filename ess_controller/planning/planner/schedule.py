@@ -64,7 +64,8 @@ class Jobs:
     def __init__(
         self, jobs: Sequence[Job], *, file: Path | None = None, look_s: float = LOOK_S, late_s: float = LATE_S
     ) -> None:
-        """`file`: where how they fare is kept as JSON, job by job, for whoever looks."""
+        """`file`: where how they fare is kept as JSON, job by job, for whoever looks; written as a job ends and at no
+        other time, for `Patience` takes it for a sign of life."""
         logging.getLogger("apscheduler").setLevel(logging.CRITICAL)  # what it would say is told here
         self._jobs = {job.name: job for job in jobs}
         self._told = {job.name: Told() for job in jobs}
@@ -156,6 +157,5 @@ class Jobs:
         elif event.code == EVENT_JOB_MAX_INSTANCES:
             told.overlapped += 1
             log.warning("%s: takes longer than the time between two: one is left out", job.name)
-            self._keep()
         elif event.code == EVENT_JOB_ERROR:
             self._tell(job, f"a mistake of our own: {event.exception!r}"[:200])
