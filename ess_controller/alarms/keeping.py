@@ -12,7 +12,7 @@ from pathlib import Path
 
 from ess_controller.alarms.book import Book, Coming, acknowledged, swept
 from ess_controller.alarms.store import BookStore, ForeignBookError
-from ess_controller.kept.sqlite_file import is_broken
+from ess_controller.kept.sqlite_file import is_broken, put_aside
 
 log = logging.getLogger("ess")
 
@@ -76,12 +76,12 @@ class Keeping:
         return Book((*kept, *book.comings), book.waiting)
 
     def _begun_anew(self, why: str) -> BookStore:
-        """Damaged, or somebody else's: it stays for whoever wants to look."""
-        aside = self._path.with_name(f"{self._path.name}.damaged")
+        """Damaged, or somebody else's: it stays for whoever wants to look. Raises sqlite3.Error, also where the disk
+        does not let it be put aside."""
+        aside = put_aside(self._path)
+        if aside is None:
+            raise sqlite3.OperationalError(f"{why}, and it cannot be put aside")
         log.error("alarms: %s: %s: it is put aside as %s, a new book is begun", self._path, why, aside.name)
-        for end in ("", "-wal", "-shm"):
-            with suppress(OSError):
-                self._path.with_name(self._path.name + end).replace(f"{aside}{end}")
         self._broken, self._greeted = "", False
         return BookStore(self._path)
 
@@ -123,10 +123,10 @@ class Keeping:
 
     def _cannot(self, trouble: sqlite3.Error) -> None:
         if is_broken(trouble):
-            self._broken = str(trouble)
+            self._broken = str(trouble)  # told as it is put aside, or cannot be
         elif self._well:
             log.warning("alarms: %s cannot be written: %s: the book is kept in memory", self._path, trouble)
-        self._well = False
+            self._well = False
         if self._store is not None:
             self._store.close()
         self._store = None

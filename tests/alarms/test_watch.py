@@ -276,7 +276,22 @@ def test_a_damaged_book_is_put_aside(foreign: bool, tmp_path: Path, robots: Robo
     life.see(ill("smoke"), 10)
     assert heard(robots) == [("smoke", "come")]
     assert [each["id"] for each in open_alarms(tmp_path)] == ["diagnosis/A/smoke"]
-    assert (tmp_path / f"{FILE}.damaged").read_bytes() == before
+    assert (tmp_path / f"{FILE}.broken").read_bytes() == before
+
+
+def test_a_damaged_book_that_cannot_be_put_aside_keeps_nobody_from_being_told(
+    tmp_path: Path, robots: Robots, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / FILE).write_bytes(b"no database at all" * 100)
+    (tmp_path / f"{FILE}.broken").mkdir()  # nothing can be put there
+    life = Life(tmp_path)
+    life.see(ill("smoke"), 20)
+    assert heard(robots) == [("smoke", "come")]
+    assert len([record for record in caplog.records if "cannot be put aside" in record.getMessage()]) == 1
+    assert len(caplog.records) == 1
+    (tmp_path / f"{FILE}.broken").rmdir()
+    life.see(ill("smoke"), 10)
+    assert [each["id"] for each in open_alarms(tmp_path)] == ["diagnosis/A/smoke"]
 
 
 def test_a_book_of_which_a_page_is_damaged_is_put_aside_and_people_are_told(
@@ -299,13 +314,20 @@ def test_a_book_of_which_a_page_is_damaged_is_put_aside_and_people_are_told(
     life.see(ill("gas"), 10)
     assert ("gas", "come") in heard(robots)
     assert [each["id"] for each in open_alarms(tmp_path)] == ["diagnosis/A/gas"]
-    assert caplog.text.count("put aside as alarms.sqlite.damaged") == 1
+    assert caplog.text.count("put aside as alarms.sqlite.broken") == 1
     sqlite3.connect(tmp_path / FILE).execute("PRAGMA wal_checkpoint(TRUNCATE)").connection.close()
     damage()
     life.see(ill("interlock open"), 20)
     assert ("interlock open", "come") in heard(robots)
     assert "diagnosis/A/interlock-open" in [each["id"] for each in open_alarms(tmp_path)]
-    assert caplog.text.count("put aside as alarms.sqlite.damaged") == 2
+    assert caplog.text.count("put aside as alarms.sqlite.broken") == 2
+    sqlite3.connect(tmp_path / FILE).execute("PRAGMA wal_checkpoint(TRUNCATE)").connection.close()
+    (tmp_path / f"{FILE}.broken").unlink()
+    (tmp_path / f"{FILE}.broken").mkdir()  # nothing can be put there
+    damage()
+    life.see(ill("door open"), 20)
+    assert ("door open", "come") in heard(robots)
+    assert caplog.text.count("cannot be put aside") == 1
 
 
 def test_a_channel_that_hangs_holds_up_no_other(
