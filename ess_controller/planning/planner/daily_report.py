@@ -35,10 +35,13 @@ def missing(home: Path, site: Site, utc: datetime) -> list[date]:
     """Days that are over and have no report yet, the oldest first.
 
     A report of the day that goes on is of a clock gone astray: it knew half of that day, and is forgotten. Later ones
-    in their turn: a clock that is behind must not cost all that is later.
+    in their turn: a clock that is behind must not cost all that is later. Where one lies so far ahead that this day
+    would not be made up for after it, the clock is behind, and the day's report is whole.
     """
     today, told = utc.astimezone(site.time_zone).date(), _believed(home / FILE)
     over = {day: each for day, each in told.items() if day != today.isoformat()}
+    if max(told, default="") >= (today + timedelta(days=BACK_DAYS)).isoformat():
+        over = told
     if len(over) < len(told):
         _write(home / FILE, over)
     days = [today - timedelta(days=back) for back in range(BACK_DAYS, 0, -1)]
