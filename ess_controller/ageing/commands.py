@@ -86,6 +86,8 @@ def _read(site: Path | None, home: Path | None) -> "tuple[str, HealthSettings, l
             try:
                 name, lines = store.introduced()
                 histories = store.histories()
+                if store.left_out:
+                    print(f"{path}: {store.left_out}", file=sys.stderr)
             finally:
                 store.close()
         except (sqlite3.Error, HistoryError) as trouble:

@@ -6,7 +6,6 @@ day's sums and no day. A disk that does not take it costs nothing but time: what
 
 import logging
 import sqlite3
-from contextlib import suppress
 from datetime import date, datetime
 from itertools import groupby
 from pathlib import Path
@@ -20,12 +19,14 @@ from ess_controller.ageing.settings import HealthSettings
 from ess_controller.ageing.store import HistoryError, Store
 from ess_controller.daemon import Beat
 from ess_controller.kept.backlog import Backlog
+from ess_controller.kept.sqlite_file import is_broken, put_aside
 from ess_controller.site import Site
 
 log = logging.getLogger("ess")
 
 EVERY_S = 600.0  # of plant time
 WAITING_DAYS = 60
+TROUBLES = (sqlite3.Error, HistoryError)
 
 
 class HealthRecorder:
@@ -40,9 +41,7 @@ class HealthRecorder:
         self._latest: Beat | None = None
         self._written_s = -np.inf
         self._store, self._looked = store, date.min  # from here on the thread's
-        self._backlog = Backlog[list[ModuleDay]](
-            path, "history", self._write, (sqlite3.Error, HistoryError), WAITING_DAYS, self._done
-        )
+        self._backlog = Backlog[list[ModuleDay]](path, "history", self._write, TROUBLES, WAITING_DAYS, self._done)
 
     def __call__(self, beat: Beat) -> None:
         """Add a beat; hand over what is due."""
@@ -71,17 +70,18 @@ class HealthRecorder:
                 store = Store(self._path, make=True)
                 kept = store.last(today)
                 store.introduce(self._name, self._settings)
-            except sqlite3.OperationalError as trouble:
-                log.warning("%s cannot be used: %s: today's history waits in memory", self._path, trouble)
-            except (sqlite3.DatabaseError, HistoryError) as trouble:
-                aside = self._path.with_name(self._path.name + ".broken")
-                with suppress(OSError):
-                    self._path.replace(aside)
+            except TROUBLES as trouble:
+                if store is not None:
+                    store.close()
+                aside = put_aside(self._path) if is_broken(trouble) else None
+                if aside is None:
+                    log.warning("%s cannot be used: %s: today's history waits in memory", self._path, trouble)
+                    break
                 log.error("%s is broken and kept as %s (%s): histories begin anew", self._path, aside.name, trouble)
             else:
+                if store.left_out:
+                    log.warning("%s: %s", self._path, store.left_out)
                 return store, kept
-            if store is not None:
-                store.close()
         return None, {}
 
     # --- the thread ---------------------------------------------------------------------------------------------------

@@ -39,7 +39,9 @@ class Store:
 
     def __init__(self, path: Path, *, make: bool) -> None:
         """`make` it where it is not there."""
+        self._unreadable: dict[str, None] = {}  # days that were asked for and left out, each in words
         self._db = connected(path, "rwc" if make else "rw")
+        self._db.text_factory = _as_text
         try:
             self._open(make)
         except BaseException:
@@ -81,23 +83,44 @@ class Store:
             self._db.execute("DELETE FROM module_day WHERE day > ?", (put,))
 
     def last(self, today: date = date.max) -> dict[str, ModuleDay]:
-        """The newest day of each module until today, by code; the newest of all where there is none."""
+        """The newest day of each module until today, by code; the newest of all where there is none. Where that cannot
+        be read the one before it: totals go on."""
         until = "max(CASE WHEN day <= ? THEN day END)"
         newest = f"SELECT code, coalesce({until}, max(day)) AS day FROM module_day GROUP BY code"
         rows = self._db.execute(
             f"SELECT day, code, told FROM module_day JOIN ({newest}) USING (code, day)", (today.toordinal(),)
-        )
-        return {each.code: each for each in map(_day, rows)}
+        ).fetchall()
+        found = (self._day(row) or self._before(row) for row in rows)
+        return {each.code: each for each in found if each is not None}
+
+    def _before(self, row: tuple[int, str, str]) -> ModuleDay | None:
+        """The newest day of that module before this one that can be read."""
+        query = "SELECT day, code, told FROM module_day WHERE code = ? AND day < ? ORDER BY day DESC"
+        return next((day for each in self._db.execute(query, (row[1], row[0])) if (day := self._day(each))), None)
+
+    def _day(self, row: tuple[int, str, str]) -> ModuleDay | None:
+        """None where it cannot be read: a day that is left out loses nothing, all histories would be much."""
+        try:
+            return _day(row)
+        except HistoryError as trouble:
+            self._unreadable[str(trouble)] = None
+            return None
 
     def histories(self, last_days: float = KEEP_DAYS) -> list[History]:
-        """Of all modules, by code; only the last days before the newest of all."""
+        """Of all modules, by code; only the last days before the newest of all. What cannot be read is left out."""
         days: dict[str, list[ModuleDay]] = {}
         newest = "(SELECT max(day) FROM module_day)"
         query = f"SELECT day, code, told FROM module_day WHERE day >= {newest} - ? ORDER BY code, day"
         for row in self._db.execute(query, (last_days,)):
-            day = _day(row)
-            days.setdefault(day.code, []).append(day)
+            if (day := self._day(row)) is not None:
+                days.setdefault(day.code, []).append(day)
         return [History.of(each) for each in days.values()]
+
+    @property
+    def left_out(self) -> str:
+        """What was asked for and could not be read, in a line; empty: nothing."""
+        first = next(iter(self._unreadable), "")
+        return first and f"{len(self._unreadable)} module days cannot be read and are left out, the first: {first}"
 
     def introduce(self, site_name: str, settings: HealthSettings | None) -> None:
         """Whose history this is, and by which thresholds it is judged where nobody names a site."""
@@ -124,9 +147,16 @@ class Store:
             self._db.execute("INSERT OR REPLACE INTO about VALUES (?, ?)", (key, json.dumps(value)))
 
 
+def _as_text(told: bytes) -> str:
+    """Text that is none is found to be no day, like any other; SQLite's module would say it of the whole file."""
+    return told.decode(errors="replace")
+
+
 def _day(row: tuple[int, str, str]) -> ModuleDay:
     day, code, told = row
     try:
+        if not isinstance(code, str):
+            raise ValueError("expected a module's code")
         return ModuleDay.of(code, date.fromordinal(day), json.loads(told))
-    except (KeyError, TypeError, ValueError, OverflowError) as trouble:
+    except (KeyError, TypeError, ValueError, OverflowError, RecursionError) as trouble:
         raise HistoryError(f"{code}, day {day}: {' '.join(str(trouble).split())[:200]}") from None

@@ -122,6 +122,17 @@ def test_a_damaged_history_ends_with_1(tmp_path: Path, ask: Ask) -> None:
     assert str(tmp_path / FILE) in err
 
 
+def test_a_day_that_cannot_be_read_is_left_out_and_told(tmp_path: Path, ask: Ask) -> None:
+    keep(tmp_path)
+    store = Store(tmp_path / FILE, make=False)
+    store._db.execute("UPDATE module_day SET told = '{' WHERE day = (SELECT max(day) FROM module_day)")
+    store._db.commit()
+    store.close()
+    status, told, err = ask("--home", tmp_path)
+    assert (status, "M1" in told) == (0, True)
+    assert "2 module days cannot be read and are left out, the first: M0, day " in err
+
+
 def test_a_history_without_a_day_is_trouble(tmp_path: Path, ask: Ask) -> None:
     store = Store(tmp_path / FILE, make=True)
     store.introduce("bench", site().health)

@@ -213,6 +213,36 @@ def test_a_broken_history_is_kept_aside_and_begun_anew(tmp_path: Path, caplog: p
     assert "is broken and kept as history.sqlite.broken" in caplog.text
 
 
+def test_a_broken_history_that_cannot_be_put_aside_is_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    (tmp_path / FILE).write_text("this is no data base, and long enough to be one" * 50)
+    (tmp_path / f"{FILE}.broken").mkdir()  # nothing can be put there
+    recorder = HealthRecorder(site(), tmp_path / FILE)
+    recorder.close()
+    assert "history.sqlite cannot be used: file is not a database: today's history waits in memory" in caplog.text
+    assert "kept as" not in caplog.text
+
+
+@pytest.mark.parametrize("told", ["'{'", "'[]'", "'{\"day\": 1}'", "x'ff00'", "CAST(x'ff' AS TEXT)", "5"])
+def test_a_day_that_cannot_be_read_is_left_out_and_totals_go_on(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, told: str
+) -> None:
+    live(tmp_path, 57600.0 - 3600.0, 57600.0 + 3600.0)  # over midnight in Shanghai
+    store = Store(tmp_path / FILE, make=False)
+    odd = "BMW-IX3-02041", date(2027, 3, 2).toordinal()
+    store._db.execute(f"UPDATE module_day SET told = {told} WHERE code = ? AND day = ?", odd)
+    store._db.commit()
+    assert [len(each.day) for each in store.histories()] == [1] + [2] * 9
+    store.close()
+    live(tmp_path, 86_400.0 + 57_600.0, 86_400.0 + 57600.0 + 3600.0)
+    assert "1 module days cannot be read and are left out, the first: BMW-IX3-02041, day 740042: " in caplog.text
+    assert not (tmp_path / f"{FILE}.broken").exists()
+    store = Store(tmp_path / FILE, make=False)
+    totals = {code: day.throughput_ah for code, day in store.last().items()}
+    store.close()
+    assert totals.pop("BMW-IX3-02041") == pytest.approx(100.0, abs=1.0)  # without the lost hour
+    assert list(totals.values()) == pytest.approx([150.0] * 9, abs=1.0)
+
+
 def test_a_history_of_another_version_is_not_believed(tmp_path: Path) -> None:
     store = Store(tmp_path / FILE, make=True)
     store._tell("schema_version", 99)
