@@ -14,6 +14,7 @@ from ess_controller.kept.cell_record import CellRecord
 from ess_controller.kept.memory import FILE as MEMORY
 from ess_controller.planning.meter.recorder import MeterRecorder
 from ess_controller.planning.meter.store import FILE as METER_BOOK
+from ess_controller.report.began import FILE as BEGAN
 from ess_controller.report.ledger import FILE as LEDGER
 from ess_controller.report.recorder import LedgerRecorder
 from ess_controller.site import Site
@@ -28,7 +29,7 @@ def kept(site: Site, folder: Path, start: datetime) -> Iterator[tuple[Tee, ...]]
     if (folder / MEMORY).exists():
         raise BadInputError(f"--out {folder}: expected another folder: a daemon lives in this one")
     with told(folder):
-        for name in (HISTORY, CELLS, METER_BOOK, LEDGER):
+        for name in (HISTORY, CELLS, METER_BOOK, LEDGER, BEGAN):
             (folder / name).unlink(missing_ok=True)
     history, cells = HealthRecorder(site, folder / HISTORY), CellRecord(folder / CELLS, site.tuning, start)
     meter_book, ledger = MeterRecorder(site, folder / METER_BOOK, start), LedgerRecorder(site, folder / LEDGER, start)

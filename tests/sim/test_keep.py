@@ -10,6 +10,7 @@ import pytest
 from ess_controller.ageing.store import FILE as HISTORY
 from ess_controller.ageing.store import Store
 from ess_controller.kept.cell_record import FILE as CELLS
+from ess_controller.report import began
 from sim.faults import FAULTS
 from tests.loop.story import BENCH
 from tests.sim.sites import QUIET, Want, console
@@ -19,6 +20,7 @@ Ess = Callable[..., tuple[int, str, str]]
 
 def test_a_simulation_leaves_the_history_and_the_record_that_the_daemon_would(ess: Ess, tmp_path: Path) -> None:
     words = ("simulate", BENCH, "--days", 0.01, "--beat", 60, "--start", "2026-06-01T23:55:00+08:00", "--out", tmp_path)
+    began.write(tmp_path, began.Note(0))  # of a run before
     for _ in range(2):  # the second begins anew: totals are of one run
         assert ess(*words, "--json")[0] == 0
     store = Store(tmp_path / HISTORY, make=False)
@@ -27,6 +29,7 @@ def test_a_simulation_leaves_the_history_and_the_record_that_the_daemon_would(es
     assert [len(history.day) for history in histories] == [2] * 10
     assert [history.cells for history in histories] == [10] * 4 + [9] * 6
     assert all(0.0 < history.throughput_ah[-1] < 30.0 for history in histories)
+    assert began.read(tmp_path) is None  # less than a day
     assert len(json.loads((tmp_path / CELLS).read_text())["memory"]["modules"]) == 10
     status, out, _ = ess("health", BENCH, "--home", tmp_path, "--json")
     assert (status, len(json.loads(out)["modules"])) == (0, 10)
