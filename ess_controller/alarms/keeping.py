@@ -92,7 +92,7 @@ class Keeping:
             return book
         try:
             return acknowledged(book, self._store.acks())
-        except sqlite3.Error as trouble:
+        except (sqlite3.Error, ForeignBookError) as trouble:
             self._cannot(trouble)
             return book
 
@@ -121,7 +121,7 @@ class Keeping:
         self._well = True
         return book
 
-    def _cannot(self, trouble: sqlite3.Error) -> None:
+    def _cannot(self, trouble: Exception) -> None:
         if is_broken(trouble):
             self._broken = str(trouble)  # told as it is put aside, or cannot be
         elif self._well:

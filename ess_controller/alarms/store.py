@@ -38,11 +38,20 @@ _COLUMNS = "id, came, kind, place, what, at, parts, number, gone, over, times, s
 
 
 class ForeignBookError(Exception):
-    """The file is no alarm book of this version."""
+    """The file is no alarm book of this version, or something in it is not what we write."""
 
 
 class NoBookYetError(ForeignBookError):
     """The file is empty: its writer is about to begin it."""
+
+
+@contextmanager
+def _as_written() -> Iterator[None]:
+    """What cannot be read raises ForeignBookError: one row that is odd must not silence the watch."""
+    try:
+        yield
+    except (ValueError, TypeError, RecursionError) as trouble:
+        raise ForeignBookError(f"something in it is not as it was written: {trouble}") from None
 
 
 class BookStore:
@@ -81,15 +90,18 @@ class BookStore:
 
     def book(self) -> Book:
         """All that is not settled."""
-        return Book(tuple(self._comings("settled = 0 ORDER BY came, id")))
+        with _as_written():
+            return Book(tuple(self._comings("settled = 0 ORDER BY came, id")))
 
     def open(self) -> list[Coming]:
         """All that is not over, oldest first."""
-        return list(self._comings("settled = 0 AND over IS NULL ORDER BY came, id"))
+        with _as_written():
+            return list(self._comings("settled = 0 AND over IS NULL ORDER BY came, id"))
 
     def newest(self, most: int) -> list[Coming]:
         """The last comings, newest first."""
-        return list(self._comings("1 ORDER BY came DESC, id LIMIT ?", most))
+        with _as_written():
+            return list(self._comings("1 ORDER BY came DESC, id LIMIT ?", most))
 
     def _comings(self, where: str, *given: object) -> Iterator[Coming]:
         told: dict[tuple[str, str], list[Told]] = {}
@@ -120,10 +132,11 @@ class BookStore:
         rows = self._db.execute(
             "SELECT id, came, ack_name, ack_note, ack_at FROM coming WHERE settled = 0 AND ack_at IS NOT NULL"
         ).fetchall()
-        return {
-            (name, datetime.fromisoformat(came)): Ack(who, note, datetime.fromisoformat(at))
-            for name, came, who, note, at in rows
-        }
+        with _as_written():
+            return {
+                (name, datetime.fromisoformat(came)): Ack(who, note, datetime.fromisoformat(at))
+                for name, came, who, note, at in rows
+            }
 
     def save(self, comings: Iterable[Coming]) -> None:
         """Put what is new or has changed safely on disk; acknowledgements stay as they are there."""
@@ -172,7 +185,8 @@ class BookStore:
     def channels(self) -> dict[str, tuple[str, datetime]]:
         """What is wrong with channels that fail, and since when."""
         rows = self._db.execute("SELECT name, trouble, since FROM channel WHERE trouble != ''").fetchall()
-        return {name: (trouble, datetime.fromisoformat(since)) for name, trouble, since in rows}
+        with _as_written():
+            return {name: (trouble, datetime.fromisoformat(since)) for name, trouble, since in rows}
 
     def note_channel(self, name: str, trouble: str, since: datetime) -> None:
         """What is wrong with a channel; empty: it delivers."""

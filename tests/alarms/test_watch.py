@@ -279,6 +279,28 @@ def test_a_damaged_book_is_put_aside(foreign: bool, tmp_path: Path, robots: Robo
     assert (tmp_path / f"{FILE}.broken").read_bytes() == before
 
 
+@pytest.mark.parametrize(
+    "column", ["at = '['", "came = 'noon'", "times = 'twice'", "ack_at = 'noon', ack_name = 'Li', ack_note = ''"]
+)
+def test_a_book_with_a_row_that_is_odd_is_put_aside_and_people_are_told(
+    column: str, tmp_path: Path, robots: Robots
+) -> None:
+    for is_running in (False, True):
+        life = Life(tmp_path)
+        life.see(ill("smoke"), 10)
+        life.watch.farewell("clean")
+        book = sqlite3.connect(tmp_path / FILE)
+        book.execute(f"UPDATE coming SET {column}")
+        book.commit()
+        book.close()
+        if not is_running:
+            life.killed()
+        life.see(ill("gas"), 20)
+        assert heard(robots)[-1] == ("gas", "come")
+        life.see(well(), 2 * HOLD_OFF_S)
+    assert (tmp_path / f"{FILE}.broken").exists()
+
+
 def test_a_damaged_book_that_cannot_be_put_aside_keeps_nobody_from_being_told(
     tmp_path: Path, robots: Robots, caplog: pytest.LogCaptureFixture
 ) -> None:
