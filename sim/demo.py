@@ -120,7 +120,7 @@ def page_of(site: Path, home: Path, port: int | None) -> OwnPage | None:
         print("demo: no page: nicegui is not installed: it comes with the extra `board`", file=sys.stderr)  # noqa: T201
         return None
     port = port if _is_free(port) else _free_ports(1)[0]
-    told = f"the page: http://127.0.0.1:{port}/   password: {access.first(home)}"
+    told = f"the page: http://127.0.0.1:{port}/   password: {access.first(home)}   in words: ess status --home {home}"
     print(told, file=sys.stderr)  # noqa: T201
     return OwnPage(["board", str(site), "--home", str(home), "--port", str(port)], told)
 
