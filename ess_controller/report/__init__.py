@@ -1,1 +1,1 @@
-"""Reports of a day or a month: what was saved, why power was limited, what is missing; and the support bundle."""
+"""Reports of a day or a month: what was saved, why power was limited, what is missing."""
