@@ -1,10 +1,12 @@
 """Fixtures of alarms: robots to write to, and the secrets that they want."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from tests.alarms.robots import SECRET, Robots
+from tests.alarms.watched import Life
 
 KINDS = ("dingtalk", "feishu", "wecom", "webhook")
 
@@ -18,3 +20,8 @@ def robots(monkeypatch: pytest.MonkeyPatch) -> Iterator[Robots]:
     monkeypatch.setenv("ESS_TEST_SECRET", SECRET)
     yield made
     made.close()
+
+
+@pytest.fixture
+def life(tmp_path: Path, robots: Robots) -> Life:
+    return Life(tmp_path)

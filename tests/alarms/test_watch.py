@@ -1,83 +1,25 @@
-"""The watch tells people whatever fails: robots, the disk, the book, itself."""
+"""The watch tells people whatever fails: robots, channels, the daemon, itself."""
 
 import logging
-import sqlite3
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from random import Random
 from threading import Event
-from typing import Any
 
 import pytest
 
 from ess_controller.alarms.answer import acknowledge, failing_channels, history, open_alarms
-from ess_controller.alarms.book import Contact
-from ess_controller.alarms.looks import Seen
-from ess_controller.alarms.message import Writer
-from ess_controller.alarms.sender import GAP_S, LONGEST_RETRY_S, Sender
-from ess_controller.alarms.settings import WebhookSettings
-from ess_controller.alarms.store import FILE
-from ess_controller.alarms.watch import Watch
-from ess_controller.alarms.webhooks import Webhook
-from ess_controller.alarms.words import Level
+from ess_controller.alarms.sender import GAP_S, LONGEST_RETRY_S
 from ess_controller.core.types import Order
 from ess_controller.planned import Planned
 from ess_controller.planning.value.slot import SitePlan
-from tests.alarms.made import ESCALATE_S, HOLD_OFF_S, SHANGHAI, later, rules
-from tests.alarms.pictures import FACTS, PLENTY, ill, well
+from tests.alarms.made import ESCALATE_S, HOLD_OFF_S, later
+from tests.alarms.pictures import PLENTY, ill, well
 from tests.alarms.robots import Robots
+from tests.alarms.watched import PATIENCE_S, Life, heard
 from tests.core.test_value_dispatch import value
 from tests.loop.story import site
 from tests.planning.test_planned import plan
-from tests.small_disk import small_disk
 from tests.telemetry.waiting import wait_until
-
-ANSWER_S, PATIENCE_S, ROBOT_S = 2.0, 20.0, 60.0
-CONTACTS = (Contact("ops", Level.NOTICE, 1), Contact("boss", Level.STOP, 2))
-
-
-class Life:
-    """A watch of the bench with two webhooks, and its clock."""
-
-    def __init__(self, folder: Path, variables: Sequence[str] = ("ESS_TEST_WEBHOOK", "ESS_TEST_WEBHOOK")) -> None:
-        """`variables`: where the URL of each webhook stands."""
-        self.path, self.second, self._variables = folder / FILE, 0.0, variables
-        self.watch = self.born()
-
-    def born(self) -> Watch:
-        writer = Writer("bench", ("en",), SHANGHAI)
-        senders = [
-            Sender(contact.name, Webhook(_settings(contact, variable), ROBOT_S), writer, Random(1))
-            for contact, variable in zip(CONTACTS, self._variables, strict=True)
-        ]
-        return Watch(FACTS, rules(*CONTACTS), senders, self.path)
-
-    def killed(self) -> None:
-        """It begins anew, and nothing was said before."""
-        self.watch = self.born()
-
-    def see(self, seen: Seen, seconds: float, every_s: float = ANSWER_S) -> None:
-        """Look at one thing for so long."""
-        end = self.second + seconds
-        while self.second < end:
-            self.second += every_s
-            self.watch.step(seen, later(self.second), self.second, PLENTY)
-            self.watch.collect(later(self.second), PATIENCE_S)
-
-
-def _settings(contact: Contact, variable: str) -> WebhookSettings:
-    return WebhookSettings(contact.name, contact.least, 1, "webhook", variable, "ESS_TEST_SECRET")
-
-
-@pytest.fixture
-def life(tmp_path: Path, robots: Robots) -> Life:
-    return Life(tmp_path)
-
-
-def heard(robots: Robots) -> list[tuple[str, str]]:
-    """What came, in order: (what, phases)."""
-    return [(each["what"], "+".join(each["phases"])) for _, told in robots.heard for each in told["alarms"]]
 
 
 def test_an_alarm_is_told_when_it_comes_and_when_it_is_over(life: Life, robots: Robots, tmp_path: Path) -> None:
@@ -203,153 +145,6 @@ def test_a_daemon_that_starts_anew_in_time_alarms_nobody(life: Life, robots: Rob
     life.see("no daemon answers", 12)
     life.see(well(), 2 * HOLD_OFF_S)
     assert heard(robots) == []
-
-
-def test_a_disk_that_takes_nothing_keeps_nobody_from_being_told(
-    tmp_path: Path, robots: Robots, caplog: pytest.LogCaptureFixture
-) -> None:
-    (tmp_path / FILE).mkdir()  # no file can be made there
-    life = Life(tmp_path)
-    life.see(ill("smoke"), 60)
-    assert heard(robots) == [("smoke", "come")]
-    assert len([record for record in caplog.records if "kept in memory" in record.message]) == 1
-    (tmp_path / FILE).rmdir()
-    life.see(ill("smoke"), 10)
-    assert [each["id"] for each in open_alarms(tmp_path)] == ["diagnosis/A/smoke"]
-    life.see(well(), 2 * HOLD_OFF_S)
-    assert heard(robots) == [("smoke", "come"), ("smoke", "over")]
-
-
-@pytest.mark.parametrize("before", ["nothing", "a book", "a foreign file"])
-def test_a_watch_that_starts_on_a_full_disk_tells_and_keeps_once_it_can(
-    before: str, tmp_path: Path, robots: Robots, caplog: pytest.LogCaptureFixture
-) -> None:
-    if before == "a book":
-        Life(tmp_path).see(ill("smoke"), 10)
-    if before == "a foreign file":
-        (tmp_path / FILE).write_bytes(b"no database at all" * 100)
-    with small_disk(0):
-        life = Life(tmp_path)
-        life.see(ill("gas"), 20)
-        assert ("gas", "come") in heard(robots)
-        assert len([record for record in caplog.records if "kept in memory" in record.message]) == 1
-    life.see(ill("gas"), 10)
-    assert "diagnosis/A/gas" in [each["id"] for each in open_alarms(tmp_path)]
-    assert ("daemon ended" in [what for what, _ in heard(robots)]) == (before == "a book")
-    life.see(ill("gas"), 2 * HOLD_OFF_S)
-    told = [what for what, _ in heard(robots)]
-    life.killed()  # unasked: the file says that somebody watched
-    life.see(ill("gas"), 10)
-    assert [what for what, _ in heard(robots)][len(told) :] == ["daemon ended"]
-
-
-def test_a_book_that_can_be_read_and_not_written_at_a_start_is_gone_on_with(
-    tmp_path: Path, robots: Robots, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("ess_controller.kept.sqlite_file.WAIT_S", 0.05)
-    life = Life(tmp_path)
-    life.see(ill("smoke"), 10)
-    life.watch.farewell("clean")
-    lock = sqlite3.connect(tmp_path / FILE, isolation_level=None)
-    lock.execute("BEGIN IMMEDIATE")
-    life.killed()
-    life.see(ill("smoke"), 10)
-    lock.execute("ROLLBACK")
-    lock.close()
-    life.see(ill("smoke"), 10)
-    assert heard(robots) == [("smoke", "come")]
-    life.see(well(), 2 * HOLD_OFF_S)
-    assert heard(robots) == [("smoke", "come"), ("smoke", "over")]
-    assert (len(history(tmp_path)), open_alarms(tmp_path)) == (1, [])
-
-
-@pytest.mark.parametrize("foreign", [True, False])
-def test_a_damaged_book_is_put_aside(foreign: bool, tmp_path: Path, robots: Robots) -> None:
-    if foreign:
-        other: Any = sqlite3.connect(tmp_path / FILE)
-        other.execute("CREATE TABLE theirs (x)")
-        other.close()
-    else:
-        (tmp_path / FILE).write_bytes(b"no database at all" * 100)
-    before = (tmp_path / FILE).read_bytes()
-    life = Life(tmp_path)
-    life.see(ill("smoke"), 10)
-    assert heard(robots) == [("smoke", "come")]
-    assert [each["id"] for each in open_alarms(tmp_path)] == ["diagnosis/A/smoke"]
-    assert (tmp_path / f"{FILE}.broken").read_bytes() == before
-
-
-@pytest.mark.parametrize(
-    "column", ["at = '['", "came = 'noon'", "times = 'twice'", "ack_at = 'noon', ack_name = 'Li', ack_note = ''"]
-)
-def test_a_book_with_a_row_that_is_odd_is_put_aside_and_people_are_told(
-    column: str, tmp_path: Path, robots: Robots
-) -> None:
-    for is_running in (False, True):
-        life = Life(tmp_path)
-        life.see(ill("smoke"), 10)
-        life.watch.farewell("clean")
-        book = sqlite3.connect(tmp_path / FILE)
-        book.execute(f"UPDATE coming SET {column}")
-        book.commit()
-        book.close()
-        if not is_running:
-            life.killed()
-        life.see(ill("gas"), 20)
-        assert heard(robots)[-1] == ("gas", "come")
-        life.see(well(), 2 * HOLD_OFF_S)
-    assert (tmp_path / f"{FILE}.broken").exists()
-
-
-def test_a_damaged_book_that_cannot_be_put_aside_keeps_nobody_from_being_told(
-    tmp_path: Path, robots: Robots, caplog: pytest.LogCaptureFixture
-) -> None:
-    (tmp_path / FILE).write_bytes(b"no database at all" * 100)
-    (tmp_path / f"{FILE}.broken").mkdir()  # nothing can be put there
-    life = Life(tmp_path)
-    life.see(ill("smoke"), 20)
-    assert heard(robots) == [("smoke", "come")]
-    assert len([record for record in caplog.records if "cannot be put aside" in record.getMessage()]) == 1
-    assert len(caplog.records) == 1
-    (tmp_path / f"{FILE}.broken").rmdir()
-    life.see(ill("smoke"), 10)
-    assert [each["id"] for each in open_alarms(tmp_path)] == ["diagnosis/A/smoke"]
-
-
-def test_a_book_of_which_a_page_is_damaged_is_put_aside_and_people_are_told(
-    tmp_path: Path, robots: Robots, caplog: pytest.LogCaptureFixture
-) -> None:
-    """By a disk that goes bad: the file opens well, and its tables cannot be read."""
-    life = Life(tmp_path)
-    life.see(ill("smoke"), 10)
-
-    def damage() -> None:
-        whole = (tmp_path / FILE).read_bytes()
-        touched = b"\x7f" * 4  # SQLite counts changes there: it does not go by what it remembers of the pages
-        (tmp_path / FILE).write_bytes(whole[:24] + touched + whole[28:8192] + b"\x7f" * (len(whole) - 8192))
-        for end in ("-wal", "-shm"):
-            (tmp_path / (FILE + end)).unlink(missing_ok=True)
-
-    life.watch.farewell("clean")
-    damage()
-    life.killed()
-    life.see(ill("gas"), 10)
-    assert ("gas", "come") in heard(robots)
-    assert [each["id"] for each in open_alarms(tmp_path)] == ["diagnosis/A/gas"]
-    assert caplog.text.count("put aside as alarms.sqlite.broken") == 1
-    sqlite3.connect(tmp_path / FILE).execute("PRAGMA wal_checkpoint(TRUNCATE)").connection.close()
-    damage()
-    life.see(ill("interlock open"), 20)
-    assert ("interlock open", "come") in heard(robots)
-    assert "diagnosis/A/interlock-open" in [each["id"] for each in open_alarms(tmp_path)]
-    assert caplog.text.count("put aside as alarms.sqlite.broken") == 2
-    sqlite3.connect(tmp_path / FILE).execute("PRAGMA wal_checkpoint(TRUNCATE)").connection.close()
-    (tmp_path / f"{FILE}.broken").unlink()
-    (tmp_path / f"{FILE}.broken").mkdir()  # nothing can be put there
-    damage()
-    life.see(ill("door open"), 20)
-    assert ("door open", "come") in heard(robots)
-    assert caplog.text.count("cannot be put aside") == 1
 
 
 def test_a_channel_that_hangs_holds_up_no_other(
