@@ -337,7 +337,7 @@ def test_a_value_that_is_no_number_costs_its_block_and_the_daemon_starts(tmp_pat
     assert {block.number for block in kept(tmp_path / FILE)} == {*range(FIRST - 9 * 96, LATER + 1)} - {FIRST + 50}
 
 
-def test_a_slot_that_is_no_number_costs_the_windows_in_flight(tmp_path: Path) -> None:
+def test_a_slot_that_is_no_number_costs_the_windows_in_flight(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     store = MeterStore(tmp_path / FILE, 900.0, make=True)
     store.put([], {FIRST * 15 - 1: 6e5}, 60.0)
     store._db.execute("UPDATE slot SET import_ws = 'many'")
@@ -346,6 +346,9 @@ def test_a_slot_that_is_no_number_costs_the_windows_in_flight(tmp_path: Path) ->
     recorder = MeterRecorder(sliding_site(), tmp_path / FILE, START)
     recorder(beat(BEAT_S))
     recorder.close()
+    assert "windows that slide begin anew" in caplog.text
+    assert not (tmp_path / f"{FILE}.broken").exists()
+    assert {block.number for block in kept(tmp_path / FILE)} == {FIRST}
 
 
 def test_a_book_that_is_damaged_while_the_daemon_runs_is_begun_anew_with_what_can_be_read(tmp_path: Path) -> None:
