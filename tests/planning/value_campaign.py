@@ -1,7 +1,9 @@
 """How much of perfect foresight value dispatch reaches over measured loads and suns, month by month.
 
-python -m tests.planning.value_campaign --set ABCD --months 1,4,7,10 [--know load] [--wear 0.1 | --wear-cell]
+python -m tests.planning.value_campaign --set ABCD --months 1,4,7,10 [--unseen] [--know load] [--wear 0.1 | --wear-cell]
     [--every-min 30] [--mpc] [--out lines.jsonl]
+
+`--unseen`: of the months asked for only those that no constant of the policy was chosen on.
 
 `--mpc`: beside the rule, a plain LP-MPC planned anew each hour from persistence, its set-points obeyed.
 With `--wear` a kWh given costs so much of the battery's life, with `--wear-cell` what `sites/examples/dealer-wear.toml`
@@ -43,7 +45,10 @@ SIMBENCH = DATA / "site" / "simbench_2016_15min_load_pv.csv.gz"
 TARIFF = Path(__file__).parents[2] / "sites" / "tariffs" / "shanghai.toml"
 WORN = Path(__file__).parents[2] / "sites" / "examples" / "dealer-wear.toml"
 CELL = "cell"
-SETS = {  # load, kW; sun, kWp. The doubt of a month's level was chosen with A..H in view, nothing on I..N
+SEEN = {"A": "1,4,5,7,8,10,11", "B": "1,4,5,7,8,10,11", "C": "1,4,5,7,8,10,11", "D": "1,4,7,10"} | dict.fromkeys(
+    "EFGH", "4,10"
+)
+SETS = {  # load, kW; sun, kWp
     "A": ("G4-A", 250.0, "PV1", 200.0),
     "B": ("G1-A", 300.0, "PV1", 200.0),
     "C": ("G3-A", 190.0, "PV1", 200.0),
@@ -111,6 +116,7 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--set", default="ABCD")
     parser.add_argument("--months", default="1,4,7,10")
+    parser.add_argument("--unseen", action="store_true", help="only months that nothing was chosen on")
     parser.add_argument("--know", default="", help="load, pv, peak or several, like load,pv: what is foreseen")
     parser.add_argument("--wear", type=float, default=0.0, help="CNY of each kWh given")
     parser.add_argument("--wear-cell", action="store_true", help="as the cell ages, by depth and time")
@@ -122,7 +128,7 @@ def main() -> None:
     everything: list[Month] = []
     for name in asked.set:
         of_set: list[Month] = []
-        for month in map(int, asked.months.split(",")):
+        for month in _months(asked.months, SEEN.get(name, "") if asked.unseen else ""):
             key = (name, month, asked.know, CELL if asked.wear_cell else asked.wear, asked.every_min)
             if key not in kept or (asked.mpc and kept[key][0].mpc is None):
                 kept[key] = _run(key, mpc=asked.mpc)
@@ -131,10 +137,15 @@ def main() -> None:
             found, ms = kept[key]
             of_set.append(found)
             _tell(f"{name} {month:>2}", [found], f"{ms:.1f} ms")
-        _tell(f"{name} all", of_set, "")
+        if of_set:
+            _tell(f"{name} all", of_set, "")
         everything += of_set
     low, high = interval(everything)
     _tell("pooled", everything, f"90 % interval {low:.3f} to {high:.3f}")
+
+
+def _months(asked: str, passed_over: str) -> list[int]:
+    return [int(month) for month in asked.split(",") if month not in passed_over.split(",")]
 
 
 def _run(key: Key, *, mpc: bool) -> tuple[Month, float]:

@@ -1,7 +1,7 @@
 """The plans of a backtest: how long each took, what the first of each day expected, and what is known beforehand."""
 
 from dataclasses import replace
-from typing import Literal
+from typing import Literal, Protocol
 
 import numpy as np
 
@@ -14,6 +14,14 @@ from ess_controller.planning.value.replan import Replanner, Site
 from firmware_bridge.records import Floats
 
 Known = Literal["load", "pv", "peak"]
+
+
+class Ahead(Protocol):
+    """Whatever foretells load and sun."""
+
+    def at(self, origin: int) -> Forecast:
+        """Of the steps from `origin` on."""
+        ...
 
 
 class Foresight:
@@ -38,7 +46,7 @@ class Foresight:
 class Timed(Replanner):
     """Keeps how long each re-plan took, and what the first of each day expected."""
 
-    def __init__(self, site: Site, forecasts: Forecasts | Foresight) -> None:
+    def __init__(self, site: Site, forecasts: Ahead) -> None:
         super().__init__(site, self._ahead)
         self._forecasts, self._days, self._net_ahead_w = forecasts, site.days, np.zeros(0)
         self.ms: list[float] = []

@@ -7,7 +7,7 @@ import numpy as np
 
 from ess_controller.planning.backtest.closed_loop import Run, blocks, run_rule, run_value
 from ess_controller.planning.backtest.mpc import run_mpc
-from ess_controller.planning.backtest.plans import Foresight, Known, Timed
+from ess_controller.planning.backtest.plans import Ahead, Foresight, Known, Timed
 from ess_controller.planning.forecasts.day_ahead import Forecasts
 from ess_controller.planning.given.billing_windows import block_means, blocks_of
 from ess_controller.planning.given.calendar_grid import KindOfDay, days_of
@@ -110,10 +110,12 @@ def run_backtest(
     done_w: Floats | None = None,
     *,
     mpc: bool = False,
+    forecasts: Ahead | None = None,
 ) -> Backtest:
     """Run from the step `first` to the end; what lies before is history. `known`: what is foreseen, to ask what not
     knowing it costs: load and sun by the forecasts, and the peak that perfect foresight will pay in each month.
-    `done_w` [step]: what the battery really did. `mpc`: run that peer too.
+    `done_w` [step]: what the battery really did. `mpc`: run that peer too. `forecasts`: in place of those that are
+    learnt from what was measured.
     """
     block_h = max(prices.block_s / 3600.0, hours(series))
     grid_series = _in_blocks(series, prices)
@@ -127,8 +129,8 @@ def run_backtest(
     )
     refill = refill_cny_per_wh(prices, battery, series)
     site = Site(battery, by_block, days, block_h, grid_series.load_w, grid_series.pv_w, refill)
-    forecasts = Forecasts(site.load_w, site.pv_w, days, leads)
-    timed = Timed(site, Foresight(forecasts, site, known) if known else forecasts)
+    learnt = Forecasts(site.load_w, site.pv_w, days, leads)
+    timed = Timed(site, forecasts or (Foresight(learnt, site, known) if known else learnt))
     run = series.cut(first, len(series))
     paid = cut(prices, series, first, len(series))
     perfect, gaps = _perfect(run, paid, battery, refill)
@@ -156,7 +158,7 @@ def run_backtest(
                 really=None if really is None else cost(really),
             )
         )
-    ms, not_used = np.array(timed.ms), _not_used(forecasts)
+    ms, not_used = np.array(timed.ms), _not_used(learnt)
     expected = tuple(Expected(max(int(grid.begin[block]) - first, 0), *each) for block, *each in timed.expected)
     return Backtest(
         run, tuple(settled), controller, rule, perfect, ms, not_used, expected, 3600.0 * block_h, plain, really
