@@ -14,8 +14,9 @@ from typing import Any
 
 import numpy as np
 
-from ess_controller.alarms.companion import command as watch_alarms
+from ess_controller.alarms import companion as alarm_watch
 from ess_controller.clock import WallClock, wall_s
+from ess_controller.companions.keeper import Keeper
 from ess_controller.core.step import first_state
 from ess_controller.core.types import Mode, Order
 from ess_controller.daemon import Beat, Tee, run, stand_down
@@ -28,15 +29,13 @@ from ess_controller.kept.cell_record import CellRecord
 from ess_controller.kept.memory import FILE as MEMORY
 from ess_controller.kept.memory import Memory, recall
 from ess_controller.planned import Planned, Slot, nobody_plans
-from ess_controller.planning.planner.companion import command
-from ess_controller.planning.planner.patience import Patience
+from ess_controller.planning.planner import companion as planner
 from ess_controller.planning.value.slot import FILE as PLAN
 from ess_controller.prices import Priced
 from ess_controller.site import Site
 from ess_controller.site.tariff import price_at
 from ess_controller.stores import Stores
 from ess_controller.tees import ChangeLog, Totals, Watchdog
-from ess_controller.telemetry.keeper import Keeper
 from ess_controller.told.arbitrated import Since
 from ess_controller.told.cell_picture import every_cell
 from ess_controller.told.picture import picture
@@ -133,7 +132,8 @@ def serve(site: Site, options: Options) -> dict[str, Any]:
             open_things.callback(served.close)
             tees.append(served)
 
-        planned = held_plan(site, home, Priced(site, orders), stores, options.speed, open_things)
+        keepers = [] if stores.uploader is None else [stores.uploader]
+        planned = held_plan(site, home, Priced(site, orders), stores, options.speed, open_things, keepers)
         stores.follow(planned.slot)
 
         def show() -> dict[str, Any] | None:
@@ -142,7 +142,7 @@ def serve(site: Site, options: Options) -> dict[str, Any]:
             if beat is None:
                 return None
             more = stores.told() | around(site, beat.tick.utc) | planned.told(beat.tick.utc)
-            more |= orders.told(clock.monotonic_s())
+            more |= orders.told(clock.monotonic_s()) | {"companions": {each.name: each.told() for each in keepers}}
             return picture(site.name, site.tuning, beat, health, clock.monotonic_s(), more, since)
 
         def show_cells() -> dict[str, Any] | None:
@@ -150,8 +150,7 @@ def serve(site: Site, options: Options) -> dict[str, Any]:
             return None if beat is None else every_cell(site.tuning, beat)
 
         open_things.callback(Window(home / "live.sock", show, orders, show_cells).close)
-        if site.alarms is not None:
-            open_things.push(partial(_unless_dying, Keeper(watch_alarms(site, home), "alarms")))
+        watch_alarms(site, home, open_things, keepers)
         _on_signals(orders)
         log.info("%s: %d cells in %d strings, beat %g s", site.name, layout.cells, layout.strings, site.period_s)
         essential = (latest, Leaving(orders, clock))
@@ -166,6 +165,13 @@ def serve(site: Site, options: Options) -> dict[str, Any]:
         return totals.save(home / "summary.json", **stores.counts(), wall_s=wall_s() - began_s)
 
 
+def watch_alarms(site: Site, home: Path, held: ExitStack, keepers: list[Keeper]) -> None:
+    """Start the watch of a site that keeps an alarm book; its keeper is added to `keepers`."""
+    if site.alarms is not None:
+        keepers.append(Keeper(alarm_watch.command(site, home), alarm_watch.patience()))
+        held.push(partial(_unless_dying, keepers[-1]))
+
+
 def _unless_dying(keeper: Keeper, kind: type[BaseException] | None, *_: object) -> None:
     """End the watch with the daemon, but not with one that dies of a mistake: the watch outlives it and tells."""
     if kind is None or not issubclass(kind, Exception):
@@ -173,13 +179,20 @@ def _unless_dying(keeper: Keeper, kind: type[BaseException] | None, *_: object) 
 
 
 def held_plan(
-    site: Site, home: Path, orders: Callable[[Tick], Order], stores: Stores, speed: float, held: ExitStack
+    site: Site,
+    home: Path,
+    orders: Callable[[Tick], Order],
+    stores: Stores,
+    speed: float,
+    held: ExitStack,
+    keepers: list[Keeper],
 ) -> Planned:
     """Where orders come from, with the plan beside them; with the planner's process where the site's rule asks for
-    one."""
+    one: its keeper is added to `keepers`."""
     if site.tuning.dispatch.rule != "value":
         return Planned(site, orders, nobody_plans, stores.meter_book.peak.of)
-    held.callback(Keeper(command(site, home, speed), "planner", Patience(home / PLAN, speed)).close)
+    keepers.append(Keeper(planner.command(site, home, speed), planner.patience(home, speed)))
+    held.callback(keepers[-1].close)
     slot = Slot(home / PLAN, site.name)
     held.callback(slot.close)
     return Planned(site, orders, slot, stores.meter_book.peak.of)

@@ -8,6 +8,7 @@ from typing import Any
 
 from ess_controller.ageing.recorder import HealthRecorder
 from ess_controller.ageing.store import FILE as HISTORY
+from ess_controller.companions.keeper import Keeper
 from ess_controller.core.types import State
 from ess_controller.daemon import Tee
 from ess_controller.planned import nobody_plans
@@ -21,8 +22,8 @@ from ess_controller.rollups.recorder import RollupRecorder, nobody
 from ess_controller.rollups.store import FILE as ROLLUPS
 from ess_controller.site import Site
 from ess_controller.telemetry.beside import Beside, PlanSlot
+from ess_controller.telemetry.companion import command, patience
 from ess_controller.telemetry.daily import Facts
-from ess_controller.telemetry.keeper import Keeper, command
 from ess_controller.telemetry.outbox import Outbox
 from ess_controller.telemetry.outbox_files import FILE
 from firmware_bridge.wires import WireClock
@@ -41,6 +42,7 @@ class Stores:
         self._journal: Journal | None = None
         self._outbox: Outbox | None = None
         self._slot: PlanSlot = nobody_plans
+        self.uploader: Keeper | None = None
         self._before = 0  # lines in the outbox from earlier runs
         self._history = HealthRecorder(site, home / HISTORY, start)
         self._open.callback(self._history.close)
@@ -57,7 +59,8 @@ class Stores:
             self._outbox = Outbox(home / FILE, site.influx.outbox_mb, clock)
             self._outbox.flush()  # what waits from earlier runs is known
             self._before = _lines(self._outbox.depth())
-            self._open.callback(Keeper(command(site.influx, home, Facts.of(site))).close)
+            self.uploader = Keeper(command(site.influx, home, Facts.of(site)), patience())
+            self._open.callback(self.uploader.close)
             self._open.callback(self._outbox.close)  # closed first: what it puts last may still be sent
             beside = Beside(site, home, self._plan)
             self.tees.append(self._outbox.tee(site.tuning, site.name, beside))

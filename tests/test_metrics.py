@@ -73,6 +73,13 @@ def test_outbox_plan_and_price_are_there_where_the_site_has_them() -> None:
     assert ("ess_outbox_lines", site) not in read(text(shown()))
 
 
+def test_a_companion_that_hangs_is_a_sample() -> None:
+    companions = {"uploader": {"starts": 2, "trouble": "no sign of life for 10 min: replaced"}}
+    found = read(text(shown(companions=companions)))
+    label = ("site", "bench"), ("companion", "uploader")
+    assert (found["ess_companion_fails", label], found["ess_companion_starts_total", label]) == (1.0, 2.0)
+
+
 @pytest.mark.parametrize(
     ("held", "trouble", "reason"),
     [

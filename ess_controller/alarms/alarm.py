@@ -16,7 +16,7 @@ SHOWN = 4  # places named in a text; the rest are counted
 class Alarm:
     """One thing that is wrong at one place. Who it is does not change with its number or its cells."""
 
-    kind: str  # diagnosis, guard, inverter, wire, meter, daemon, plan, reports, disk, health, delivery
+    kind: str  # diagnosis, guard, inverter, wire, meter, daemon, companion, plan, reports, disk, health, delivery
     place: str  # string, cabinet, bus, channel or module; empty: the site
     what: str  # a key of WORDS
     at: tuple[str, ...] = ()  # cells or modules, by position: A1/M03/C07

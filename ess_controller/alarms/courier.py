@@ -11,6 +11,9 @@ from ess_controller.alarms.sender import Sender
 
 log = logging.getLogger("ess")
 
+LONGEST_S = 120.0  # a channel promises some 20 s, and a name server may take its time
+STUCK = f"a message does not get done within {LONGEST_S / 60.0:.0f} min"
+
 
 class Courier:
     """One message under way at a time. All but the sending itself is done by one thread, its caller's."""
@@ -20,16 +23,29 @@ class Courier:
         self.carried: Sequence[Item] = ()  # not to be offered again before `collect` has said what became of them
         self._taken: Sequence[Item] = ()
         self._way: Thread | None = None
+        self._since_s = 0.0
+        self.stuck = False  # what is under way takes so long that it may never come back
 
     @property
     def name(self) -> str:
         """Of the channel."""
         return self.sender.name
 
+    @property
+    def trouble(self) -> str:
+        """What is wrong with the channel."""
+        return STUCK if self.stuck else self.sender.trouble
+
+    def look(self, now_s: float) -> None:
+        """Whether what is under way has come so far as it should."""
+        was, self.stuck = self.stuck, self._way is not None and now_s - self._since_s > LONGEST_S
+        if self.stuck and not was:
+            log.warning("alarms: %s: %s", self.name, STUCK)
+
     def offer(self, items: Sequence[Item], now: datetime, now_s: float) -> None:
         """Send it, if nothing is under way and it is time; the answer comes by `collect`."""
         if self._way is None and self.sender.may_send(now_s):
-            self.carried, self._taken = items, ()
+            self.carried, self._taken, self._since_s = items, (), now_s
             self._way = Thread(target=self._carry, args=(items, now, now_s), name=f"alarms {self.name}", daemon=True)
             self._way.start()
 
@@ -40,7 +56,7 @@ class Courier:
         self._way.join(wait_s)
         if self._way.is_alive():
             return ()
-        self._way, self.carried = None, ()
+        self._way, self.carried, self.stuck = None, (), False
         return self._taken
 
     def _carry(self, items: Sequence[Item], now: datetime, now_s: float) -> None:

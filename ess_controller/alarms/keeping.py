@@ -10,25 +10,31 @@ from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 
+from ess_controller.alarms.alarm import Alarm
 from ess_controller.alarms.book import Book, Coming, acknowledged, swept
+from ess_controller.alarms.present import WATCH
 from ess_controller.alarms.store import BookStore, ForeignBookError
 from ess_controller.kept.sqlite_file import is_broken, put_aside
 
 log = logging.getLogger("ess")
 
+DAEMON_ENDED = Alarm("daemon", "", "daemon ended")
+WATCH_ENDED = Alarm("companion", WATCH, "companion fails", number="ended unasked")
+
 
 class Keeping:
     """One file. All that takes a book returns it as it then is."""
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
+    def __init__(self, path: Path, daemon: str = "") -> None:
+        """`daemon`: whose watch keeps it; empty: it is not known."""
+        self._path, self._daemon = path, daemon
         self._store: BookStore | None = None
         self._saved: dict[tuple[str, datetime], Coming] = {}
         self._noted: dict[str, str] = {}  # trouble of channels, as in the file
         self._well, self._loaded = True, False
         self._broken = ""  # what is wrong with the file itself, found after it was opened
         self._greeted = False  # the file says that somebody watches
-        self.ended_unasked = False  # whoever kept it before, as far as it was asked to
+        self.ended_unasked: Alarm | None = None  # whoever kept it before was not asked to end, and has
 
     def opened(self, book: Book) -> Book:
         """With what the file holds, once that can be read; nothing more where it is open."""
@@ -61,14 +67,16 @@ class Keeping:
         self._store = store
         try:
             if not self._greeted:
-                store.say_farewell("")
+                store.say_farewell("", self._daemon)
                 self._greeted = True
         except sqlite3.Error as trouble:
             self._cannot(trouble)
         return book
 
     def _load(self, store: BookStore, book: Book) -> Book:
-        self.ended_unasked = store.farewell() == ""
+        farewell, daemon = store.farewell()
+        if farewell == "":
+            self.ended_unasked = WATCH_ENDED if daemon and daemon == self._daemon else DAEMON_ENDED
         kept = store.book().comings
         self._saved = {coming.key: coming for coming in kept}
         self._noted = {name: trouble for name, (trouble, _) in store.channels().items()}
@@ -136,5 +144,5 @@ class Keeping:
         if self._store is not None:
             with suppress(sqlite3.Error):
                 if farewell:
-                    self._store.say_farewell(farewell)
+                    self._store.say_farewell(farewell, self._daemon)
             self._store.close()

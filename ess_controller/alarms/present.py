@@ -6,6 +6,7 @@ from typing import Any
 
 from ess_controller.alarms.alarm import Alarm
 
+WATCH = "alarm watch"  # as a companion of the daemon
 HANGS_S = 5.0  # a picture that old: WatchdogSec of the service
 LATE_SHARE, LATE_FEWEST = 0.01, 5  # of the beats since the earlier look
 FULL_SHARE = 0.8  # of the outbox's budget
@@ -138,6 +139,9 @@ def _of_daemon(picture: Mapping[str, Any], facts: Facts, now: Counters, earlier:
     late = now.late_beats - earlier.late_beats
     if late >= LATE_FEWEST and late * facts.period_s > LATE_SHARE * (now.at_s - earlier.at_s):
         yield Alarm("daemon", "", "late beats", number=f"{late} in {now.at_s - earlier.at_s:.0f} s")
+    for name, told in picture.get("companions", {}).items():
+        if told["trouble"]:
+            yield Alarm("companion", name, "companion fails", number=told["trouble"])
     if trouble := picture.get("plan", {}).get("trouble"):
         yield Alarm("plan", "", "no plan", number=trouble)
 

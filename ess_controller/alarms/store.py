@@ -193,15 +193,16 @@ class BookStore:
         with self._transaction():
             self._db.execute("INSERT OR REPLACE INTO channel VALUES (?, ?, ?)", (name, trouble, since.isoformat()))
 
-    def farewell(self) -> str:
-        """How the last watch ended: empty: it did not say; `none`: there was none before."""
-        found = self._db.execute("SELECT value FROM state WHERE name = 'farewell'").fetchone()
-        return str(found[0]) if found else "none"
+    def farewell(self) -> tuple[str, str]:
+        """How the last watch ended, and whose it was. Empty: it did not say; `none`: there was none before."""
+        found = dict(self._db.execute("SELECT name, value FROM state"))
+        return str(found.get("farewell", "none")), str(found.get("daemon", ""))
 
-    def say_farewell(self, how: str) -> None:
-        """Empty while watching; `clean` when the daemon was asked to end."""
+    def say_farewell(self, how: str, daemon: str = "") -> None:
+        """Empty while watching; `clean` when the daemon was asked to end. `daemon`: whose watch it is."""
         with self._transaction():
-            self._db.execute("INSERT OR REPLACE INTO state VALUES ('farewell', ?)", (how,))
+            told = [("farewell", how), ("daemon", daemon)]
+            self._db.executemany("INSERT OR REPLACE INTO state VALUES (?, ?)", told)
 
     def close(self) -> None:
         """Let go of the file."""

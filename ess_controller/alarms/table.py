@@ -114,6 +114,13 @@ _OTHERS = {
         "power cut, crash or kill: `journalctl -u ess@SITE` tells which",
         "断电、崩溃或被终止：用 `journalctl -u ess@站点` 查明",
     ),
+    "companion fails": Words(
+        Level.NOTICE,
+        "a process beside the controller hangs or has ended",
+        "控制程序的辅助进程停滞或退出",
+        "it is started again by itself, and what it has to tell comes late; where it goes on: `journalctl -u ess@SITE`",
+        "会自动重启，其上报会延后；如持续出现：`journalctl -u ess@站点`",
+    ),
     "late beats": Words(
         Level.NOTICE,
         "beats are late",

@@ -31,8 +31,8 @@ from ess_controller.alarms.message import Writer
 from ess_controller.alarms.present import Facts
 from ess_controller.alarms.sender import Missing, Sender, made
 from ess_controller.alarms.store import FILE
-from ess_controller.child import NICE, ends_with_the_daemon, leave
 from ess_controller.clock import utc_now, wall_s
+from ess_controller.companions.child import NICE, ends_with_the_daemon, leave, work_goes_on
 from ess_controller.doors.live import NoDaemonError, ask
 from ess_controller.errors import BadInputError
 from ess_controller.kept import home as homes
@@ -50,11 +50,12 @@ LINGER_S = 86_400.0  # after the daemon's death
 class Watch:
     """One look at a time. Time and what is seen are its caller's."""
 
-    def __init__(self, facts: Facts, rules: Rules, senders: Sequence[Sender], path: Path) -> None:
+    def __init__(self, facts: Facts, rules: Rules, senders: Sequence[Sender], path: Path, daemon: str = "") -> None:
+        """`daemon`: by which watches that one daemon starts know each other; empty: it is not known."""
         self._rules, self._looks = rules, Looks(facts)
         self._couriers = [Courier(each) for each in senders]
         self._open_then, self._state = tuple[Coming, ...](), list[dict[str, Any]]()
-        self._kept = Keeping(path)
+        self._kept = Keeping(path, daemon)
         self.book = self._kept.opened(Book())
 
     @property
@@ -62,10 +63,17 @@ class Watch:
         """Whether there is anybody to tell."""
         return bool(self._couriers)
 
+    @property
+    def stuck(self) -> bool:
+        """Whether a message has been under way for so long that only another watch can tell by that channel."""
+        return any(courier.stuck for courier in self._couriers)
+
     def step(self, seen: Seen, now: datetime, now_s: float, disk_free_bytes: float) -> None:
         """One look: what is seen becomes the book, and what is due is told."""
         self.book = self._kept.acknowledged(self.book)
-        alarms = (*self._looks.held(seen, self.book, now_s, disk_free_bytes), *self._own_alarms())
+        for courier in self._couriers:
+            courier.look(now_s)
+        alarms = (*self._own_alarms(), *self._looks.held(seen, self.book, now_s, disk_free_bytes))
         self.book = advance(self.book, alarms, now, self._rules.hold_off_s)
         self.book = without(self.book, self._looks.facts.isolated, now)
         self._save(now)
@@ -82,7 +90,7 @@ class Watch:
     def has_told_the_death(self, now: datetime) -> bool:
         """Whether that the daemon is silent has been told to all who are due, but by channels that fail."""
         owed = due(self.book, self._rules, now)
-        waits = any(owed.get(each.name) and not each.sender.trouble for each in self._couriers)
+        waits = any(owed.get(each.name) and not each.trouble for each in self._couriers)
         return not waits and any(each.alarm.what == "daemon silent" for each in self.book.comings)
 
     def collect(self, now: datetime, wait_s: float = 0.0) -> None:
@@ -94,17 +102,16 @@ class Watch:
 
     def farewell(self, how: str) -> None:
         """Say how it ends, and let go of everything."""
+        self._kept.close(how)  # a channel that hangs takes as long as it likes, and we are killed meanwhile
         for courier in self._couriers:
             courier.sender.channel.close()
-        self._kept.close(how)
 
     def _own_alarms(self) -> tuple[Alarm, ...]:
-        """Channels that fail; and once that the daemon before us has ended unasked."""
-        failing = ((each.name, each.sender.trouble) for each in self._couriers)
+        """Channels that fail; and once that the daemon before us has ended unasked, or only the watch."""
+        failing = ((each.name, each.trouble) for each in self._couriers)
         own = tuple(Alarm("delivery", name, "channel fails", number=trouble) for name, trouble in failing if trouble)
-        if self._kept.ended_unasked:
-            self._kept.ended_unasked = False
-            own = (*own, Alarm("daemon", "", "daemon ended"))
+        if self._kept.ended_unasked is not None:
+            own, self._kept.ended_unasked = (*own, self._kept.ended_unasked), None
         return own
 
     def _show(self) -> None:
@@ -117,7 +124,7 @@ class Watch:
             courier.sender.channel.show(self._state)
 
     def _save(self, now: datetime) -> None:
-        self.book = self._kept.save(self.book, {each.name: each.sender.trouble for each in self._couriers}, now)
+        self.book = self._kept.save(self.book, {each.name: each.trouble for each in self._couriers}, now)
 
 
 def senders_of(site: Site) -> list[Sender]:
@@ -153,6 +160,8 @@ def work(watch: Watch, home: Path, ending: Event, orphaned: Event) -> None:
         has_died = orphaned.is_set()  # before the look: who answers after that is another daemon
         seen = look(home)
         watch.step(seen, utc_now(), wall_s(), free_bytes(home))
+        if not watch.stuck:
+            work_goes_on()
         if has_died:
             died_s = wall_s() if died_s is None else died_s
             gone = not home.is_dir() and watch.has_told_the_death(utc_now())
@@ -167,7 +176,7 @@ def work(watch: Watch, home: Path, ending: Event, orphaned: Event) -> None:
 
 
 def main(given: str) -> int:
-    """The daemon's child: `given` is JSON of site and home."""
+    """The daemon's child: `given` is JSON of site, home and daemon."""
     asked = json.loads(given)
     talk(0, quiet=False)
     ending, orphaned = Event(), Event()
@@ -181,7 +190,8 @@ def main(given: str) -> int:
             site = load(Path(asked["site"]), {})
             if site.alarms is None:
                 return 2
-            watch = Watch(facts_of(site), site.alarms.rules(site.time_zone), senders_of(site), home / FILE)
+            rules = site.alarms.rules(site.time_zone)
+            watch = Watch(facts_of(site), rules, senders_of(site), home / FILE, asked["daemon"])
             try:
                 work(watch, home, ending, orphaned)
             finally:

@@ -79,6 +79,11 @@ _EXACT = {row.en: row.zh for row in DIAGNOSES} | {
     "close the cabinet's door": "关闭柜门",
     "check the remote I/O's power and its bus": "检查远程 I/O 供电及其总线",
     "put the cells told back onto their own wires": "将所列电芯接回各自采样线",
+    # companions of the daemon
+    "planner": "计划程序",
+    "alarm watch": "告警监视程序",
+    "uploader": "上报程序",
+    "ended unasked": "意外退出",
     # reasons
     "all has not been well for long enough": "正常持续时间不足",
     "all stays well for a while": "保持正常一段时间",
@@ -205,6 +210,9 @@ _SENTENCES = tuple(
             r"屋顶发电自 \2 天前起比以前多 \1%，预测已按此调整",
         ),
         (r"the plan cannot be believed: (.*)", r"计划文件不可信：\1"),
+        (rf"no sign of life for {_N} min: replaced", r"\1 分钟无响应：已更换"),
+        (r"ended \((.*)\): not started again", r"已退出（\1）：不再重启"),
+        (r"ends again and again \((.*)\)", r"反复退出（\1）"),
         (r"the kept plan cannot be reopened: (.*)", r"已保存的计划无法重新打开：\1"),
         (r"it was made by another program \((.*)\)", r"由另一版本程序生成（\1）"),
         (r"warmth: (.*)", r"升温：\1"),

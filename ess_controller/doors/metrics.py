@@ -125,6 +125,14 @@ def _dropped(picture: Mapping[str, Any]) -> Samples:
         yield {"kind": kind}, lines
 
 
+def _companions(value: Callable[[Mapping[str, Any]], float]) -> Callable[[Mapping[str, Any]], Samples]:
+    def of(picture: Mapping[str, Any]) -> Samples:
+        for name, told in picture.get("companions", {}).items():
+            yield {"companion": name}, value(told)
+
+    return of
+
+
 def _utc(picture: Mapping[str, Any]) -> Samples:
     yield {}, datetime.fromisoformat(picture["utc"]).timestamp()
 
@@ -162,6 +170,8 @@ METRICS: tuple[Metric, ...] = (
     Metric("ess_price_cny_per_kwh", "gauge", "Of a kWh from the grid now", _site("price", "cny_per_kwh")),
     Metric("ess_plan_age_seconds", "gauge", "Since the plan was made", _site("plan", "age_s")),
     Metric("ess_plan_missing", "gauge", "1 for the reason that no plan is followed", _no_plan),
+    Metric("ess_companion_fails", "gauge", "1: hangs or has ended", _companions(lambda each: bool(each["trouble"]))),
+    Metric("ess_companion_starts_total", "counter", "Of this run", _companions(lambda each: each["starts"])),
     *(Metric(f"ess_cabinet_{name}", "gauge", says, _each("cabinets", "cabinet", key)) for key, name, says in _CABINET),
     Metric("ess_cabinet_given_watt_hours", "gauge", "Stored and to be had", _each("cabinets", "cabinet", "given_wh")),
     Metric("ess_cabinet_limit_watts", "gauge", "What may flow each way", _limits),

@@ -18,8 +18,8 @@ from pathlib import Path
 from random import Random
 from threading import Event
 
-from ess_controller.child import began, leave
 from ess_controller.clock import utc_now, wall_s
+from ess_controller.companions.child import began, leave, work_goes_on
 from ess_controller.errors import BadInputError
 from ess_controller.kept import home as homes
 from ess_controller.telemetry.alarm_events import AlarmEvents
@@ -41,6 +41,7 @@ FIRST_RETRY_S, LONGEST_RETRY_S = 1.0, 60.0  # doubling in between, each shortene
 SLOW_RETRY_S = 60.0  # for what only people can put right
 TELL_AFTER = 2  # failures in a row: a server that closes an idle line is no news
 LONGEST_ASKED_S = 3600.0  # of a server's Retry-After
+LOOK_S = 10.0  # between two signs of life, however long there is to wait
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,12 +182,13 @@ def work(
     sent = 0
     while not ending.is_set():
         if not current(path).exists():  # the daemon makes it
+            work_goes_on()
             ending.wait(IDLE_S)
             continue
         store = Store(current(path))
         try:
             uploaders = [
-                Uploader(store, partial(influx.write, bucket=bucket), f"{where}, bucket {bucket}", Random(), kinds)
+                Uploader(store, partial(_written, influx, bucket), f"{where}, bucket {bucket}", Random(), kinds)
                 for bucket, kinds in influx.settings.lanes().items()
             ]
             steps = [uploader.step for uploader in uploaders]
@@ -199,19 +201,27 @@ def work(
     return sent
 
 
+def _written(influx: Influx, bucket: str, lines: bytes) -> Outcome:
+    """One of many in a step."""
+    outcome = influx.write(lines, bucket)
+    work_goes_on()
+    return outcome
+
+
 def _in_turn(
     steps: Sequence[Callable[[], float]], ending: Event, is_current: Callable[[], bool], *, once: bool
 ) -> None:
     """Each is taken when it is due, while the file is the one in use; with `once`, until all want to wait."""
     due_s = [0.0] * len(steps)
     while not ending.is_set() and is_current():
+        work_goes_on()
         for number, step in enumerate(steps):
             if due_s[number] <= wall_s():
                 wait_s = step()
                 due_s[number] = wall_s() + wait_s if wait_s else 0.0
         if once and all(due_s):
             ending.set()
-        ending.wait(max(min(due_s) - wall_s(), 0.0))
+        ending.wait(max(min(min(due_s) - wall_s(), LOOK_S), 0.0))
 
 
 def token_of(settings: InfluxSettings) -> str:

@@ -210,6 +210,11 @@ def _trouble(picture: dict[str, Any]) -> Text | None:
     ]
     if (outbox := picture.get("outbox")) and (outbox["batches"] or outbox["dropped"] or outbox["dead"]):
         lines.append(_outbox(outbox))
+    lines += [
+        Text(f"{name}: {told['trouble']}", "yellow")
+        for name, told in picture.get("companions", {}).items()
+        if told["trouble"]
+    ]
     if (journal := picture.get("journal")) and journal["dropped"]:
         lines.append(Text(f"journal: {journal['dropped']} beats are in no file", "yellow"))
     return Text("\n").join(lines) if lines else None

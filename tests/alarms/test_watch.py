@@ -8,6 +8,7 @@ from threading import Event
 import pytest
 
 from ess_controller.alarms.answer import acknowledge, failing_channels, history, open_alarms
+from ess_controller.alarms.courier import LONGEST_S, STUCK
 from ess_controller.alarms.sender import GAP_S, LONGEST_RETRY_S
 from ess_controller.core.types import Order
 from ess_controller.planned import Planned
@@ -176,6 +177,27 @@ def test_a_channel_that_hangs_holds_up_no_other(
     assert failing_channels(tmp_path) == []  # not noted before the next look
     life.watch.step(ill("smoke", "gas", "insulation low"), later(life.second + 1), life.second + 1, PLENTY)
     assert [each["name"] for each in failing_channels(tmp_path)] == ["boss"]
+
+
+def test_a_message_that_never_comes_back_is_told_and_its_watch_gives_no_sign_of_life_any_more(
+    tmp_path: Path, robots: Robots, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As in a name server's or a library's hang, which no time of ours cuts short."""
+    dead = Robots()
+    dead.script.append("hang")
+    monkeypatch.setenv("ESS_TEST_DEAD", dead.url("webhook"))
+    life = Life(tmp_path, ("ESS_TEST_DEAD", "ESS_TEST_WEBHOOK"))
+    try:
+        for second in (0.0, LONGEST_S):
+            life.watch.step(ill("smoke"), later(second), second, PLENTY)
+            assert not life.watch.stuck
+        life.watch.step(ill("smoke"), later(LONGEST_S + 1.0), LONGEST_S + 1.0, PLENTY)
+        assert life.watch.stuck
+        assert [(each["name"], each["trouble"]) for each in failing_channels(tmp_path)] == [("ops", STUCK)]
+    finally:
+        dead.close()
+    life.watch.collect(later(LONGEST_S + 2.0), PATIENCE_S)
+    assert not life.watch.stuck
 
 
 def test_what_is_over_while_its_message_is_under_way_is_told_to_be_over(

@@ -17,11 +17,12 @@ from influxdb_client.client.write_api import SYNCHRONOUS
 from influxdb_client.domain.write_precision import WritePrecision
 
 from ess_controller.clock import WallClock, cpu_s, wall_s
+from ess_controller.companions.keeper import Keeper
 from ess_controller.core.types import Tuning
 from ess_controller.daemon import Beat
 from ess_controller.rollups.sums import Roller
 from ess_controller.site import Site
-from ess_controller.telemetry.keeper import Keeper, command
+from ess_controller.telemetry.companion import command, patience
 from ess_controller.telemetry.outbox import Outbox
 from ess_controller.telemetry.outbox_files import FILE
 from ess_controller.telemetry.recorder import Due, Recorder
@@ -175,7 +176,7 @@ def a_backlog(folder: Path, beats: list[Beat]) -> list[Row]:
         settings = InfluxSettings(front.url, "org", "bench", "bench", "bench", "ESS_BENCH_TOKEN", 2000.0)
         waiting, pause = Store(folder / FILE), Event()
         held.callback(waiting.close)
-        keeper = Keeper(command(settings, folder, quiet=True))
+        keeper = Keeper(command(settings, folder, quiet=True), patience())
         held.callback(keeper.close)
         while not front.answered:
             pause.wait(0.005)

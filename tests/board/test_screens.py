@@ -281,6 +281,13 @@ def test_nothing_saved_is_no_gain() -> None:
     assert "good" in gain(0.01)
 
 
+def test_a_companion_that_fails_stands_on_the_service_screen_and_one_that_is_well_does_not() -> None:
+    told = {"uploader": {"starts": 2, "trouble": EVIL}, "planner": {"starts": 1, "trouble": ""}}
+    words = words_of(service.daemon(look(bench() | {"companions": told})))
+    assert EVIL in words
+    assert "uploader" in words
+
+
 def test_what_the_planner_sees_of_the_roof_stands_on_the_service_screen_in_the_reader_s_language() -> None:
     plan = {"age_s": 60.0, "until_utc": None, "history_days": 30.0, "trouble": "", "capacity_test": None}
     roof = "the roof gives less than it did, and the forecast goes by that: 33% since 3 days ago"

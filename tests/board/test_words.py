@@ -87,6 +87,9 @@ def test_an_alarm_has_one_name_in_chinese_wherever_it_is_told() -> None:
             "/h/live.sock: no daemon answers (gone): is `ess run` up?",
             "/h/live.sock：控制程序无应答（gone），`ess run` 是否在运行？",
         ),
+        ("no sign of life for 10 min: replaced", "10 分钟无响应：已更换"),
+        ("ended (2): not started again", "已退出（2）：不再重启"),
+        ("ends again and again (-9)", "反复退出（-9）"),
         ("a phrase of tomorrow", "a phrase of tomorrow"),
     ],
 )

@@ -15,11 +15,12 @@ from pathlib import Path
 from threading import Event
 
 from ess_controller.clock import WallClock, wall_s
+from ess_controller.companions.keeper import Keeper
 from ess_controller.daemon import Beat
 from ess_controller.rollups.sums import Rolled, Roller
 from ess_controller.site import Site
+from ess_controller.telemetry.companion import command, patience
 from ess_controller.telemetry.influx import ACKNOWLEDGED
-from ess_controller.telemetry.keeper import Keeper, command
 from ess_controller.telemetry.line_protocol import milliseconds
 from ess_controller.telemetry.outbox import Outbox
 from ess_controller.telemetry.outbox_files import FILE
@@ -71,7 +72,7 @@ class Life:
         self._report = self.outbox.tee(site.tuning, site.name)
         self._roller = Roller(site.tuning, site.time_zone, {})
         settings = InfluxSettings(front.url, "org", bucket, bucket, bucket, "ESS_OUTAGE_TOKEN", budget_mb)
-        self.keeper = Keeper(command(settings, folder, quiet=True))
+        self.keeper = Keeper(command(settings, folder, quiet=True), patience())
         self._site = site
         self.told: Counter[str] = Counter()
         self._slots: dict[str, int] = {}

@@ -11,11 +11,12 @@ from random import Random
 import pytest
 
 from ess_controller.clock import WallClock
+from ess_controller.companions.keeper import Keeper
 from ess_controller.core.types import Tuning
 from ess_controller.daemon import Beat
 from ess_controller.telemetry.batch import Batch
+from ess_controller.telemetry.companion import command, patience
 from ess_controller.telemetry.influx import Influx
-from ess_controller.telemetry.keeper import Keeper, command
 from ess_controller.telemetry.line_protocol import milliseconds, series
 from ess_controller.telemetry.outbox import Outbox
 from ess_controller.telemetry.outbox_files import FILE
@@ -169,7 +170,8 @@ def reporting(
     """A daemon's outbox and its uploading child."""
     monkeypatch.setenv("ESS_TEST_TOKEN", TOKEN)
     outbox = Outbox(tmp_path / FILE, 50.0, WallClock(0.1))
-    keeper = Keeper(command(InfluxSettings(real.url, "org", bucket, bucket, bucket, "ESS_TEST_TOKEN", 50.0), tmp_path))
+    settings = InfluxSettings(real.url, "org", bucket, bucket, bucket, "ESS_TEST_TOKEN", 50.0)
+    keeper = Keeper(command(settings, tmp_path), patience())
     yield outbox, keeper
     outbox.close()
     keeper.close()

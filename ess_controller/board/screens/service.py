@@ -24,6 +24,11 @@ def daemon(view: View) -> Html:
         [words("planner"), _planner(view, plan)],
     ]
     rows += [[words("roof"), span("warn", words.of(plan["roof"]))]] if plan and plan.get("roof") else []
+    rows += [
+        [words.of(name), span("warn", words.of(told["trouble"]))]
+        for name, told in picture.get("companions", {}).items()
+        if told["trouble"]
+    ]
     rows += [["", span("warn", trouble)] for trouble in view.seen.books.trouble]
     return card(words("daemon"), table(["", ""], rows, "pairs"))
 

@@ -17,8 +17,8 @@ from threading import Event
 from typing import Any
 
 from ess_controller.ageing.known_modules import in_site, remembered
-from ess_controller.child import began, leave
 from ess_controller.clock import utc_now, wall_s
+from ess_controller.companions.child import began, leave
 from ess_controller.doors.live import NoDaemonError, ask
 from ess_controller.errors import BadInputError
 from ess_controller.kept import home as homes

@@ -65,7 +65,7 @@ class Jobs:
         self, jobs: Sequence[Job], *, file: Path | None = None, look_s: float = LOOK_S, late_s: float = LATE_S
     ) -> None:
         """`file`: where how they fare is kept as JSON, job by job, for whoever looks; written as a job ends and at no
-        other time, for `Patience` takes it for a sign of life."""
+        other time, for the daemon's `Patience` takes it for a sign of life."""
         logging.getLogger("apscheduler").setLevel(logging.CRITICAL)  # what it would say is told here
         self._jobs = {job.name: job for job in jobs}
         self._told = {job.name: Told() for job in jobs}

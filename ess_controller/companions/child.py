@@ -1,9 +1,12 @@
-"""What each child process of the daemon does: it yields to control, and ends when the daemon does, however it ends."""
+"""What each companion of the daemon does: it yields to control, says that its work goes on, and ends when the daemon
+does, however that ends."""
 
 import logging
 import os
 import signal
+import socket
 import sys
+from contextlib import suppress
 from threading import Event, Thread
 from typing import NoReturn
 
@@ -32,6 +35,17 @@ def ends_with_the_daemon(ending: Event) -> None:
 
     Not through `sys.stdin`: a thread that sleeps in there holds a lock that the interpreter needs to end.
     """
-    while os.read(0, 4096):
-        pass
+    with suppress(ConnectionResetError):  # it died before it had heard all that we said
+        while os.read(0, 4096):
+            pass
     ending.set()
+
+
+def work_goes_on() -> None:
+    """A sign of life to the daemon, on the line that ends with it. To be given by the work itself, never by a thread of
+    its own. Nobody is told where there is no such line, as by hand, nor waited for."""
+    with suppress(OSError):
+        line = socket.socket(fileno=0)
+        with suppress(OSError):
+            line.send(b".", socket.MSG_DONTWAIT | socket.MSG_NOSIGNAL)
+        line.detach()  # stays open

@@ -1,12 +1,13 @@
-"""A planner that hangs is replaced, one that plans is not, and nobody takes a host's sleep for a hang."""
+"""A companion that hangs is replaced, one that works is not, and nobody takes a host's sleep for a hang."""
 
 import os
 from pathlib import Path
 
 import pytest
 
+from ess_controller.companions.patience import LONGEST_S, Patience
 from ess_controller.planning.planner import process, schedule
-from ess_controller.planning.planner.patience import EVERY_S, JOBS, LONGEST_S, PLANNINGS, Patience
+from ess_controller.planning.planner.companion import EVERY_S, JOBS, PLANNINGS, patience
 from ess_controller.planning.value.slot import FILE, OLDEST
 
 LOOK_S = 10.0
@@ -17,7 +18,7 @@ class Days:
     """A daemon that looks each LOOK_S of wall time."""
 
     def __init__(self, home: Path, speed: float = 1.0) -> None:
-        self.now_s, self.life, self._plan, self._patience = 1000.0, 1, home / FILE, Patience(home / FILE, speed)
+        self.now_s, self.life, self._plan, self.patience = 1000.0, 1, home / FILE, patience(home, speed)
         self._written = 0
 
     def plan(self) -> None:
@@ -36,7 +37,7 @@ class Days:
         began_s = self.now_s
         while self.now_s - began_s < within_s:
             self.now_s += LOOK_S
-            if self._patience(self.now_s, self.life):
+            if self.patience(self.now_s, self.life):
                 self.life += 1
                 return self.now_s - began_s
         return None
@@ -76,6 +77,33 @@ def test_who_works_and_cannot_plan_is_left_alone(tmp_path: Path, caplog: pytest.
     assert len(caplog.messages) == 1
 
 
+def test_who_gives_signs_is_left_alone_and_well_again_once_it_has_for_as_long_as_was_waited(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    watched, now_s, heard, life = Patience("alarm watch", 100.0), 0.0, 0, 1
+
+    def hangs_after(signs_s: float) -> float:
+        """How long it was silent until it was replaced, having given signs for so long."""
+        nonlocal now_s, heard, life
+        for _ in range(round(signs_s / LOOK_S)):
+            now_s, heard = now_s + LOOK_S, heard + 5
+            assert not watched(now_s, life, heard)
+        silent_s = 0.0
+        while silent_s < LONGEST_S:
+            now_s, silent_s = now_s + LOOK_S, silent_s + LOOK_S
+            if watched(now_s, life, heard):
+                life += 1
+                return silent_s
+        raise AssertionError("it was not replaced")
+
+    assert hangs_after(5000.0) == 100.0
+    assert watched.trouble == "no sign of life for 2 min: replaced"
+    assert [hangs_after(50.0) for _ in range(3)] == [200.0, 400.0, 800.0]  # each life hangs anew: said once
+    assert len(caplog.messages) == 1
+    assert hangs_after(1700.0) == 100.0
+    assert caplog.messages == ["the alarm watch has given no sign of life for 2 min: it is replaced"] * 2
+
+
 def test_where_replacing_does_not_help_it_is_tried_less_often_and_said_once(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -84,7 +112,10 @@ def test_where_replacing_does_not_help_it_is_tried_less_often_and_said_once(
     assert waits == pytest.approx([min(MOST_S * 2**n, LONGEST_S) for n in range(7)], abs=2 * LOOK_S)
     (said,) = caplog.messages
     assert said == "the planner has given no sign of life for 90 min: it is replaced"
+    assert days.patience.trouble == "no sign of life for 1440 min: replaced"
     days.plan()
+    assert days.replaced_after(2.0 * LOOK_S) is None
+    assert days.patience.trouble == ""
     assert days.replaced_after(MOST_S + 600.0) is not None
     assert len(caplog.messages) == 2
 
