@@ -1,11 +1,13 @@
 """The tee that keeps the daybook on disk, from a thread of its own, and tells of suspected soft shorts once a day.
 
 The present day is written every EVERY_S of plant time and at the end, so a killed daemon loses the last minutes of a
-day's sums and no day. A disk that does not take it costs nothing but time: what waits is at most WAITING_DAYS.
+day's sums and no day. A disk that does not take it costs nothing but time: what waits is at most WAITING_DAYS. A file
+that is damaged or deleted meanwhile begins anew, as at a start; totals go on.
 """
 
 import logging
 import sqlite3
+from contextlib import closing
 from datetime import date, datetime
 from itertools import groupby
 from pathlib import Path
@@ -19,7 +21,7 @@ from ess_controller.ageing.settings import HealthSettings
 from ess_controller.ageing.store import HistoryError, Store
 from ess_controller.daemon import Beat
 from ess_controller.kept.backlog import Backlog
-from ess_controller.kept.sqlite_file import is_broken, put_aside
+from ess_controller.kept.sqlite_file import is_broken, is_gone, put_aside
 from ess_controller.site import Site
 
 log = logging.getLogger("ess")
@@ -41,7 +43,8 @@ class HealthRecorder:
         self._latest: Beat | None = None
         self._written_s = -np.inf
         self._store, self._looked = store, date.min  # from here on the thread's
-        self._backlog = Backlog[list[ModuleDay]](path, "history", self._write, TROUBLES, WAITING_DAYS, self._done)
+        self._introduced = False  # to the file that is open
+        self._backlog = Backlog[list[ModuleDay]](path, "history", self._write, TROUBLES, WAITING_DAYS, self._let_go)
 
     def __call__(self, beat: Beat) -> None:
         """Add a beat; hand over what is due."""
@@ -69,34 +72,61 @@ class HealthRecorder:
             try:
                 store = Store(self._path, make=True)
                 kept = store.last(today)
-                store.introduce(self._name, self._settings)
             except TROUBLES as trouble:
                 if store is not None:
                     store.close()
-                aside = put_aside(self._path) if is_broken(trouble) else None
-                if aside is None:
+                if not self._put_aside(trouble):
                     log.warning("%s cannot be used: %s: today's history waits in memory", self._path, trouble)
                     break
-                log.error("%s is broken and kept as %s (%s): histories begin anew", self._path, aside.name, trouble)
             else:
                 if store.left_out:
                     log.warning("%s: %s", self._path, store.left_out)
                 return store, kept
         return None, {}
 
+    def _put_aside(self, trouble: Exception) -> bool:
+        """Whether a file that is broken is out of the way, for whoever wants to look."""
+        aside = put_aside(self._path) if is_broken(trouble) else None
+        if aside is not None:
+            log.error("%s is broken and kept as %s (%s): histories begin anew", self._path, aside.name, trouble)
+        return aside is not None
+
     # --- the thread ---------------------------------------------------------------------------------------------------
 
     def _write(self, due: dict[date, list[ModuleDay]], ending: bool) -> None:
+        if self._store is not None and is_gone(self._path, "history"):
+            self._let_go()
+        try:
+            self._put(due, ending)
+        except TROUBLES as trouble:  # damaged while we ran: no later try would mend it
+            self._let_go()
+            if not self._put_aside(trouble):
+                raise
+            self._put(due, ending)
+
+    def _put(self, due: dict[date, list[ModuleDay]], ending: bool) -> None:
         store = self._store = self._store or Store(self._path, make=True)
+        if not self._introduced:
+            store.introduce(self._name, self._settings)
+            self._introduced = True
         for days in due.values():
             store.put(days)
-        if due and max(due) != self._looked and not ending and self._settings is not None:
+        if due and max(due) != self._looked and not ending:
+            self._daily()
             self._looked = max(due)
-            self._look(store, self._settings)
 
-    def _done(self) -> None:
+    def _daily(self) -> None:
+        """Once a day: whether the file is whole, and soft shorts. Of what is on the disk, by a connection that does not
+        remember it from before. Raises TROUBLES."""
+        with closing(Store(self._path, make=False)) as store:
+            store.check()
+            if self._settings is not None:
+                self._look(store, self._settings)
+
+    def _let_go(self) -> None:
         if self._store is not None:
             self._store.close()
+        self._store, self._introduced = None, False
 
     def _look(self, store: Store, settings: HealthSettings) -> None:
         """Soft shorts by what the last months' rests say; new ones are told."""

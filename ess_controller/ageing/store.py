@@ -122,6 +122,12 @@ class Store:
         first = next(iter(self._unreadable), "")
         return first and f"{len(self._unreadable)} module days cannot be read and are left out, the first: {first}"
 
+    def check(self) -> None:
+        """Raises HistoryError where some of the file is damaged, sqlite3.DatabaseError where that is plain to see."""
+        (found,) = self._db.execute("PRAGMA quick_check(1)").fetchone()
+        if found != "ok":
+            raise HistoryError(" ".join(found.split()))
+
     def introduce(self, site_name: str, settings: HealthSettings | None) -> None:
         """Whose history this is, and by which thresholds it is judged where nobody names a site."""
         self._tell("site", site_name)

@@ -1,9 +1,12 @@
 """How a file of SQLite is opened that two processes share, what is all or nothing, how a broken one is put aside."""
 
+import logging
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+
+log = logging.getLogger("ess")
 
 WAIT_S = 5.0  # for the other process
 
@@ -30,6 +33,15 @@ def transaction(db: sqlite3.Connection) -> Iterator[None]:
 def is_broken(trouble: Exception) -> bool:
     """Whether the file itself is damaged or not ours, and no disk, lock or right to write it will mend that."""
     return not isinstance(trouble, sqlite3.OperationalError)
+
+
+def is_gone(path: Path, name: str) -> bool:
+    """Whether the file that we have open is not there any more, which is told: it is to be made anew. What is written
+    to it else is refused, or nobody finds it (sqlite.org/howtocorrupt.html, 2.5)."""
+    if path.exists():
+        return False
+    log.error("%s is gone: the %s begins anew", path, name)
+    return True
 
 
 def aside_of(path: Path) -> Path:

@@ -4,6 +4,7 @@ import logging
 import sqlite3
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from functools import cache
@@ -16,9 +17,11 @@ from ess_controller.ageing.history import History, ModuleDay
 from ess_controller.ageing.recorder import HealthRecorder
 from ess_controller.ageing.store import FILE, KEEP_ALL_DAYS, HistoryError, Store
 from ess_controller.daemon import Beat
+from ess_controller.kept import backlog
 from firmware_bridge.records import Tick
 from tests.ageing.world import FIRST_DAY, day_of
 from tests.loop.story import Story, site
+from tests.small_disk import small_disk
 from tests.telemetry.waiting import wait_until
 
 MORNING = datetime(2027, 3, 1, 0, tzinfo=UTC)  # 08:00 in Shanghai
@@ -60,6 +63,14 @@ def kept(home: Path) -> dict[tuple[str, date], ModuleDay]:
     finally:
         store.close()
     return {(code, day.day): day for code, day in last.items()}
+
+
+def histories(home: Path) -> list[History]:
+    store = Store(home / FILE, make=False)
+    try:
+        return store.histories()
+    finally:
+        store.close()
 
 
 def test_a_day_sums_up_what_flowed_and_what_was_burnt(tmp_path: Path) -> None:
@@ -259,6 +270,71 @@ def test_a_disk_that_is_gone_is_told_and_no_beat_is_harmed(tmp_path: Path, caplo
     recorder.close()
     assert not recorder._backlog._thread.is_alive()
     assert "today's history waits in memory" in caplog.text
+
+
+def corrupt(path: Path) -> None:
+    """As a worn-out flash card does: every page but the first is noise."""
+    with path.open("r+b") as file:
+        page = int.from_bytes(file.read(18)[16:], "big")
+        size = file.seek(0, 2)
+        assert size > page
+        file.seek(page)
+        file.write(np.random.default_rng(5).bytes(size - page))
+
+
+def throughput_ah(home: Path) -> float:
+    return {code: day.throughput_ah for (code, _), day in kept(home).items()}["BMW-IX3-02041"]
+
+
+@pytest.mark.parametrize("damage", [corrupt, Path.unlink])
+def test_a_history_that_is_damaged_or_deleted_while_the_daemon_runs_begins_anew_and_totals_go_on(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, damage: Callable[[Path], None]
+) -> None:
+    live(tmp_path, 0.0, 3600.0)
+    path, recorder = tmp_path / FILE, HealthRecorder(site(), tmp_path / FILE)
+    recorder(beat(3600.0))
+    wait_until(lambda: not recorder._backlog._waiting and throughput_ah(tmp_path) > 50.0)
+    damage(path)
+    inode = path.stat().st_ino if path.exists() else 0
+    recorder(beat(86_400.0))
+    wait_until(lambda: path.exists() and path.stat().st_ino != inode and len(kept(tmp_path)) == 10)
+    recorder.close()
+    assert throughput_ah(tmp_path) == pytest.approx(50.0, abs=1.0)
+    store = Store(path, make=False)
+    assert store.introduced() == (site().name, site().health)
+    store.close()
+    told = "is broken and kept as history.sqlite.broken" if damage is corrupt else "is gone: the history begins anew"
+    assert [told in message for message in caplog.messages] == [True]
+    assert path.with_name(f"{FILE}.broken").exists() == (damage is corrupt)
+
+
+def test_a_full_disk_is_told_once_and_what_waited_is_written_when_there_is_room(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    caplog.set_level(logging.INFO)
+    monkeypatch.setattr(backlog, "RETRY_S", 0.05)
+    live(tmp_path, 0.0, 60.0)
+    recorder = HealthRecorder(site(), tmp_path / FILE)
+    with small_disk((tmp_path / FILE).stat().st_size):
+        for day in range(1, 9):
+            recorder(beat(day * 86_400.0))
+        wait_until(lambda: "history waits in memory" in caplog.text)
+    wait_until(lambda: "history.sqlite is written again" in caplog.text)
+    recorder.close()
+    assert {len(each.day) for each in histories(tmp_path)} == {9}
+    assert len(caplog.messages) == 2
+
+
+def test_totals_go_on_where_the_history_can_be_read_at_a_start_and_written_only_later(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    live(tmp_path, 0.0, 3600.0)
+    with small_disk(0):
+        recorder = HealthRecorder(site(), tmp_path / FILE)
+        recorder(beat(3600.0))
+        wait_until(lambda: "history waits in memory" in caplog.text)
+    recorder.close()
+    assert throughput_ah(tmp_path) == pytest.approx(50.0, abs=1.0)
 
 
 def test_days_of_another_make_of_module_under_the_same_code_are_left_out() -> None:
