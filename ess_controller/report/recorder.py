@@ -16,7 +16,7 @@ import numpy as np
 from ess_controller.core.health import DIAGNOSES
 from ess_controller.daemon import Beat
 from ess_controller.kept.backlog import Backlog
-from ess_controller.kept.sqlite_file import aside_of, is_broken, put_aside
+from ess_controller.kept.sqlite_file import aside_of, is_broken, is_gone, put_aside
 from ess_controller.report import began
 from ess_controller.report.ledger import Event, Ledger, LedgerError
 from ess_controller.report.quarter import LONGEST_LOOK_S, LOOK_S, QUARTER_S, Quarter
@@ -163,6 +163,8 @@ class LedgerRecorder:
     def _write(self, due: dict[Any, Quarter | Event], _ending: bool) -> None:
         quarters = [each for each in due.values() if isinstance(each, Quarter)]
         events = [each for each in due.values() if isinstance(each, Event)]
+        if self._store is not None and is_gone(self._path, "ledger"):
+            self._done()
         try:
             if self._store is None:
                 self._store = Ledger(self._path, make=True)
@@ -171,7 +173,6 @@ class LedgerRecorder:
             if not is_broken(trouble):
                 raise
             self._done()
-            self._store = None
             self._store = self._begun_anew(trouble, max((each.number for each in quarters), default=self._start))
             self._store.put(quarters, events)
         if not self._noted:
@@ -194,6 +195,7 @@ class LedgerRecorder:
     def _done(self) -> None:
         if self._store is not None:
             self._store.close()
+        self._store = None
 
 
 def _event(utc: datetime, place: str, what: str, level: str, state: str, text: str) -> Event:

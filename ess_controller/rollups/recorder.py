@@ -10,7 +10,7 @@ from pathlib import Path
 
 from ess_controller.daemon import Beat
 from ess_controller.kept.backlog import Backlog
-from ess_controller.kept.sqlite_file import is_broken, put_aside
+from ess_controller.kept.sqlite_file import is_broken, is_gone, put_aside
 from ess_controller.rollups.quantities import LEVELS
 from ess_controller.rollups.store import TROUBLES, RollupStore
 from ess_controller.rollups.sums import Rolled, Roller
@@ -84,6 +84,8 @@ class RollupRecorder:
     # --- the thread ---------------------------------------------------------------------------------------------------
 
     def _write(self, due: dict[Key, tuple[Rolled, bool]], _ending: bool) -> None:
+        if self._store is not None and is_gone(self._path, "history of means"):
+            self._done()
         if self._store is None:
             self._store = RollupStore(self._path, make=True)
         try:
@@ -91,8 +93,7 @@ class RollupRecorder:
         except sqlite3.DatabaseError as trouble:  # damaged while we ran: no later try would mend it
             if not is_broken(trouble):
                 raise
-            self._store.close()
-            self._store = None
+            self._done()
             if not self._put_aside(str(trouble)):
                 raise
             self._store = RollupStore(self._path, make=True)
@@ -101,3 +102,4 @@ class RollupRecorder:
     def _done(self) -> None:
         if self._store is not None:
             self._store.close()
+        self._store = None

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from ess_controller.daemon import Beat
 from ess_controller.kept.backlog import Backlog
-from ess_controller.kept.sqlite_file import is_broken, put_aside
+from ess_controller.kept.sqlite_file import is_broken, is_gone, put_aside
 from ess_controller.planning.meter.book import NO_SLOTS, Block, BlockSums, MonthPeak, Slots, first_of_month
 from ess_controller.planning.meter.store import KEEP_DAYS, MeterBookError, MeterStore, salvaged
 from ess_controller.site import Site
@@ -138,15 +138,15 @@ class MeterRecorder:
     # --- the thread ---------------------------------------------------------------------------------------------------
 
     def _write(self, due: dict[int, Due], _ending: bool) -> None:
+        if self._store is not None and is_gone(self._path, "meter book"):
+            self._done()
         try:
             self._store = self._store or self._book()
             self._put(self._store, due)
         except TROUBLES as trouble:
             if not due or not is_broken(trouble):
                 raise
-            if self._store is not None:
-                self._store.close()
-            self._store = None
+            self._done()
             self._store = self._begun_anew(trouble, self._salvaged(max(due) + 1))
             self._put(self._store, due)
 
@@ -157,6 +157,7 @@ class MeterRecorder:
     def _done(self) -> None:
         if self._store is not None:
             self._store.close()
+        self._store = None
 
 
 def _between(blocks: list[Block], first: int, end: int) -> list[Block]:
