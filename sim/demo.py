@@ -2,7 +2,6 @@
 
 import json
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -28,6 +27,7 @@ from ess_controller.planning.value.slot import FILE as PLAN
 from ess_controller.planning.value.slot import write
 from ess_controller.site import load
 from sim.past import past
+from sim.ports import free_ports, page_port
 from sim.scenario_file import load as load_scenario
 
 UP_WITHIN_S = 60.0
@@ -119,20 +119,10 @@ def page_of(site: Path, home: Path, port: int | None) -> OwnPage | None:
     if find_spec("nicegui") is None:
         print("demo: no page: nicegui is not installed: it comes with the extra `board`", file=sys.stderr)  # noqa: T201
         return None
-    port = port if _is_free(port) else _free_ports(1)[0]
+    port = page_port(port)
     told = f"the page: http://127.0.0.1:{port}/   password: {access.first(home)}   in words: ess status --home {home}"
     print(told, file=sys.stderr)  # noqa: T201
     return OwnPage(["board", str(site), "--home", str(home), "--port", str(port)], told)
-
-
-def _is_free(port: int) -> bool:
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError:
-            return False
-    return True
 
 
 @contextmanager
@@ -208,7 +198,7 @@ def own_buses(site: Path) -> list[str]:
     plant = load(site, {}).plant
     moved = {name: f"unix:{number}.can" for number, name in enumerate(plant.can_buses)}
     remote = [name for name in plant.register_buses if not is_made(plant.buses[name])]
-    for name, port in zip(remote, _free_ports(len(remote)), strict=True):
+    for name, port in zip(remote, free_ports(len(remote)), strict=True):
         moved[name] = f"tcp://127.0.0.1:{port}/1"
     return [part for name, url in moved.items() for part in ("--bus", f"{name}={url}")]
 
@@ -220,15 +210,7 @@ def is_made(url: str) -> bool:
 
 def own_port(site: Path) -> list[str]:
     """The option that serves the cabinets, where the site does, on a free port."""
-    return ["--serve", f"tcp://127.0.0.1:{_free_ports(1)[0]}/1"] if load(site, {}).serve_url else []
-
-
-def _free_ports(count: int) -> list[int]:
-    with ExitStack() as held:
-        sockets = [held.enter_context(socket.socket()) for _ in range(count)]
-        for one in sockets:
-            one.bind(("127.0.0.1", 0))
-        return [one.getsockname()[1] for one in sockets]
+    return ["--serve", f"tcp://127.0.0.1:{free_ports(1)[0]}/1"] if load(site, {}).serve_url else []
 
 
 def _watch(home: Path, wanted: Demo, children: list[Child], page: OwnPage | None) -> None:
