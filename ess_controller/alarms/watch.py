@@ -32,10 +32,9 @@ from ess_controller.alarms.present import Facts
 from ess_controller.alarms.sender import Missing, Sender, made
 from ess_controller.alarms.store import FILE
 from ess_controller.clock import utc_now, wall_s
-from ess_controller.companions.child import NICE, ends_with_the_daemon, leave, work_goes_on
+from ess_controller.companions.child import NICE, ends_with_the_daemon, leave, placed, work_goes_on
 from ess_controller.doors.live import NoDaemonError, ask
 from ess_controller.errors import BadInputError
-from ess_controller.kept import home as homes
 from ess_controller.site import Site, load
 from ess_controller.terminal.talk import talk
 
@@ -186,7 +185,7 @@ def main(given: str) -> int:
     nice(NICE)
     home = Path(asked["home"])
     try:
-        with homes.lock(home, "alarms"):
+        with placed(home, "alarms", ending, orphaned):
             site = load(Path(asked["site"]), {})
             if site.alarms is None:
                 return 2

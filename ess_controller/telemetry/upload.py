@@ -19,7 +19,7 @@ from random import Random
 from threading import Event
 
 from ess_controller.clock import utc_now, wall_s
-from ess_controller.companions.child import began, leave, work_goes_on
+from ess_controller.companions.child import began, leave, placed, work_goes_on
 from ess_controller.errors import BadInputError
 from ess_controller.kept import home as homes
 from ess_controller.telemetry.alarm_events import AlarmEvents
@@ -242,7 +242,7 @@ def main(given: str) -> int:
     settings, home = InfluxSettings(**told["settings"]), Path(told["home"])
     ending = began()
     try:
-        with homes.lock(home, "uploader"):
+        with placed(home, "uploader", ending):
             facts = Facts(**told["facts"]) if told["facts"] else None
             work(home / told["file"], Influx(settings, token_of(settings)), settings.where, ending, facts)
     except (sqlite3.Error, ForeignError, homes.HomeError) as trouble:  # or the uploader of a daemon just killed

@@ -18,7 +18,7 @@ from typing import Any
 
 from ess_controller.ageing.known_modules import in_site, remembered
 from ess_controller.clock import utc_now, wall_s
-from ess_controller.companions.child import began, leave
+from ess_controller.companions.child import began, leave, placed
 from ess_controller.doors.live import NoDaemonError, ask
 from ess_controller.errors import BadInputError
 from ess_controller.kept import home as homes
@@ -201,7 +201,7 @@ def main(given: str) -> int:
     talk(0, quiet=False)
     ending, home = began(), Path(told["home"])
     try:
-        with homes.lock(home, "planner"):
+        with placed(home, "planner", ending):
             planning = Planning(load(Path(told["site"]), {}), home, alone=False)
             work(planning, home, EVERY_S, ending, told["speed"])
     except homes.HomeError as trouble:  # the planner of a daemon just killed
