@@ -177,6 +177,14 @@ def test_no_circle_of_imports() -> None:
         _no_way_back(name, arrows, (), done)
 
 
+def test_a_site_is_read_without_any_room_that_reads_it() -> None:
+    """So each of them may ask a site, and none stands in another's way at a start."""
+    sees = {"site", "core", "errors"}
+    for module in modules("ess_controller/site"):
+        rooms = {name.split(".")[1] for name in module.imports() if name.startswith("ess_controller.")}
+        assert rooms <= sees, module.name
+
+
 def test_no_circle_of_rooms_in_planning() -> None:
     """Files that stand beside the rooms see many of them: each counts as a room of its own."""
     known = {module.dotted: module for module in modules("ess_controller/planning")}

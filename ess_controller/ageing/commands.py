@@ -12,7 +12,7 @@ from ess_controller.errors import BadInputError, TroubleError
 
 if TYPE_CHECKING:
     from ess_controller.ageing.history import History
-    from ess_controller.ageing.settings import HealthSettings
+    from ess_controller.site.health import HealthSettings
 
 
 def register(app: typer.Typer) -> None:

@@ -17,12 +17,12 @@ import numpy as np
 from ess_controller.ageing.daybook import Daybook
 from ess_controller.ageing.history import ModuleDay
 from ess_controller.ageing.leak import WINDOW_DAYS, leaks
-from ess_controller.ageing.settings import HealthSettings
 from ess_controller.ageing.store import HistoryError, Store
 from ess_controller.daemon import Beat
 from ess_controller.kept.backlog import Backlog
 from ess_controller.kept.sqlite_file import is_broken, is_gone, put_aside
 from ess_controller.site import Site
+from ess_controller.site.health import HealthSettings
 
 log = logging.getLogger("ess")
 

@@ -12,8 +12,8 @@ from ess_controller.ageing.fade import Prior
 from ess_controller.ageing.forecast import HORIZONS, Draws, forecast, least
 from ess_controller.ageing.history import History
 from ess_controller.ageing.leak import Leak, leaks, middle
-from ess_controller.ageing.settings import HealthSettings
 from ess_controller.ageing.verdict import Evidence, Judged, Verdict, judge
+from ess_controller.site.health import HealthSettings
 from firmware_bridge.records import Floats
 
 SCHEMA_VERSION = 1

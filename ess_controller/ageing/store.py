@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from ess_controller.ageing.history import History, ModuleDay
-from ess_controller.ageing.settings import HealthSettings
 from ess_controller.kept.sqlite_file import connected
+from ess_controller.site.health import HealthSettings
 
 FILE = "history.sqlite"
 SCHEMA_VERSION = 1

@@ -7,7 +7,7 @@ line; the others can, and take the middle of it.
 from dataclasses import dataclass
 from enum import IntEnum
 
-from ess_controller.ageing.settings import HealthSettings
+from ess_controller.site.health import HealthSettings
 
 
 class Verdict(IntEnum):

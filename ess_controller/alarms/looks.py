@@ -6,11 +6,15 @@ from collections.abc import Mapping
 from math import nan
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from ess_controller.alarms.alarm import Alarm
-from ess_controller.alarms.book import Book
+from ess_controller.alarms.book import Book, Contact, Rules
 from ess_controller.alarms.present import Counters, Facts, counters, present, silent
+from ess_controller.alarms.quiet import QuietHours
+from ess_controller.alarms.words import Level
 from ess_controller.site import Site
+from ess_controller.site.alarms import AlarmSettings
 
 EARLIER_S = 60.0  # counters are compared with those of a look so long ago
 Seen = Mapping[str, Any] | str  # the picture, or why there is none
@@ -34,6 +38,13 @@ class Looks:
         while len(self._earlier) > 1 and now_s - self._earlier[1].at_s >= EARLIER_S:
             self._earlier.popleft()
         return present(seen, self.facts, now, self._earlier[0], disk_free_bytes)
+
+
+def rules_of(told: AlarmSettings, zone: ZoneInfo) -> Rules:
+    """By which rules the alarms of a site in this time zone are told."""
+    contacts = tuple(Contact(each.name, Level[each.least.upper()], each.turn) for each in told.channels)
+    quiet = QuietHours(told.quiet_from, told.quiet_until, zone)
+    return Rules(contacts, quiet, told.escalate_s, told.hold_off_s)
 
 
 def facts_of(site: Site) -> Facts:

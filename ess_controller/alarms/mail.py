@@ -11,7 +11,7 @@ from typing import Any
 from ess_controller.alarms.channel import NO_LIMIT, Outcome, secret
 from ess_controller.alarms.http_post import TOO_LATE, cut_off
 from ess_controller.alarms.message import Message
-from ess_controller.alarms.settings import MailSettings
+from ess_controller.site.alarms import MailSettings
 
 
 def mail(settings: MailSettings, message: Message) -> EmailMessage:

@@ -18,7 +18,7 @@ from paho.mqtt.reasoncodes import ReasonCode
 
 from ess_controller.alarms.channel import NO_LIMIT, Outcome, secret
 from ess_controller.alarms.message import Message
-from ess_controller.alarms.settings import MqttSettings
+from ess_controller.site.alarms import MqttSettings
 
 KEEP_ALIVE_S = 30
 TAKEN_WITHIN_S = 10.0

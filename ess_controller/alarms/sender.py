@@ -10,9 +10,9 @@ from ess_controller.alarms.book import Item
 from ess_controller.alarms.channel import Channel, Outcome
 from ess_controller.alarms.mail import Mail
 from ess_controller.alarms.message import Message, Writer
-from ess_controller.alarms.settings import ChannelSettings, MailSettings, WebhookSettings
 from ess_controller.alarms.webhooks import Webhook
 from ess_controller.errors import BadInputError
+from ess_controller.site.alarms import ChannelSettings, MailSettings, WebhookSettings
 
 log = logging.getLogger("ess")
 

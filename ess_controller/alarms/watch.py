@@ -26,7 +26,7 @@ from ess_controller.alarms.answer import told
 from ess_controller.alarms.book import Book, Coming, Rules, advance, due, noted, settle, without
 from ess_controller.alarms.courier import Courier
 from ess_controller.alarms.keeping import Keeping
-from ess_controller.alarms.looks import Looks, Seen, facts_of, free_bytes
+from ess_controller.alarms.looks import Looks, Seen, facts_of, free_bytes, rules_of
 from ess_controller.alarms.message import Writer
 from ess_controller.alarms.present import Facts
 from ess_controller.alarms.sender import Missing, Sender, made
@@ -189,7 +189,7 @@ def main(given: str) -> int:
             site = load(Path(asked["site"]), {})
             if site.alarms is None:
                 return 2
-            rules = site.alarms.rules(site.time_zone)
+            rules = rules_of(site.alarms, site.time_zone)
             watch = Watch(facts_of(site), rules, senders_of(site), home / FILE, asked["daemon"])
             try:
                 work(watch, home, ending, orphaned)

@@ -20,7 +20,7 @@ from urllib.parse import urlencode
 from ess_controller.alarms.channel import NO_LIMIT, Outcome, secret
 from ess_controller.alarms.http_post import Reply, post
 from ess_controller.alarms.message import Message
-from ess_controller.alarms.settings import WebhookSettings
+from ess_controller.site.alarms import WebhookSettings
 
 LIMITS = {"dingtalk": 18_000, "feishu": 12_000, "wecom": 2048, "webhook": NO_LIMIT}  # bytes; JSON escapes included
 LONGEST_WORD = 200  # of a server's explanation

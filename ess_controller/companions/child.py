@@ -17,7 +17,7 @@ from ess_controller.kept import home as homes
 log = logging.getLogger("ess")
 
 NICE = 10  # reports and plans yield to control
-ENDS_WITHIN_S = 60.0  # one whose daemon is gone: what is under way is done, on a slow machine too
+ENDS_WITHIN_S = 30.0  # one whose daemon is gone: what is under way is done, on a slow machine too
 LOOK_S = 0.5
 
 

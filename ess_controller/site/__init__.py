@@ -12,12 +12,11 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from ess_controller.ageing.rates import CellAgeing, WearTerms
-from ess_controller.ageing.settings import HealthSettings
-from ess_controller.alarms.settings import AlarmSettings
 from ess_controller.core.types import Tuning
 from ess_controller.core.value import flows_out_w
+from ess_controller.core.wear import CellAgeing, WearTerms
 from ess_controller.site.alarm_tables import alarm_findings, alarms_of
+from ess_controller.site.alarms import AlarmSettings
 from ess_controller.site.buses import bus_findings, name_findings
 from ess_controller.site.cabinets import cabinet_findings, climate_findings
 from ess_controller.site.carbon import Carbon, CarbonFile, carbon_findings, carbon_of, factor_findings
@@ -28,6 +27,8 @@ from ess_controller.site.checking import checked, told
 from ess_controller.site.companions import Companion, companion
 from ess_controller.site.errors import Finding, Problem, SiteError, shown
 from ess_controller.site.expected_load import ExpectedLoad, expected_load_findings, expected_load_of
+from ess_controller.site.health import HealthSettings
+from ess_controller.site.influx import InfluxSettings
 from ess_controller.site.places import KeyPath
 from ess_controller.site.plant import crowded, isolated_of, origins_of, plant_of
 from ess_controller.site.records import (
@@ -51,7 +52,6 @@ from ess_controller.site.sheet import Sheet, UnreadableError
 from ess_controller.site.tariff import Tariff, tariff_of
 from ess_controller.site.tariff_rules import contract_findings, tariff_findings
 from ess_controller.site.tariff_tables import TariffFile
-from ess_controller.telemetry.settings import InfluxSettings
 from firmware_bridge.records import PlantSpec
 
 __all__ = [

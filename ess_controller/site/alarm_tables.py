@@ -7,14 +7,13 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from ess_controller.alarms.settings import (
+from ess_controller.site.alarms import (
     AlarmSettings,
     ChannelSettings,
     MailSettings,
     MqttSettings,
     WebhookSettings,
 )
-from ess_controller.alarms.words import Level
 from ess_controller.site.errors import Finding
 from ess_controller.site.kinds import LIST, Name, Table, at_most
 
@@ -136,11 +135,10 @@ def alarms_of(table: AlarmsTable | None) -> AlarmSettings | None:
 
 
 def _channel(kind: str, table: WecomTable | MqttTable | MailTable) -> ChannelSettings:
-    level = Level[table.least.upper()]
     if isinstance(table, MqttTable):
-        return MqttSettings(table.name, level, table.turn, table.url, table.topic, table.user, table.password_env)
+        return MqttSettings(table.name, table.least, table.turn, table.url, table.topic, table.user, table.password_env)
     if isinstance(table, MailTable):
         login = (table.host, table.port, table.tls, table.user, table.password_env)
-        return MailSettings(table.name, level, table.turn, *login, table.sender, table.to)
+        return MailSettings(table.name, table.least, table.turn, *login, table.sender, table.to)
     secret_env = table.secret_env if isinstance(table, SignedTable) else ""
-    return WebhookSettings(table.name, level, table.turn, kind, table.url_env, secret_env)
+    return WebhookSettings(table.name, table.least, table.turn, kind, table.url_env, secret_env)

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from ess_controller.ageing.rates import CellAgeing
 from ess_controller.core.cell_model import KNOTS, CellModel, Circuit
+from ess_controller.core.wear import CellAgeing
 from ess_controller.site.cell_tables import CellFile
 from ess_controller.site.freezing import curve, frozen
 

@@ -5,8 +5,6 @@ Its devices are for `plant`, its cell for `cell_records`.
 
 from dataclasses import dataclass
 
-from ess_controller.ageing.rates import WearTerms
-from ess_controller.ageing.settings import HealthSettings
 from ess_controller.core.knobs import (
     BalanceTuning,
     ClimateTuning,
@@ -16,12 +14,14 @@ from ess_controller.core.knobs import (
     ModeTuning,
 )
 from ess_controller.core.types import Tuning
+from ess_controller.core.wear import WearTerms
 from ess_controller.site.cell_records import cell_model
 from ess_controller.site.cell_tables import CellFile
 from ess_controller.site.freezing import floats, frozen, record
+from ess_controller.site.health import HealthSettings
+from ess_controller.site.influx import InfluxSettings
 from ess_controller.site.kinds import Customer, DemandMode, Supply
 from ess_controller.site.schema import SiteFile, WearTable
-from ess_controller.telemetry.settings import InfluxSettings
 from firmware_bridge.records import Envelope, PlantSpec
 
 

@@ -6,9 +6,9 @@ from dataclasses import asdict
 from pathlib import Path
 
 from ess_controller.companions.patience import Patience
+from ess_controller.site.influx import InfluxSettings
 from ess_controller.telemetry.daily import Facts
 from ess_controller.telemetry.outbox_files import FILE
-from ess_controller.telemetry.settings import InfluxSettings
 
 FIRST_S = 600.0  # of wall time: reports wait on disk, and a day's health of a large site takes a while
 

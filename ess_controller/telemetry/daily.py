@@ -18,11 +18,11 @@ import numpy as np
 
 from ess_controller.ageing.history import History
 from ess_controller.ageing.report import Module, assess
-from ess_controller.ageing.settings import HealthSettings
 from ess_controller.ageing.store import FILE as HISTORY
 from ess_controller.ageing.store import HistoryError
 from ess_controller.ageing.store import Store as HistoryStore
 from ess_controller.site import Site
+from ess_controller.site.health import HealthSettings
 from ess_controller.telemetry.batch import Batch
 from ess_controller.telemetry.kinds import Kind
 from ess_controller.telemetry.line_protocol import milliseconds

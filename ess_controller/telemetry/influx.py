@@ -14,7 +14,7 @@ from influxdb_client.service.write_service import WriteService
 from urllib3.exceptions import HTTPError
 
 from ess_controller.clock import utc_now
-from ess_controller.telemetry.settings import InfluxSettings
+from ess_controller.site.influx import InfluxSettings
 
 ACKNOWLEDGED = 204  # and nothing else: a hotel's log-in page answers 200
 REFUSED = (400, 422)  # by 1.x and 2.x, and by 3 Core

@@ -8,8 +8,8 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from ess_controller.errors import TroubleError
+from ess_controller.site.influx import InfluxSettings
 from ess_controller.telemetry.influx_server import Answer, Server
-from ess_controller.telemetry.settings import InfluxSettings
 
 DAY_S = 86400
 POLICY = "autogen"  # the name that 1.x gives a database's own retention policy, and that our mapping bears

@@ -8,7 +8,7 @@ from urllib.parse import urlencode
 import urllib3
 
 from ess_controller.errors import TroubleError
-from ess_controller.telemetry.settings import InfluxSettings
+from ess_controller.site.influx import InfluxSettings
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,9 +6,9 @@ Says each thing that was done or found; what is there is not changed, but for a 
 from dataclasses import dataclass
 
 from ess_controller.errors import TroubleError
+from ess_controller.site.influx import InfluxSettings
 from ess_controller.telemetry.influx_by_version import OF_MAJOR
 from ess_controller.telemetry.influx_server import Server
-from ess_controller.telemetry.settings import InfluxSettings
 
 
 @dataclass(frozen=True, slots=True)

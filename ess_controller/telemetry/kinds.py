@@ -2,6 +2,8 @@
 
 from enum import IntEnum
 
+from ess_controller.site.influx import InfluxSettings
+
 
 class Kind(IntEnum):
     """Over budget, what has the smallest number goes first, the oldest of it before the younger."""
@@ -24,3 +26,11 @@ RAW = (Kind.BURST, Kind.RECORD, Kind.CELL, Kind.FORECAST)
 YEAR = (Kind.MINUTE,)
 EVER = (Kind.EVENT, Kind.LONG)
 IN_ORDER = frozenset({Kind.FORECAST})
+
+
+def lanes_of(settings: InfluxSettings) -> dict[str, tuple[Kind, ...]]:
+    """Bucket -> what goes there."""
+    found: dict[str, tuple[Kind, ...]] = {}
+    for bucket, kinds in ((settings.bucket, RAW), (settings.bucket_1m, YEAR), (settings.bucket_long, EVER)):
+        found[bucket] = found.get(bucket, ()) + kinds
+    return found

@@ -22,13 +22,13 @@ from ess_controller.clock import utc_now, wall_s
 from ess_controller.companions.child import began, leave, placed, work_goes_on
 from ess_controller.errors import BadInputError
 from ess_controller.kept import home as homes
+from ess_controller.site.influx import InfluxSettings
 from ess_controller.telemetry.alarm_events import AlarmEvents
 from ess_controller.telemetry.batch import Waiting
 from ess_controller.telemetry.daily import Daily, Facts
 from ess_controller.telemetry.influx import NOT_ALLOWED, REFUSED, TOO_LARGE, Influx, Outcome
-from ess_controller.telemetry.kinds import IN_ORDER, Kind
+from ess_controller.telemetry.kinds import IN_ORDER, Kind, lanes_of
 from ess_controller.telemetry.outbox_files import current
-from ess_controller.telemetry.settings import InfluxSettings
 from ess_controller.telemetry.store import ALL, Store
 from ess_controller.telemetry.store_tables import ForeignError
 from ess_controller.terminal.talk import talk
@@ -189,7 +189,7 @@ def work(
         try:
             uploaders = [
                 Uploader(store, partial(_written, influx, bucket), f"{where}, bucket {bucket}", Random(), kinds)
-                for bucket, kinds in influx.settings.lanes().items()
+                for bucket, kinds in lanes_of(influx.settings).items()
             ]
             steps = [uploader.step for uploader in uploaders]
             if facts is not None:

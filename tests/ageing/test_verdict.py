@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ess_controller.ageing.settings import HealthSettings
 from ess_controller.ageing.verdict import Evidence, Verdict, judge
+from ess_controller.site.health import HealthSettings
 from tests.loop.story import site
 
 found = site().health

@@ -17,9 +17,8 @@ import pytest
 from ess_controller.alarms.channel import Outcome
 from ess_controller.alarms.http_post import TOO_LATE
 from ess_controller.alarms.mail import Mail
-from ess_controller.alarms.settings import MailSettings
-from ess_controller.alarms.words import Level
 from ess_controller.clock import wall_s
+from ess_controller.site.alarms import MailSettings
 from tests.alarms.made import later
 from tests.alarms.mail_server import MailServer
 from tests.alarms.test_webhooks import message
@@ -37,7 +36,7 @@ def server() -> Iterator[MailServer]:
 def settings(server: MailServer, tls: str = "none", user: str = "") -> MailSettings:
     password_env = "ESS_TEST_MAIL" if user else ""
     login = (tls, user, password_env)
-    return MailSettings("mail", Level.NOTICE, 1, "127.0.0.1", server.port, *login, "ess@example.com", TO)
+    return MailSettings("mail", "notice", 1, "127.0.0.1", server.port, *login, "ess@example.com", TO)
 
 
 def read(text: str) -> EmailMessage:
@@ -116,7 +115,7 @@ def test_a_server_that_drips_is_cut_off_in_time() -> None:
                 line.sendall(b"x")
 
     Thread(target=drip, daemon=True).start()
-    given = MailSettings("m", Level.INFO, 1, "127.0.0.1", held.getsockname()[1], "none", "", "", "ess@example.com", TO)
+    given = MailSettings("m", "info", 1, "127.0.0.1", held.getsockname()[1], "none", "", "", "ess@example.com", TO)
     began_s = wall_s()
     assert Mail(given, timeout_s=0.5).send(message()).why == TOO_LATE
     assert wall_s() - began_s < 20.0

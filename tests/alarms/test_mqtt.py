@@ -18,8 +18,7 @@ from paho.mqtt.enums import CallbackAPIVersion
 from ess_controller.alarms.answer import told
 from ess_controller.alarms.book import advance
 from ess_controller.alarms.mqtt import UNSAID, Mqtt
-from ess_controller.alarms.settings import MqttSettings
-from ess_controller.alarms.words import Level
+from ess_controller.site.alarms import MqttSettings
 from tests.alarms.made import EMPTY, HIGH, HOLD_OFF_S, NOON
 from tests.alarms.test_webhooks import WRITER, items, message
 from tests.rig.influx import free_port
@@ -71,7 +70,7 @@ class Broker:
         self.down()
 
     def settings(self) -> MqttSettings:
-        return MqttSettings("broker", Level.NOTICE, 1, f"mqtt://127.0.0.1:{self.port}", "ess/bench", "", "")
+        return MqttSettings("broker", "notice", 1, f"mqtt://127.0.0.1:{self.port}", "ess/bench", "", "")
 
 
 class Deaf:
@@ -118,7 +117,7 @@ class Deaf:
         return [payload for name, payload in self.published if name == topic]
 
     def settings(self) -> MqttSettings:
-        return MqttSettings("broker", Level.NOTICE, 1, f"mqtt://127.0.0.1:{self.port}", "ess/bench", "", "")
+        return MqttSettings("broker", "notice", 1, f"mqtt://127.0.0.1:{self.port}", "ess/bench", "", "")
 
     def close(self) -> None:
         for each in (self._door, *self._lines):
@@ -159,8 +158,8 @@ def test_a_watch_that_is_killed_leaves_its_last_will(broker: Broker) -> None:
     broker.listen()
     code = (
         "import sys; from ess_controller.alarms.mqtt import Mqtt;"
-        "from ess_controller.alarms.settings import MqttSettings; from ess_controller.alarms.words import Level;"
-        "Mqtt(MqttSettings('broker', Level.NOTICE, 1, sys.argv[1], 'ess/bench', '', ''), 'bench'); sys.stdin.read()"
+        "from ess_controller.site.alarms import MqttSettings;"
+        "Mqtt(MqttSettings('broker', 'notice', 1, sys.argv[1], 'ess/bench', '', ''), 'bench'); sys.stdin.read()"
     )
     url = broker.settings().url
     watch = subprocess.Popen([sys.executable, "-c", code, url], stdin=subprocess.PIPE)

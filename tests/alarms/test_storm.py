@@ -9,13 +9,13 @@ from ess_controller.alarms.answer import open_alarms
 from ess_controller.alarms.book import Book, Coming, Contact, Phase, Rules, Told, settle
 from ess_controller.alarms.message import NAMED, STORM, Writer
 from ess_controller.alarms.sender import Sender
-from ess_controller.alarms.settings import WebhookSettings
 from ess_controller.alarms.store import FILE
 from ess_controller.alarms.watch import Watch
 from ess_controller.alarms.webhooks import LIMITS, Webhook
 from ess_controller.alarms.words import Level
 from ess_controller.board.alarms import MOST_SHOWN
 from ess_controller.board.booked import AlarmBook
+from ess_controller.site.alarms import WebhookSettings
 from tests.alarms.made import DOOR, HOLD_OFF_S, NOON, QUIET, SHANGHAI, later, rules, shanghai
 from tests.alarms.pictures import FACTS, PLENTY, well
 from tests.alarms.robots import Robots
@@ -37,7 +37,7 @@ def watch(home: Path, rules_: Rules) -> Watch:
     writer = Writer("bench", ("en", "zh"), SHANGHAI)
     secrets = ("ESS_TEST_SECRET", "", "ESS_TEST_SECRET", "ESS_TEST_SECRET")
     settings = [
-        WebhookSettings(kind, Level.NOTICE, 1, kind, f"ESS_TEST_{kind.upper()}", secret)
+        WebhookSettings(kind, "notice", 1, kind, f"ESS_TEST_{kind.upper()}", secret)
         for kind, secret in zip(KINDS, secrets, strict=True)
     ]
     return Watch(FACTS, rules_, [Sender(each.name, Webhook(each), writer, Random(1)) for each in settings], home / FILE)

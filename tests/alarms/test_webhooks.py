@@ -10,10 +10,9 @@ from ess_controller.alarms.book import Item, Phase, advance, due
 from ess_controller.alarms.channel import Outcome
 from ess_controller.alarms.http_post import post
 from ess_controller.alarms.message import Message, Writer
-from ess_controller.alarms.settings import WebhookSettings
 from ess_controller.alarms.webhooks import LIMITS, Webhook, dingtalk_sign, feishu_sign
-from ess_controller.alarms.words import Level
 from ess_controller.errors import BadInputError
+from ess_controller.site.alarms import WebhookSettings
 from tests.alarms.conftest import KINDS
 from tests.alarms.made import DOOR, EMPTY, HIGH, HOLD_OFF_S, NOON, SHANGHAI, later, rules
 from tests.alarms.robots import KEY, SECRET, Robots
@@ -24,7 +23,7 @@ SOON_S = 0.5
 
 def settings(kind: str) -> WebhookSettings:
     secret_env = "" if kind == "wecom" else "ESS_TEST_SECRET"
-    return WebhookSettings("ops", Level.NOTICE, 1, kind, f"ESS_TEST_{kind.upper()}", secret_env)
+    return WebhookSettings("ops", "notice", 1, kind, f"ESS_TEST_{kind.upper()}", secret_env)
 
 
 def items(*alarms: Alarm, now: datetime = NOON) -> tuple[Item, ...]:

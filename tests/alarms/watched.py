@@ -8,11 +8,11 @@ from ess_controller.alarms.book import Contact
 from ess_controller.alarms.looks import Seen
 from ess_controller.alarms.message import Writer
 from ess_controller.alarms.sender import Sender
-from ess_controller.alarms.settings import WebhookSettings
 from ess_controller.alarms.store import FILE
 from ess_controller.alarms.watch import Watch
 from ess_controller.alarms.webhooks import Webhook
 from ess_controller.alarms.words import Level
+from ess_controller.site.alarms import WebhookSettings
 from tests.alarms.made import SHANGHAI, later, rules
 from tests.alarms.pictures import FACTS, PLENTY
 from tests.alarms.robots import Robots
@@ -51,7 +51,7 @@ class Life:
 
 
 def _settings(contact: Contact, variable: str) -> WebhookSettings:
-    return WebhookSettings(contact.name, contact.least, 1, "webhook", variable, "ESS_TEST_SECRET")
+    return WebhookSettings(contact.name, contact.least.name.lower(), 1, "webhook", variable, "ESS_TEST_SECRET")
 
 
 def heard(robots: Robots) -> list[tuple[str, str]]:

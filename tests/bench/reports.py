@@ -22,11 +22,11 @@ from ess_controller.core.types import Tuning
 from ess_controller.daemon import Beat
 from ess_controller.rollups.sums import Roller
 from ess_controller.site import Site
+from ess_controller.site.influx import InfluxSettings
 from ess_controller.telemetry.companion import command, patience
 from ess_controller.telemetry.outbox import Outbox
 from ess_controller.telemetry.outbox_files import FILE
 from ess_controller.telemetry.recorder import Due, Recorder
-from ess_controller.telemetry.settings import InfluxSettings
 from ess_controller.telemetry.store import Store
 from tests.bench.table import Row, row, show
 from tests.loop import story

@@ -16,14 +16,14 @@ from ess_controller.daemon import Beat
 from ess_controller.planning.value.slot import SitePlan
 from ess_controller.rollups.sums import Roller
 from ess_controller.site import Site, load
+from ess_controller.site.influx import InfluxSettings
 from ess_controller.telemetry.alarm_events import AlarmEvents
 from ess_controller.telemetry.beside import Beside
 from ess_controller.telemetry.daily import Facts
-from ess_controller.telemetry.kinds import Kind
+from ess_controller.telemetry.kinds import Kind, lanes_of
 from ess_controller.telemetry.points_apart import HEALTH, VALUE, line
 from ess_controller.telemetry.recorder import Recorder
 from ess_controller.telemetry.rollups import Rollups
-from ess_controller.telemetry.settings import InfluxSettings
 from ess_controller.telemetry.store import Store
 from firmware_bridge.records import Tick
 from sim.scenario_file import load as load_scenario
@@ -121,8 +121,8 @@ def _ms(utc: datetime) -> int:
 
 def filled(server: Influxd) -> None:
     """Write it, each kind where it belongs."""
-    parts: dict[str, list[str]] = {bucket: [] for bucket in SETTINGS.lanes()}
-    lanes = {kind: parts[bucket] for bucket, kinds in SETTINGS.lanes().items() for kind in kinds}
+    parts: dict[str, list[str]] = {bucket: [] for bucket in lanes_of(SETTINGS)}
+    lanes = {kind: parts[bucket] for bucket, kinds in lanes_of(SETTINGS).items() for kind in kinds}
     for kind, text in lines():
         lanes[kind].append(text)
     for bucket, texts in parts.items():

@@ -6,7 +6,7 @@ from datetime import datetime
 import numpy as np
 import pytest
 
-from ess_controller.ageing.rates import WearTerms
+from ess_controller.core.wear import WearTerms
 from ess_controller.planning.given.problem import Battery, DemandCost, Export, Prices, Series
 from ess_controller.planning.given.wear import Wear, by_depth
 from ess_controller.planning.lp.filling import Ends

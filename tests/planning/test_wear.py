@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ess_controller.ageing.rates import WearTerms, arrhenius
+from ess_controller.core.wear import WearTerms, arrhenius
 from ess_controller.errors import BadInputError
 from ess_controller.planning.backtest.run import bill_share, run_backtest, value_share
 from ess_controller.planning.given.battery_file import load_battery

@@ -6,9 +6,8 @@ from typing import Any
 
 import pytest
 
-from ess_controller.alarms.settings import MailSettings, MqttSettings, WebhookSettings
-from ess_controller.alarms.words import Level
 from ess_controller.site import load
+from ess_controller.site.alarms import MailSettings, MqttSettings, WebhookSettings
 from tests.alarms.sites import DINGTALK, MAIL, MQTT, WEBHOOK, alarms, with_alarms
 from tests.site.site_files import bench, problems_of, with_value
 
@@ -26,13 +25,13 @@ def test_a_table_with_every_kind_is_read_whole(tmp_path: Path) -> None:
     assert (site.alarms.languages, site.alarms.quiet_until) == (("zh", "en"), time(7, 30))
     assert (site.alarms.hold_off_s, site.alarms.escalate_s) == (60.0, 1800.0)
     group, wecom, ops, broker, boss = site.alarms.channels
-    assert group == WebhookSettings("group", Level.NOTICE, 1, "dingtalk", "ESS_TEST_DINGTALK", "ESS_TEST_SECRET")
+    assert group == WebhookSettings("group", "notice", 1, "dingtalk", "ESS_TEST_DINGTALK", "ESS_TEST_SECRET")
     assert isinstance(wecom, WebhookSettings)
     assert (wecom.kind, wecom.secret_env, wecom.environment) == ("wecom", "", ("ESS_TEST_WEBHOOK",))
     assert isinstance(ops, WebhookSettings)
     assert isinstance(broker, MqttSettings)
     assert isinstance(boss, MailSettings)
-    assert (boss.to, boss.turn, boss.least) == (("wang@example.com",), 2, Level.STOP)
+    assert (boss.to, boss.turn, boss.least) == (("wang@example.com",), 2, "stop")
 
 
 def test_a_site_may_keep_the_book_and_tell_nobody(tmp_path: Path) -> None:

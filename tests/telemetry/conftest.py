@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from ess_controller.telemetry.settings import InfluxSettings
+from ess_controller.site.influx import InfluxSettings
 from tests.rig.influx import MISSING, Front, Influxd, influxd
 
 

@@ -19,12 +19,12 @@ from ess_controller.companions.keeper import Keeper
 from ess_controller.daemon import Beat
 from ess_controller.rollups.sums import Rolled, Roller
 from ess_controller.site import Site
+from ess_controller.site.influx import InfluxSettings
 from ess_controller.telemetry.companion import command, patience
 from ess_controller.telemetry.influx import ACKNOWLEDGED
 from ess_controller.telemetry.line_protocol import milliseconds
 from ess_controller.telemetry.outbox import Outbox
 from ess_controller.telemetry.outbox_files import FILE
-from ess_controller.telemetry.settings import InfluxSettings
 from tests.rig.influx import TOKEN, Front, Influxd, influxd
 
 LIVE_EVERY_S = 0.2  # of wall time

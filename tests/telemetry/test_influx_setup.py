@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from ess_controller.errors import TroubleError
+from ess_controller.site.influx import InfluxSettings
 from ess_controller.telemetry.influx_by_version import DAY_S
 from ess_controller.telemetry.influx_setup import Keep, setup
-from ess_controller.telemetry.settings import InfluxSettings
 from tests.rig.influx import MISSING, free_port, influxd
 from tests.rig.influx_v2 import TOKEN, Standing, standing
 

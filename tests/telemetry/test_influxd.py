@@ -14,6 +14,7 @@ from ess_controller.clock import WallClock
 from ess_controller.companions.keeper import Keeper
 from ess_controller.core.types import Tuning
 from ess_controller.daemon import Beat
+from ess_controller.site.influx import InfluxSettings
 from ess_controller.telemetry.batch import Batch
 from ess_controller.telemetry.companion import command, patience
 from ess_controller.telemetry.influx import Influx
@@ -21,7 +22,6 @@ from ess_controller.telemetry.line_protocol import milliseconds, series
 from ess_controller.telemetry.outbox import Outbox
 from ess_controller.telemetry.outbox_files import FILE
 from ess_controller.telemetry.recorder import Recorder
-from ess_controller.telemetry.settings import InfluxSettings
 from ess_controller.telemetry.store import Store
 from ess_controller.telemetry.upload import IDLE_S, Uploader
 from tests.loop.story import NOON

@@ -11,10 +11,10 @@ import pytest
 from ess_controller.companions import keeper as keeper_module
 from ess_controller.companions.keeper import SHORT_LIVES, Keeper
 from ess_controller.companions.patience import Patience
+from ess_controller.site.influx import InfluxSettings
 from ess_controller.telemetry.batch import Batch
 from ess_controller.telemetry.companion import FIRST_S, command, patience
 from ess_controller.telemetry.outbox_files import FILE, following
-from ess_controller.telemetry.settings import InfluxSettings
 from ess_controller.telemetry.store import Store
 from tests.rig.influx import TOKEN, Front
 from tests.telemetry.batches import text

@@ -8,9 +8,9 @@ from random import Random
 
 import pytest
 
+from ess_controller.site.influx import InfluxSettings
 from ess_controller.telemetry.batch import Batch
 from ess_controller.telemetry.influx import Influx
-from ess_controller.telemetry.settings import InfluxSettings
 from ess_controller.telemetry.store import Store
 from ess_controller.telemetry.upload import Uploader
 from tests.rig.influx import TOKEN, Front

@@ -10,10 +10,10 @@ from threading import Event
 
 import pytest
 
+from ess_controller.site.influx import InfluxSettings
 from ess_controller.telemetry.batch import Batch
 from ess_controller.telemetry.influx import Influx, retry_after_s
 from ess_controller.telemetry.kinds import Kind
-from ess_controller.telemetry.settings import InfluxSettings
 from ess_controller.telemetry.store import Store
 from ess_controller.telemetry.upload import IDLE_S, LONGEST_RETRY_S, Uploader, work
 from tests.rig.influx import TOKEN, Front

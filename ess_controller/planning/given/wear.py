@@ -12,7 +12,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from ess_controller.ageing.rates import CellAgeing, WearTerms
+from ess_controller.core.wear import CellAgeing, WearTerms
 
 SLICES = 4
 HOURS_A_YEAR = 8766.0

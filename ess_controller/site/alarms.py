@@ -2,11 +2,6 @@
 
 from dataclasses import dataclass
 from datetime import time
-from zoneinfo import ZoneInfo
-
-from ess_controller.alarms.book import Contact, Rules
-from ess_controller.alarms.quiet import QuietHours
-from ess_controller.alarms.words import Level
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,7 +9,7 @@ class WebhookSettings:
     """A group robot of DingTalk, Feishu or WeCom, or anybody's webhook. The URL of a robot is a secret itself."""
 
     name: str
-    least: Level
+    least: str  # the mildest level that it is told, as the file names it
     turn: int
     kind: str  # dingtalk, feishu, wecom, webhook
     url_env: str  # name of the environment variable
@@ -31,7 +26,7 @@ class MqttSettings:
     """A broker: TOPIC/alarms (retained: what is open), TOPIC/alarms/event, TOPIC/alarms/online (last will)."""
 
     name: str
-    least: Level
+    least: str  # the mildest level that it is told, as the file names it
     turn: int
     url: str  # mqtt://HOST:PORT or mqtts://HOST:PORT
     topic: str
@@ -49,7 +44,7 @@ class MailSettings:
     """A mail server that takes our mails."""
 
     name: str
-    least: Level
+    least: str  # the mildest level that it is told, as the file names it
     turn: int
     host: str
     port: int
@@ -78,8 +73,3 @@ class AlarmSettings:
     hold_off_s: float  # absent for so long: it is over; before, it is the same coming
     escalate_s: float  # nobody has acknowledged for so long: the next turn is told
     channels: tuple[ChannelSettings, ...]
-
-    def rules(self, zone: ZoneInfo) -> Rules:
-        """For the book of a site in this time zone."""
-        contacts = tuple(Contact(each.name, each.least, each.turn) for each in self.channels)
-        return Rules(contacts, QuietHours(self.quiet_from, self.quiet_until, zone), self.escalate_s, self.hold_off_s)

@@ -3,8 +3,6 @@
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from ess_controller.telemetry.kinds import EVER, RAW, YEAR, Kind
-
 
 @dataclass(frozen=True, slots=True)
 class InfluxSettings:
@@ -17,13 +15,6 @@ class InfluxSettings:
     bucket_long: str  # of what is kept longest: events, values, health, means of 15 min and a day; may be the same
     token_env: str  # name of the environment variable that holds the token; the token itself is in no file
     outbox_mb: float  # disk for what is not acknowledged yet, MB; beyond, the oldest goes and is counted
-
-    def lanes(self) -> dict[str, tuple[Kind, ...]]:
-        """Bucket -> what goes there."""
-        found: dict[str, tuple[Kind, ...]] = {}
-        for bucket, kinds in ((self.bucket, RAW), (self.bucket_1m, YEAR), (self.bucket_long, EVER)):
-            found[bucket] = found.get(bucket, ()) + kinds
-        return found
 
     @property
     def where(self) -> str:
