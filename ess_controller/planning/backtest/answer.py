@@ -7,6 +7,7 @@ from typing import Any, get_args
 import numpy as np
 
 from ess_controller.planning.backtest.doubt import interval
+from ess_controller.planning.backtest.notes import days_run, notes
 from ess_controller.planning.backtest.run import Backtest, Cost, Month, Way, bill_share, value_share
 
 SCHEMA_VERSION = 1
@@ -26,8 +27,11 @@ def answer(found: Backtest) -> dict[str, Any]:
         "bill_share": _known(bill_share(found.months), 4),
         "rule_bill_share": _known(bill_share(found.months, "rule"), 4),
         "replan_ms_p50": _known(float(np.median(found.replan_ms)), 2) if len(found.replan_ms) else None,
-        "months": [_month(each) for each in found.months],
-        "notes": list(_notes(found)),
+        "months": [
+            _month(each) | {"days": round(days, 4), "of_days": of_days}
+            for each, (days, of_days) in zip(found.months, days_run(found), strict=True)
+        ],
+        "notes": list(notes(found)),
     }
 
 
@@ -46,7 +50,8 @@ def table(told: dict[str, Any]) -> Iterator[str]:
     if any(told[f"{way}_wear_cny"] for way in ways[1:]):
         worn = ", ".join(f"{way} {told[f'{way}_wear_cny']:.2f}" for way in ways[1:])
         yield f"of that wear, CNY: {worn}"
-        yield f"share of the bill alone {_shown(told['bill_share'])}, rule {_shown(told['rule_bill_share'])}"
+        shares = f"{_shown(told['bill_share'])}, rule {_shown(told['rule_bill_share'])}"
+        yield f"share of the bill alone {shares}: above 1 where more wear saves more bill than perfect foresight would"
     if told["replan_ms_p50"] is not None:
         yield f"a re-plan took {told['replan_ms_p50']:.1f} ms (median)"
     if gaps := told.get("gaps"):
@@ -97,16 +102,6 @@ def _costs(months: Sequence[Month]) -> dict[str, float]:
 def _cost(month: Month, way: str) -> Cost:
     cost: Cost = getattr(month, way)
     return cost
-
-
-def _notes(found: Backtest) -> Iterator[str]:
-    for month in found.months:
-        if isnan(month.bound_gap_cny):
-            yield f"{month.name}: perfect foresight was not found, a plain rule stands in its place"
-        elif month.bound_gap_cny > 1.0:
-            yield f"{month.name}: perfect foresight may be up to {month.bound_gap_cny:.2f} CNY cheaper"
-    for name, why in found.forecast_not_used:
-        yield f"{name} forecast at the end: {why}"
 
 
 def _known(number: float, digits: int) -> float | None:

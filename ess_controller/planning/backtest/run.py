@@ -1,6 +1,7 @@
 """What value dispatch saves on a recorded series, beside no battery, a time-of-use rule and perfect foresight."""
 
 from dataclasses import dataclass, replace
+from math import nan
 from typing import Literal
 
 import numpy as np
@@ -32,6 +33,8 @@ class Cost:
     cny: float  # the bill, wear, and less what more is stored at the end than at the begin
     wear_cny: float
     peak_w: float
+    begun_wh: float = nan  # stored when the month began
+    highest_w: float = nan  # import of a step
 
     @property
     def bill_cny(self) -> float:
@@ -67,6 +70,8 @@ class Backtest:
     """All that a backtest found. Runs begin at the step `first` of the series."""
 
     series: Series  # from the first step run
+    battery: Battery
+    charged: bool  # for demand, by the month
     months: tuple[Month, ...]
     controller: Run
     rule: Run
@@ -160,9 +165,9 @@ def run_backtest(
         )
     ms, not_used = np.array(timed.ms), _not_used(learnt)
     expected = tuple(Expected(max(int(grid.begin[block]) - first, 0), *each) for block, *each in timed.expected)
-    return Backtest(
-        run, tuple(settled), controller, rule, perfect, ms, not_used, expected, 3600.0 * block_h, plain, really
-    )
+    charged = any(prices.demand_of(month).from_w for month in range(len(months(series))))
+    found = (run, battery, charged, tuple(settled), controller, rule, perfect)
+    return Backtest(*found, ms, not_used, expected, 3600.0 * block_h, plain, really)
 
 
 def _not_used(forecasts: Forecasts) -> tuple[tuple[str, str], ...]:
@@ -257,7 +262,7 @@ def _cost(run: Run, series: Series, prices: Prices, battery: Battery, refill: fl
     if battery.soc_end_min is not None and end == len(series):
         short_wh = max(battery.soc_end_min * battery.energy_wh - float(run.stored_wh[end - 1]), 0.0)
     cny = bill + wear - refill * gained_wh + max(_lacking_cny_per_wh(prices, battery) - refill, 0.0) * short_wh
-    return Cost(cny, wear, peak_of(grid_w, part, prices))
+    return Cost(cny, wear, peak_of(grid_w, part, prices), float(before), float(grid_w.max()))
 
 
 def _lacking_cny_per_wh(prices: Prices, battery: Battery) -> float:

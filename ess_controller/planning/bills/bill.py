@@ -1,14 +1,13 @@
 """The bill of any metered series under any tariff: by month and item, with what was charged and why."""
 
-from calendar import monthrange
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import date
 
 import numpy as np
 
 from ess_controller.planning.given.billing_windows import slides, windows_of
-from ess_controller.planning.given.problem import Series, hours, months
+from ess_controller.planning.given.problem import Series, days_in_month, hours, months
 from ess_controller.planning.given.tariff_prices import Part, Terms, agreed_kw, periods_over
 from ess_controller.site.errors import plain
 from ess_controller.site.tariff import Tariff
@@ -79,19 +78,11 @@ def bill(
             *_demand(tariff, terms, peak_kw, begin.date(), counted),
             Item("feed-in", sold_kwh, "kWh", -tariff.feed_in_cny_per_kwh),
         ]
-        of_days = monthrange(begin.year, begin.month)[1]
-        days = of_days * (end - first) * series.step_s / _length_s(begin)
+        days, of_days = days_in_month(series, first, end)
         bills.append(
             MonthBill(f"{begin:%Y-%m}", days, of_days, peak_kw, tuple(item for item in items if item.quantity))
         )
     return bills
-
-
-def _length_s(begin: datetime) -> float:
-    """Of the calendar month that it lies in: an hour less or more where clocks change."""
-    first = datetime(begin.year, begin.month, 1, tzinfo=begin.tzinfo)
-    after = (first + timedelta(days=32)).replace(day=1)
-    return after.timestamp() - first.timestamp()
 
 
 def _energy(priced: list[list[Part]], bought_kwh: Floats) -> Iterator[Item]:

@@ -1,6 +1,7 @@
 """What is to be planned: a battery, a series of load and sun, what a kWh costs in every step and a month's peak."""
 
 from bisect import bisect_right
+from calendar import monthrange
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import pairwise
@@ -141,6 +142,18 @@ def months(series: Series) -> list[tuple[int, int]]:
         later = bisect_right(range(edges[-1], len(series)), here, key=month)
         edges.append(edges[-1] + later)
     return list(pairwise(edges))
+
+
+def days_in_month(series: Series, first: int, end: int) -> tuple[float, int]:
+    """How many days of their calendar month the steps first..end-1 are, and how many it has.
+
+    Clocks that change make a month an hour longer or shorter: its days are that much, too.
+    """
+    begin = series.at(first)
+    month = datetime(begin.year, begin.month, 1, tzinfo=begin.tzinfo)
+    after = (month + timedelta(days=32)).replace(day=1)
+    of_days = monthrange(begin.year, begin.month)[1]
+    return of_days * (end - first) * series.step_s / (after.timestamp() - month.timestamp()), of_days
 
 
 def days_of(series: Series) -> Ints:
