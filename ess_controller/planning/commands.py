@@ -9,7 +9,8 @@ import typer
 from ess_controller.errors import BadInputError, TroubleError
 from ess_controller.extras import check_installed
 from ess_controller.planning.bills.commands import bill
-from ess_controller.planning.given.shared_commands import (
+from ess_controller.planning.given.options import (
+    Agreed,
     ContractKw,
     CustomerOption,
     DemandOption,
@@ -18,8 +19,10 @@ from ess_controller.planning.given.shared_commands import (
     Kva,
     SupplyOption,
     TariffPath,
+)
+from ess_controller.planning.given.shared_commands import (
+    check_agreed,
     check_numbers,
-    check_terms_asked,
     hottest_days,
     prices_of,
     read_metered,
@@ -29,8 +32,7 @@ from ess_controller.planning.given.shared_commands import (
 )
 
 if TYPE_CHECKING:
-    from ess_controller.planning.given.inputs import Metered
-    from ess_controller.planning.given.problem import Prices, Series
+    from ess_controller.planning.given.problem import Battery, Prices, Series
     from ess_controller.planning.lp.plan import Plan
     from ess_controller.planning.planner.reopened import Reopened
     from ess_controller.planning.planner.site_plan import Sources
@@ -41,6 +43,31 @@ NO_SITE = {"in_force": None, "capacity_test": None}
 SLOWEST_S = 120.0  # of a solver: a year in quarters of an hour takes ten seconds
 
 
+SiteToPlan = Annotated[
+    Path | None,
+    typer.Argument(metavar="SITE", help="A site: its cabinets, its tariff, what its daemon has measured."),
+]
+At = Annotated[str | None, typer.Option(metavar="TIME", help="From when on, with SITE; else from now on.")]
+Home = Annotated[Path | None, typer.Option(help="The daemon's folder, with SITE.")]
+Weather = Annotated[
+    Path | None, typer.Option(metavar="FILE", help="A weather forecast, with SITE: Open-Meteo's JSON, or CSV.")
+]
+Sure = Annotated[
+    Path | None,
+    typer.Option(metavar="CSV", help="time,load_w,pv_w[,import_cny_per_kwh,export_cny_per_kwh], a sure forecast."),
+]
+Batteries = Annotated[
+    list[Path], typer.Option(metavar="TOML", help="The battery; several: groups, each with an inverter of its own.")
+]
+PeakSoFarKw = Annotated[
+    float, typer.Option(metavar="KW", help="Highest billing block of the month before the series begins.")
+]
+Explain = Annotated[
+    str | None, typer.Option(metavar="TIME", help="Why the battery does what it does then, and what would change it.")
+]
+Plot = Annotated[Path | None, typer.Option(metavar="PNG", help="Draw the plan.")]
+
+
 def register(app: typer.Typer) -> None:
     """Add the commands."""
     app.command()(plan)
@@ -48,22 +75,12 @@ def register(app: typer.Typer) -> None:
 
 
 def plan(
-    site: Annotated[
-        Path | None,
-        typer.Argument(metavar="SITE", help="A site: its cabinets, its tariff, what its daemon has measured."),
-    ] = None,
-    at: Annotated[str | None, typer.Option(metavar="TIME", help="From when on, with SITE; else from now on.")] = None,
-    home: Annotated[Path | None, typer.Option(help="The daemon's folder, with SITE.")] = None,
-    weather: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="A weather forecast, with SITE: Open-Meteo's JSON, or CSV.")
-    ] = None,
-    inputs: Annotated[
-        Path | None,
-        typer.Option(metavar="CSV", help="time,load_w,pv_w[,import_cny_per_kwh,export_cny_per_kwh], a sure forecast."),
-    ] = None,
-    battery: Annotated[
-        list[Path], typer.Option(metavar="TOML", help="The battery; several: groups, each with an inverter of its own.")
-    ] = [],  # noqa: B006
+    site: SiteToPlan = None,
+    at: At = None,
+    home: Home = None,
+    weather: Weather = None,
+    inputs: Sure = None,
+    battery: Batteries = [],  # noqa: B006
     tariff: TariffPath = None,
     supply: SupplyOption = None,
     customer: CustomerOption = None,
@@ -71,14 +88,9 @@ def plan(
     contract_kw: ContractKw = None,
     transformer_kva: Kva = None,
     hottest: Hottest = None,
-    peak_so_far_kw: Annotated[
-        float, typer.Option(metavar="KW", help="Highest billing block of the month before the series begins.")
-    ] = 0.0,
-    explain: Annotated[
-        str | None,
-        typer.Option(metavar="TIME", help="Why the battery does what it does then, and what would change it."),
-    ] = None,
-    plot: Annotated[Path | None, typer.Option(metavar="PNG", help="Draw the plan.")] = None,
+    peak_so_far_kw: PeakSoFarKw = 0.0,
+    explain: Explain = None,
+    plot: Plot = None,
     as_json: Json = False,
 ) -> None:
     """The cheapest use of a battery over load and sun that are taken as sure: a site's next day, or --inputs.
@@ -99,9 +111,8 @@ def plan(
         check_installed("matplotlib", "ess plan --plot")
     if site is not None and (inputs is not None or battery):
         raise BadInputError(f"{site}: expected either SITE, or --inputs with --battery")
-    agreed = {"supply": supply, "customer": customer, "demand": demand, "contract_kw": contract_kw}
-    agreed |= {"transformer_kva": transformer_kva}
-    check_terms_asked(site, tariff, **agreed)
+    agreed = Agreed(tariff, supply, customer, demand, contract_kw, transformer_kva, hottest)
+    check_agreed(site, agreed)
     if site is not None:
         own = f"nothing of it with {site}, which has its own"
         say_nothing(own, tariff=tariff, peak_so_far_kw=peak_so_far_kw or None)
@@ -109,21 +120,9 @@ def plan(
     elif inputs is None or not battery:
         raise BadInputError("ess plan: expected SITE, or --inputs with --battery")
     else:
-        from ess_controller.planning.given.inputs import faint, ill_fitting
-
         say_nothing("SITE beside it", at=at, home=home, weather=weather)
-        check_numbers(contract_kw=contract_kw, transformer_kva=transformer_kva, peak_so_far_kw=peak_so_far_kw)
-        loaded = tariff_of_file(tariff, supply, customer)
-        metered = read_metered(inputs, loaded)
-        prices, fixed_cny = prices_of(inputs, metered, loaded, demand, contract_kw, transformer_kva, hottest)
-        given = _of_files(inputs, battery, metered, prices, fixed_cny, peak_so_far_kw)
-        power_w = sum(min(each.charge_w, each.discharge_w) for each in given.groups)
-        say(
-            inputs,
-            faint(metered.series, power_w, contract_kw, transformer_kva),
-            ill_fitting(metered.series, prices.block_s) if tariff is not None else "",
-        )
-        answered = _planned(given, explain)
+        check_numbers(peak_so_far_kw=peak_so_far_kw)
+        answered = _planned(_of_files(inputs, battery, agreed, peak_so_far_kw), explain)
     _give(*answered, plot, as_json)
 
 
@@ -192,18 +191,28 @@ def _of_kept(kept: "Reopened", site: Path, home: Path | None, explain: str | Non
     return told, found, series, prices
 
 
-def _of_files(
-    inputs: Path,
-    battery: list[Path],
-    metered: "Metered",
-    prices: "Prices",
-    fixed_cny: float,
-    peak_so_far_kw: float,
-) -> "Sources":
+def _of_files(inputs: Path, battery: list[Path], agreed: Agreed, peak_so_far_kw: float) -> "Sources":
     """What foreign files plan with."""
-    from ess_controller.planning.given.battery_file import ill_sized, load_battery
+    from ess_controller.planning.given.inputs import faint, ill_fitting
     from ess_controller.planning.lp.filling import Ends
     from ess_controller.planning.planner.site_plan import Sources
+
+    tariff = tariff_of_file(agreed)
+    metered = read_metered(inputs, tariff)
+    prices, fixed_cny = prices_of(inputs, metered, tariff, agreed)
+    groups = _groups(battery)
+    power_w = sum(min(each.charge_w, each.discharge_w) for each in groups)
+    say(
+        inputs,
+        faint(metered.series, power_w, agreed.contract_kw, agreed.transformer_kva),
+        ill_fitting(metered.series, prices.block_s) if tariff is not None else "",
+    )
+    return Sources(groups, metered.series, prices, Ends(peak_so_far_w=1000.0 * peak_so_far_kw), fixed_cny, NO_SITE)
+
+
+def _groups(battery: list[Path]) -> "tuple[Battery, ...]":
+    """The batteries of files, with one rule for what may flow out."""
+    from ess_controller.planning.given.battery_file import ill_sized, load_battery
 
     groups = tuple(load_battery(path) for path in battery)
     for path, group in zip(battery, groups, strict=True):
@@ -216,4 +225,4 @@ def _of_files(
             raise BadInputError(
                 f"{path}: feed_in_w = {group.feed_in_w:g}: expected {groups[0].feed_in_w:g}, as {battery[0]} has"
             )
-    return Sources(groups, metered.series, prices, Ends(peak_so_far_w=1000.0 * peak_so_far_kw), fixed_cny, NO_SITE)
+    return groups

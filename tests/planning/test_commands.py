@@ -241,3 +241,21 @@ def test_a_monthly_step_asks_for_the_transformers_in_a_bill(ess: Ess, tmp_path: 
     assert "--transformer-kva: expected the size of the transformers" in talk
     assert told(ess, "bill", path, "--tariff", SHENZHEN, "--transformer-kva", 400)["total_cny"] > 0.0
     assert np.isfinite(told(ess, "bill", path, "--tariff", SHENZHEN, "--transformer-kva", 101)["total_cny"])
+
+
+def test_days_that_a_tariff_does_not_know_are_said_by_bill_and_plan(ess: Ess, tmp_path: Path, battery: Path) -> None:
+    path = csv(tmp_path, replace(day(3), begin=datetime(2024, 7, 1, tzinfo=CHINA)))
+    for words in (("bill", path), ("plan", "--inputs", path, "--battery", battery)):
+        status, _, talk = ess(*words, "--tariff", SHANGHAI, "--json")
+        assert status == 0
+        assert f"{path}: it begins on 2024-07-01, and Shanghai" in talk
+        assert "agent purchase from 2025-06-01" in talk
+
+
+def test_days_of_weather_without_a_tariff_that_asks_for_them_are_refused(
+    ess: Ess, tmp_path: Path, battery: Path
+) -> None:
+    path = csv(tmp_path, day(3), priced=True)
+    status, out, talk = ess("plan", "--inputs", path, "--battery", battery, "--hottest", tmp_path / "hot.csv")
+    assert (status, out) == (2, "")
+    assert "hot.csv: expected --tariff TOML beside it" in talk

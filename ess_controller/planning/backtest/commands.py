@@ -10,7 +10,8 @@ import typer
 
 from ess_controller.errors import BadInputError
 from ess_controller.extras import check_installed
-from ess_controller.planning.given.shared_commands import (
+from ess_controller.planning.given.options import (
+    Agreed,
     ContractKw,
     CustomerOption,
     DemandOption,
@@ -19,8 +20,9 @@ from ess_controller.planning.given.shared_commands import (
     Kva,
     SupplyOption,
     TariffPath,
-    check_numbers,
-    check_terms_asked,
+)
+from ess_controller.planning.given.shared_commands import (
+    check_agreed,
     prices_of,
     read_metered,
     say,
@@ -32,7 +34,26 @@ if TYPE_CHECKING:
     from ess_controller.planning.backtest.of_site import Recorded
     from ess_controller.planning.backtest.plans import Known
     from ess_controller.planning.given.problem import Series
-    from ess_controller.site.tariff import Tariff
+
+SiteThatMeasured = Annotated[
+    Path | None, typer.Argument(metavar="SITE", help="A site: what its daemon has measured, its battery and tariff.")
+]
+Home = Annotated[Path | None, typer.Option(help="The daemon's folder, with SITE.")]
+RecordedCsv = Annotated[
+    Path | None,
+    typer.Option(metavar="CSV", help="time,load_w,pv_w[,import_cny_per_kwh,export_cny_per_kwh], recorded."),
+]
+BatteryPath = Annotated[Path | None, typer.Option(metavar="TOML", help="The battery.")]
+Start = Annotated[
+    str | None, typer.Option(metavar="TIME", help="When to begin, 2026-06-01; what lies before is history.")
+]
+Days = Annotated[float | None, typer.Option(min=0.01, metavar="N", help="How long; else to the end.")]
+ReplanMin = Annotated[float, typer.Option(min=1.0, metavar="MIN", help="A new plan so often.")]
+Know = Annotated[
+    str, typer.Option(metavar="WHAT", help="load, pv, peak or several: what is foreseen, to see what that is worth.")
+]
+Mpc = Annotated[bool, typer.Option("--mpc", help="Run a plain LP-MPC on persistence too, planned anew each hour.")]
+Out = Annotated[Path | None, typer.Option(metavar="DIR", help="Draw week, savings and peaks there.")]
 
 
 def register(app: typer.Typer) -> None:
@@ -41,36 +62,23 @@ def register(app: typer.Typer) -> None:
 
 
 def backtest(
-    site: Annotated[
-        Path | None,
-        typer.Argument(metavar="SITE", help="A site: what its daemon has measured, its battery and tariff."),
-    ] = None,
-    home: Annotated[Path | None, typer.Option(help="The daemon's folder, with SITE.")] = None,
-    inputs: Annotated[
-        Path | None,
-        typer.Option(metavar="CSV", help="time,load_w,pv_w[,import_cny_per_kwh,export_cny_per_kwh], recorded."),
-    ] = None,
-    battery: Annotated[Path | None, typer.Option(metavar="TOML", help="The battery.")] = None,
+    site: SiteThatMeasured = None,
+    home: Home = None,
+    inputs: RecordedCsv = None,
+    battery: BatteryPath = None,
     tariff: TariffPath = None,
-    start: Annotated[
-        str | None, typer.Option(metavar="TIME", help="When to begin, 2026-06-01; what lies before is history.")
-    ] = None,
-    days: Annotated[float | None, typer.Option(min=0.01, metavar="N", help="How long; else to the end.")] = None,
+    start: Start = None,
+    days: Days = None,
     supply: SupplyOption = None,
     customer: CustomerOption = None,
     demand: DemandOption = None,
     contract_kw: ContractKw = None,
     transformer_kva: Kva = None,
     hottest: Hottest = None,
-    replan_min: Annotated[float, typer.Option(min=1.0, metavar="MIN", help="A new plan so often.")] = 30.0,
-    know: Annotated[
-        str,
-        typer.Option(metavar="WHAT", help="load, pv, peak or several: what is foreseen, to see what that is worth."),
-    ] = "",
-    mpc: Annotated[
-        bool, typer.Option("--mpc", help="Run a plain LP-MPC on persistence too, planned anew each hour.")
-    ] = False,
-    out: Annotated[Path | None, typer.Option(metavar="DIR", help="Draw week, savings and peaks there.")] = None,
+    replan_min: ReplanMin = 30.0,
+    know: Know = "",
+    mpc: Mpc = False,
+    out: Out = None,
     as_json: Json = False,
 ) -> None:
     """Run value dispatch over a recorded series, from past data only, beside no battery, a rule and perfect foresight.
@@ -90,19 +98,8 @@ def backtest(
     if out is not None:
         check_installed("matplotlib", "ess backtest --out")
     _check_asked(replan_min, days)
-    terms = {"supply": supply, "customer": customer, "demand": demand, "contract_kw": contract_kw}
-    check_terms_asked(site, tariff, **terms, transformer_kva=transformer_kva, hottest=hottest)
-    if site is not None and inputs is None and battery is None and tariff is None:
-        from ess_controller.planning.backtest.of_site import recorded
-
-        past = recorded(site, home)
-    elif site is None and inputs is not None and battery is not None:
-        say_nothing("SITE beside it", home=home)
-        check_numbers(contract_kw=contract_kw, transformer_kva=transformer_kva)
-        agreed = (demand, contract_kw, transformer_kva, hottest)
-        past = _of_files(inputs, battery, tariff_of_file(tariff, supply, customer), agreed)
-    else:
-        raise BadInputError("ess backtest: expected SITE, or --inputs with --battery")
+    agreed = Agreed(tariff, supply, customer, demand, contract_kw, transformer_kva, hottest)
+    past = _past(site, home, inputs, battery, agreed)
     first, end = _span(past.series, start, days)
     series, prices = past.series.cut(0, end), cut(past.prices, past.series, 0, end)
     done_w = None if past.done_w is None else np.nan_to_num(past.done_w[:end])
@@ -125,25 +122,39 @@ def _check_asked(replan_min: float, days: float | None) -> None:
             raise BadInputError(f"{option} {value:g}: expected a number that ends")
 
 
-def _of_files(
-    inputs: Path,
-    battery: Path,
-    tariff: "Tariff | None",
-    agreed: tuple[str | None, float | None, float | None, Path | None],
+def _past(
+    site: Path | None, home: Path | None, inputs: Path | None, battery: Path | None, agreed: Agreed
 ) -> "Recorded":
+    """What was recorded, of a site or in files; what is strange about it is told. BadInputError."""
+    check_agreed(site, agreed)
+    if site is not None and inputs is None and battery is None and agreed.tariff is None:
+        from ess_controller.planning.backtest.of_site import recorded
+
+        say_nothing(f"nothing of it with {site}: its meter book knows no temperatures", hottest=agreed.hottest)
+        past = recorded(site, home)
+        say(site, *past.notes)
+        return past
+    if site is None and inputs is not None and battery is not None:
+        say_nothing("SITE beside it", home=home)
+        return _of_files(inputs, battery, agreed)
+    raise BadInputError("ess backtest: expected SITE, or --inputs with --battery")
+
+
+def _of_files(inputs: Path, battery: Path, agreed: Agreed) -> "Recorded":
     """What foreign files have recorded."""
     from ess_controller.planning.backtest.of_site import Recorded
     from ess_controller.planning.given.battery_file import ill_sized, load_battery
     from ess_controller.planning.given.calendar_grid import by_weekday, kind_by_tariff
     from ess_controller.planning.given.inputs import faint, ill_fitting
 
+    tariff = tariff_of_file(agreed)
     store, metered = load_battery(battery), read_metered(inputs, tariff)
-    prices, _ = prices_of(inputs, metered, tariff, *agreed)
+    prices, _ = prices_of(inputs, metered, tariff, agreed)
     say(battery, ill_sized(store))
     say(
         inputs,
-        faint(metered.series, min(store.charge_w, store.discharge_w), agreed[1], agreed[2]),
-        ill_fitting(metered.series, prices.block_s) if tariff is not None else "",
+        faint(metered.series, min(store.charge_w, store.discharge_w), agreed.contract_kw, agreed.transformer_kva),
+        ill_fitting(metered.series, prices.block_s, prices.slide_s) if tariff is not None else "",
     )
     kinds = by_weekday if tariff is None else kind_by_tariff(tariff)
     return Recorded(metered.series, prices, store, kinds, None, None)

@@ -11,8 +11,9 @@ from ess_controller.errors import BadInputError
 from ess_controller.kept import home as homes
 from ess_controller.planning.given.calendar_grid import KindOfDay, kind_by_tariff
 from ess_controller.planning.given.groups import together
+from ess_controller.planning.given.inputs import ill_fitting
 from ess_controller.planning.given.problem import Battery, Prices, Series
-from ess_controller.planning.given.tariff_prices import prices_over
+from ess_controller.planning.given.tariff_prices import doubts_over, prices_over
 from ess_controller.planning.meter.book import KNOWN_SHARE, Block
 from ess_controller.planning.meter.store import FILE, KEEP_DAYS, MeterBookError, read_blocks
 from ess_controller.planning.planner.site_battery import groups_of
@@ -33,6 +34,7 @@ class Recorded:
     kinds: KindOfDay
     done_w: Floats | None  # [step] what the battery really did, as metered; NaN where that is not known
     heard: Bools | None  # [step] whether load and sun were; None: there was no battery, and all is there
+    notes: tuple[str, ...] = ()  # what its numbers do not show, in words
 
     def gaps(self, first: int, end: int) -> dict[str, int]:
         """How many of the steps first..end-1 were not heard; empty where nothing was metered."""
@@ -63,13 +65,16 @@ def recorded(path: Path, home: Path | None) -> Recorded:
     day = max(round(86400.0 / block_s), 1)
     begin = datetime.fromtimestamp(blocks[0].number * block_s, UTC).astimezone(site.time_zone)
     series = Series(begin, block_s, filled(load_w, day), filled(pv_w, day))
+    prices = prices_over(tariff, terms, series, {})
+    fits = ill_fitting(series, prices.block_s, prices.slide_s)
     return Recorded(
         series,
-        prices_over(tariff, terms, series, {}),
+        prices,
         together(groups_of(site)),
         kind_by_tariff(tariff),
         done_w,
         np.isfinite(load_w + pv_w),
+        (*doubts_over(tariff, terms, series), *filter(None, [fits])),
     )
 
 

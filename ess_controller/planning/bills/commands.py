@@ -8,7 +8,8 @@ from typing import Annotated
 
 import typer
 
-from ess_controller.planning.given.shared_commands import (
+from ess_controller.planning.given.options import (
+    Agreed,
     ContractKw,
     CustomerOption,
     DemandOption,
@@ -16,7 +17,9 @@ from ess_controller.planning.given.shared_commands import (
     Json,
     Kva,
     SupplyOption,
-    check_numbers,
+)
+from ess_controller.planning.given.shared_commands import (
+    check_agreed,
     hottest_days,
     read_metered,
     say,
@@ -42,18 +45,21 @@ def bill(
 
     Of a month that the series holds in part, energy is that of the part, and the demand charge that of a whole month.
     """
-    check_numbers(contract_kw=contract_kw, transformer_kva=transformer_kva)
+    agreed = Agreed(tariff, supply, customer, demand, contract_kw, transformer_kva, hottest)
+    check_agreed(None, agreed)
     from ess_controller.planning.bills.answer import answer, table
     from ess_controller.planning.bills.bill import bill as bill_of
     from ess_controller.planning.given.inputs import faint, ill_fitting
+    from ess_controller.planning.given.tariff_prices import doubts_over
 
-    loaded = tariff_of_file(tariff, supply, customer)
+    loaded = tariff_of_file(agreed)
     assert loaded is not None
-    terms = terms_of_options(loaded, demand, contract_kw, transformer_kva, bills=True)
+    terms = terms_of_options(loaded, agreed, bills=True)
     metered = read_metered(series, loaded, may_be_metered=True)
     rules = loaded.demand_rules
     say(
         series,
+        *doubts_over(loaded, terms, metered.series),
         faint(metered.series, nan, contract_kw, transformer_kva),
         ill_fitting(metered.series, rules.block_s, rules.slide_s),
     )

@@ -1,40 +1,17 @@
-"""What commands about tariffs and series share: their options, and how what is asked for is read."""
+"""What commands about tariffs and series share: how what is asked for is checked and read."""
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
-
-import typer
+from typing import TYPE_CHECKING, Any
 
 from ess_controller.errors import BadInputError
+from ess_controller.planning.given.options import Agreed
 
 if TYPE_CHECKING:
     from ess_controller.planning.given.inputs import Metered
     from ess_controller.planning.given.problem import Prices
     from ess_controller.planning.given.tariff_prices import Terms
     from ess_controller.site.tariff import Tariff
-
-TariffPath = Annotated[Path | None, typer.Option("--tariff", metavar="TOML", help="A tariff file.")]
-SupplyOption = Annotated[
-    str | None, typer.Option(metavar="CLASS", help="Voltage class; else the first of the tariff file.")
-]
-CustomerOption = Annotated[
-    str | None, typer.Option(metavar="CLASS", help="Class of customer; else the first of the tariff file.")
-]
-DemandOption = Annotated[
-    str | None,
-    typer.Option(metavar="MODE", help="Counted by: actual, contract or capacity; else actual, if the file has that."),
-]
-ContractKw = Annotated[float | None, typer.Option(metavar="KW", help="Agreed demand, with --demand contract.")]
-Kva = Annotated[
-    float | None,
-    typer.Option(metavar="KVA", help="Of the transformers, with --demand capacity or a monthly step."),
-]
-Hottest = Annotated[
-    Path | None,
-    typer.Option(metavar="CSV", help="date,hottest_c: days on which the tariff's critical peak may come by weather."),
-]
-Json = Annotated[bool, typer.Option("--json", help="Answer as JSON.")]
 
 LARGEST_KW = 1e6  # more than any site has
 
@@ -63,24 +40,23 @@ def say_nothing(why: str, **values: object) -> None:
             raise BadInputError(f"--{name.replace('_', '-')} {value}: expected {why}")
 
 
-def check_terms_asked(
-    site: Path | None,
-    tariff: Path | None,
-    **agreed: object,
-) -> None:
-    """Whether what is said of a tariff has one to be said of; raises BadInputError."""
+def check_agreed(site: Path | None, agreed: Agreed) -> None:
+    """Whether what is said of a tariff has one to be said of, in numbers that are some; raises BadInputError."""
+    terms = {name: value for name, value in agreed._asdict().items() if name not in ("tariff", "hottest")}
     if site is not None:
-        say_nothing(f"nothing of it with {site}, whose site.toml has the tariff and what is agreed", **agreed)
-    elif tariff is None:
-        say_nothing("--tariff TOML beside it", **agreed)
+        say_nothing(f"nothing of it with {site}, whose site.toml has the tariff and what is agreed", **terms)
+    elif agreed.tariff is None:
+        say_nothing("--tariff TOML beside it", **terms, hottest=agreed.hottest)
+    check_numbers(contract_kw=agreed.contract_kw, transformer_kva=agreed.transformer_kva)
 
 
-def tariff_of_file(path: Path | None, supply: str | None, customer: str | None) -> "Tariff | None":
+def tariff_of_file(agreed: Agreed) -> "Tariff | None":
     """The tariff that is asked for, if one is; raises SiteError."""
     from ess_controller.site.tariff import load_tariff
 
-    known: Any = {"supply": supply, "customer": customer}  # words: checked against those that the file has
-    return None if path is None else load_tariff(path, **known)
+    # words: checked against those that the file has
+    known: Any = {"supply": agreed.supply, "customer": agreed.customer}
+    return None if agreed.tariff is None else load_tariff(agreed.tariff, **known)
 
 
 def read_metered(path: Path, tariff: "Tariff | None", *, may_be_metered: bool = False) -> "Metered":
@@ -89,11 +65,6 @@ def read_metered(path: Path, tariff: "Tariff | None", *, may_be_metered: bool = 
 
     metered = read_series(path, tariff.zone if tariff else None, may_be_metered=may_be_metered)
     say(path, *metered.notes)
-    if tariff is not None and metered.series.begin.date() < tariff.valid_from:
-        say(
-            path,
-            f"it begins before {tariff.valid_from}, from which on {tariff.name} holds: that prices it all the same",
-        )
     return metered
 
 
@@ -104,15 +75,14 @@ def hottest_days(path: Path | None) -> dict[str, float]:
     return {} if path is None else read_hottest(path)
 
 
-def terms_of_options(
-    tariff: "Tariff", demand: str | None, contract_kw: float | None, kva: float | None, *, bills: bool
-) -> "Terms":
+def terms_of_options(tariff: "Tariff", agreed: Agreed, *, bills: bool) -> "Terms":
     """What is agreed, with everything that the way of counting asks for."""
     from math import nan
 
     from ess_controller.planning.given.tariff_prices import Terms
 
-    mode: Any = demand or ("actual" if "actual" in tariff.demand else next(iter(tariff.demand)))
+    contract_kw, kva = agreed.contract_kw, agreed.transformer_kva
+    mode: Any = agreed.demand or ("actual" if "actual" in tariff.demand else next(iter(tariff.demand)))
     if mode not in tariff.demand:
         raise BadInputError(
             f"--demand {mode}: expected {' or '.join(tariff.demand)}, that {tariff.name} has prices for"
@@ -148,33 +118,26 @@ def _check_terms(tariff: "Tariff", mode: str, contract_kw: float | None, kva: fl
         )
 
 
-def prices_of(
-    path: Path,
-    metered: "Metered",
-    tariff: "Tariff | None",
-    demand: str | None,
-    contract_kw: float | None,
-    kva: float | None,
-    hottest: Path | None,
-) -> "tuple[Prices, float]":
+def prices_of(path: Path, metered: "Metered", tariff: "Tariff | None", agreed: Agreed) -> "tuple[Prices, float]":
     """Prices of the series, of the tariff or in the file; and what its months' demand costs whatever the peak."""
     import numpy as np
 
     from ess_controller.planning.given.problem import DemandCost, Prices, months
-    from ess_controller.planning.given.tariff_prices import fixed_cny, prices_over
+    from ess_controller.planning.given.tariff_prices import doubts_over, fixed_cny, prices_over
 
     series, imports, exports = metered.series, metered.import_cny_per_kwh, metered.export_cny_per_kwh
     if tariff is not None:
         if imports is not None or exports is not None:
             say(path, "its prices are not used: --tariff has them")
-        terms = terms_of_options(tariff, demand, contract_kw, kva, bills=False)
+        terms = terms_of_options(tariff, agreed, bills=False)
+        say(path, *doubts_over(tariff, terms, series))
         if tariff.monthly_step is not None:
             print(
                 f"{tariff.name}: the monthly step moves no energy between hours; it is in bills only", file=sys.stderr
             )
         begins = (series.at(first).date() for first, _ in months(series))
         fixed = sum(fixed_cny(tariff, terms, day) for day in begins)
-        return prices_over(tariff, terms, series, hottest_days(hottest)), fixed
+        return prices_over(tariff, terms, series, hottest_days(agreed.hottest)), fixed
     if imports is None:
         raise BadInputError(f"{path}:1: expected a column import_cny_per_kwh, or --tariff TOML")
     if exports is None:

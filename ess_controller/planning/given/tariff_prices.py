@@ -1,6 +1,6 @@
 """What a tariff makes of a series: the price of each step, and what each month's peak costs as was agreed."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 from itertools import pairwise
@@ -11,6 +11,7 @@ import numpy as np
 from ess_controller.planning.given.problem import DemandCost, Prices, Series, months
 from ess_controller.site.kinds import DemandMode
 from ess_controller.site.tariff import Tariff, price_at
+from ess_controller.site.tariff_doubts import doubts
 
 QUARTER_S = 900  # of an hour: what time zones and changes of clocks are multiples of
 
@@ -70,6 +71,11 @@ def prices_over(tariff: Tariff, terms: Terms, series: Series, hottest_c: Mapping
         slide_s=tariff.demand_rules.slide_s,
         demand_later=tuple(later),
     )
+
+
+def doubts_over(tariff: Tariff, terms: Terms, series: Series) -> Iterator[str]:
+    """What the tariff does not know of the days of a series, in words: see `doubts`."""
+    return doubts(tariff, terms.demand, series.at(0).date(), series.at(len(series) - 1).date())
 
 
 def demand_costs(tariff: Tariff, terms: Terms, series: Series) -> list[DemandCost]:

@@ -1,7 +1,7 @@
 """What `ess plan SITE` plans with: the site's cabinets, tariff and contract, and the load and sun that are expected."""
 
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -19,7 +19,7 @@ from ess_controller.planning.forecasts.weather_feed import WeatherFeed
 from ess_controller.planning.forecasts.weather_file import of_file
 from ess_controller.planning.given.groups import together
 from ess_controller.planning.given.problem import Battery, Prices, Series, months, refill_cny_per_wh
-from ess_controller.planning.given.tariff_prices import fixed_cny
+from ess_controller.planning.given.tariff_prices import doubts_over, fixed_cny
 from ess_controller.planning.lp.filling import Ends
 from ess_controller.planning.meter.book import Block
 from ess_controller.planning.meter.store import FILE, MeterBookError, read_blocks
@@ -69,9 +69,9 @@ def for_site(
         raise BadInputError(f"{folder / FILE}: {trouble}") from None
     told = site.expected_load is not None
     series = series if days > 0.0 or picture is None or told else _as_now(series, picture)
-    _say(path, folder, picture is not None, days, told)
-    value = 1000.0 * refill_cny_per_wh(prices, together(groups), series)
     tariff, terms = terms_of(site)
+    _say(path, *_little(folder, picture is not None, days, told), *doubts_over(tariff, terms, series))
+    value = 1000.0 * refill_cny_per_wh(prices, together(groups), series)
     fixed = sum(fixed_cny(tariff, terms, series.at(first).date()) for first, _ in months(series))
     ends = Ends(peak_so_far_w=peak_w, value_cny_per_kwh=value)
     return Sources(groups, series, prices, ends, fixed, standing_at(site, folder, utc))
@@ -169,13 +169,16 @@ def time_of(site: Site, at: str) -> datetime:
     return time if time.tzinfo else time.replace(tzinfo=site.time_zone)
 
 
-def _say(path: Path, folder: Path, running: bool, days: float, expected: bool) -> None:
-    """On what little it stands, on stderr."""
-    told = []
+def _little(folder: Path, running: bool, days: float, expected: bool) -> Iterator[str]:
+    """On what little it stands."""
     if not running:
-        told.append("no daemon tells what is stored: cabinets count as half full")
+        yield "no daemon tells what is stored: cabinets count as half full"
     if days < LEAST_HISTORY_DAYS:
         load = "the load is mostly what [expected_load] lets expect" if expected else "the load is hardly known yet"
-        told.append(f"{folder / FILE} holds {days:.2f} days: {load}")
+        yield f"{folder / FILE} holds {days:.2f} days: {load}"
+
+
+def _say(path: Path, *told: str) -> None:
+    """On stderr."""
     for words in told:
         print(f"{path}: {words}", file=sys.stderr)  # noqa: T201  what a command says
