@@ -213,3 +213,19 @@ def test_what_is_wrong_with_a_battery_is_told_with_its_place(
     path = written(tmp_path, B_TOML.replace(before, after, 1), name="b.toml")
     with pytest.raises(BadInputError, match=told):
         load_battery(path)
+
+
+def test_steps_that_do_not_begin_with_the_meter_s_blocks_are_said(tmp_path: Path) -> None:
+    said = {}
+    for minute in ("00", "07"):
+        lines = [f"2026-06-01T{hour:02}:{minute}:00+08:00,1,1" for hour in range(3)]
+        said[minute] = ill_fitting(read_series(written(tmp_path, HEADER, *lines)).series, 3600.0)
+    assert said["00"] == ""
+    assert "60-min steps from 00:07:00 on do not begin with 60-min billing blocks" in said["07"]
+
+
+def test_a_meter_beside_load_and_sun_is_what_is_billed_and_that_is_said(tmp_path: Path) -> None:
+    rows = ("2026-06-01T00:00Z,9,9,500", "2026-06-01T00:15Z,9,9,-200")
+    metered = read_series(written(tmp_path, "time,load_w,pv_w,grid_w", *rows), may_be_metered=True)
+    assert metered.series.net_w.tolist() == [500.0, -200.0]
+    assert metered.notes == ("load_w, pv_w beside grid_w: the meter's word counts, the rest is not read",)

@@ -77,7 +77,9 @@ def read_series(path: Path, zone: tzinfo | None = None, *, may_be_metered: bool 
         columns |= {"load_w": np.maximum(columns[GRID], 0.0), "pv_w": np.maximum(-columns[GRID], 0.0)}
     series = Series(begin, step_s, columns["load_w"], columns["pv_w"])
     imports, exports = (columns.get(name) for name in PRICES)
-    return Metered(series, imports, exports, tuple(_strange(imports, exports)))
+    beside = [name for name in POWERS if metered and name in header]
+    unread = [f"{', '.join(beside)} beside {GRID}: the meter's word counts, the rest is not read"] if beside else []
+    return Metered(series, imports, exports, (*unread, *_strange(imports, exports)))
 
 
 def faint(series: Series, battery_w: float = nan, *supply_kw: float | None) -> str:
@@ -104,6 +106,10 @@ def ill_fitting(series: Series, block_s: float, slide_s: float = 0.0) -> str:
     if block_s % series.step_s:
         taken = plain(block_steps(series, block_s) * series.step_s / 60.0)
         return f"{step} do not fill {block}: peaks are means of {taken} min"
+    if series.begin.timestamp() % series.step_s:
+        return (
+            f"{step} from {series.begin:%H:%M:%S} on do not begin with {block}: peaks are means of what begins in each"
+        )
     if 0.0 < slide_s < block_s and not slides(series, block_s, slide_s):
         slide = f"billing windows that slide by {plain(slide_s / 60.0)} min"
         return f"{step} do not show {slide}: peaks are means of {block}, the true ones may be higher"
