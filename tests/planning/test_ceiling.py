@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from firmware_bridge.records import Floats
-from tests.planning.ceiling import DAY, BestEstimate, Law, drawn
+from tests.planning.ceiling import BestEstimate, Law, drawn
+from tests.planning.value_campaign import DAY
 
 DAYS, FIRST = 400, 7
 STEPS = DAY * DAYS
