@@ -1,4 +1,4 @@
-"""How much of perfect foresight can be had at all where forecasts are off by just what they are reckoned to be.
+"""How much of perfect foresight this policy has where forecasts are off by just what they are reckoned to be.
 
 python -m tests.planning.ceiling --set ABCD --months 1,4,7,10 [--draws 6] [--errors 1.0] [--every-min 60]
     [--out lines.jsonl]
@@ -6,7 +6,8 @@ python -m tests.planning.ceiling --set ABCD --months 1,4,7,10 [--draws 6] [--err
 Months are drawn: what was forecast of a measured month at the begin of each of its days, and an error as large as was
 learnt from the errors before, of a part that lasts and one of the moment, both normally distributed. The controller is
 told the best estimate that there is of both (Kalman, 1960) and how sure it is. So what it misses of perfect foresight
-it misses for want of knowledge, and where it misses more on the measured month, for wrong knowledge or bad luck.
+it misses for want of knowledge or by its grids, and where it misses more on the measured month, by a law that is not
+the whole truth or by bad luck.
 
 `--errors`: draws them so many times as large, to ask how good forecasts would have to be.
 """
