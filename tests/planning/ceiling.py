@@ -37,11 +37,12 @@ SEED = 0
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Law:
-    """What the load less sun of a month is drawn from. All [quarter from the month's begin], to a day after its end."""
+    """What the load less sun of a month is drawn from. [quarter from the month's begin], to a day after its end."""
 
     expected_w: Floats
     sd_w: Floats
     slow: Floats  # share of the slow part in the variance
+    day_ahead_w: Floats  # [quarter of a workday] standard deviation, in the mean of the month
 
     def parts(self, at: slice) -> Floats:
         """[quarter, part] how much a deviation of each part moves the error, in standard deviations."""
@@ -52,7 +53,7 @@ def law_of(series: Series, days: Days, first: int, errors: float) -> Law:
     """Of the month that begins with the step `first`: its day-ahead forecasts and their spread, so many times as
     large. A day after its end is like its last one."""
     forecasts = Forecasts(series.load_w, series.pv_w, days, DAY)
-    expected_w, sd_w, slow = [], [], []
+    expected_w, sd_w, slow, day_ahead_w = [], [], [], []
     for begin in range(first, len(series), DAY):
         net_w = forecasts.at(begin).net_w[:DAY]
         learned, today = forecasts.learned, slice(begin, begin + DAY)
@@ -61,7 +62,9 @@ def law_of(series: Series, days: Days, first: int, errors: float) -> Law:
         expected_w.append(net_w)
         sd_w.append(errors * learned.spread.sd_w[-1, at_work, slot])
         slow.append(learned.spread.slow[-1, at_work, slot * PARTS // days.slots])
-    return Law(*(np.concatenate((*of_day, of_day[-1])) for of_day in (expected_w, sd_w, slow)))
+        day_ahead_w.append(errors * learned.spread.sd_w[-1, 1])
+    of_days = (np.concatenate((*of_day, of_day[-1])) for of_day in (expected_w, sd_w, slow))
+    return Law(*of_days, day_ahead_w=np.mean(day_ahead_w, axis=0))
 
 
 def drawn(law: Law, rng: np.random.Generator) -> Floats:
@@ -102,7 +105,8 @@ class BestEstimate:
         slow = np.clip(of_parts[:, 0] / of_parts.sum(axis=1), LEAST_SHARE, MOST_SHARE)
         normal = np.broadcast_to(even(SHAPE_STATES), (len(sd_w), SHAPE_STATES))
         net_w = self._law.expected_w[ahead] + sd_w * ((way * kept) @ part)
-        return Forecast(net_w, np.zeros(len(net_w)), errors_of(spread_w, normal, slow, 1.0))
+        errors = errors_of(spread_w, normal, slow, 1.0, self._law.day_ahead_w)
+        return Forecast(net_w, np.zeros(len(net_w)), errors)
 
 
 def run_drawn(name: str, month: int, draw: int, errors: float, every_min: float) -> tuple[float, float]:

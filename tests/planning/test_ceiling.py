@@ -15,7 +15,8 @@ STEPS = DAY * DAYS
 def law() -> Law:
     quarter = np.arange(STEPS + DAY)
     swing = np.sin(2.0 * np.pi * quarter / DAY)
-    return Law(1000.0 * swing, 2000.0 + 1500.0 * swing, np.where(quarter % DAY < 30, 0.3, 0.8))
+    sd_w = 2000.0 + 1500.0 * swing
+    return Law(1000.0 * swing, sd_w, np.where(quarter % DAY < 30, 0.3, 0.8), sd_w[:DAY])
 
 
 @pytest.fixture(scope="module")

@@ -16,7 +16,7 @@ DAYS = days_of(Series(BEGIN, 900.0, np.zeros(96 * 40), np.zeros(96 * 40)), 192, 
 
 
 def errors(share: float) -> Errors:
-    return errors_of(np.full(4, 10e3), NORMAL, np.full(4, share), 1.0)
+    return errors_of(np.full(4, 10e3), NORMAL, np.full(4, share), 1.0, np.full(96, 10e3))
 
 
 def learned(slow: float, fast: float, memory: float = 0.96) -> Spread:

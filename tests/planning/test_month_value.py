@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from ess_controller.planning.given.calendar_grid import Days
 from ess_controller.planning.given.problem import Battery, DemandCost, Prices
-from ess_controller.planning.value.month import MonthAhead, day_costs, level_sd_w, raised
+from ess_controller.planning.value.month import MonthAhead, day_costs, level_sd_w, raised, unforeseen_w
 from ess_controller.planning.value.problem import store_of
 from firmware_bridge.records import Floats
 
@@ -30,7 +30,7 @@ def costs_of(net_w: Floats) -> Floats:
     return day_costs(store_of(BATTERY, 17), 1.0, net_w, BUY, np.zeros(24), PEAKS, 0.3e-3)
 
 
-def month_ahead(net_w: Floats, origin: int) -> tuple[Floats, Floats]:
+def month_ahead(net_w: Floats, origin: int, missed_w: float = 5e3) -> tuple[Floats, Floats]:
     """Cost of the month's rest after a day that begins at the origin, for each peak; all in one month, no weekends."""
     days = len(net_w) // 24 + 20
     day = np.repeat(np.arange(days), 24)
@@ -40,7 +40,7 @@ def month_ahead(net_w: Floats, origin: int) -> tuple[Floats, Floats]:
     price = np.full(len(day), 0.5)
     ahead = MonthAhead(BATTERY, calendar, 1.0, Prices(price, 0.0 * price, DEMAND, 3600.0), 0.3e-3)
     peak_w = np.linspace(0.0, 180e3, 16)
-    return peak_w, ahead.cost(net_w, origin, origin + 24, peak_w, BUY, 0.0 * BUY)
+    return peak_w, ahead.cost(net_w, origin, origin + 24, peak_w, BUY, 0.0 * BUY, np.full(24, missed_w))
 
 
 @settings(max_examples=15)
@@ -65,6 +65,26 @@ def test_days_differ_by_what_they_can_be_held_to() -> None:
 def test_days_alike_still_leave_a_doubt() -> None:
     costs = costs_of(shop(5, np.array([100e3])))
     assert level_sd_w(costs, np.ones(5, np.int64)) == pytest.approx(0.1 * (costs[0, 0] - costs[0, -1]), rel=1e-6)
+
+
+def test_half_of_what_is_missed_in_the_highest_hours_is_not_foreseen() -> None:
+    """The noon's three hours and one more of the open ones, by 8 and 4 kW; nights may be off by whatever they like."""
+    net_w = shop(3, np.array([100e3, 110e3, 120e3]))
+    net_w[1, 12:15] = np.nan
+    missed_w = np.full(24, 50e3)
+    missed_w[8:18], missed_w[12:15] = 4e3, 8e3
+    assert unforeseen_w(net_w, missed_w) == pytest.approx(0.52 * (3 * 8e3 + 4e3) / 4)
+    assert unforeseen_w(np.full((2, 24), np.nan), np.full(24, 5e3)) == pytest.approx(0.52 * 5e3)
+
+
+def test_the_larger_errors_are_the_less_a_low_peak_is_worth() -> None:
+    """It will hardly be held. Where all is foreseen it costs nearly what its kW cost in a month of one day."""
+    net_w = shop(SOME_DAYS, np.linspace(90e3, 150e3, SOME_DAYS)).ravel()
+    _, sure = month_ahead(net_w, len(net_w), 0.0)
+    _, doubtful = month_ahead(net_w, len(net_w), 30e3)
+    worth = np.diff(sure), np.diff(doubtful)
+    assert (worth[1] <= worth[0] + 1e-6).all()
+    assert worth[1].sum() < 0.9 * worth[0].sum()
 
 
 @settings(max_examples=15)

@@ -39,7 +39,13 @@ class Foresight:
                 coming = true[origin : origin + len(ahead)]
                 ahead[: len(coming)] = coming
         doubt = 1e-3 if {"load", "pv"} <= self._known else 1.0
-        errors = replace(made.errors, missed_w=made.errors.missed_w * doubt, seen_w=made.errors.seen_w * doubt)
+        errors = made.errors
+        errors = replace(
+            errors,
+            missed_w=errors.missed_w * doubt,
+            seen_w=errors.seen_w * doubt,
+            day_ahead_w=errors.day_ahead_w * doubt,
+        )
         return replace(made, load_w=load_w, pv_w=pv_w, errors=errors)
 
 

@@ -23,6 +23,7 @@ class Errors:
     """The chain: a state is a slow part and a fast one. Only their sum is ever seen."""
 
     spread_w: Floats  # [lead] standard deviation
+    day_ahead_w: Floats  # [slot of a workday] the same of what was expected there a day before
     missed_w: Floats  # [lead, state]
     follow: Floats  # [state, next state] probability
     seen_w: Floats  # [lead, seen] errors that may be seen, rising
@@ -35,17 +36,18 @@ class Errors:
         return np.asarray(expected.reshape(leads, -1, *after.shape[2:]))
 
 
-def errors_of(spread_w: Floats, shape: Floats, slow_share: Floats, quarters: float) -> Errors:
+def errors_of(spread_w: Floats, shape: Floats, slow_share: Floats, quarters: float, day_ahead_w: Floats) -> Errors:
     """Errors of leads that are so many quarters of an hour apart.
 
-    `spread_w` and `slow_share` (of the variance, within 0..1) [lead]. `shape` [lead, SHAPE_STATES]: errors in standard
-    deviations where normal ones would be at `even` places; rising.
+    `spread_w` and `slow_share` (of the variance, within 0..1) [lead]; `day_ahead_w` [slot]. `shape` [lead,
+    SHAPE_STATES]: errors in standard deviations where normal ones would be at `even` places; rising.
     """
     share, states = slow_share[:, None], len(PLACES)
     normal = np.sqrt(share) * np.repeat(PLACES, states) + np.sqrt(1.0 - share) * np.tile(PLACES, states)
     follow = np.kron(chain(SLOW_MEMORY**quarters), chain(FAST_MEMORY**quarters))
     return Errors(
         spread_w=spread_w,
+        day_ahead_w=day_ahead_w,
         missed_w=spread_w[:, None] * _shaped(normal, shape),
         follow=np.asarray(follow, np.float64),
         seen_w=spread_w[:, None] * _shaped(np.broadcast_to(SEEN, (len(shape), len(SEEN))), shape),

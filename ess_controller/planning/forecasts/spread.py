@@ -36,7 +36,8 @@ class Spread:
         work, slot, bucket = days.at_work()[days.day[steps]], days.slot[steps], _bucket(leads)
         part, later = slot * PARTS // days.slots, (np.arange(leads) >= SOON).astype(np.int64)
         share = self.slow[bucket, work, part]
-        return errors_of(self.sd_w[bucket, work, slot], self.shape[later, work, part], share, _quarters(days))
+        shape = self.shape[later, work, part]
+        return errors_of(self.sd_w[bucket, work, slot], shape, share, _quarters(days), self.sd_w[-1, 1])
 
 
 def part_of_day(days: Days, first: int, end: int) -> Ints:

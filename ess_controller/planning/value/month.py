@@ -16,6 +16,13 @@ ENERGY_LEVELS, PEAK_LEVELS = 17, 25  # coarser than the horizon's: only the shap
 # workdays could have been held to. Of 16 measured pairs of load and sun the highest of the next 28 days was off what
 # the last 28 let expect by 0.7 to 2.1 of it, 1.3 in the mean. Chosen among 1, 1.25, 1.5 and 2 by backtests: 2 is alike.
 LEVEL_SD, LEVELS = 1.5, 5
+# Of so many days to come the highest lies higher than a drawing from the last 28 says: by so many, in the mean of a
+# year of 14 pairs.
+ABOVE_SD = 0.27
+# What a past day could have been held to is known with the whole day in view. The controller, that sees what comes only
+# as it comes, ended workdays this much of the error of day-ahead forecasts higher, where each day's peak was priced
+# like a month's: of its standard deviation in the highest hours. 0.4 to 0.7 by pair, two months of eight pairs.
+UNFORESEEN_SD, HIGHEST_H = 0.52, 4.0
 LEAST_SD = 0.1  # of the mean of what days can be held to: a few days alike say little of how days differ
 
 
@@ -42,13 +49,15 @@ class MonthAhead:
         peak_w: Floats,
         buy: Floats,
         sell: Floats,
+        missed_w: Floats,
         expected_w: Floats | None = None,
     ) -> Floats:
         """[peak] expected cost of the month's rest after the block `end`, CNY, for each running peak there.
 
         Only `net_w` before `origin` is looked at. `buy` and `sell` are the prices of the blocks from `origin` to `end`,
         which stand for those of the days to come; so does the net load `expected_w` [block from `origin`] where no day
-        is over yet. None: nothing is then known of them.
+        is over yet. None: nothing is then known of them. `missed_w` [slot of a workday]: standard deviation of what is
+        expected a day before.
         """
         demand = self.demand(end - 1)
         days, whole = self._days, demand.cny(peak_w)
@@ -64,32 +73,39 @@ class MonthAhead:
         else:
             return whole
         rest = day + np.flatnonzero(days.month[day:] == days.month[day])
-        first, second = self._rest(costs, source, rest, demand, common)
+        # the same all day, as long as prices are
+        asked = tuple(each.tobytes() for each in (costs, source, rest, common, missed_w))
+        if asked != self._asked:
+            by_w = self._raised_by(costs, source, net_w[:origin], missed_w)
+            self._asked, self._told = asked, self._rest(costs, source, rest, demand, common, by_w)
+        first, second = self._told
         gone = float(days.slot[end]) / days.slots  # of the day in which the horizon ends
         later = (1.0 - gone) * first + gone * second
         return np.asarray(whole[-1] + np.interp(peak_w, common, later))
 
+    def _raised_by(self, costs: Floats, source: Ints, net_w: Floats, missed_w: Floats) -> Floats:
+        """[level] how much higher days to come may be than those of `source`, all together, W."""
+        at_work = self._days.at_work()[source]
+        of_work = at_work == 1 if at_work.any() else at_work == 0
+        unforeseen = unforeseen_w(self._days.grid(net_w)[source[of_work]], missed_w)
+        return unforeseen + (ABOVE_SD + LEVEL_SD * even(LEVELS)) * level_sd_w(costs, at_work)
+
     def _rest(
-        self, costs: Floats, source: Ints, rest: Ints, demand: DemandCost, peak_w: Floats
+        self, costs: Floats, source: Ints, rest: Ints, demand: DemandCost, peak_w: Floats, by_w: Floats
     ) -> tuple[Floats, Floats]:
         """[peak] what the days `rest` make of a peak, beside the highest one, CNY; and all of them but the first.
 
-        `costs` [day of `source`, peak]. Kept, for it is the same all day as long as prices are.
+        `costs` [day of `source`, peak]; `by_w` [level] what they are raised by.
         """
-        asked = (costs.tobytes(), source.tobytes(), rest.tobytes(), peak_w.tobytes())
-        if asked == self._asked:
-            return self._told
         at_work = self._days.at_work()
-        sd_w = level_sd_w(costs, at_work[source])
         found = np.zeros((2, len(peak_w)))
-        for deviations, often in zip(LEVEL_SD * even(LEVELS), weights(LEVELS), strict=True):
-            moved = raised(costs, peak_w, deviations * sd_w)
+        for more_w, often in zip(by_w, weights(LEVELS), strict=True):
+            moved = raised(costs, peak_w, float(more_w))
             alike = {kind: moved[at_work[source] == kind] for kind in (0, 1)}
             of_day = [alike[kind] if len(alike[kind]) else moved for kind in at_work[rest[::-1]]]
             values = month_values(of_day, demand, peak_w)[:-3:-1]
             found += often * (values - values[:, -1:])
-        self._asked, self._told = asked, (found[0], found[1])
-        return self._told
+        return found[0], found[1]
 
     def _coming(self, net_w: Floats, slot: Ints, peak_w: Floats, buy: Floats, sell: Floats) -> Floats:
         """[1, peak] of the coming day, whose net load, W, and prices are of so many a day's `slot`s."""
@@ -138,6 +154,19 @@ def level_sd_w(costs: Floats, at_work: Ints) -> float:
     least_w = (costs[:, 0] - costs[:, -1]) / STEEP_CNY_PER_W
     of_work = least_w[at_work == 1] if np.count_nonzero(at_work) > 2 else least_w
     return max(float(of_work.std()), LEAST_SD * abs(float(of_work.mean())))
+
+
+def unforeseen_w(net_w: Floats, missed_w: Floats) -> float:
+    """How much higher than with the whole day in view the controller ends it, W: by what is missed when most is drawn.
+
+    `net_w` [day, slot] of usual days, NaN where it is not known; `missed_w` [slot]: standard deviation of what was
+    expected a day before.
+    """
+    known = np.isfinite(net_w)
+    usual_w = np.where(known, net_w, 0.0).sum(axis=0) / np.maximum(known.sum(axis=0), 1)
+    highest = np.argsort(np.where(known.any(axis=0), usual_w, -np.inf), kind="stable")
+    count = max(round(HIGHEST_H * len(missed_w) / 24.0), 1)
+    return UNFORESEEN_SD * float(missed_w[highest[-count:]].mean())
 
 
 def raised(costs: Floats, peak_w: Floats, by_w: float) -> Floats:

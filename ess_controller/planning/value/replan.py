@@ -56,8 +56,9 @@ class Replanner:
         change = int(np.searchsorted(month, month[0], side="right"))
         running = np.linspace(min(peak_w, top / PEAK_ROOM), top, PEAK_LEVELS)
         fresh = running if change == count else np.linspace(0.0, top, PEAK_LEVELS)
+        expected_w = forecast.net_w if self._foreseen else None
         last = self._left(origin + count)[:, None] + self._month.cost(
-            net_w, origin, origin + count, fresh, buy, sell, forecast.net_w if self._foreseen else None
+            net_w, origin, origin + count, fresh, buy, sell, errors.day_ahead_w, expected_w
         )
         last = np.broadcast_to(last, (len(errors.follow), *last.shape))
         late = backward()(self._store, _cut(steps, change, count), fresh, np.ascontiguousarray(last))
