@@ -63,8 +63,8 @@ def law_of(series: Series, days: Days, first: int, errors: float) -> Law:
         sd_w.append(errors * learned.spread.sd_w[-1, at_work, slot])
         slow.append(learned.spread.slow[-1, at_work, slot * PARTS // days.slots])
         day_ahead_w.append(errors * learned.spread.sd_w[-1, 1])
-    of_days = (np.concatenate((*of_day, of_day[-1])) for of_day in (expected_w, sd_w, slow))
-    return Law(*of_days, day_ahead_w=np.mean(day_ahead_w, axis=0))
+    whole = [np.concatenate((*of_day, of_day[-1])) for of_day in (expected_w, sd_w, slow)]
+    return Law(whole[0], whole[1], whole[2], np.mean(day_ahead_w, axis=0))
 
 
 def drawn(law: Law, rng: np.random.Generator) -> Floats:
