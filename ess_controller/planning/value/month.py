@@ -16,12 +16,13 @@ ENERGY_LEVELS, PEAK_LEVELS = 17, 25  # coarser than the horizon's: only the shap
 # workdays could have been held to. Of 16 measured pairs of load and sun the highest of the next 28 days was off what
 # the last 28 let expect by 0.7 to 2.1 of it, 1.3 in the mean. Chosen among 1, 1.25, 1.5 and 2 by backtests: 2 is alike.
 LEVEL_SD, LEVELS = 1.5, 5
-# Of so many days to come the highest lies higher than a drawing from the last 28 says: by so many, in the mean of a
-# year of 14 pairs.
+# Both by `python -m tests.planning.unforeseen`. Of so many days to come the highest lies higher than a drawing from the
+# last 28 says: by so many, in the mean of a year of 14 pairs.
 ABOVE_SD = 0.27
 # What a past day could have been held to is known with the whole day in view. The controller, that sees what comes only
-# as it comes, ended workdays this much of the error of day-ahead forecasts higher, where each day's peak was priced
-# like a month's: of its standard deviation in the highest hours. 0.4 to 0.7 by pair, two months of eight pairs.
+# as it comes, ended workdays half a standard deviation of the day-ahead error in the highest hours higher, where each
+# day's peak was priced like a month's: 0.49 in the mean of eight pairs, 0.35 to 0.71; 0.52 of that in the hours that
+# each day's own forecast has highest.
 UNFORESEEN_SD, HIGHEST_H = 0.52, 4.0
 LEAST_SD = 0.1  # of the mean of what days can be held to: a few days alike say little of how days differ
 
