@@ -20,10 +20,11 @@ RARELY_S = 24 * 3600.0  # between re-plans, where how often is not the question
 @pytest.fixture(scope="module")
 def seam() -> Backtest:
     """The last two days of March and the first hours of April: perfect foresight empties itself for March's end, while
-    the controller of a large battery goes on with most of it."""
+    the controller of a large battery, where demand is ten times as dear as it is, goes on with most of it."""
     series = shop(12, datetime(2026, 3, 22, tzinfo=SHANGHAI), seed=3).cut(0, 96 * 10 + 44)
     battery = replace(BATTERY, energy_wh=400e3)
-    return run_backtest(series, two_prices(series), battery, by_weekday, 96 * 8, 2 * 3600.0)
+    prices = two_prices(series, DemandCost((0.0,), (400.0,)))
+    return run_backtest(series, prices, battery, by_weekday, 96 * 8, 2 * 3600.0)
 
 
 def told(found: Backtest) -> str:
