@@ -78,7 +78,7 @@ def test_half_of_what_is_missed_in_the_highest_hours_is_not_foreseen() -> None:
 
 
 def test_the_larger_errors_are_the_less_a_low_peak_is_worth() -> None:
-    """It will hardly be held. Where all is foreseen it costs nearly what its kW cost in a month of one day."""
+    """It will hardly be held."""
     net_w = shop(SOME_DAYS, np.linspace(90e3, 150e3, SOME_DAYS)).ravel()
     _, sure = month_ahead(net_w, len(net_w), 0.0)
     _, doubtful = month_ahead(net_w, len(net_w), 30e3)

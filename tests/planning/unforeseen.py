@@ -40,9 +40,9 @@ PEAKS = 120  # levels that a day's best peak is looked for at
 WEEK = 7
 
 
-def above_w(name: str, month: int) -> tuple[Floats, Floats]:
-    """[workday] of a month: how much higher the controller ended it than the whole day in view would have, and the
-    standard deviation of what a day before was expected in its highest hours, W."""
+def above_w(name: str, month: int) -> tuple[Floats, float]:
+    """[workday] of a month: how much higher the controller ended it than the whole day in view would have, W; and the
+    standard deviation of what is expected a day before in the highest hours, as learnt by the month's end, W."""
     tariff = load_tariff(TARIFF, "under_1kv", "commercial")
     series, first = month_series(name, month)
     real = days_of(series, 2 * DAY, kind_by_tariff(tariff))
@@ -60,7 +60,7 @@ def above_w(name: str, month: int) -> tuple[Floats, Floats]:
     learned = forecasts.learned
     assert learned is not None  # it has forecast all month
     sd_w = unforeseen_w(net_w[begun:][work], learned.spread.sd_w[-1, 1]) / UNFORESEEN_SD
-    return (ended_w - best_w)[work], np.full(len(work), sd_w)
+    return (ended_w - best_w)[work], sd_w
 
 
 def _best_w(net_w: Floats, prices: Prices, first: int, refill: float) -> Floats:
@@ -112,8 +112,8 @@ def main() -> None:
     shares, later = [], []
     for name in asked.set:
         found = [above_w(name, int(month)) for month in asked.months.split(",")]
-        above, sd_w = (np.concatenate(each) for each in zip(*found, strict=True))
-        shares.append(float(above.mean() / sd_w.mean()))
+        above = np.concatenate([of_month for of_month, _ in found])
+        shares.append(float(above.mean() / np.mean([sd_w for _, sd_w in found])))
         later.append(to_come_sd(name))
         print(  # noqa: T201
             f"{name}  {len(above)} workdays ended {above.mean() / 1e3:5.1f} kW higher, {shares[-1]:.2f} of the error's "
