@@ -62,7 +62,7 @@ def _step(store: Store, steps: Steps, at: int, peak_w: Floats, expected: Floats)
         sold = np.where(beyond < 0.0, free, sold)
     sold = np.minimum(np.maximum(sold, np.maximum(lowest, net)), top)
     least = np.where(can & (net >= bottom), total(bought, every), np.inf)
-    least = np.minimum(least, np.where(can & (net <= top), total(sold, every), np.inf))
+    least = np.minimum(least, np.where(can & (net < top), total(sold, every), np.inf))
     least = np.minimum(least, _raised(store, steps, at, peak_w, expected, top[..., 0], bottom[..., 0]))
     return np.asarray(np.minimum.accumulate(least[..., ::-1], axis=2)[..., ::-1])
 
