@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from ess_controller.planning.forecasts.error_chain import OFTEN, PLACES, SHAPE_STATES, Errors, chain, errors_of, even
+from ess_controller.planning.forecasts.error_chain import FAST, SHAPE_STATES, SLOW, Errors, Part, errors_of, even
 from ess_controller.planning.forecasts.spread import Spread, spread_of
 from ess_controller.planning.given.calendar_grid import by_weekday, days_of
 from ess_controller.planning.given.problem import Series
@@ -11,7 +11,8 @@ from firmware_bridge.records import Floats
 from tests.planning.worlds import BEGIN
 
 NORMAL = np.broadcast_to(even(SHAPE_STATES), (4, SHAPE_STATES))
-BOTH_OFTEN = np.kron(OFTEN, OFTEN)
+BOTH_OFTEN = np.kron(SLOW.often, FAST.often)
+STATES = len(BOTH_OFTEN)
 DAYS = days_of(Series(BEGIN, 900.0, np.zeros(96 * 40), np.zeros(96 * 40)), 192, by_weekday)
 
 
@@ -38,15 +39,22 @@ def test_the_two_parts_vary_together_as_much_as_the_errors_whatever_lasts(share:
     np.testing.assert_allclose(BOTH_OFTEN @ made.follow, BOTH_OFTEN, atol=1e-12)
 
 
-@pytest.mark.parametrize("memory", [0.0, 0.4, 0.96])
+@pytest.mark.parametrize("part", [SLOW, FAST])
+@pytest.mark.parametrize("memory", [0.0, 0.1, 0.4, 0.5, 0.96, 1.0])
 def test_of_a_part_its_memory_is_expected_to_be_left_and_its_places_are_as_frequent_as_they_are_said_to_be(
-    memory: float,
+    part: Part, memory: float
 ) -> None:
-    follow = chain(memory)
-    assert (follow >= 0.0).all()
+    follow = part.follow(memory)
+    assert (follow >= -1e-15).all()
     np.testing.assert_allclose(follow.sum(axis=1), 1.0)
-    np.testing.assert_allclose(OFTEN @ follow, OFTEN, atol=1e-12)
-    np.testing.assert_allclose(follow @ PLACES, memory * PLACES, atol=1e-12)
+    np.testing.assert_allclose(part.often @ follow, part.often, atol=1e-12)
+    np.testing.assert_allclose(follow @ part.places, memory * part.places, atol=1e-12)
+
+
+@pytest.mark.parametrize(("part", "moments"), [(SLOW, (1.0, 3.0, 15.0, 105.0)), (FAST, (1.0, 3.0))])
+def test_places_have_the_even_moments_of_a_normal_distribution(part: Part, moments: tuple[float, ...]) -> None:
+    for power, moment in enumerate(moments, start=1):
+        assert part.often @ part.places ** (2 * power) == pytest.approx(moment)
 
 
 def expected_hours_later(made: Errors, steps: int) -> Floats:
@@ -72,11 +80,11 @@ def test_what_is_seen_is_shared_out_among_states_that_explain_it() -> None:
 
 
 def test_values_once_an_error_is_seen_are_those_of_the_states_that_follow() -> None:
-    made, after = errors(0.5), np.random.default_rng(0).random((4, 9, 2, 3))
+    made, after = errors(0.5), np.random.default_rng(0).random((4, STATES, 2, 3))
     seen = made.once_seen(after)
     assert seen.shape == (4, 7, 2, 3)
     np.testing.assert_allclose(seen[2, 4, 1, 2], made.given[2, 4] @ made.follow @ after[2, :, 1, 2])
-    np.testing.assert_allclose(made.once_seen(np.full((4, 9, 1, 1), 5.0)), 5.0)
+    np.testing.assert_allclose(made.once_seen(np.full((4, STATES, 1, 1), 5.0)), 5.0)
 
 
 @pytest.mark.parametrize("slow", [0.2, 0.5, 0.8])

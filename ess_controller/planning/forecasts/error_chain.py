@@ -11,11 +11,38 @@ from firmware_bridge.records import Floats
 # single cloud is. Errors of five commercial sites on workdays, by how alike they are 1, 4, 8 and 16 quarters apart:
 # 0.94 to 0.97, and 0.3 to 0.5.
 SLOW_MEMORY, FAST_MEMORY = 0.96, 0.4
-# Each part is in one of three states, whose moments up to the fifth are those of a normal distribution (Gauss-Hermite
-# quadrature). Evenly likely steps to both sides, a binomial distribution, would have no error beyond two deviations.
-PLACES, OFTEN = np.sqrt(3.0) * np.array((-1.0, 0.0, 1.0)), np.array((1.0, 4.0, 1.0)) / 6.0
 SHAPE_STATES = 5  # that the shape of errors is told by
 SEEN = np.linspace(-2.4, 2.4, 7)  # errors, in normal deviations, that the fast loop may find itself in
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Part:
+    """States of one part of an error: places in standard deviations, rising, and how often each is visited."""
+
+    places: Floats
+    often: Floats
+
+    @staticmethod
+    def normal(states: int) -> "Part":
+        """As many moments as so few states can have are those of a normal distribution (Gauss-Hermite quadrature).
+        Evenly likely steps to both sides, a binomial distribution, would have no error beyond two deviations."""
+        places, often = np.polynomial.hermite_e.hermegauss(states)
+        return Part(places, often / often.sum())
+
+    def follow(self, memory: float) -> Floats:
+        """[state, next state] probabilities of an error that stays or moves to the next place: `memory` of it, within
+        0..1, is expected to be left, and places are visited as often as said."""
+        flow = -np.cumsum(self.often * self.places)[:-1] / np.diff(self.places)  # to the next place, and back from it
+        moves = (np.diag(flow, 1) + np.diag(flow, -1)) / self.often[:, None]
+        out = moves.sum(axis=1)
+        move = min(1.0 - memory, 1.0 / float(out.max()))
+        near = np.eye(len(out)) + move * (moves - np.diag(out))
+        # where the next place is too near to forget so much, all is forgotten now and then
+        kept = 1.0 if move == 1.0 - memory else memory / (1.0 - move)
+        return np.asarray(kept * near + (1.0 - kept) * self.often)
+
+
+SLOW, FAST = Part.normal(5), Part.normal(3)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -42,9 +69,10 @@ def errors_of(spread_w: Floats, shape: Floats, slow_share: Floats, quarters: flo
     `spread_w` and `slow_share` (of the variance, within 0..1) [lead]; `day_ahead_w` [slot]. `shape` [lead,
     SHAPE_STATES]: errors in standard deviations where normal ones would be at `even` places; rising.
     """
-    share, states = slow_share[:, None], len(PLACES)
-    normal = np.sqrt(share) * np.repeat(PLACES, states) + np.sqrt(1.0 - share) * np.tile(PLACES, states)
-    follow = np.kron(chain(SLOW_MEMORY**quarters), chain(FAST_MEMORY**quarters))
+    share = slow_share[:, None]
+    slow, fast = np.repeat(SLOW.places, len(FAST.places)), np.tile(FAST.places, len(SLOW.places))
+    normal = np.sqrt(share) * slow + np.sqrt(1.0 - share) * fast
+    follow = np.kron(SLOW.follow(SLOW_MEMORY**quarters), FAST.follow(FAST_MEMORY**quarters))
     return Errors(
         spread_w=spread_w,
         day_ahead_w=day_ahead_w,
@@ -53,13 +81,6 @@ def errors_of(spread_w: Floats, shape: Floats, slow_share: Floats, quarters: flo
         seen_w=spread_w[:, None] * _shaped(np.broadcast_to(SEEN, (len(shape), len(SEEN))), shape),
         given=_given(share),
     )
-
-
-def chain(memory: float) -> Floats:
-    """[state, next state] probabilities of an error that stays, or moves to the next place: `memory` of it is expected
-    to be left, and each of PLACES is visited as OFTEN says."""
-    moves = 1.0 - memory
-    return np.array(((memory, moves, 0.0), (moves / 4.0, 1.0 - moves / 2.0, moves / 4.0), (0.0, moves, memory)))
 
 
 def how_often(seen: int) -> Floats:
@@ -86,11 +107,12 @@ def _shaped(normal: Floats, shape: Floats) -> Floats:
 def _given(share: Floats) -> Floats:
     """[lead, seen, state] by Bayes' rule, of `share` [lead, 1]: how likely a slow part is; the fast one is the rest."""
     slow_sd, fast_sd = np.sqrt(share)[:, :, None], np.sqrt(1.0 - share)[:, :, None]
-    rest = (SEEN[:, None] - slow_sd * PLACES) / fast_sd  # [lead, seen, slow]
-    log = np.log(OFTEN) - rest * rest / 2.0
+    rest = (SEEN[:, None] - slow_sd * SLOW.places) / fast_sd  # [lead, seen, slow]
+    log = np.log(SLOW.often) - rest * rest / 2.0
     likely = np.exp(log - log.max(axis=2, keepdims=True))
     likely /= likely.sum(axis=2, keepdims=True)
-    apart = np.abs(np.clip(rest, PLACES[0], PLACES[-1])[..., None] - PLACES) / (PLACES[1] - PLACES[0])
+    step = FAST.places[1] - FAST.places[0]  # three places are even
+    apart = np.abs(np.clip(rest, FAST.places[0], FAST.places[-1])[..., None] - FAST.places) / step
     return np.asarray((likely[..., None] * np.maximum(1.0 - apart, 0.0)).reshape(*likely.shape[:2], -1))
 
 
