@@ -266,6 +266,7 @@ def test_the_command_answers_with_stable_keys_and_draws(
         ["--days", 99],
         ["--days", "inf"],
         ["--replan-min", "inf"],
+        ["--replan-min", 1441],
         ["--know", "moon"],
         ["--home", tmp_path],
         ["--demand", "contract", "--contract-kw", -5],

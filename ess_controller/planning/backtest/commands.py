@@ -116,10 +116,15 @@ def backtest(
 
 
 def _check_asked(replan_min: float, days: float | None) -> None:
-    """Times that end; raises BadInputError."""
-    for option, value in (("--replan-min", replan_min), ("--days", days)):
-        if value is not None and not isfinite(value):
-            raise BadInputError(f"{option} {value:g}: expected a number that ends")
+    """Times that end, and a plan that lasts until the next; raises BadInputError."""
+    from ess_controller.planning.value.replan import HORIZON_H
+
+    if days is not None and not isfinite(days):
+        raise BadInputError(f"--days {days:g}: expected a number that ends")
+    if not replan_min <= 60.0 * HORIZON_H:
+        raise BadInputError(
+            f"--replan-min {replan_min:g}: expected at most {60.0 * HORIZON_H:g}, as far as a plan reaches"
+        )
 
 
 def _past(
