@@ -149,6 +149,15 @@ def test_minutes_within_a_block_are_decided_one_by_one() -> None:
     assert found.months[0].controller.cny < found.months[0].no_battery.cny
 
 
+def test_steps_that_do_not_fill_a_block_are_planned_in_blocks_as_long_as_they_make() -> None:
+    """Ten minutes: two of them are a block of twenty, and a day has 72, not 96."""
+    series = shop(10, step_s=600.0)
+    found = run_backtest(series, two_prices(series), BATTERY, by_weekday, 144 * 9, HOURLY_S)
+    check_conserved(found.controller, BATTERY, series)
+    assert found.block_s == 1200.0
+    assert len(found.expected[0].grid_w) == 72
+
+
 def test_a_demanded_end_is_reached() -> None:
     series = shop(DAYS)
     found = run(series, replace(BATTERY, soc_end_min=0.6))

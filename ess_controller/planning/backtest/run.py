@@ -12,7 +12,7 @@ from ess_controller.planning.backtest.plans import Ahead, Foresight, Known, Time
 from ess_controller.planning.forecasts.day_ahead import Forecasts
 from ess_controller.planning.given.billing_windows import block_means, blocks_of
 from ess_controller.planning.given.calendar_grid import KindOfDay, days_of
-from ess_controller.planning.given.problem import Battery, Prices, Series, hours, months, refill_cny_per_wh
+from ess_controller.planning.given.problem import Battery, Prices, Series, block_steps, hours, months, refill_cny_per_wh
 from ess_controller.planning.given.wear import NO_WEAR
 from ess_controller.planning.given.worn import worn
 from ess_controller.planning.lp.filling import Ends
@@ -122,7 +122,7 @@ def run_backtest(
     `done_w` [step]: what the battery really did. `mpc`: run that peer too. `forecasts`: in place of those that are
     learnt from what was measured.
     """
-    block_h = max(prices.block_s / 3600.0, hours(series))
+    block_h = block_steps(series, prices.block_s) * hours(series)
     grid_series = _in_blocks(series, prices)
     leads = round(HORIZON_H / block_h)
     days = days_of(grid_series, 2 * leads, kind_of_day)
@@ -177,11 +177,11 @@ def _not_used(forecasts: Forecasts) -> tuple[tuple[str, str], ...]:
 
 
 def _in_blocks(series: Series, prices: Prices) -> Series:
-    """Its means over the billing blocks; itself where its steps are no finer."""
+    """Its means over the billing blocks, as long as whole steps make them; itself where its steps are no finer."""
     block = blocks_of(series, prices.block_s)
     if block[-1] + 1 == len(series):
         return series
-    length_s = prices.block_s
+    length_s = block_steps(series, prices.block_s) * series.step_s
     begin = series.begin.timestamp() // length_s * length_s
     return Series(
         series.begin.fromtimestamp(begin, series.begin.tzinfo),
