@@ -18,12 +18,13 @@ from ess_controller.planning.given.options import (
     Json,
     Kva,
     SupplyOption,
-    TariffPath,
+    Tariffs,
 )
 from ess_controller.planning.given.shared_commands import (
     check_agreed,
     check_numbers,
     hottest_days,
+    only,
     prices_of,
     read_metered,
     say,
@@ -81,7 +82,7 @@ def plan(
     weather: Weather = None,
     inputs: Sure = None,
     battery: Batteries = [],  # noqa: B006
-    tariff: TariffPath = None,
+    tariff: Tariffs = [],  # noqa: B006
     supply: SupplyOption = None,
     customer: CustomerOption = None,
     demand: DemandOption = None,
@@ -111,11 +112,11 @@ def plan(
         check_installed("matplotlib", "ess plan --plot")
     if site is not None and (inputs is not None or battery):
         raise BadInputError(f"{site}: expected either SITE, or --inputs with --battery")
-    agreed = Agreed(tariff, supply, customer, demand, contract_kw, transformer_kva, hottest)
+    agreed = Agreed(only("--tariff", tariff), supply, customer, demand, contract_kw, transformer_kva, hottest)
     check_agreed(site, agreed)
     if site is not None:
         own = f"nothing of it with {site}, which has its own"
-        say_nothing(own, tariff=tariff, peak_so_far_kw=peak_so_far_kw or None)
+        say_nothing(own, tariff=agreed.tariff, peak_so_far_kw=peak_so_far_kw or None)
         answered = _of_site(site, at, home, weather, hottest, explain)
     elif inputs is None or not battery:
         raise BadInputError("ess plan: expected SITE, or --inputs with --battery")

@@ -210,6 +210,17 @@ def test_what_a_site_has_itself_is_not_taken_from_options(ess: Ess) -> None:
         assert "expected nothing of it with" in talk
 
 
+@pytest.mark.parametrize("option", ["--battery", "--tariff"])
+def test_a_second_file_that_would_count_for_nothing_is_refused(
+    ess: Ess, tmp_path: Path, battery: Path, option: str
+) -> None:
+    path = csv(tmp_path, day(3))
+    words = ("backtest", "--inputs", path, "--battery", battery, "--tariff", SHANGHAI)
+    status, out, talk = ess(*words, option, SHENZHEN)
+    assert (status, out) == (2, "")
+    assert f"{option} {SHENZHEN}: expected one file, and" in talk
+
+
 def test_a_bill_is_told_with_its_items_and_their_sum(ess: Ess, tmp_path: Path) -> None:
     path = csv(tmp_path, day(3))
     found = told(ess, "bill", path, "--tariff", SHANGHAI)

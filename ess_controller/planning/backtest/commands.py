@@ -19,10 +19,11 @@ from ess_controller.planning.given.options import (
     Json,
     Kva,
     SupplyOption,
-    TariffPath,
+    Tariffs,
 )
 from ess_controller.planning.given.shared_commands import (
     check_agreed,
+    only,
     prices_of,
     read_metered,
     say,
@@ -43,7 +44,7 @@ RecordedCsv = Annotated[
     Path | None,
     typer.Option(metavar="CSV", help="time,load_w,pv_w[,import_cny_per_kwh,export_cny_per_kwh], recorded."),
 ]
-BatteryPath = Annotated[Path | None, typer.Option(metavar="TOML", help="The battery.")]
+Batteries = Annotated[list[Path], typer.Option(metavar="TOML", help="The battery.")]
 Start = Annotated[
     str | None, typer.Option(metavar="TIME", help="When to begin, 2026-06-01; what lies before is history.")
 ]
@@ -65,8 +66,8 @@ def backtest(
     site: SiteThatMeasured = None,
     home: Home = None,
     inputs: RecordedCsv = None,
-    battery: BatteryPath = None,
-    tariff: TariffPath = None,
+    battery: Batteries = [],  # noqa: B006
+    tariff: Tariffs = [],  # noqa: B006
     start: Start = None,
     days: Days = None,
     supply: SupplyOption = None,
@@ -98,8 +99,8 @@ def backtest(
     if out is not None:
         check_installed("matplotlib", "ess backtest --out")
     _check_asked(replan_min, days)
-    agreed = Agreed(tariff, supply, customer, demand, contract_kw, transformer_kva, hottest)
-    past = _past(site, home, inputs, battery, agreed)
+    agreed = Agreed(only("--tariff", tariff), supply, customer, demand, contract_kw, transformer_kva, hottest)
+    past = _past(site, home, inputs, only("--battery", battery), agreed)
     first, end = _span(past.series, start, days)
     series, prices = past.series.cut(0, end), cut(past.prices, past.series, 0, end)
     done_w = None if past.done_w is None else np.nan_to_num(past.done_w[:end])

@@ -17,10 +17,12 @@ from ess_controller.planning.given.options import (
     Json,
     Kva,
     SupplyOption,
+    Tariffs,
 )
 from ess_controller.planning.given.shared_commands import (
     check_agreed,
     hottest_days,
+    only,
     read_metered,
     say,
     tariff_of_file,
@@ -32,7 +34,7 @@ def bill(
     series: Annotated[
         Path, typer.Argument(metavar="SERIES.csv", help="time,load_w,pv_w or time,grid_w, importing positive.")
     ],
-    tariff: Annotated[Path, typer.Option(metavar="TOML", help="A tariff file.")],
+    tariff: Tariffs,
     supply: SupplyOption = None,
     customer: CustomerOption = None,
     demand: DemandOption = None,
@@ -45,7 +47,7 @@ def bill(
 
     Of a month that the series holds in part, energy is that of the part, and the demand charge that of a whole month.
     """
-    agreed = Agreed(tariff, supply, customer, demand, contract_kw, transformer_kva, hottest)
+    agreed = Agreed(only("--tariff", tariff), supply, customer, demand, contract_kw, transformer_kva, hottest)
     check_agreed(None, agreed)
     from ess_controller.planning.bills.answer import answer, table
     from ess_controller.planning.bills.bill import bill as bill_of

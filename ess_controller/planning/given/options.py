@@ -5,7 +5,7 @@ from typing import Annotated, NamedTuple
 
 import typer
 
-TariffPath = Annotated[Path | None, typer.Option("--tariff", metavar="TOML", help="A tariff file.")]
+Tariffs = Annotated[list[Path], typer.Option("--tariff", metavar="TOML", help="A tariff file.")]
 SupplyOption = Annotated[
     str | None, typer.Option(metavar="CLASS", help="Voltage class; else the first of the tariff file.")
 ]

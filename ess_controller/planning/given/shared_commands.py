@@ -1,6 +1,7 @@
 """What commands about tariffs and series share: how what is asked for is checked and read."""
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,6 +29,16 @@ def check_numbers(**values: float | None) -> None:
         if value is not None and not 0.0 <= value <= LARGEST_KW:
             option = f"--{name.replace('_', '-')}"
             raise BadInputError(f"{option} {value:g}: expected a number from 0 to {LARGEST_KW:.0f}")
+
+
+def only(option: str, paths: Sequence[Path]) -> Path | None:
+    """The file of an option, None where it was not given: of several, all but one would change nothing.
+
+    Raises BadInputError for the second.
+    """
+    if len(paths) > 1:
+        raise BadInputError(f"{option} {paths[1]}: expected one file, and {paths[0]} is given already")
+    return paths[0] if paths else None
 
 
 def say_nothing(why: str, **values: object) -> None:
