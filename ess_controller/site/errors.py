@@ -179,6 +179,8 @@ def _range_in_words(node: Mapping[str, Any]) -> str:
     low, high, above = node.get("minimum"), node.get("maximum"), node.get("exclusiveMinimum")
     if low is not None and high is not None:
         return f" from {plain(low)} to {plain(high)}"
+    if low is not None:
+        return f" of at least {plain(low)}"
     if above is not None:
         return f" above {plain(above)}" + (f" and at most {plain(high)}" if high is not None else "")
     return ""

@@ -203,6 +203,7 @@ def test_a_battery_is_read(tmp_path: Path) -> None:
         ("soc_end_min = 0.5", "soc_end_min = 0.99", r":9: soc_end_min = 0.99: expected at most soc_max"),
         ('"pv_surplus"', '"all"', r':10: export = "all": expected "none" or "pv_surplus" or "any"'),
         ("wear_cny_per_kwh = 0.0", "wear_cny_per_kwh = nan", r":11: wear_cny_per_kwh = nan"),
+        ("wear_cny_per_kwh = 0.0", "feed_in_w = -1", r":11: feed_in_w = -1: expected a number of at least 0, or inf"),
         ("charge_w = 100000\n", "", r"charge_w.*the key is missing"),
         ("soc_min = 0.05", "soc_min = ", r":6: expected TOML"),
     ],
