@@ -181,6 +181,9 @@ def test_hot_days_are_read_or_refused(tmp_path: Path) -> None:
     for line, told in (("2026-06-31,30", "a day"), ("2026-06-01,300", "degrees Celsius"), ("2026-06-01,x", "a number")):
         with pytest.raises(BadInputError, match=told):
             read_hottest(written(tmp_path, "date,hottest_c", line))
+    hourly = ("2026-06-01T14:00,36.5", "2026-06-01T15:00,34")
+    with pytest.raises(BadInputError, match=":3: date = 2026-06-01: expected each day once"):
+        read_hottest(written(tmp_path, "date,hottest_c", *hourly))
 
 
 def test_a_battery_is_read(tmp_path: Path) -> None:

@@ -200,6 +200,8 @@ def read_hottest(path: Path) -> dict[str, float]:
             day = datetime.fromisoformat(day).date().isoformat()
         except ValueError:
             raise wrong(path, row.line, "date", shown(day), "a day, like 2026-06-01") from None
+        if day in days:
+            raise wrong(path, row.line, "date", day, "each day once, with its highest temperature")
         days[day] = number(path, row.line, "hottest_c", cell)
         if not -60.0 <= days[day] <= 60.0:
             raise wrong(path, row.line, "hottest_c", cell, "degrees Celsius from -60 to 60")
