@@ -85,7 +85,8 @@ def backtest(
     """Run value dispatch over a recorded series, from past data only, beside no battery, a rule and perfect foresight.
 
     value_share is what the controller saves of what perfect foresight, each month's optimum on the true series, would.
-    Costs are bills and wear, less what more is stored at the end than at the begin, at the price of the cheapest hour.
+    Costs are bills and wear, less what more is stored at the end than at the begin, at the price of the cheapest hour;
+    what demand costs whatever the peak (agreed, or of the transformers) is in none of them.
     The rule charges in cheap hours, gives in dear ones and keeps the month's peak. Where --inputs is finer than the
     billing block, each step is decided anew within it. With SITE: over what the meter book of its daemon holds, beside
     what the battery really did (really_cny; from the meter, its losses as the site file has them), with the blocks that
