@@ -234,7 +234,7 @@ def test_the_first_plan_of_each_day_is_kept_as_it_expected_the_day() -> None:
 
 
 def test_the_command_answers_with_stable_keys_and_draws(
-    ess: Callable[..., tuple[int, str, str]], tmp_path: Path
+    ess: Callable[..., tuple[int, str, str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pytest.importorskip("matplotlib", reason="matplotlib is not installed")
     series = shop(DAYS)
@@ -284,3 +284,7 @@ def test_the_command_answers_with_stable_keys_and_draws(
         status, _, talk = ess(*words, *wrong)
         assert status == 2
         assert "expected" in talk
+    monkeypatch.delattr("ess_controller.planning.backtest.run.Planner")  # what would run, fails
+    status, out, talk = ess(*words, "--out", tmp_path / "b.toml")
+    assert (status, out) == (2, "")
+    assert f"--out {tmp_path / 'b.toml'}: cannot be written: File exists" in talk

@@ -104,13 +104,15 @@ def backtest(
     past = _past(site, home, inputs, only("--battery", battery), agreed)
     first, end = _span(past.series, start, days)
     series, prices = past.series.cut(0, end), cut(past.prices, past.series, 0, end)
+    if out is not None:
+        from ess_controller.planning.backtest.plot import make_folder, save_plots
+
+        make_folder(out)
     done_w = None if past.done_w is None else np.nan_to_num(past.done_w[:end])
     found = run_backtest(
         series, prices, past.battery, past.kinds, first, 60.0 * replan_min, _known(know), done_w, mpc=mpc
     )
     if out is not None:
-        from ess_controller.planning.backtest.plot import save_plots
-
         save_plots(out, found, cut(prices, series, first, end), past.battery)
     gaps = past.gaps(first, end)
     told = answer(found) | ({"gaps": gaps} if gaps else {})

@@ -2,6 +2,7 @@
 
 from datetime import datetime
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Any
 
 import numpy as np
@@ -20,10 +21,19 @@ BLUE, GREY, AMBER, GREEN, PURPLE, RED = "#1f5fa8", "#7f7f7f", "#c77700", "#2e7d3
 SHOWN_DAYS = 7.0
 
 
+def make_folder(folder: Path) -> None:
+    """The folder of the pictures, before a run that may take minutes; raises BadInputError."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with TemporaryFile(dir=folder):
+            pass
+    except OSError as trouble:
+        raise BadInputError(f"--out {folder}: cannot be written: {trouble.strerror}") from None
+
+
 def save_plots(folder: Path, found: Backtest, prices: Prices, battery: Battery) -> None:
     """Write week.png, savings.png and peaks.png; raises BadInputError."""
     try:
-        folder.mkdir(parents=True, exist_ok=True)
         for name, figure in (
             ("week", _week(found)),
             ("savings", _savings(found, prices, battery)),
