@@ -116,6 +116,7 @@ THIRD = "2026-06-01T00:30+08:00,1,0"
         ([HEADER, GOOD, "2026-06-01T00:15+08:00,5,-1"], ":3: pv_w = -1: expected watts from 0 to 1e9"),
         ([HEADER, GOOD, "2026-06-01T00:15+08:00,five,0"], ':3: load_w = "five": expected a number'),
         ([HEADER + ",import_cny_per_kwh", GOOD + ",0.5", NEXT + ","], ':3: import_cny_per_kwh = "": .*empty'),
+        ([HEADER + ",import_cny_per_kwh", GOOD + ",1e9", NEXT + ",1"], ":2: import_.* = 1e9: expected CNY .* to 1e6"),
     ],
 )
 def test_what_is_wrong_with_a_series_is_told_with_its_place(tmp_path: Path, lines: list[str], told: str) -> None:

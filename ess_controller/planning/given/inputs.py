@@ -27,7 +27,7 @@ RANGES = {
     "load_w": (0.0, 1e9, "watts from 0 to 1e9; what flows the other way belongs in pv_w"),
     "pv_w": (0.0, 1e9, "watts from 0 to 1e9; what an inverter takes at night belongs in load_w"),
     GRID: (-1e9, 1e9, "watts from -1e9 to 1e9, importing positive"),
-    **dict.fromkeys(PRICES, (-1e6, 1e6, "a number of CNY per kWh")),
+    **dict.fromkeys(PRICES, (-1e6, 1e6, "CNY per kWh from -1e6 to 1e6")),
 }
 FEWEST = 2  # steps: one has no length
 STEP_S = (1.0, 86400.0)
