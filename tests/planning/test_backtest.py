@@ -176,6 +176,14 @@ def test_where_a_demanded_end_costs_more_than_it_is_counted_foresight_leaves_it_
     assert found.perfect.peak_w < found.no_battery.peak_w
 
 
+def test_a_demanded_end_is_worth_no_more_to_the_controller_than_it_is_counted() -> None:
+    """To fill a store far too large for its site would raise the month's peak tenfold."""
+    large = replace(BATTERY, energy_wh=10e6, charge_w=2e6, discharge_w=2e6, soc_start=0.3, soc_end_min=0.5)
+    month = run(shop(DAYS), large).months[-1]
+    assert month.controller.cny < month.no_battery.cny
+    assert month.controller.peak_w < 2.0 * month.no_battery.peak_w
+
+
 def test_a_day_of_a_clock_change_is_run_like_any_other() -> None:
     series = shop(DAYS, datetime(2026, 3, 20, tzinfo=ZoneInfo("Europe/Berlin")))
     check_conserved(run(series).controller, BATTERY, series)

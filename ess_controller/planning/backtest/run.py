@@ -12,7 +12,16 @@ from ess_controller.planning.backtest.plans import Ahead, Foresight, Known, Time
 from ess_controller.planning.forecasts.day_ahead import Forecasts
 from ess_controller.planning.given.billing_windows import block_means, blocks_of
 from ess_controller.planning.given.calendar_grid import KindOfDay, days_of
-from ess_controller.planning.given.problem import Battery, Prices, Series, block_steps, hours, months, refill_cny_per_wh
+from ess_controller.planning.given.problem import (
+    Battery,
+    Prices,
+    Series,
+    block_steps,
+    hours,
+    lacking_cny_per_wh,
+    months,
+    refill_cny_per_wh,
+)
 from ess_controller.planning.given.wear import NO_WEAR
 from ess_controller.planning.given.worn import worn
 from ess_controller.planning.lp.filling import Ends
@@ -229,7 +238,7 @@ def _perfect(series: Series, prices: Prices, battery: Battery, refill: float) ->
         part, paid = series.cut(begin, end), cut(prices, series, begin, end)
         plan = planner.plan(own, part, paid, ends=Ends(value_cny_per_kwh=1000.0 * refill))
         if least is not None:
-            worth = max(_lacking_cny_per_wh(prices, battery), refill)
+            worth = max(lacking_cny_per_wh(prices, battery), refill)
             short = planner.plan(
                 replace(own, soc_end_min=None), part, paid, ends=Ends(value_cny_per_kwh=1000.0 * worth)
             )
@@ -261,10 +270,5 @@ def _cost(run: Run, series: Series, prices: Prices, battery: Battery, refill: fl
     short_wh = 0.0
     if battery.soc_end_min is not None and end == len(series):
         short_wh = max(battery.soc_end_min * battery.energy_wh - float(run.stored_wh[end - 1]), 0.0)
-    cny = bill + wear - refill * gained_wh + max(_lacking_cny_per_wh(prices, battery) - refill, 0.0) * short_wh
+    cny = bill + wear - refill * gained_wh + max(lacking_cny_per_wh(prices, battery) - refill, 0.0) * short_wh
     return Cost(cny, wear, peak_of(grid_w, part, prices), float(before), float(grid_w.max()))
-
-
-def _lacking_cny_per_wh(prices: Prices, battery: Battery) -> float:
-    """What a Wh counts that is demanded at the end and not there: bought when it is dearest."""
-    return float(prices.import_cny_per_kwh.max()) / battery.charge_efficiency / 1000.0

@@ -173,3 +173,8 @@ def refill_cny_per_wh(prices: Prices, battery: Battery, series: Series) -> float
     price = prices.import_cny_per_kwh
     cheapest = [price[begin : begin + slots].min() for begin in range(0, len(price), slots)]
     return max(float(np.median(cheapest)), 0.0) / battery.charge_efficiency / 1000.0
+
+
+def lacking_cny_per_wh(prices: Prices, battery: Battery) -> float:
+    """What a Wh counts that is demanded at the end and not there: bought when it is dearest."""
+    return float(prices.import_cny_per_kwh.max()) / battery.charge_efficiency / 1000.0

@@ -7,7 +7,7 @@ import numpy as np
 
 from ess_controller.planning.forecasts.day_ahead import Forecast
 from ess_controller.planning.given.calendar_grid import Days
-from ess_controller.planning.given.problem import Battery, Prices
+from ess_controller.planning.given.problem import Battery, Prices, lacking_cny_per_wh
 from ess_controller.planning.value.backward_pass import Value, backward
 from ess_controller.planning.value.month import MonthAhead
 from ess_controller.planning.value.problem import Steps, store_of
@@ -17,7 +17,6 @@ HORIZON_H = 24.0
 PEAK_LEVELS = 16
 PEAK_DAYS = 63  # looked back for the highest peak to reckon with
 PEAK_ROOM = 1.1  # times that: a narrow grid would make higher peaks look free
-SHORT_CNY_PER_WH = 0.01  # of what is demanded at the end and not there: ten CNY a kWh, far above any price
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -91,7 +90,8 @@ class Replanner:
         cost: Floats = -site.refill_cny_per_wh * (held - held[0])
         least = site.battery.soc_end_min
         if least is not None and end == len(site.prices.import_cny_per_kwh):
-            cost = cost + SHORT_CNY_PER_WH * np.maximum(least * site.battery.energy_wh - held, 0.0)
+            more = max(lacking_cny_per_wh(site.prices, site.battery) - site.refill_cny_per_wh, 0.0)
+            cost = cost + more * np.maximum(least * site.battery.energy_wh - held, 0.0)
         return cost
 
 
