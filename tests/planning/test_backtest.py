@@ -14,9 +14,9 @@ import pytest
 from ess_controller.planning.backtest.closed_loop import Run
 from ess_controller.planning.backtest.doubt import interval
 from ess_controller.planning.backtest.rule import price_shares, rule_power
-from ess_controller.planning.backtest.run import Backtest, cut, run_backtest, value_share
+from ess_controller.planning.backtest.run import Backtest, run_backtest, value_share
 from ess_controller.planning.given.calendar_grid import by_weekday
-from ess_controller.planning.given.problem import Battery, DemandCost, Export, Prices, Series
+from ess_controller.planning.given.problem import Battery, DemandCost, Export, Prices, Series, cut
 from ess_controller.planning.lp.plan import costs_of
 from tests.planning.sites_of_tests import BATTERY, SHANGHAI, shop, two_prices
 
@@ -132,6 +132,21 @@ def test_each_month_of_a_run_pays_its_own_price_for_its_peak() -> None:
     }
     peak_kw = months["dearer"].peak_w / 1000.0
     assert months["dearer"].cny - months["as before"].cny == pytest.approx(60.0 * peak_kw)
+
+
+def test_the_plain_peer_pays_each_month_its_own_price_too() -> None:
+    series = shop(11, datetime(2026, 3, 23, tzinfo=SHANGHAI))
+    dearer, free = (
+        replace(two_prices(series, DemandCost((0.0,), (0.0,))), demand_later=(DemandCost((0.0,), (cny,)),))
+        for cny in (80.0, 0.0)
+    )
+    held, let_go = (
+        run_backtest(series, prices, BATTERY, by_weekday, HISTORY, HOURLY_S, mpc=True).months[1].mpc
+        for prices in (dearer, free)
+    )
+    assert held is not None
+    assert let_go is not None
+    assert held.peak_w < 0.9 * let_go.peak_w
 
 
 def test_a_transformer_s_price_moves_no_peak_and_a_month_s_end_starts_a_new_one() -> None:

@@ -95,7 +95,8 @@ def backtest(
     import numpy as np
 
     from ess_controller.planning.backtest.answer import answer, table
-    from ess_controller.planning.backtest.run import cut, run_backtest
+    from ess_controller.planning.backtest.run import run_backtest
+    from ess_controller.planning.given.problem import cut
 
     if out is not None:
         check_installed("matplotlib", "ess backtest --out")

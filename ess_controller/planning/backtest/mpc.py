@@ -12,7 +12,7 @@ import numpy as np
 
 from ess_controller.core.value import Moment
 from ess_controller.planning.backtest.closed_loop import Blocks, Run, run_powers
-from ess_controller.planning.given.problem import Battery, Prices, Series, hours
+from ess_controller.planning.given.problem import Battery, Prices, Series, cut, hours
 from ess_controller.planning.lp.filling import Ends
 from ess_controller.planning.lp.solver import Planner
 from firmware_bridge.records import Floats
@@ -42,17 +42,12 @@ class _Mpc:
 
     def _plan(self, block: int, held_wh: float, peak_w: float) -> None:
         known, end = self._known, min(block + self._leads, len(self._known))
-        own = slice(block, end)
         ahead = replace(
             known.cut(block, end),
             load_w=persistent(known.load_w[:block], end, LOAD_DAYS * self._day, self._day),
             pv_w=persistent(known.pv_w[:block], end, SUN_DAYS * self._day, self._day),
         )
-        prices = replace(
-            self._prices,
-            import_cny_per_kwh=self._prices.import_cny_per_kwh[own],
-            export_cny_per_kwh=self._prices.export_cny_per_kwh[own],
-        )
+        prices = cut(self._prices, known, block, end)
         least = self._battery.soc_end_min if end == len(known) else None
         store = replace(self._battery, soc_start=held_wh / self._battery.energy_wh, soc_end_min=least)
         plan = self._planner.plan(store, ahead, prices, ends=Ends(peak_w, self._worth))

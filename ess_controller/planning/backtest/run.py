@@ -17,6 +17,7 @@ from ess_controller.planning.given.problem import (
     Prices,
     Series,
     block_steps,
+    cut,
     hours,
     lacking_cny_per_wh,
     months,
@@ -197,19 +198,6 @@ def _in_blocks(series: Series, prices: Prices) -> Series:
         length_s,
         block_means(series.load_w, block),
         block_means(series.pv_w, block),
-    )
-
-
-def cut(prices: Prices, series: Series, first: int, end: int) -> Prices:
-    """Those of the steps first..end-1 of their series."""
-    part, spans = slice(first, end), months(series)
-    demand, *later = [prices.demand_of(month) for month, (_, over) in enumerate(spans) if over > first]
-    return replace(
-        prices,
-        import_cny_per_kwh=prices.import_cny_per_kwh[part],
-        export_cny_per_kwh=prices.export_cny_per_kwh[part],
-        demand=demand,
-        demand_later=tuple(later),
     )
 
 

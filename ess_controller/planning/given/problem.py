@@ -2,7 +2,7 @@
 
 from bisect import bisect_right
 from calendar import monthrange
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from itertools import pairwise
 from typing import Literal
@@ -165,6 +165,19 @@ def days_of(series: Series) -> Ints:
 def hours(series: Series) -> float:
     """Length of a step, h."""
     return timedelta(seconds=series.step_s) / timedelta(hours=1)
+
+
+def cut(prices: Prices, series: Series, first: int, end: int) -> Prices:
+    """Those of the steps first..end-1 of their series."""
+    part, spans = slice(first, end), months(series)
+    demand, *later = [prices.demand_of(month) for month, (_, over) in enumerate(spans) if over > first]
+    return replace(
+        prices,
+        import_cny_per_kwh=prices.import_cny_per_kwh[part],
+        export_cny_per_kwh=prices.export_cny_per_kwh[part],
+        demand=demand,
+        demand_later=tuple(later),
+    )
 
 
 def refill_cny_per_wh(prices: Prices, battery: Battery, series: Series) -> float:
