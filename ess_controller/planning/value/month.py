@@ -21,7 +21,7 @@ LEVEL_SD, LEVELS = 1.5, 5
 ABOVE_SD = 0.27
 # What a past day could have been held to is known with the whole day in view. The controller, that sees what comes only
 # as it comes, ended workdays half a standard deviation of the day-ahead error in the highest hours higher, where each
-# day's peak was priced like a month's: 0.49 in the mean of eight pairs, 0.35 to 0.70; 0.52 of that in the hours that
+# day's peak was priced like a month's: 0.49 in the mean of eight pairs, 0.33 to 0.66; 0.52 of that in the hours that
 # each day's own forecast has highest.
 UNFORESEEN_SD, HIGHEST_H = 0.52, 4.0
 LEAST_SD = 0.1  # of the mean of what days can be held to: a few days alike say little of how days differ
