@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from firmware_bridge.records import Floats
-from tests.planning.ceiling import BestEstimate, Law, drawn
+from tests.planning.drawn_months import BestEstimate, Law, drawn, errors_in_sd
 from tests.planning.value_campaign import DAY
 
 DAYS, FIRST = 400, 7
@@ -21,7 +21,7 @@ def law() -> Law:
 
 @pytest.fixture(scope="module")
 def error(law: Law) -> Floats:
-    return drawn(law, np.random.default_rng(1))
+    return errors_in_sd(law, drawn(law, np.random.default_rng(1)))
 
 
 @pytest.fixture(scope="module")
