@@ -1,12 +1,16 @@
 """The `ess` command: put together from the entry-point group `ess.commands`, so that the daemon runs without `sim`."""
 
+import errno
 import logging
+import os
 import sys
 from importlib.metadata import entry_points
 
 import typer
 
 from ess_controller.errors import BadInputError, TroubleError
+
+NOT_TAKEN = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EFBIG)  # a full disk behind `>`, or one that fails
 
 
 def build() -> typer.Typer:
@@ -27,12 +31,22 @@ def build() -> typer.Typer:
 def main() -> None:
     """Run a command. Exit 0 done, 1 ran and found trouble, 2 bad input."""
     try:
-        build()()
+        try:
+            build()()
+        finally:
+            if sys.stdout is not None:  # None: closed from the start
+                sys.stdout.flush()  # while it can still be told that nothing takes the answer
     except (BadInputError, TroubleError) as trouble:
         for handler in logging.getLogger().handlers:
             handler.flush()  # what was said before comes first
         print(trouble, file=sys.stderr)  # noqa: T201
         sys.exit(2 if isinstance(trouble, BadInputError) else 1)
+    except OSError as trouble:
+        if trouble.errno not in NOT_TAKEN or trouble.filename is not None:
+            raise
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the interpreter writes what is left once more
+        print(f"standard output: the answer could not be written: {trouble.strerror}", file=sys.stderr)  # noqa: T201
+        sys.exit(1)
     except KeyboardInterrupt:
         sys.exit(130)
 
