@@ -63,6 +63,9 @@ SETS = {  # load, kW; sun, kWp
     "L": ("G1-C", 270.0, "PV5", 200.0),
     "M": ("G3-H", 232.0, "PV8", 200.0),
     "N": ("G4-B", 263.0, "PV1", 200.0),
+    "P": ("G1-A", 300.0, "PV3", 200.0),  # B's load under the other suns
+    "Q": ("G1-A", 300.0, "PV5", 200.0),
+    "R": ("G1-A", 300.0, "PV8", 200.0),
 }
 BATTERY = Battery(161e3, 100e3, 100e3, 0.95, 0.95, 0.1, 0.9, 0.5, None, "pv_surplus", 0.0)
 HISTORY_DAYS, DAY, ALIGNED_DAYS = 91, 96, 364
