@@ -1,9 +1,11 @@
 """How much of perfect foresight value dispatch reaches over measured loads and suns, month by month.
 
 python -m tests.planning.value_campaign --set ABCD --months 1,4,7,10 [--unseen] [--know load] [--wear 0.1 | --wear-cell]
-    [--every-min 30] [--mpc] [--out lines.jsonl]
+    [--every-min 30] [--kwh 161] [--mpc] [--out lines.jsonl]
 
 `--unseen`: of the months asked for only those that no constant of the policy was chosen on.
+
+`--kwh`: of the battery, of which four fifths are used, from 10 to 90 % of charge.
 
 `--mpc`: beside the rule, a plain LP-MPC planned anew each hour from persistence, its set-points obeyed.
 With `--wear` a kWh given costs so much of the battery's life, with `--wear-cell` what `sites/examples/dealer-wear.toml`
@@ -110,7 +112,7 @@ def run_month(
     return run_backtest(series, prices, battery, kind_by_tariff(tariff), first, 60.0 * every_min, known, mpc=mpc)
 
 
-Key = tuple[str, int, str, float | str, float]  # set, month, what is known, wear, minutes between re-plans
+Key = tuple[str, int, str, float | str, float, float]  # set, month, what is known, wear, minutes between re-plans, kWh
 Kept = dict[Key, tuple[Month, float]]  # and the median re-plan, ms
 
 
@@ -124,6 +126,7 @@ def main() -> None:
     parser.add_argument("--wear", type=float, default=0.0, help="CNY of each kWh given")
     parser.add_argument("--wear-cell", action="store_true", help="as the cell ages, by depth and time")
     parser.add_argument("--every-min", type=float, default=30.0)
+    parser.add_argument("--kwh", type=float, default=BATTERY.energy_wh / 1000.0)
     parser.add_argument("--mpc", action="store_true")
     parser.add_argument("--out", type=Path, help="lines of JSON: what is in it is not run again, what is run is added")
     asked = parser.parse_args()
@@ -132,7 +135,7 @@ def main() -> None:
     for name in asked.set:
         of_set: list[Month] = []
         for month in _months(asked.months, SEEN.get(name, "") if asked.unseen else ""):
-            key = (name, month, asked.know, CELL if asked.wear_cell else asked.wear, asked.every_min)
+            key = (name, month, asked.know, CELL if asked.wear_cell else asked.wear, asked.every_min, asked.kwh)
             if key not in kept or (asked.mpc and kept[key][0].mpc is None):
                 kept[key] = _run(key, mpc=asked.mpc)
                 if asked.out:
@@ -152,12 +155,13 @@ def _months(asked: str, passed_over: str) -> list[int]:
 
 
 def _run(key: Key, *, mpc: bool) -> tuple[Month, float]:
-    name, month, know, wear, every_min = key
+    name, month, know, wear, every_min, kwh = key
+    battery = replace(BATTERY, energy_wh=1000.0 * kwh)
     known = frozenset(cast("list[Known]", [each for each in know.split(",") if each]))
     if isinstance(wear, str):
-        worn = replace(BATTERY, wear=load_battery(WORN).wear)
+        worn = replace(battery, wear=load_battery(WORN).wear)
     else:
-        worn = replace(BATTERY, wear_cny_per_kwh=wear)
+        worn = replace(battery, wear_cny_per_kwh=wear)
     found = run_month(name, month, worn, every_min, known, mpc=mpc)
     return found.months[0], float(np.median(found.replan_ms))
 
