@@ -10,7 +10,8 @@ import typer
 
 from ess_controller.errors import BadInputError, TroubleError
 
-NOT_TAKEN = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EFBIG)  # a full disk behind `>`, or one that fails
+# Nothing takes the answer: a full disk behind `>` or one that fails; a reader that has seen enough, which is no trouble
+NOT_TAKEN = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EFBIG, errno.EPIPE)
 
 
 def build() -> typer.Typer:
@@ -45,7 +46,8 @@ def main() -> None:
         if trouble.errno not in NOT_TAKEN or trouble.filename is not None:
             raise
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the interpreter writes what is left once more
-        print(f"standard output: the answer could not be written: {trouble.strerror}", file=sys.stderr)  # noqa: T201
+        if trouble.errno != errno.EPIPE:
+            print(f"standard output: the answer could not be written: {trouble.strerror}", file=sys.stderr)  # noqa: T201
         sys.exit(1)
     except KeyboardInterrupt:
         sys.exit(130)
