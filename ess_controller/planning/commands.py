@@ -23,7 +23,6 @@ from ess_controller.planning.given.options import (
 from ess_controller.planning.given.shared_commands import (
     check_agreed,
     check_numbers,
-    hottest_days,
     only,
     prices_of,
     read_metered,
@@ -54,7 +53,7 @@ Weather = Annotated[
     Path | None, typer.Option(metavar="FILE", help="A weather forecast, with SITE: Open-Meteo's JSON, or CSV.")
 ]
 Sure = Annotated[
-    Path | None,
+    list[Path],
     typer.Option(metavar="CSV", help="time,load_w,pv_w[,import_cny_per_kwh,export_cny_per_kwh], a sure forecast."),
 ]
 Batteries = Annotated[
@@ -80,7 +79,7 @@ def plan(
     at: At = None,
     home: Home = None,
     weather: Weather = None,
-    inputs: Sure = None,
+    inputs: Sure = [],  # noqa: B006
     battery: Batteries = [],  # noqa: B006
     tariff: Tariffs = [],  # noqa: B006
     supply: SupplyOption = None,
@@ -110,20 +109,21 @@ def plan(
     """
     if plot is not None:
         check_installed("matplotlib", "ess plan --plot")
-    if site is not None and (inputs is not None or battery):
+    if site is not None and (inputs or battery):
         raise BadInputError(f"{site}: expected either SITE, or --inputs with --battery")
+    series = only("--inputs", inputs)
     agreed = Agreed(only("--tariff", tariff), supply, customer, demand, contract_kw, transformer_kva, hottest)
     check_agreed(site, agreed)
     if site is not None:
         own = f"nothing of it with {site}, which has its own"
         say_nothing(own, tariff=agreed.tariff, peak_so_far_kw=peak_so_far_kw or None)
         answered = _of_site(site, at, home, weather, hottest, explain)
-    elif inputs is None or not battery:
+    elif series is None or not battery:
         raise BadInputError("ess plan: expected SITE, or --inputs with --battery")
     else:
         say_nothing("SITE beside it", at=at, home=home, weather=weather)
         check_numbers(peak_so_far_kw=peak_so_far_kw)
-        answered = _planned(_of_files(inputs, battery, agreed, peak_so_far_kw), explain)
+        answered = _planned(_of_files(series, battery, agreed, peak_so_far_kw), explain)
     _give(*answered, plot, as_json)
 
 
@@ -137,7 +137,7 @@ def _of_site(
     if kept is not None:
         told, found, series, prices = _of_kept(kept, site, home, explain)
         return told | standing_then(site, at or "", home), found, series, prices
-    return _planned(for_site(site, at, home, hottest_days(hottest), weather), explain)
+    return _planned(for_site(site, at, home, hottest, weather), explain)
 
 
 def _planned(given: "Sources", explain: str | None) -> "Answered":

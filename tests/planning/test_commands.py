@@ -210,7 +210,7 @@ def test_what_a_site_has_itself_is_not_taken_from_options(ess: Ess) -> None:
         assert "expected nothing of it with" in talk
 
 
-@pytest.mark.parametrize("option", ["--battery", "--tariff"])
+@pytest.mark.parametrize("option", ["--battery", "--tariff", "--inputs"])
 def test_a_second_file_that_would_count_for_nothing_is_refused(
     ess: Ess, tmp_path: Path, battery: Path, option: str
 ) -> None:
@@ -219,6 +219,26 @@ def test_a_second_file_that_would_count_for_nothing_is_refused(
     status, out, talk = ess(*words, option, SHENZHEN)
     assert (status, out) == (2, "")
     assert f"{option} {SHENZHEN}: expected one file, and" in talk
+
+
+def test_a_second_series_to_plan_is_refused(ess: Ess, tmp_path: Path, battery: Path) -> None:
+    path = csv(tmp_path, day(3))
+    status, out, talk = ess("plan", "--inputs", path, "--inputs", path, "--battery", battery, "--tariff", SHANGHAI)
+    assert (status, out) == (2, "")
+    assert f"--inputs {path}: expected one file, and" in talk
+
+
+def test_what_is_agreed_but_changes_nothing_is_said(ess: Ess, tmp_path: Path, battery: Path) -> None:
+    path, hot = csv(tmp_path, day(3)), tmp_path / "hot.csv"
+    hot.write_text("date,hottest_c\n2026-06-01,36\n")
+    for words in (("bill", path), ("plan", "--inputs", path, "--battery", battery, "--json")):
+        status, _, talk = ess(*words, "--tariff", SHANGHAI, "--contract-kw", 90, "--hottest", hot)
+        assert status == 0
+        assert "--contract-kw 90: changes nothing with --demand actual" in talk
+        assert f"{hot}: --hottest changes nothing: Shanghai" in talk
+        status, _, talk = ess(*words, "--tariff", SHENZHEN, "--transformer-kva", 200, "--hottest", hot)
+        assert status == 0
+        assert "changes nothing" not in talk
 
 
 def test_a_bill_is_told_with_its_items_and_their_sum(ess: Ess, tmp_path: Path) -> None:

@@ -41,7 +41,7 @@ SiteThatMeasured = Annotated[
 ]
 Home = Annotated[Path | None, typer.Option(help="The daemon's folder, with SITE.")]
 RecordedCsv = Annotated[
-    Path | None,
+    list[Path],
     typer.Option(metavar="CSV", help="time,load_w,pv_w[,import_cny_per_kwh,export_cny_per_kwh], recorded."),
 ]
 Batteries = Annotated[list[Path], typer.Option(metavar="TOML", help="The battery.")]
@@ -65,7 +65,7 @@ def register(app: typer.Typer) -> None:
 def backtest(
     site: SiteThatMeasured = None,
     home: Home = None,
-    inputs: RecordedCsv = None,
+    inputs: RecordedCsv = [],  # noqa: B006
     battery: Batteries = [],  # noqa: B006
     tariff: Tariffs = [],  # noqa: B006
     start: Start = None,
@@ -102,7 +102,7 @@ def backtest(
         check_installed("matplotlib", "ess backtest --out")
     _check_asked(replan_min, days)
     agreed = Agreed(only("--tariff", tariff), supply, customer, demand, contract_kw, transformer_kva, hottest)
-    past = _past(site, home, inputs, only("--battery", battery), agreed)
+    past = _past(site, home, only("--inputs", inputs), only("--battery", battery), agreed)
     first, end = _span(past.series, start, days)
     series, prices = past.series.cut(0, end), cut(past.prices, past.series, 0, end)
     if out is not None:

@@ -65,7 +65,7 @@ def bill(
         faint(metered.series, nan, contract_kw, transformer_kva),
         ill_fitting(metered.series, rules.block_s, rules.slide_s),
     )
-    told = answer(bill_of(loaded, terms, metered.series, hottest_days(hottest)), loaded)
+    told = answer(bill_of(loaded, terms, metered.series, hottest_days(hottest, loaded)), loaded)
     for month in told["months"]:
         if not month["whole"]:
             print(

@@ -79,11 +79,15 @@ def read_metered(path: Path, tariff: "Tariff | None", *, may_be_metered: bool = 
     return metered
 
 
-def hottest_days(path: Path | None) -> dict[str, float]:
-    """ISO date -> highest temperature, C, of --hottest; raises BadInputError."""
+def hottest_days(path: Path | None, tariff: "Tariff") -> dict[str, float]:
+    """ISO date -> highest temperature, C, of --hottest; told where the tariff does not ask. Raises BadInputError."""
     from ess_controller.planning.given.inputs import read_hottest
 
-    return {} if path is None else read_hottest(path)
+    if path is None:
+        return {}
+    if tariff.hot_days is None:
+        say(path, f"--hottest changes nothing: {tariff.name} has no prices that follow the weather")
+    return read_hottest(path)
 
 
 def terms_of_options(tariff: "Tariff", agreed: Agreed, *, bills: bool) -> "Terms":
@@ -107,6 +111,8 @@ def terms_of_options(tariff: "Tariff", agreed: Agreed, *, bills: bool) -> "Terms
         )
         raise BadInputError(f"--transformer-kva: expected the size of the transformers, with {why}")
     _check_terms(tariff, mode, contract_kw, kva)
+    if mode != "contract" and contract_kw is not None:
+        print(f"--contract-kw {contract_kw:g}: changes nothing with --demand {mode}", file=sys.stderr)
     return Terms(mode, nan if contract_kw is None else contract_kw, nan if kva is None else kva)
 
 
@@ -148,7 +154,7 @@ def prices_of(path: Path, metered: "Metered", tariff: "Tariff | None", agreed: A
             )
         begins = (series.at(first).date() for first, _ in months(series))
         fixed = sum(fixed_cny(tariff, terms, day) for day in begins)
-        return prices_over(tariff, terms, series, hottest_days(agreed.hottest)), fixed
+        return prices_over(tariff, terms, series, hottest_days(agreed.hottest, tariff)), fixed
     if imports is None:
         raise BadInputError(f"{path}:1: expected a column import_cny_per_kwh, or --tariff TOML")
     if exports is None:

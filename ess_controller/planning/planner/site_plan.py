@@ -19,6 +19,7 @@ from ess_controller.planning.forecasts.weather_feed import WeatherFeed
 from ess_controller.planning.forecasts.weather_file import of_file
 from ess_controller.planning.given.groups import together
 from ess_controller.planning.given.problem import Battery, Prices, Series, months, refill_cny_per_wh
+from ess_controller.planning.given.shared_commands import hottest_days
 from ess_controller.planning.given.tariff_prices import doubts_over, fixed_cny
 from ess_controller.planning.lp.filling import Ends
 from ess_controller.planning.meter.book import Block
@@ -46,13 +47,13 @@ class Sources:
 
 
 def for_site(
-    path: Path, at: str | None, home: Path | None, hottest_c: Mapping[str, float], weather: Path | None = None
+    path: Path, at: str | None, home: Path | None, hottest: Path | None, weather: Path | None = None
 ) -> Sources:
     """A site's day ahead, from `at` (ISO 8601) or from now on. BadInputError.
 
     What is stored comes from the running daemon, else cabinets count as half full; so do they at another time than now.
-    The weather forecast is that of the file `weather`, else the one that the site's planner has kept. `hottest_c`: ISO
-    date -> highest temperature, for a critical peak that comes by weather; it goes before that of the forecast.
+    The weather forecast is that of the file `weather`, else the one that the site's planner has kept. `hottest`: a
+    file of days' highest temperatures, for a critical peak that comes by weather; it goes before that of the forecast.
     """
     site = load(path, {})
     folder = homes.find(path, home)
@@ -60,6 +61,8 @@ def for_site(
     utc = time_of(site, at) if at is not None else utc_now() if picture is None else _utc(picture)
     groups = groups_of(site, None if picture is None else stock_of_picture(picture))
     block_s = site.tuning.dispatch.block_s
+    tariff, terms = terms_of(site)
+    hottest_c = hottest_days(hottest, tariff)
     try:
         series, prices, days = SitePlanner(site, _weather(path, site, folder, weather)).expected(
             utc, lambda first, end: read_blocks(folder / FILE, block_s, first, end), groups, hottest_c
@@ -69,7 +72,6 @@ def for_site(
         raise BadInputError(f"{folder / FILE}: {trouble}") from None
     told = site.expected_load is not None
     series = series if days > 0.0 or picture is None or told else _as_now(series, picture)
-    tariff, terms = terms_of(site)
     _say(path, *_little(folder, picture is not None, days, told), *doubts_over(tariff, terms, series))
     value = 1000.0 * refill_cny_per_wh(prices, together(groups), series)
     fixed = sum(fixed_cny(tariff, terms, series.at(first).date()) for first, _ in months(series))
