@@ -1,7 +1,7 @@
 """How much of perfect foresight this policy has where forecasts are off by just what they are reckoned to be.
 
 python -m tests.planning.ceiling --set ABCD --months 1,4,7,10 [--draws 6] [--errors 1.0] [--every-min 60]
-    [--out lines.jsonl]
+    [--kwh 161] [--out lines.jsonl]
 
 In months drawn from its own law of errors (see `drawn_months`) the controller is told the best estimate that there is
 of them (Kalman, 1960) and how sure it is. So what it misses of perfect foresight it misses for want of knowledge or by
@@ -10,7 +10,8 @@ its grids, and where it misses more on the measured month, by a law that is not 
 Beside it in the same months the best policy there can be (see `best_possible`), that knows all days' forecasts from
 the month's begin on, and both parts of errors as they come.
 
-`--errors`: draws them so many times as large, to ask how good forecasts would have to be.
+`--errors`: draws them so many times as large, to ask how good forecasts would have to be. `--kwh`: of the battery, of
+which four fifths are used.
 """
 
 import argparse
@@ -26,27 +27,28 @@ from ess_controller.planning.given.tariff_prices import Terms, prices_over
 from firmware_bridge.records import Floats
 from tests.planning.best_possible import BestPolicy
 from tests.planning.drawn_months import BestEstimate, errors_in_sd, law_in, month_drawn, tariff
-from tests.planning.value_campaign import BATTERY
+from tests.planning.value_campaign import KWH, battery_of
 
 Saved = tuple[float, float, float]  # CNY: by the controller, by the best policy, by perfect foresight
 
 
-def run_drawn(name: str, month: int, draw: int, errors: float, every_min: float) -> Saved:
+def run_drawn(name: str, month: int, draw: int, errors: float, every_min: float, kwh: float) -> Saved:
     """What each saves in a drawn month."""
+    battery = battery_of(kwh)
     law, of = law_in(name, month, errors), month_drawn(name, month, draw, errors)
     prices = prices_over(tariff(), Terms("actual"), of.series, {})
     told = BestEstimate(law, errors_in_sd(law, of.parts), of.first)
     kind = kind_by_tariff(tariff())
-    found = run_backtest(of.series, prices, BATTERY, kind, of.first, 60.0 * every_min, forecasts=told).months[0]
+    found = run_backtest(of.series, prices, battery, kind, of.first, 60.0 * every_min, forecasts=told).months[0]
     without = found.no_battery.cny
-    best = best_policy(name, month, errors).saved_cny(of)
+    best = best_policy(name, month, errors, kwh).saved_cny(of)
     return without - found.controller.cny, best, without - found.perfect.cny
 
 
 @cache
-def best_policy(name: str, month: int, errors: float) -> BestPolicy:
+def best_policy(name: str, month: int, errors: float, kwh: float) -> BestPolicy:
     """Of all draws of a month."""
-    return BestPolicy(law_in(name, month, errors), BATTERY, month_drawn(name, month, 0, errors))
+    return BestPolicy(law_in(name, month, errors), battery_of(kwh), month_drawn(name, month, 0, errors))
 
 
 def main() -> None:
@@ -57,6 +59,7 @@ def main() -> None:
     parser.add_argument("--draws", type=int, default=6)
     parser.add_argument("--errors", type=float, default=1.0)
     parser.add_argument("--every-min", type=float, default=60.0)
+    parser.add_argument("--kwh", type=float, default=KWH)
     parser.add_argument(
         "--out", type=Path, help="lines of JSON: what is in it is not drawn again, what is drawn is added"
     )
@@ -66,7 +69,7 @@ def main() -> None:
     every = [int(month) for month in asked.months.split(",")]
     saved = np.zeros((len(asked.set), asked.draws, len(every), 3))
     for at in np.ndindex(*saved.shape[:-1]):
-        key = (asked.set[at[0]], every[at[2]], at[1], asked.errors, asked.every_min)
+        key = (asked.set[at[0]], every[at[2]], at[1], asked.errors, asked.every_min, asked.kwh)
         if key not in kept:
             kept[key] = run_drawn(*key)
             if asked.out:

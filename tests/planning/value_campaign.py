@@ -70,7 +70,13 @@ SETS = {  # load, kW; sun, kWp
     "R": ("G1-A", 300.0, "PV8", 200.0),
 }
 BATTERY = Battery(161e3, 100e3, 100e3, 0.95, 0.95, 0.1, 0.9, 0.5, None, "pv_surplus", 0.0)
+KWH = BATTERY.energy_wh / 1000.0
 HISTORY_DAYS, DAY, ALIGNED_DAYS = 91, 96, 364
+
+
+def battery_of(kwh: float) -> Battery:
+    """That of the campaigns, so large; a tenth is left empty and a tenth unfilled."""
+    return replace(BATTERY, energy_wh=1000.0 * kwh)
 
 
 @cache
@@ -126,7 +132,7 @@ def main() -> None:
     parser.add_argument("--wear", type=float, default=0.0, help="CNY of each kWh given")
     parser.add_argument("--wear-cell", action="store_true", help="as the cell ages, by depth and time")
     parser.add_argument("--every-min", type=float, default=30.0)
-    parser.add_argument("--kwh", type=float, default=BATTERY.energy_wh / 1000.0)
+    parser.add_argument("--kwh", type=float, default=KWH)
     parser.add_argument("--mpc", action="store_true")
     parser.add_argument("--out", type=Path, help="lines of JSON: what is in it is not run again, what is run is added")
     asked = parser.parse_args()
@@ -156,7 +162,7 @@ def _months(asked: str, passed_over: str) -> list[int]:
 
 def _run(key: Key, *, mpc: bool) -> tuple[Month, float]:
     name, month, know, wear, every_min, kwh = key
-    battery = replace(BATTERY, energy_wh=1000.0 * kwh)
+    battery = battery_of(kwh)
     known = frozenset(cast("list[Known]", [each for each in know.split(",") if each]))
     if isinstance(wear, str):
         worn = replace(battery, wear=load_battery(WORN).wear)
