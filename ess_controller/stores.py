@@ -1,6 +1,5 @@
 """What is kept of a run: each module's history, the meter book, the journal of beats, the outbox and its sender."""
 
-from collections.abc import Mapping
 from contextlib import ExitStack
 from datetime import datetime
 from pathlib import Path
@@ -43,7 +42,6 @@ class Stores:
         self._outbox: Outbox | None = None
         self._slot: PlanSlot = nobody_plans
         self.uploader: Keeper | None = None
-        self._before = 0  # lines in the outbox from earlier runs
         self._history = HealthRecorder(site, home / HISTORY, start)
         self._open.callback(self._history.close)
         self.meter_book = MeterRecorder(site, home / METER_BOOK, start)
@@ -58,7 +56,6 @@ class Stores:
         if site.influx is not None:
             self._outbox = Outbox(home / FILE, site.influx.outbox_mb, clock)
             self._outbox.flush()  # what waits from earlier runs is known
-            self._before = _lines(self._outbox.depth())
             self.uploader = Keeper(command(site.influx, home, Facts.of(site)), patience())
             self._open.callback(self.uploader.close)
             self._open.callback(self._outbox.close)  # closed first: what it puts last may still be sent
@@ -94,12 +91,6 @@ class Stores:
         journal, outbox = self._journal, self._outbox
         stored, dropped = (journal.stored, journal.dropped) if journal is not None else (0, 0)
         if outbox is not None:
-            told = outbox.depth()
-            stored = _lines(told) - self._before
-            dropped += int(told["beats_dropped"] or 0)
+            stored = outbox.stored
+            dropped += int(outbox.depth()["beats_dropped"] or 0)
         return {"points_stored": stored, "beats_dropped": dropped}
-
-
-def _lines(told: Mapping[str, Any]) -> int:
-    """Every line that has ever been put into an outbox's file and is not lost."""
-    return sum(int(told[key] or 0) for key in ("lines", "sent", "dead"))

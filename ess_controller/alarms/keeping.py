@@ -14,7 +14,7 @@ from ess_controller.alarms.alarm import Alarm
 from ess_controller.alarms.book import Book, Coming, acknowledged, swept
 from ess_controller.alarms.present import WATCH
 from ess_controller.alarms.store import BookStore, ForeignBookError
-from ess_controller.kept.sqlite_file import is_broken, put_aside
+from ess_controller.kept.sqlite_file import is_broken, is_gone, put_aside
 
 log = logging.getLogger("ess")
 
@@ -37,7 +37,10 @@ class Keeping:
         self.ended_unasked: Alarm | None = None  # whoever kept it before was not asked to end, and has
 
     def opened(self, book: Book) -> Book:
-        """With what the file holds, once that can be read; nothing more where it is open."""
+        """With what the file holds, once that can be read; nothing more where it is open and still there."""
+        if self._store is not None and is_gone(self._path, "alarm book"):
+            self._let_go()
+            self._noted, self._greeted = {}, False
         if self._store is not None:
             return book
         try:
@@ -135,6 +138,9 @@ class Keeping:
         elif self._well:
             log.warning("alarms: %s cannot be written: %s: the book is kept in memory", self._path, trouble)
             self._well = False
+        self._let_go()
+
+    def _let_go(self) -> None:
         if self._store is not None:
             self._store.close()
         self._store = None

@@ -93,6 +93,11 @@ class Outbox:
         else:
             self._overrun += 1
 
+    @property
+    def stored(self) -> int:
+        """Lines that were put on disk in this run."""
+        return self._disk.stored
+
     def depth(self) -> dict[str, Any]:
         """What waits, as it was at most a second ago: no I/O. Counters run since the file was made, `beats_dropped`
         since the daemon started."""

@@ -1,7 +1,7 @@
 """The outbox's way to its disk: what is pending goes there; what the disk refuses waits in memory, and is said once.
 
 A disk that is full or read-only costs the oldest of the least that then piles up (`pending_bytes`), counted, and no
-beat. A file that is damaged or not ours is left as it is, and a new one is made beside it.
+beat. A file that is damaged or not ours is left as it is, and a new one is made beside it; so where it is gone.
 """
 
 import logging
@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from ess_controller.kept.sqlite_file import is_gone
 from ess_controller.telemetry.batch import Batch, Depth
 from ess_controller.telemetry.beside import DAY_AHEAD
 from ess_controller.telemetry.kinds import Kind
@@ -41,6 +42,7 @@ class OutboxDisk:
         self._lost_ms = 0
         self.day_ahead = ""  # as `Beside` has it; put with what tells of it, and known again when the file is opened
         self.depth = Depth()
+        self.stored = 0  # lines put in this run, into whichever file
         self.well = True  # as told
         self.losing = False  # the budget does not suffice
 
@@ -84,6 +86,9 @@ class OutboxDisk:
             self._cannot("a mistake of our own")
 
     def _open(self) -> None:
+        if self._store is not None and is_gone(self._store.path, "outbox"):
+            self.close()
+            self._new = following(self._path)  # the other process still holds the old one's log
         if self._store is not None or self._clock.monotonic_s() < self._retry_s:
             return
         self._store = Store(self._new or current(self._path), self._budget_bytes)
@@ -95,6 +100,7 @@ class OutboxDisk:
             return
         if self._pending or self._dropped:
             self._store.put(self._pending, self._dropped, {DAY_AHEAD: self.day_ahead})
+            self.stored += sum(batch.lines for batch in self._pending)
             self._pending.clear()
             self._dropped.clear()
         if not self.well:

@@ -89,6 +89,23 @@ def test_a_damaged_book_is_put_aside(foreign: bool, tmp_path: Path, robots: Robo
     assert (tmp_path / f"{FILE}.broken").read_bytes() == before
 
 
+@pytest.mark.parametrize("rest", [True, False])
+def test_a_book_that_is_deleted_while_it_is_in_use_begins_anew_with_what_is_known(
+    rest: bool, tmp_path: Path, robots: Robots, caplog: pytest.LogCaptureFixture
+) -> None:
+    life = Life(tmp_path)
+    life.see(ill("smoke"), 10)
+    for path in tmp_path.iterdir():
+        if path.name == FILE or not rest:
+            path.unlink()
+    life.see(ill("smoke"), 10)
+    assert f"{FILE} is gone: the alarm book begins anew" in caplog.text
+    assert [each["id"] for each in open_alarms(tmp_path)] == ["diagnosis/A/smoke"]
+    life.killed()  # unasked: the new file says, too, that somebody watched
+    life.see(ill("smoke"), 10)
+    assert heard(robots) == [("smoke", "come"), ("daemon ended", "come")]
+
+
 @pytest.mark.parametrize(
     "column", ["at = '['", "came = 'noon'", "times = 'twice'", "ack_at = 'noon', ack_name = 'Li', ack_note = ''"]
 )

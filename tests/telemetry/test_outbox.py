@@ -169,6 +169,31 @@ def test_a_damaged_outbox_is_kept_aside_and_a_new_one_is_made(
     assert "it is left as it is, reports go to o.2.db" in caplog.text
 
 
+@pytest.mark.parametrize("rest", [True, False])
+def test_an_outbox_that_is_deleted_while_it_is_in_use_is_made_anew_and_told(
+    rest: bool, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """With `rest` its log stays behind, which the other process may hold: so the new one has another name."""
+    outbox = opened(tmp_path / "o.db")
+    report = outbox.tee(tuning(), SITE)
+    beats = list(every_10_s(4))
+    for beat in beats[:2]:
+        report(beat)
+    assert outbox.flush()
+    put = len(stored(tmp_path / "o.db"))
+    for path in tmp_path.iterdir():
+        if path.suffix == ".db" or not rest:
+            path.unlink()
+    for beat in beats[2:]:
+        report(beat)
+    assert outbox.flush()
+    outbox.close()
+    assert "o.db is gone: the outbox begins anew" in caplog.text
+    left = stored(tmp_path / "o.2.db")
+    assert len(left) > 94
+    assert outbox.stored == put + len(left)
+
+
 def test_a_killed_daemon_loses_the_last_moments_only_and_doubles_nothing(tmp_path: Path) -> None:
     """It shows a due beat every 0.1 s and says so; the beats before the last 3 s are in the file, the others may be."""
     command = [sys.executable, "-m", "tests.telemetry.writer", str(tmp_path / "o.db")]
