@@ -16,6 +16,7 @@ from ess_controller.doors.live import Window
 from ess_controller.doors.orders import Orders
 from ess_controller.errors import BadInputError
 from ess_controller.planning.forecasts.weather import Weather
+from ess_controller.planning.lp.solver import Planner
 from ess_controller.planning.meter.book import Block
 from ess_controller.planning.meter.store import FILE as BOOK
 from ess_controller.planning.meter.store import MeterStore
@@ -78,6 +79,24 @@ def test_cabinets_are_as_large_as_their_modules_and_as_strong_as_inverter_and_so
     assert alone.soc_start == pytest.approx(0.08 + 0.3 * 0.87)
     with pytest.raises(BadInputError, match="no cabinet has anything"):
         groups_of(dealer(), [(0.0, 0.0), (0.0, 0.0)])
+
+
+@pytest.mark.parametrize("modules", [1, 40])
+def test_a_cabinet_that_is_too_old_to_be_charged_is_planned_to_give_only(modules: int) -> None:
+    """One of its modules, or all of the site."""
+    soh = dealer().tuning.module_soh.copy()
+    soh[:modules] = 0.44  # where the site's charge_by_soh leaves nothing
+    old = replace(dealer(), tuning=replace(dealer().tuning, module_soh=soh))
+    groups = groups_of(old)
+    assert [group.charge_w > 0.0 for group in groups] == [False, modules == 1]
+    plan = SitePlanner(old).plan(NOW, book(20.0), groups, 60e3)
+    assert np.isfinite(plan.value.after_cny).all()
+    series, prices, _ = SitePlanner(old).expected(NOW, book(20.0), groups, {})
+    best = Planner().plan(groups, series, prices)
+    assert best.why == ""
+    assert best.group_w[0].min() >= -1e-6
+    assert best.group_w[0].max() > 1e3
+    assert (best.group_w[1].min() < -1e3) == (modules == 1)
 
 
 def test_a_plan_covers_the_day_from_this_block_on_and_knows_what_it_has_learnt_from() -> None:

@@ -97,10 +97,10 @@ def is_concave(line: Line) -> bool:
 
 def joined(lines: list[tuple[float, Line]]) -> Line:
     """One line of several, each with its power: as all that they do together at the same SOC."""
-    if not any(line for _, line in lines):
+    all_w = sum(power_w for power_w, _ in lines)
+    if all_w == 0.0 or not any(line for _, line in lines):
         return ()
     soc = np.unique([soc for _, line in lines for soc, _ in line])
-    all_w = sum(power_w for power_w, _ in lines)
     return concave(soc, np.sum([power_w / all_w * shares(line, soc) for power_w, line in lines], axis=0))
 
 

@@ -12,6 +12,7 @@ from ess_controller.planning.given.problem import Battery, Export
 from ess_controller.planning.given.taper import KNOTS, Line, concave, of_string
 from ess_controller.planning.given.wear import NO_WEAR, SLICES, Wear, priced
 from ess_controller.site import Site
+from firmware_bridge.records import Floats
 
 FEW, SLICES_OF_MANY = 2, 2  # cabinets; a programme of 4 stores and 4 slices took 0.8 s, of 2 slices 0.2 s, 1 % apart
 MIDDLE = 0.5  # between empty and full, where nobody knows
@@ -102,4 +103,9 @@ def _powers(tuning: Tuning, cabinet: int) -> tuple[float, float, Line, Line]:
     into_w = np.minimum(len(strings) * into, most_w)
     out_w = np.minimum(len(strings) * out_of * tuning.limits.inverter_efficiency, most_w)
     charge_w, discharge_w = float(into_w.max()), float(out_w.max())
-    return charge_w, discharge_w, concave(soc, into_w / charge_w), concave(soc, out_w / discharge_w)
+    return charge_w, discharge_w, _of_soc(soc, into_w, charge_w), _of_soc(soc, out_w, discharge_w)
+
+
+def _of_soc(soc: Floats, by_soc_w: Floats, most_w: float) -> Line:
+    """What SOC leaves of `most_w`; nothing is left of none, as where a module is too old to be charged."""
+    return concave(soc, by_soc_w / most_w) if most_w > 0.0 else ()
