@@ -12,6 +12,7 @@ from ess_controller.ageing.known_modules import Known, in_site
 from ess_controller.clock import utc_now
 from ess_controller.errors import BadInputError
 from ess_controller.planning.given.problem import Prices, Series
+from ess_controller.planning.given.wear import Wear
 from ess_controller.planning.meter.book import Block
 from ess_controller.planning.meter.store import FILE as BOOK
 from ess_controller.planning.meter.store import MeterStore
@@ -160,6 +161,14 @@ def test_a_test_is_placed_where_it_costs_least_with_both_rests_within() -> None:
     told = found.told()
     assert set(told) == {"module", "window", "way", "cost_cny", "why"}
     assert json.loads(json.dumps(told)) == told
+
+
+@pytest.mark.parametrize("dwell_cny_per_kwh_h", [0.0, 0.01])
+def test_what_a_test_wears_is_in_its_cost(dwell_cny_per_kwh_h: float) -> None:
+    """Or a swing would seem cheaper than the best that can be done, which is weighed with wear."""
+    series = days_alike(shop(1), 2)
+    worn = replace(BATTERY, wear_cny_per_kwh=0.3, wear=Wear((0.1,), 0.5, dwell_cny_per_kwh_h))
+    assert place(DOUBT, worn, series, two_prices(series), REFILL, 1200.0).cost_cny > -0.5
 
 
 def test_a_test_never_charges_above_the_guard_and_none_is_proposed_where_nothing_passes() -> None:

@@ -13,12 +13,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from ess_controller.clock import utc_now
+from ess_controller.core import value as core_value
 from ess_controller.core.value import Moment, decide
 from ess_controller.planning.explain.value import explained
 from ess_controller.planning.forecasts import day_ahead
 from ess_controller.planning.forecasts.clear_sky import clear_sky_apart, is_installed
 from ess_controller.planning.given import problem
 from ess_controller.planning.lp import solver
+from ess_controller.planning.meter.store import FILE as BOOK
+from ess_controller.planning.meter.store import MeterStore
 from ess_controller.planning.planner.kept_plans import (
     FILE,
     KEEP_DAYS,
@@ -38,6 +42,7 @@ from ess_controller.planning.planner.site_planner import SitePlanner
 from ess_controller.planning.value import by_numpy
 from ess_controller.planning.value.path import after
 from ess_controller.planning.value.slot import SitePlan
+from ess_controller.site import tariff
 from tests.planning.test_site_planner import DEALER, NOW, NUMBER, block, dealer, write_book
 
 SOON = NOW + timedelta(minutes=30)
@@ -114,7 +119,7 @@ def test_a_plan_kept_before_the_clear_sky_was_is_opened_and_said_to_be_unproven(
 ) -> None:
     day_of_plans(tmp_path, count=1)
     with closing(sqlite3.connect(tmp_path / FILE)) as file, file:
-        ((given, blocks, count),) = file.execute("SELECT given, blocks, read_first FROM plan")
+        ((given, blocks, count),) = file.execute("SELECT given, blocks, block_count FROM plan")
         told = json.loads(given)
         assert told.pop("clear_sky_kept") is True
         columns = zlib.decompress(blocks)[: 8 * count * len(block(0).row)]
@@ -134,7 +139,7 @@ def test_a_plan_kept_before_the_clear_sky_was_is_opened_and_said_to_be_unproven(
 def test_a_plan_of_blocks_that_knew_less_is_made_again_bit_by_bit(tmp_path: Path) -> None:
     (made,) = day_of_plans(tmp_path, count=1)
     with closing(sqlite3.connect(tmp_path / FILE)) as file, file:
-        ((given, blocks, count),) = file.execute("SELECT given, blocks, read_first FROM plan")
+        ((given, blocks, count),) = file.execute("SELECT given, blocks, block_count FROM plan")
         told, width = json.loads(given), len(block(0).row)
         assert told.pop("block_fields") == width
         numbers = zlib.decompress(blocks)
@@ -157,8 +162,9 @@ def test_what_is_no_longer_as_it_was_is_said(tmp_path: Path) -> None:
 
 
 def test_a_plan_is_of_the_code_of_every_room_that_plans() -> None:
-    parts = [solver, by_numpy, day_ahead, problem]
+    parts = [by_numpy, day_ahead, problem, tariff, core_value]
     assert {Path(str(part.__file__)) for part in parts} <= set(program_files())
+    assert Path(str(solver.__file__)) not in program_files()  # plans of value ask no solver
 
 
 def test_there_is_none_of_a_time_before_the_first_or_long_after_the_last(tmp_path: Path) -> None:
@@ -212,6 +218,19 @@ def test_the_planner_keeps_each_plan_and_a_full_disk_costs_none(
     planning.plan()
     assert "this plan is not kept: unable to open database file" in caplog.text
     assert not planning.waits
+
+
+def test_a_capacity_test_that_is_placed_as_a_day_begins_costs_no_plan_its_inputs(tmp_path: Path) -> None:
+    now = int(utc_now().timestamp() // 900)
+    store = MeterStore(tmp_path / BOOK, 900.0, make=True)
+    store.put(block(at) for at in range(now - 3 * 96, now))
+    store.close()
+    planning = Planning(dealer(), tmp_path, alone=True)
+    planning.place_test()
+    planning.plan()
+    found = reopened(dealer(), tmp_path / FILE, utc_now())
+    assert found is not None
+    assert (found.identical, found.doubts, found.kept.begins) == (True, (), True)
 
 
 def test_the_chosen_power_is_what_decide_says_and_no_other_way_is_cheaper(tmp_path: Path) -> None:

@@ -223,6 +223,21 @@ def test_the_month_s_peak_is_read_from_the_book(tmp_path: Path) -> None:
     assert peak_of_month(dealer(), tmp_path / "nowhere", NOW) == 0.0
 
 
+@pytest.mark.parametrize(("ahead_s", "is_july"), [(-3000.0, False), (0.0, True), (3000.0, True)])
+def test_the_month_is_that_of_the_meter_s_clock(tmp_path: Path, ahead_s: float, is_july: bool) -> None:
+    """Ten minutes into July by ours."""
+    utc = datetime(2026, 6, 30, 16, 10, tzinfo=UTC)
+    number = int((utc + timedelta(seconds=ahead_s)).timestamp() // 900)
+    june = int(datetime(2026, 6, 20, tzinfo=UTC).timestamp() // 900)
+    store = MeterStore(tmp_path / BOOK, 900.0, make=True)
+    store.put([replace(block(june), import_w=80e3), replace(block(number - 1), import_w=30e3)])
+    store.close()
+    tuning = dealer().tuning
+    dispatch = replace(tuning.dispatch, meter_clock_offset_s=ahead_s)
+    site = replace(dealer(), tuning=replace(tuning, dispatch=dispatch))
+    assert peak_of_month(site, tmp_path, utc) == (0.0 if ahead_s == 0.0 else 30e3 if is_july else 80e3)
+
+
 def test_ess_plan_of_a_site_answers_as_it_does_for_files(
     tmp_path: Path, ess: Callable[..., tuple[int, str, str]]
 ) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from ess_controller.ageing.known_modules import Known
-from ess_controller.core.value import Moment, flows_out_w
+from ess_controller.core.value import Moment, Store, flows_out_w
 from ess_controller.errors import BadInputError
 from ess_controller.planning.given.problem import Battery, Prices, Series, hours
 from ess_controller.planning.value.backward_pass import Value, backward, decide
@@ -94,7 +94,7 @@ def place(
     held_wh, rest, found = _path(best, tester, series), ceil(rest_s / series.step_s), []
     for first, start_wh in enumerate(held_wh):
         for way, ends in WAYS.items():
-            swung = _swing(tester, series, prices, start_wh, first, rest, ends)
+            swung = _swing(tester, best.store, series, prices, start_wh, first, rest, ends)
             if swung is not None:
                 cost_cny, left_wh, swing, end = swung
                 cost_cny += float(alone_cny[end] - alone_cny[first])
@@ -138,6 +138,7 @@ def _path(best: Value, battery: Battery, series: Series) -> list[float]:
 
 def _swing(
     battery: Battery,
+    store: Store,
     series: Series,
     prices: Prices,
     start_wh: float,
@@ -145,22 +146,29 @@ def _swing(
     rest: int,
     ends: tuple[float, float],
 ) -> tuple[float, float, int, int] | None:
-    """Cost above that of doing nothing, what is then stored, begin of the swing and end of all; None: no fit."""
-    low, high = battery.soc_min * battery.energy_wh, battery.soc_max * battery.energy_wh
+    """Cost above that of doing nothing, wear included, what is then stored, begin of the swing and end of all; None:
+    no fit. `store` has the prices of wear that the best is found by."""
+    low, high, step_h = battery.soc_min * battery.energy_wh, battery.soc_max * battery.energy_wh, hours(series)
     cost_cny, held_wh, at, swing = 0.0, start_wh, first, first
     for goal in ends:
         swing, goal_wh = at, low + goal * (high - low)
-        for step in range(at, min(at + round(LONGEST_H / hours(series)), len(series))):
+        for step in range(at, min(at + round(LONGEST_H / step_h), len(series))):
             if abs(held_wh - goal_wh) < 1e-6 * battery.energy_wh:
                 break
             power_w = _toward(battery, series, step, held_wh, goal_wh)
-            held_wh -= _flow_w(battery, power_w) * hours(series)
             cost_cny += _cny(battery, series, prices, step, power_w) - _cny(battery, series, prices, step, 0.0)
+            cost_cny += (store.wear_cny_per_wh * max(power_w, 0.0) + _dwell_cny_per_h(store, held_wh)) * step_h
+            held_wh -= _flow_w(battery, power_w) * step_h
             at = step + 1
         if abs(held_wh - goal_wh) > 1e-6 * battery.energy_wh:
             return None
+        cost_cny += _dwell_cny_per_h(store, held_wh) * step_h * rest
         at += rest
     return (cost_cny, held_wh, swing, at) if at <= len(series) else None
+
+
+def _dwell_cny_per_h(store: Store, held_wh: float) -> float:
+    return store.dwell_cny_per_wh_h * max(held_wh - store.dwell_wh, 0.0)
 
 
 def _toward(battery: Battery, series: Series, step: int, held_wh: float, goal_wh: float) -> float:

@@ -38,10 +38,10 @@ from firmware_bridge.records import Floats
 
 FILE = "plans.sqlite"
 KEEP_DAYS, LARGEST_MB = 100, 64.0
-ROOMS = ("given", "meter", "forecasts", "lp", "value", "planner")
+ROOMS = ("given", "meter", "forecasts", "value", "planner")
 _DATE = len("2026-01-01")  # at the begin of a key
 _TABLE = """
-CREATE TABLE IF NOT EXISTS plan (made TEXT PRIMARY KEY, begins INTEGER NOT NULL, read_first INTEGER NOT NULL,
+CREATE TABLE IF NOT EXISTS plan (made TEXT PRIMARY KEY, begins INTEGER NOT NULL, block_count INTEGER NOT NULL,
     given TEXT NOT NULL, blocks BLOB NOT NULL);
 """
 _FIELDS = tuple(field.name for field in fields(Block))
@@ -53,12 +53,11 @@ class Heard:
 
     def __init__(self, book: Callable[[int, int], list[Block]]) -> None:
         self._book = book
-        self.first = 0
         self.blocks: list[Block] = []
 
     def __call__(self, first: int, end: int) -> list[Block]:
         """The blocks first..end-1 that are kept."""
-        self.first, self.blocks = first, self._book(first, end)
+        self.blocks = self._book(first, end)
         return self.blocks
 
 
@@ -243,10 +242,10 @@ def program_digest() -> str:
 
 
 def program_files() -> list[Path]:
-    """The rooms that a site's plan is made in, and what the fast loop makes of it."""
+    """The rooms that a site's plan is made in, what makes its prices, and what the fast loop makes of it."""
     root = Path(__file__).parents[2]
     rooms = [each for room in ROOMS for each in sorted((root / "planning" / room).glob("*.py"))]
-    return [*rooms, root / "core" / "value.py"]
+    return [*rooms, root / "site" / "tariff.py", root / "core" / "value.py"]
 
 
 def _digest(parts: Iterable[Any]) -> str:

@@ -11,7 +11,7 @@ import logging
 import sqlite3
 import sys
 from dataclasses import replace
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from threading import Event
 from typing import Any
@@ -113,7 +113,9 @@ class Planning:
             groups = self._groups(picture)
             string = tuning.layout.string_names.index(doubt.string)
             cabinet = self._group_of(int(tuning.layout.string_cabinet[string]), groups)
-            expected, _, _ = self._planner.expected(utc, self._book, groups, {})
+            # a planner of its own: one that this had begun a day for would not know how its next plan came about
+            own = SitePlanner(self._site, WeatherFeed(self._site, self._home, may_ask=False))
+            expected, _, _ = own.expected(utc, self._book, groups, {})
             ahead = days_alike(expected, TEST_DAYS)
             prices = prices_over(*terms_of(self._site), ahead, {})
             refill = refill_cny_per_wh(prices, together(groups), ahead)
@@ -178,9 +180,10 @@ class Planning:
 
 def peak_of_month(site: Site, home: Path, utc: datetime) -> float:
     """Highest billing window of the month so far, W, by the meter book in `home`."""
-    block_s = site.tuning.dispatch.block_s
-    first, now = first_of_month(utc, site.time_zone, block_s), int(utc.timestamp() // block_s)
-    peak = MonthPeak(block_s, site.time_zone, site.tuning.billing.likeliest_s)
+    block_s, ahead_s = site.tuning.dispatch.block_s, site.tuning.billing.likeliest_s
+    meter = utc + timedelta(seconds=ahead_s)  # blocks are numbered by its clock
+    first, now = first_of_month(meter, site.time_zone, block_s), int(meter.timestamp() // block_s)
+    peak = MonthPeak(block_s, site.time_zone, ahead_s)
     for block in read_blocks(home / BOOK, block_s, first, now):
         peak.add(block)
     return peak.of(utc)
