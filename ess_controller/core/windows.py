@@ -15,7 +15,8 @@ from firmware_bridge.records import Floats, Ints, Tick
 
 # Between two clocks that are followed, a window's mean differs by at most 5 s of the load's swing: 0.6 % of 900 s.
 CLOCKS_APART_S = 10.0
-LEAST_REST_S = 30.0  # a lone block's last seconds cannot repair its mean: no more power than over this time
+LEAST_REST_S = 30.0  # what a lone block has left in its last seconds may not all flow at once: no quicker than this
+_NO_TIME_S = 1e-3  # of a window that ends now
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -67,7 +68,9 @@ class Windows:
 
     def room_w(self, peak_w: float) -> float:
         """Most import that may flow on so that none of them ends above `peak_w`; infinite where that is."""
-        return float((np.maximum(peak_w * self.block_s - self.import_ws, 0.0) / self.left_s).min())
+        rest_ws = np.maximum(peak_w * self.block_s - self.import_ws, 0.0)
+        quickest_w = np.maximum(rest_ws / LEAST_REST_S, peak_w)  # import at the peak goes on whatever time is left
+        return float(np.minimum(rest_ws / self.left_s, quickest_w).min())
 
     @property
     def left(self) -> Floats:
@@ -119,6 +122,5 @@ def in_flight(billing: Billing, now: Counted, tick: Tick) -> Windows:
     """All windows that are not over, on every clock."""
     now_s = tick.utc.timestamp() + billing.ahead_s
     older_s = billing.block_s - billing.slide_s * np.arange(1, billing.slots + 1)  # the youngest first
-    left_s = ((now.slot + 1) * billing.slide_s - now_s)[:, None] + older_s
-    left_s[:, 0] = np.maximum(left_s[:, 0], LEAST_REST_S)  # where windows slide it is never that short
+    left_s = np.maximum(((now.slot + 1) * billing.slide_s - now_s)[:, None] + older_s, _NO_TIME_S)
     return Windows(billing.block_s, left_s.ravel(), now.import_ws[:, ::-1].cumsum(axis=1).ravel())
