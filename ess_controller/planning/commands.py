@@ -178,12 +178,14 @@ def _of_kept(kept: "Reopened", site: Path, home: Path | None, explain: str | Non
     from ess_controller.planning.answer import answer, of_kept
     from ess_controller.planning.explain.step import step_at
     from ess_controller.planning.explain.value import explained
+    from ess_controller.planning.given.problem import cut
     from ess_controller.planning.lp.filling import Ends
     from ess_controller.planning.planner.reopened import path_of
     from ess_controller.planning.planner.site_plan import book_of
 
     found = path_of(kept)
-    series, prices = kept.series.cut(0, len(found.battery_w)), kept.prices
+    end = len(found.battery_w)
+    series, prices = kept.series.cut(0, end), cut(kept.prices, kept.series, 0, end)
     ends = Ends(peak_so_far_w=kept.kept.month_peak_w)
     told = answer(found, (kept.battery,), series, prices, ends, float("nan"), kept.fixed_cny) | {"kept": of_kept(kept)}
     if explain is not None:

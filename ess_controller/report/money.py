@@ -17,7 +17,7 @@ import numpy as np
 
 from ess_controller.planning.backtest.rule import price_shares, rule_power
 from ess_controller.planning.bills.bill import Item, bill
-from ess_controller.planning.given.problem import Battery, Series, days_of, hours, refill_cny_per_wh
+from ess_controller.planning.given.problem import Battery, Series, day_numbers, hours, refill_cny_per_wh
 from ess_controller.planning.given.tariff_prices import prices_over
 from ess_controller.planning.meter.book import Block, slid_peak_w
 from ess_controller.planning.planner.daily_report import (
@@ -137,7 +137,7 @@ def ruled(metered: Metered, battery: Battery, expected_w: float) -> tuple[Floats
     """
     net_w, step_h = metered.net_w, hours(metered.series)
     price, _ = prices_of(metered)
-    shares = price_shares(price, days_of(metered.series))
+    shares = price_shares(price, day_numbers(metered.series))
     power_w, stored_wh = np.zeros(len(net_w)), np.zeros(len(net_w))
     held, peak_w, month = battery.soc_start * battery.energy_wh, 0.0, metered.series.at(0).month
     free_w = _free_peak_w(metered)

@@ -11,14 +11,15 @@ from zoneinfo import ZoneInfo
 import numpy as np
 import pytest
 
-from ess_controller.planning.backtest.closed_loop import Run
+from ess_controller.planning.backtest.closed_loop import Run, blocks, run_rule
 from ess_controller.planning.backtest.doubt import interval
 from ess_controller.planning.backtest.rule import price_shares, rule_power
 from ess_controller.planning.backtest.run import Backtest, run_backtest, value_share
-from ess_controller.planning.given.calendar_grid import by_weekday
-from ess_controller.planning.given.problem import Battery, DemandCost, Export, Prices, Series, cut
+from ess_controller.planning.given.calendar_grid import by_weekday, days_of
+from ess_controller.planning.given.problem import Battery, DemandCost, Export, Prices, Series, cut, refill_cny_per_wh
 from ess_controller.planning.lp.plan import costs_of
 from tests.planning.sites_of_tests import BATTERY, SHANGHAI, shop, two_prices
+from tests.planning.worlds import NO_DEMAND
 
 TARIFF = Path(__file__).parents[2] / "sites" / "tariffs" / "shanghai.toml"
 DAYS, HISTORY = 10, 96 * 8
@@ -225,6 +226,31 @@ def test_the_rule_keeps_the_sun_and_never_raises_the_month_s_peak_to_charge() ->
     assert rule_power(BATTERY, 0.25, 60e3, 16e3, 1.5, 50e3, 0.0) == 0.0
     assert rule_power(BATTERY, 0.25, float("nan"), 80e3, 1.5, 50e3, 0.0) == 0.0
     assert price_shares(np.array([0.0, 0.0]), np.array([0, 0])).tolist() == [1.0, 1.0]
+
+
+def test_the_rule_s_day_is_that_of_the_clock_on_the_wall_wherever_the_series_begins() -> None:
+    """Dear on one day is dear of that day: not of the 24 hours since the first row."""
+    for begin in (datetime(2026, 3, 2, 9, 30, tzinfo=SHANGHAI), datetime(2026, 3, 3, tzinfo=SHANGHAI)):
+        series = shop(4, begin)
+        day = np.array([series.at(step).day for step in range(len(series))])
+        hour = np.array([series.at(step).hour for step in range(len(series))])
+        price = np.where(hour < 8, 0.3, 0.6) + 0.4 * (day % 2)  # what is cheap on one day is dear on the next
+        prices = replace(two_prices(series, NO_DEMAND), import_cny_per_kwh=price)
+        grid = blocks(series, prices, days_of(series, 96, by_weekday))
+        power_w = run_rule(series, BATTERY, prices, grid, 0).battery_w
+        takes = power_w < -np.maximum(-series.net_w, 0.0) - 1.0  # more than the sun has left
+        assert takes.any()
+        assert hour[takes].max() < 8
+
+
+@pytest.mark.parametrize("steps", [40, 96, 97, 100, 192, 196])
+def test_what_is_stored_is_worth_a_cheapest_hour_of_whole_days(steps: int) -> None:
+    """Some steps of a further day, dear as they may be, make no day."""
+    series = shop(4, datetime(2026, 3, 2, tzinfo=SHANGHAI))
+    hour = np.arange(len(series)) % 96 / 4.0
+    prices = Prices(np.where((hour >= 4.0) & (hour < 6.0), 0.3, 0.65), np.zeros(len(series)), NO_DEMAND, 900.0)
+    of_part = cut(prices, series, 0, steps)
+    assert refill_cny_per_wh(of_part, BATTERY, series.cut(0, steps)) == pytest.approx(0.3e-3 / 0.95)
 
 
 def test_savings_that_are_drawn_hold_the_demand_and_end_where_the_bills_do() -> None:

@@ -4,8 +4,10 @@ by another solver."""
 import json
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import numpy as np
 import pytest
@@ -25,6 +27,15 @@ from tests.planning.worlds import BATTERY, NO_DEMAND, actual, battery, day, tou
 
 HOURLY = (24, 3600.0)
 Told = dict[str, Any]
+
+
+@pytest.mark.parametrize("day", ["2026-03-28", "2026-10-24", "2026-06-01"])
+def test_an_hour_of_the_next_day_is_the_one_that_the_clock_on_the_wall_shows(day: str) -> None:
+    """Also where that day has 23 or 25 hours."""
+    begin = datetime.fromisoformat(f"{day}T12:00").replace(tzinfo=ZoneInfo("Europe/Berlin"))
+    series = Series(begin, 900.0, np.ones(96), np.zeros(96))
+    assert series.at(step_at(series, "08:00")).strftime("%H:%M") == "08:00"
+    assert step_at(series, "12:15") == 1
 
 
 def uneven(series: Series, seed: int, cny_per_kw: float = 0.0) -> Prices:

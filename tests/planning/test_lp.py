@@ -293,6 +293,8 @@ def test_a_solver_without_time_is_named_and_the_next_one_is_well() -> None:
     hurried = Planner(slowest_s=0.0)
     plan = hurried.plan(BATTERY, series, prices)
     assert "the solver failed" in plan.why
+    paid = hurried.plan(BATTERY, series, prices, ends=Ends(peak_so_far_w=500e3)).costs
+    assert paid.demand == pytest.approx(40.8 * 500.0)  # what the month has seen costs, whoever plans
     holds(plan, replace(BATTERY, soc_end_min=None), series)
 
 

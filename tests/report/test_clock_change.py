@@ -13,7 +13,7 @@ import pytest
 
 from ess_controller.planning.backtest.rule import price_shares
 from ess_controller.planning.bills.bill import bill
-from ess_controller.planning.given.problem import days_of
+from ess_controller.planning.given.problem import day_numbers
 from ess_controller.planning.meter.book import Block
 from ess_controller.planning.planner.daily_report import report
 from ess_controller.planning.planner.site_planner import terms_of
@@ -144,7 +144,7 @@ def edges(begin: date, days: int) -> tuple[int, int]:
 def test_the_rule_of_the_hour_knows_days_by_the_calendar(day: date) -> None:
     """A day's prices over their mean: after clocks have changed as a week before."""
     month = Metered.of(berlin(), {}, *edges(day - timedelta(days=7), 14))
-    own = days_of(month.series)
+    own = day_numbers(month.series)
     shares = price_shares(prices_of(month)[0], own)
     assert shares[own == 8] == pytest.approx(shares[own == 1])  # Mondays
     assert [float(shares[own == each].mean()) for each in range(14)] == pytest.approx([1.0] * 14)

@@ -10,7 +10,7 @@ from ess_controller.core.windows import Windows
 from ess_controller.planning.backtest.rule import price_shares, rule_power
 from ess_controller.planning.given.billing_windows import block_means, blocks_of, slides
 from ess_controller.planning.given.calendar_grid import Days
-from ess_controller.planning.given.problem import Battery, Prices, Series, block_steps, hours
+from ess_controller.planning.given.problem import Battery, Prices, Series, block_steps, day_numbers, hours
 from ess_controller.planning.value.backward_pass import Value, decide
 from ess_controller.planning.value.problem import store_of
 from ess_controller.planning.value.replan import Replanner
@@ -82,7 +82,7 @@ def run_value(
 def run_rule(series: Series, battery: Battery, prices: Prices, grid: Blocks, first: int) -> Run:
     """The time-of-use rule from the step `first` on."""
     step_h = hours(series)
-    shares = price_shares(prices.import_cny_per_kwh, np.arange(len(series)) // max(round(24.0 / step_h), 1))
+    shares = price_shares(prices.import_cny_per_kwh, day_numbers(series))
     net_w, month = series.net_w, grid.month[grid.of_step]
     past = max(round(30 * 24.0 / step_h), 1)
     expected: dict[int, float] = {}

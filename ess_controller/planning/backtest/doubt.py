@@ -7,10 +7,11 @@ import numpy as np
 from ess_controller.planning.backtest.run import Month
 
 DRAWS, SEED = 2000, 0
+MIDDLE = 0.05, 0.95  # quantiles: nine in ten lie between
 
 
-def interval(months: Sequence[Month], share: float = 0.9) -> tuple[float, float]:
-    """The middle `share` of value shares of as many months drawn with replacement; one event decides a month.
+def interval(months: Sequence[Month]) -> tuple[float, float]:
+    """The middle nine in ten of value shares of as many months drawn with replacement; one event decides a month.
 
     With a single month there is nothing to draw from: NaN.
     """
@@ -20,5 +21,5 @@ def interval(months: Sequence[Month], share: float = 0.9) -> tuple[float, float]
     best = np.array([each.no_battery.cny - each.perfect.cny for each in months])
     drawn = np.random.default_rng(SEED).integers(0, len(months), (DRAWS, len(months)))
     shares = saved[drawn].sum(axis=1) / np.maximum(best[drawn].sum(axis=1), 1e-9)
-    low, high = np.quantile(shares, [0.5 - share / 2.0, 0.5 + share / 2.0])
+    low, high = np.quantile(shares, MIDDLE)
     return float(low), float(high)

@@ -79,7 +79,7 @@ def recorded(path: Path, home: Path | None) -> Recorded:
 
 
 def _of_one_clock(blocks: list[Block], block_s: float) -> list[Block]:
-    """Without what a clock gone astray has left, further from the newest than a book reaches."""
+    """Without what a clock gone astray has left, further from the middle one than a book reaches."""
     reach = round(KEEP_DAYS * 86400.0 / block_s)
     middle = blocks[len(blocks) // 2].number if blocks else 0
     return [block for block in blocks if abs(block.number - middle) <= reach]

@@ -6,7 +6,7 @@ load (`what_if`).
 """
 
 from dataclasses import asdict
-from datetime import datetime
+from datetime import datetime, timedelta
 from math import isfinite
 from typing import Any
 
@@ -29,16 +29,16 @@ MOST_STEPS = 3000  # a month of quarters of an hour: to solve that a hundred tim
 
 def step_at(series: Series, at: str) -> int:
     """The step in which a time lies: ISO 8601, or HH:MM for the first such in the series. BadInputError."""
-    zone = series.begin.tzinfo
+    begin, hour_only = series.begin, ":" in at[:3] and "T" not in at
     expected = f"a time from {series.at(0):%Y-%m-%dT%H:%M} to before {series.at(len(series)):%Y-%m-%dT%H:%M}"
     try:
-        time = datetime.fromisoformat(f"{series.begin:%Y-%m-%d}T{at}" if ":" in at[:3] and "T" not in at else at)
+        time = datetime.fromisoformat(f"{begin:%Y-%m-%d}T{at}" if hour_only else at)
     except ValueError:
         raise BadInputError(f"--explain {at}: expected {expected}, or HH:MM") from None
-    seconds = (time if time.tzinfo else time.replace(tzinfo=zone)).timestamp() - series.begin.timestamp()
-    if seconds < 0.0 and "T" not in at and ":" in at[:3]:
-        seconds += 86400.0
-    step = int(seconds // series.step_s)
+    time = time if time.tzinfo else time.replace(tzinfo=begin.tzinfo)
+    if hour_only and time.timestamp() < begin.timestamp():
+        time += timedelta(days=1)  # by the clock on the wall: such a day may have 23 hours
+    step = int((time.timestamp() - begin.timestamp()) // series.step_s)
     if not 0 <= step < len(series):
         raise BadInputError(f"--explain {at}: expected {expected}, that the plan covers")
     return step

@@ -19,7 +19,6 @@ USUAL_INDEX = 0.55
 COVERED_SHARE = 0.01  # of a clear day's energy: less is no cloud (dull days in November give 0.02), but snow, or off
 COVERED_OF_WEATHER = 0.2  # less of what the weather forecast lets expect, on a day that is not dark by it
 BRIGHT_INDEX = 0.3
-DIM_INDEX = 0.05  # of the weather forecast's; below, nothing is compared with it
 WEATHER_DOUBT_DAYS = 3.0  # a weather forecast is believed at first, and then as it deserves
 WEATHER_TEST_DAYS = 6  # known so many, it must prove better than own history
 

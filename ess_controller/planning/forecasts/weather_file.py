@@ -127,10 +127,12 @@ def _of_csv(path: Path, made_s: float) -> Weather:
     check_once(path, rows[0], header, ("time", *here))
     check_widths(path, rows[1:], len(header))
     found: dict[int, dict[str, float]] = {}
+    last = -1
     for row in rows[1:]:
         hour = _full_hour(path, row, row.cells[header.index("time")].strip())
-        if found and hour <= max(found):
+        if hour <= last:
             raise wrong(path, row.line, "time", "", "a later hour than in the line before")
+        last = hour
         found[hour] = {}
         for name in here:
             cell, (least, most, expected) = row.cells[header.index(name)].strip(), COLUMNS[name]

@@ -156,7 +156,7 @@ def days_in_month(series: Series, first: int, end: int) -> tuple[float, int]:
     return of_days * (end - first) * series.step_s / (after.timestamp() - month.timestamp()), of_days
 
 
-def days_of(series: Series) -> Ints:
+def day_numbers(series: Series) -> Ints:
     """[step] number of the site's calendar day it begins in, from 0: of 23 or 25 hours where clocks change."""
     day = np.array([series.at(step).toordinal() for step in range(len(series))])
     return np.asarray(day - day[0])
@@ -181,10 +181,13 @@ def cut(prices: Prices, series: Series, first: int, end: int) -> Prices:
 
 
 def refill_cny_per_wh(prices: Prices, battery: Battery, series: Series) -> float:
-    """What a Wh in the store is worth at the end: what it costs in the cheapest hour of a middling day."""
+    """What a Wh in the store is worth at the end: what it costs in the cheapest hour of a middling day.
+
+    Days are 24 h from the first step; what is left beyond the last whole one counts where there is none.
+    """
     slots = max(round(24.0 / hours(series)), 1)
     price = prices.import_cny_per_kwh
-    cheapest = [price[begin : begin + slots].min() for begin in range(0, len(price), slots)]
+    cheapest = [price[begin : begin + slots].min() for begin in range(0, max(len(price) - slots, 0) + 1, slots)]
     return max(float(np.median(cheapest)), 0.0) / battery.charge_efficiency / 1000.0
 
 

@@ -22,12 +22,10 @@ def trouble(groups: tuple[Battery, ...], series: Series, prices: Prices) -> str:
         "export price": prices.export_cny_per_kwh,
     }
     for name, values in named.items():
-        if len(values) != len(series) or not len(values):
-            return f"{name}: {len(values)} values for {len(series)} steps"
         if not np.isfinite(values).all():
             return f"{name}: unknown in step {int(np.argmin(np.isfinite(values)))}"
-    if not all(0.0 <= each.soc_start <= 1.0 and each.energy_wh > 0.0 for each in groups):
-        return "battery: SOC or energy unknown"
+    if not all(0.0 <= each.soc_start <= 1.0 for each in groups):
+        return "battery: SOC unknown"
     return ""
 
 

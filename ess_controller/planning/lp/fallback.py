@@ -11,11 +11,14 @@ import numpy as np
 from ess_controller.planning.given.groups import together
 from ess_controller.planning.given.problem import Battery, Prices, Series, hours
 from ess_controller.planning.given.worn import NOTHING, worn
+from ess_controller.planning.lp.filling import Ends
 from ess_controller.planning.lp.plan import Plan, costs_of, grid_of, obeyed, peak_of
 from firmware_bridge.records import Bools, Floats
 
 
-def stand_in(groups: tuple[Battery, ...], series: Series, prices: Prices, last: Plan | None, why: str) -> Plan:
+def stand_in(
+    groups: tuple[Battery, ...], series: Series, prices: Prices, ends: Ends, last: Plan | None, why: str
+) -> Plan:
     """A plan without a solver; `why` there is none is told, with what stands in. Unknown steps do nothing."""
     wanted_w, by_last = np.nan_to_num(series.net_w), np.zeros(len(series), np.bool_)
     if last is not None and last.step_s == series.step_s and len(last.group_w) == len(groups):
@@ -41,7 +44,7 @@ def stand_in(groups: tuple[Battery, ...], series: Series, prices: Prices, last: 
         for each, part in zip(groups, share, strict=True)
     ]
     group_w, group_soc = np.array([power for power, _ in done]), np.array([soc for _, soc in done])
-    return described(groups, series, prices, group_w, group_soc, f"{why}; {name} stands in")
+    return described(groups, series, prices, group_w, group_soc, f"{why}; {name} stands in", ends.peak_so_far_w)
 
 
 def _name(by_last: Bools) -> str:

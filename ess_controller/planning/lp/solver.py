@@ -67,7 +67,7 @@ class Planner:
         if isinstance(groups, Battery):
             groups = (groups,)
         if trouble := asked.trouble(groups, series, prices):
-            return stand_in(groups, series, prices, self._last, trouble)
+            return stand_in(groups, series, prices, ends, self._last, trouble)
         reachable = asked.reachable(groups, series)
         problem = Problem(reachable, series, prices, ends)
         self._fill(problem)
@@ -78,13 +78,13 @@ class Planner:
             values, why = self._solve()
         if values is None:
             self._layout = None
-            return stand_in(groups, series, prices, self._last, why)
+            return stand_in(groups, series, prices, ends, self._last, why)
         least_cny = float(self._solver.getInfo().objective_function_value) + constant(problem)
         plan, cny = _clean(problem, self._layout_now.store(values))
         if cny - least_cny > SAME_CNY + SAME_SHARE * abs(least_cny):
             plan = self._without_overlap(problem, plan, least_cny)
         if not np.isfinite(plan.gap_cny):
-            return stand_in(groups, series, prices, self._last, "no plan without power both ways was found")
+            return stand_in(groups, series, prices, ends, self._last, "no plan without power both ways was found")
         notes = [plan.why, asked.END_SHORT if reachable != groups else "", asked.let_pass(problem, plan)]
         self._last = plan = replace(plan, why="; ".join(filter(None, notes)))
         return plan

@@ -1,7 +1,7 @@
 """A kept plan made again from its own inputs, and what it has the battery do over the load and sun expected then."""
 
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
@@ -9,7 +9,7 @@ import numpy as np
 
 from ess_controller.planning.forecasts.clear_sky import ClearSky
 from ess_controller.planning.given.groups import together
-from ess_controller.planning.given.problem import Battery, Prices, Series
+from ess_controller.planning.given.problem import Battery, Prices, Series, cut
 from ess_controller.planning.given.tariff_prices import fixed_cny
 from ess_controller.planning.lp.fallback import described
 from ess_controller.planning.lp.plan import Plan
@@ -92,11 +92,6 @@ def path_of(found: Reopened) -> Plan:
     value, battery = found.plan.value, found.battery
     net_w = found.series.net_w[: value.stages]
     power_w, stored_wh = path(value, net_w, battery.soc_start * battery.energy_wh, found.kept.month_peak_w)
-    series = found.series.cut(0, len(net_w))
-    prices = replace(
-        found.prices,
-        import_cny_per_kwh=found.prices.import_cny_per_kwh[: len(net_w)],
-        export_cny_per_kwh=found.prices.export_cny_per_kwh[: len(net_w)],
-    )
+    series, prices = found.series.cut(0, len(net_w)), cut(found.prices, found.series, 0, len(net_w))
     soc = (stored_wh / battery.energy_wh)[np.newaxis]
     return described((battery,), series, prices, power_w[np.newaxis], soc, PATH, found.kept.month_peak_w)

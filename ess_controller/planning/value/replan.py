@@ -61,9 +61,6 @@ class Replanner:
         )
         last = np.broadcast_to(last, (len(errors.follow), *last.shape))
         late = backward()(self._store, _cut(steps, change, count), fresh, np.ascontiguousarray(last))
-        if change == count:
-            late = last[np.newaxis]
-            fresh = running
         edge = late[0] if change == count else late[0][:, :, :1] + self._month.demand(origin).cny(running)
         early = backward()(self._store, _cut(steps, 0, change), running, np.ascontiguousarray(edge))
         after = np.concatenate((early[1:], late[1:]))
