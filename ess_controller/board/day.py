@@ -10,7 +10,7 @@ import numpy as np
 from ess_controller.planning.bills.bill import bill
 from ess_controller.planning.given.tariff_prices import Terms
 from ess_controller.planning.meter.book import Block, slid_peak_w
-from ess_controller.planning.planner.daily_report import as_series, both_within, heard_well
+from ess_controller.planning.planner.daily_report import as_series, both_within
 from ess_controller.planning.planner.daily_report import without_battery as import_and_export
 from ess_controller.site import Site
 from ess_controller.site.tariff import Tariff, price_at
@@ -137,7 +137,7 @@ def edges(site: Site, day: date) -> tuple[int, int]:
 
 def _before(site: Site, day: date, blocks: Sequence[Block]) -> tuple[tuple[float, float], ...]:
     """From the month's begin on; nothing where no block is given."""
-    known = {each.number: (each.import_w, each.export_w) for each in blocks if heard_well(each)}
+    known = {each.number: (each.import_w, each.export_w) for each in blocks if each.heard_well}
     if not known:
         return ()
     return tuple(
@@ -148,7 +148,7 @@ def _before(site: Site, day: date, blocks: Sequence[Block]) -> tuple[tuple[float
 def _slot(site: Site, number: int, block: Block | None, plan: tuple[float, float]) -> Slot:
     begin = datetime.fromtimestamp(number * site.tuning.dispatch.block_s, site.time_zone)
     price, period = price_at(site.tariff, begin) if site.tariff else (nan, "")
-    if block is None or not heard_well(block):
+    if block is None or not block.heard_well:
         return Slot(begin, *(nan,) * 9, *plan, price, period)
     grid_w = block.import_w - block.export_w
     battery_w = block.load_w - block.pv_w - grid_w

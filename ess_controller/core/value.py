@@ -1,6 +1,7 @@
 """The power that a plan's value function says is best right now, from what is measured: pure, every beat."""
 
 from dataclasses import dataclass, replace
+from typing import Protocol
 
 import numpy as np
 
@@ -14,6 +15,30 @@ def flows_out_w(feed_in_w: float, sell_cny_per_wh: Floats | float) -> Floats:
     """Most that flows out where `feed_in_w` may, elementwise, W: nothing where that would cost, if solar inverters are
     held back at all."""
     return np.where(np.isfinite(feed_in_w) & np.less(sell_cny_per_wh, 0.0), 0.0, feed_in_w)
+
+
+class Lossy(Protocol):
+    """Whatever stores with losses on the way in and out."""
+
+    @property
+    def charge_efficiency(self) -> float:
+        """Of what is taken, how much is stored."""
+        ...
+
+    @property
+    def discharge_efficiency(self) -> float:
+        """Of what is drawn from the store, how much is given."""
+        ...
+
+
+def store_flow_w(store: Lossy, power_w: float) -> float:
+    """What leaves the store at that power on the grid's side, W; below 0: what is stored."""
+    return power_w / store.discharge_efficiency if power_w > 0.0 else power_w * store.charge_efficiency
+
+
+def store_flows_w(store: Lossy, power_w: Floats) -> Floats:
+    """As `store_flow_w`, elementwise."""
+    return np.where(power_w > 0.0, power_w / store.discharge_efficiency, power_w * store.charge_efficiency)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -190,10 +215,10 @@ def weighed(value: Value, stage: int, power_w: Floats, now: Moment) -> tuple[Flo
     buy, sell = value.buy_cny_per_wh[stage], value.sell_cny_per_wh[stage]
     paid = np.where(grid_w > 0.0, buy * grid_w, sell * np.maximum(grid_w, -store.flows_out_w(sell)))
     cost = (paid + store.wear_cny_per_wh * np.maximum(power_w, 0.0)) * hours
-    flow_w = np.where(power_w > 0.0, power_w / store.discharge_efficiency, power_w * store.charge_efficiency)
     to_come, gone_w = now.counted
     highest_w = (gone_w + to_come * np.maximum(grid_w, 0.0)[:, None]).max(axis=1)
-    after = _after(value, stage, now.net_w, now.energy_wh - flow_w * hours, np.maximum(now.peak_w, highest_w))
+    left_wh = now.energy_wh - store_flows_w(store, power_w) * hours
+    after = _after(value, stage, now.net_w, left_wh, np.maximum(now.peak_w, highest_w))
     return cost, after, highest_w
 
 

@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from ess_controller.core.value import store_flow_w
 from ess_controller.planning.backtest.rule import price_shares, rule_power
 from ess_controller.planning.bills.bill import Item, bill
 from ess_controller.planning.given.problem import Battery, Series, day_numbers, hours, refill_cny_per_wh
@@ -23,7 +24,6 @@ from ess_controller.planning.meter.book import Block, slid_peak_w
 from ess_controller.planning.planner.daily_report import (
     as_series,
     both_within,
-    heard_well,
     with_battery,
     without_battery,
 )
@@ -56,7 +56,7 @@ class Metered:
         rows = np.full((4, end - first), np.nan)
         for number in range(first, end):
             each = blocks.get(number)
-            if each is not None and heard_well(each):
+            if each is not None and each.heard_well:
                 rows[:, number - first] = each.load_w, each.pv_w, *with_battery(each)
         peak_w = np.array([blocks[at].peak_w if at in blocks else np.nan for at in range(first, end)])
         slid_w = slid_peak_w(blocks[number] for number in range(first, end) if number in blocks)
@@ -150,7 +150,7 @@ def ruled(metered: Metered, battery: Battery, expected_w: float) -> tuple[Floats
             given = 0.0
         if given > 0.0 and battery.export != "any":
             given = min(given, max(net, 0.0))
-        held -= (given / battery.discharge_efficiency if given > 0.0 else given * battery.charge_efficiency) * step_h
+        held -= store_flow_w(battery, given) * step_h
         peak_w = max(peak_w, net - given) if np.isfinite(net) else peak_w
         power_w[at], stored_wh[at] = given, held
     return power_w, stored_wh

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 
 import numpy as np
 
-from ess_controller.core.value import Moment, decide
+from ess_controller.core.value import Moment, decide, store_flow_w
 from ess_controller.planning.forecasts.error_chain import how_often
 from ess_controller.planning.value.slot import SitePlan
 
@@ -38,8 +38,7 @@ def expected(
         if np.isfinite(energy_wh):
             left = 1.0 if stage > first else 1.0 - (utc.timestamp() % block_s) / block_s
             power_w = decide(value, stage, Moment(net_w, energy_wh, peak_w, max(left, 0.01)))
-            out = power_w / store.discharge_efficiency if power_w > 0.0 else power_w * store.charge_efficiency
-            energy_wh = min(max(energy_wh - out * value.hours * left, low_wh), high_wh)
+            energy_wh = min(max(energy_wh - store_flow_w(store, power_w) * value.hours * left, low_wh), high_wh)
             peak_w = max(peak_w, net_w - power_w)
             row |= {
                 "battery_w": power_w,

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from ess_controller.companions.patience import LONGEST_S, Patience
-from ess_controller.planning.planner import process, schedule
-from ess_controller.planning.planner.companion import EVERY_S, JOBS, PLANNINGS, patience
-from ess_controller.planning.value.slot import FILE, OLDEST
+from ess_controller.planning.planner import schedule
+from ess_controller.planning.planner.companion import JOBS, PLANNINGS, patience
+from ess_controller.planning.value.slot import EVERY_S, FILE, OLDEST
 
 LOOK_S = 10.0
 MOST_S = PLANNINGS * EVERY_S
@@ -44,7 +44,6 @@ class Days:
 
 
 def test_a_planner_without_a_plan_is_replaced_before_the_last_plan_is_too_old(tmp_path: Path) -> None:
-    assert process.EVERY_S == EVERY_S
     assert OLDEST.total_seconds() > MOST_S
     days = Days(tmp_path)
     days.plan()

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ess_controller.core.value import Moment
+from ess_controller.core.value import Moment, store_flow_w
 from ess_controller.core.windows import Windows
 from ess_controller.planning.backtest.rule import price_shares, rule_power
 from ess_controller.planning.given.billing_windows import block_means, blocks_of, slides
@@ -154,7 +154,7 @@ def run_powers(series: Series, battery: Battery, grid: Blocks, first: int, power
         out_w = min(most, float(store.most_discharge_w(held, step_h)))
         in_w = float(store.most_charge_w(held, step_h))
         given = min(max(asked, -in_w), out_w)
-        held -= (given / battery.discharge_efficiency if given > 0.0 else given * battery.charge_efficiency) * step_h
+        held -= store_flow_w(battery, given) * step_h
         gone_w, done = gone_w + max(net_w[step] - given, 0.0), done + 1
         if sliding:
             peak = max(peak, sliding.add(step, max(net_w[step] - given, 0.0)))

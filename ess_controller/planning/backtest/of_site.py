@@ -14,7 +14,7 @@ from ess_controller.planning.given.groups import together
 from ess_controller.planning.given.inputs import ill_fitting
 from ess_controller.planning.given.problem import Battery, Prices, Series
 from ess_controller.planning.given.tariff_prices import doubts_over, prices_over
-from ess_controller.planning.meter.book import KNOWN_SHARE, Block
+from ess_controller.planning.meter.book import Block
 from ess_controller.planning.meter.store import FILE, KEEP_DAYS, MeterBookError, read_blocks
 from ess_controller.planning.planner.site_battery import groups_of
 from ess_controller.planning.planner.site_planner import terms_of
@@ -90,11 +90,9 @@ def _columns(blocks: list[Block]) -> tuple[Floats, Floats, Floats]:
     first, count = blocks[0].number, blocks[-1].number - blocks[0].number + 1
     load_w, pv_w, done_w = np.full((3, count), np.nan)
     for block in blocks:
-        at, meter = block.number - first, block.grid_heard >= KNOWN_SHARE
-        has_load, has_sun = block.load_heard >= KNOWN_SHARE, block.pv_heard >= KNOWN_SHARE
-        load_w[at] = max(block.load_w, 0.0) if has_load else np.nan
-        pv_w[at] = max(block.pv_w, 0.0) if has_sun else np.nan
-        if meter and has_load and has_sun:  # the balance at the busbar: load = grid + battery + sun
+        at = block.number - first
+        load_w[at], pv_w[at] = block.known_load_w, block.known_pv_w
+        if block.heard_well:  # the balance at the busbar: load = grid + battery + sun
             done_w[at] = block.load_w - block.pv_w - block.import_w + block.export_w
     return load_w, pv_w, done_w
 

@@ -6,6 +6,7 @@ from typing import Literal
 
 import numpy as np
 
+from ess_controller.core.value import store_flows_w
 from ess_controller.planning.backtest.closed_loop import Run, blocks, run_rule, run_value
 from ess_controller.planning.backtest.mpc import run_mpc
 from ess_controller.planning.backtest.plans import Ahead, Foresight, Known, Timed
@@ -29,6 +30,7 @@ from ess_controller.planning.lp.filling import Ends
 from ess_controller.planning.lp.plan import costs_of, grid_of, peak_of
 from ess_controller.planning.lp.solver import Planner
 from ess_controller.planning.value.replan import HORIZON_H, Site
+from ess_controller.planning.value.slot import EVERY_S
 from firmware_bridge.records import Floats
 
 Way = Literal["rule", "mpc", "controller", "really"]
@@ -120,7 +122,7 @@ def run_backtest(
     battery: Battery,
     kind_of_day: KindOfDay,
     first: int = 0,
-    every_s: float = 1800.0,
+    every_s: float = EVERY_S,
     known: frozenset[Known] = frozenset(),
     done_w: Floats | None = None,
     *,
@@ -207,8 +209,8 @@ def _idle(steps: int, battery: Battery) -> Run:
 
 def _stored(battery: Battery, series: Series, power_w: Floats) -> Run:
     """What was stored by the battery's losses, from the same start as the others; its window is not looked at."""
-    flow_w = np.where(power_w > 0.0, power_w / battery.discharge_efficiency, power_w * battery.charge_efficiency)
-    return Run(power_w, battery.soc_start * battery.energy_wh - np.cumsum(flow_w) * hours(series))
+    drawn_wh = np.cumsum(store_flows_w(battery, power_w)) * hours(series)
+    return Run(power_w, battery.soc_start * battery.energy_wh - drawn_wh)
 
 
 def _perfect(series: Series, prices: Prices, battery: Battery, refill: float) -> tuple[Run, list[float]]:

@@ -10,10 +10,9 @@ import numpy as np
 
 from ess_controller.planning.lp.filling import INFINITY, Problem, column_bounds, costs, row_bounds
 from ess_controller.planning.lp.layout import Layout
+from ess_controller.planning.lp.modes import BOTH_KW
 from ess_controller.planning.lp.plan import Plan
 from firmware_bridge.records import Bools, Floats
-
-BOTH_KW = 1e-5  # less flows back only by rounding
 
 
 class _Solved(NamedTuple):

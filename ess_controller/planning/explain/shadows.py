@@ -14,9 +14,9 @@ import numpy as np
 from ess_controller.planning.lp.filling import INFINITY, Problem, column_bounds, constant, costs, row_bounds
 from ess_controller.planning.lp.layout import Layout
 from ess_controller.planning.lp.plan import Plan
+from ess_controller.planning.lp.solver import SAME_CNY, SAME_SHARE
 from firmware_bridge.records import Floats, Ints
 
-SAME_SHARE, SAME_CNY = 1e-6, 1e-6  # costs that differ by less are the same
 NUDGE_KWH = 0.1  # more or less stored, or drawn by the load, to see what that changes
 NOTHING_KW = 1e-5
 

@@ -15,7 +15,7 @@ import numpy as np
 from ess_controller.errors import BadInputError
 from ess_controller.planning.explain.shadows import ShadowProgramme, Shadows
 from ess_controller.planning.explain.store import RESTS_W, WORTH_NOTHING, both_ways, of_group
-from ess_controller.planning.explain.what_if import Kind, Range, WhatIf
+from ess_controller.planning.explain.what_if import TIED_CNY, Kind, Range, WhatIf
 from ess_controller.planning.explain.words import words
 from ess_controller.planning.given.billing_windows import windows_of
 from ess_controller.planning.given.problem import Battery, Prices, Series, hours, months
@@ -129,7 +129,7 @@ def _what_if(asking: WhatIf, told: dict[str, Any], kind: Kind, prices: Prices, s
     }
     if own.tied(present):
         ends_w = [
-            told["battery_w"] if each is None or abs(each.at - present) > 2e-4 else each.battery_w
+            told["battery_w"] if each is None or abs(each.at - present) > TIED_CNY else each.battery_w
             for each in (own.below, own.above)
         ]
         found["tie"] = {"from_w": min(ends_w), "to_w": max(ends_w)}

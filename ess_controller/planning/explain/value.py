@@ -5,14 +5,15 @@ powers that it could choose are put side by side: what each costs in the block, 
 """
 
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import datetime
+from math import isfinite
 from typing import Any
 
 import numpy as np
 
 from ess_controller.core.value import Moment, Value, decide, weighed
-from ess_controller.planning.meter.book import KNOWN_SHARE, Block
+from ess_controller.core.worth import slopes
+from ess_controller.planning.meter.book import Block
 from ess_controller.planning.planner.reopened import Reopened
 from ess_controller.planning.value.path import after
 
@@ -54,21 +55,17 @@ def explained(found: Reopened, utc: datetime, book: Callable[[int, int], list[Bl
 
 def _net(found: Reopened, measured: dict[int, Block], stage: int) -> tuple[float, bool]:
     block = measured.get(found.plan.value.origin + stage)
-    if block is not None and min(block.load_heard, block.pv_heard) >= KNOWN_SHARE:
-        return max(block.load_w, 0.0) - max(block.pv_w, 0.0), True
+    if block is not None and isfinite(net_w := block.known_load_w - block.known_pv_w):
+        return net_w, True
     return float(found.series.net_w[stage]), False
 
 
 def _worth(value: Value, stage: int, now: Moment, power_w: float) -> float:
-    """Of a kWh more in the store after the block, CNY: the slope over one level of the grid."""
-    level_wh = float(value.store.energy_wh[1] - value.store.energy_wh[0])
-    end = after(value, now.energy_wh, power_w)
-    low = min(max(end, value.store.energy_wh[0]), value.store.energy_wh[-1] - level_wh)
-    reached_w, still = max(now.peak_w, now.net_w - power_w, now.net_w), np.zeros(1)
-    less, more = (
-        weighed(value, stage, still, replace(now, energy_wh=wh, peak_w=reached_w))[1][0] for wh in (low, low + level_wh)
-    )
-    return float(less - more) / level_wh * 1000.0
+    """Of a kWh more in the store after the block, CNY."""
+    own = value.of_block(value.origin + stage)
+    assert own is not None  # it is one of its stages
+    reached_w = max(now.peak_w, now.net_w - power_w, now.net_w)
+    return 1000.0 * slopes(own, now.net_w, after(value, now.energy_wh, power_w), reached_w)[0]
 
 
 def _ways(value: Value, stage: int, now: Moment, power_w: float) -> list[dict[str, Any]]:

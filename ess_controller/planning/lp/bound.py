@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import highspy
 import numpy as np
 
+from ess_controller.core.value import store_flows_w
 from ess_controller.planning.given.billing_windows import blocks_of, month_of_block
 from ess_controller.planning.given.problem import hours
 from ess_controller.planning.lp.filling import INFINITY, Problem, ceiling_kwh, floor_kwh
@@ -114,7 +115,7 @@ def lines_of(problem: Problem) -> Lines:
     grid_kw = np.maximum(net_kw + taken_kw, -outflow_kw)
     price = np.where(grid_kw > 0.0, problem.prices.import_cny_per_kwh, problem.export_cny_per_kwh)
     wear = battery.wear_cny_per_kwh + battery.wear.cny_per_kwh[0] / battery.discharge_efficiency
-    stored_kw = np.where(taken_kw > 0.0, taken_kw * battery.charge_efficiency, taken_kw / battery.discharge_efficiency)
+    stored_kw = -store_flows_w(battery, -taken_kw)
     cost = (price * grid_kw + wear * np.maximum(-taken_kw, 0.0)) * step_h
     return Lines(cost, stored_kw * step_h, np.maximum(grid_kw, 0.0), taken_kw)
 

@@ -5,6 +5,7 @@ from datetime import datetime
 
 import numpy as np
 
+from ess_controller.core.value import store_flow_w
 from ess_controller.planning.given.billing_windows import windows_of
 from ess_controller.planning.given.problem import Battery, Prices, Series, hours, outflow_w
 from ess_controller.planning.given.taper import WAYS, pieces
@@ -91,8 +92,7 @@ def obeyed(battery: Battery, series: Series, wanted_w: Floats) -> tuple[Floats, 
         given_w = min(left_w, battery.discharge_w, out_w, max(float(net_w) + battery.sends_w, 0.0))
         guarded = max(float(wanted), float(net_w) - battery.import_w)
         power = float(np.clip(guarded, -min(room_w, battery.charge_w, in_w), given_w))
-        flow = power / battery.discharge_efficiency if power > 0.0 else power * battery.charge_efficiency
-        stored_wh -= flow * step_h
+        stored_wh -= store_flow_w(battery, power) * step_h
         done_w[at], soc[at] = power, stored_wh / battery.energy_wh
     return done_w, soc
 

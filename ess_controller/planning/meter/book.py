@@ -42,6 +42,21 @@ class Block:
         return self.load_heard + self.grid_heard >= other.load_heard + other.grid_heard
 
     @property
+    def known_load_w(self) -> float:
+        """Load, not below 0; NaN where too little of it was heard."""
+        return max(self.load_w, 0.0) if self.load_heard >= KNOWN_SHARE else nan
+
+    @property
+    def known_pv_w(self) -> float:
+        """What the sun gave, not below 0; NaN where too little of it was heard."""
+        return max(self.pv_w, 0.0) if self.pv_heard >= KNOWN_SHARE else nan
+
+    @property
+    def heard_well(self) -> bool:
+        """Whether all of its means stand for something."""
+        return min(self.load_heard, self.pv_heard, self.grid_heard) >= KNOWN_SHARE
+
+    @property
     def held_back(self) -> bool:
         """Whether the sky would have given more than `pv_w`; not where nobody noted it."""
         return self.pv_held > HELD_SHARE

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from ess_controller.ageing.known_modules import Known
-from ess_controller.core.value import Moment, Store, flows_out_w
+from ess_controller.core.value import Moment, Store, flows_out_w, store_flow_w
 from ess_controller.errors import BadInputError
 from ess_controller.planning.given.problem import Battery, Prices, Series, hours
 from ess_controller.planning.value.backward_pass import Value, backward, decide
@@ -132,7 +132,7 @@ def _path(best: Value, battery: Battery, series: Series) -> list[float]:
     found = [battery.soc_start * battery.energy_wh]
     for step, net_w in enumerate(series.net_w[:-1].tolist()):
         power_w = decide(after, step, Moment(net_w, found[-1], float(best.peak_w[0, 0])))
-        found.append(found[-1] - _flow_w(battery, power_w) * best.hours)
+        found.append(found[-1] - store_flow_w(battery, power_w) * best.hours)
     return found
 
 
@@ -158,7 +158,7 @@ def _swing(
             power_w = _toward(battery, series, step, held_wh, goal_wh)
             cost_cny += _cny(battery, series, prices, step, power_w) - _cny(battery, series, prices, step, 0.0)
             cost_cny += (store.wear_cny_per_wh * max(power_w, 0.0) + _dwell_cny_per_h(store, held_wh)) * step_h
-            held_wh -= _flow_w(battery, power_w) * step_h
+            held_wh -= store_flow_w(battery, power_w) * step_h
             at = step + 1
         if abs(held_wh - goal_wh) > 1e-6 * battery.energy_wh:
             return None
@@ -179,10 +179,6 @@ def _toward(battery: Battery, series: Series, step: int, held_wh: float, goal_wh
         return -min(battery.charge_w, room_w, (goal_wh - held_wh) / battery.charge_efficiency / step_h)
     out_w = max(net_w + battery.sends_w, 0.0)
     return min(battery.discharge_w, out_w, (held_wh - goal_wh) * battery.discharge_efficiency / step_h)
-
-
-def _flow_w(battery: Battery, power_w: float) -> float:
-    return power_w / battery.discharge_efficiency if power_w > 0.0 else power_w * battery.charge_efficiency
 
 
 def _cny(battery: Battery, series: Series, prices: Prices, step: int, power_w: float) -> float:

@@ -7,10 +7,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 from ess_controller.companions.patience import Patience
+from ess_controller.planning.value.slot import EVERY_S
 from ess_controller.planning.value.slot import FILE as PLAN
 from ess_controller.site import Site
 
-PLANNINGS, EVERY_S = 3, 1800.0  # of plant time; `planning.planner.process.EVERY_S`, without its scheduler
+PLANNINGS = 3
 LEAST_S = 600.0  # of wall time: where the plant runs fast
 JOBS = "planner.json"  # `planning.planner.schedule.FILE`, without its scheduler
 

@@ -18,7 +18,7 @@ import numpy as np
 
 from ess_controller.planning.bills.bill import bill
 from ess_controller.planning.given.problem import Series
-from ess_controller.planning.meter.book import KNOWN_SHARE, Block, slid_peak_w
+from ess_controller.planning.meter.book import Block, slid_peak_w
 from ess_controller.planning.planner.site_planner import Book, terms_of
 from ess_controller.site import Site
 from firmware_bridge.records import Floats
@@ -55,7 +55,7 @@ def report(site: Site, book: Book, day: date) -> dict[str, Any] | None:
     first, end = (int(edge.timestamp() // block_s) for edge in edges)
     of_month = int(edges[0].replace(day=1).timestamp() // block_s)
     blocks = book(of_month, end)
-    heard = {each.number: each for each in blocks if heard_well(each)}
+    heard = {each.number: each for each in blocks if each.heard_well}
     mine = [heard[number] for number in range(first, end) if number in heard]
     if not mine:
         return None
@@ -82,11 +82,6 @@ def report(site: Site, book: Book, day: date) -> dict[str, Any] | None:
     told["saved_energy_cny"] = round(told["without_battery"]["energy_cny"] - told["with_battery"]["energy_cny"], 4)
     told["saved_month_demand_cny"] = round(demands_cny[0] - demands_cny[1], 4)
     return told
-
-
-def heard_well(block: Block) -> bool:
-    """Whether its means stand for something."""
-    return min(block.load_heard, block.pv_heard, block.grid_heard) >= KNOWN_SHARE
 
 
 def with_battery(block: Block) -> tuple[float, float]:

@@ -12,10 +12,9 @@ from ess_controller.errors import BadInputError
 from ess_controller.planning.meter.book import Block, BlockSums, MonthPeak
 from ess_controller.planning.planner.site_battery import groups_of
 from ess_controller.planning.planner.site_planner import SitePlanner
-from ess_controller.planning.value.slot import SitePlan
+from ess_controller.planning.value.slot import EVERY_S, SitePlan
 from ess_controller.site import Site
 
-EVERY = timedelta(minutes=30)  # of plant time
 NOTHING_STORED = "nothing can be given or taken"
 
 
@@ -42,7 +41,7 @@ class InlinePlanner:
         if self._sums.present is not None:
             self._peak.add(self._sums.present, over=False)
         held, utc = self._held[0], beat.tick.utc
-        if held is None or (over is not None and not timedelta(0) <= utc - held.made < EVERY):
+        if held is None or (over is not None and not timedelta(0) <= utc - held.made < timedelta(seconds=EVERY_S)):
             self._plan(beat)
 
     def slot(self) -> tuple[SitePlan | None, str]:

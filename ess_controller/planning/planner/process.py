@@ -37,13 +37,12 @@ from ess_controller.planning.planner.schedule import FILE as JOBS
 from ess_controller.planning.planner.schedule import Job, Jobs
 from ess_controller.planning.planner.site_battery import groups_of, stock_of_picture
 from ess_controller.planning.planner.site_planner import SitePlanner, terms_of
-from ess_controller.planning.value.slot import FILE, write
+from ess_controller.planning.value.slot import EVERY_S, FILE, write
 from ess_controller.site import Site, load
 from ess_controller.terminal.talk import talk
 
 log = logging.getLogger("ess")
 
-EVERY_S = 1800.0  # of plant time
 LOOK_AT_DAY_S = 900.0  # of plant time: whether a new day has begun, for what is done once a day
 AGAIN_S = 60.0  # of wall time: so long after a plan that failed it is tried again
 SOONEST_S = 5.0  # of wall time, however fast the plant runs

@@ -17,7 +17,7 @@ from ess_controller.planning.given.calendar_grid import days_of, kind_by_tariff
 from ess_controller.planning.given.groups import together
 from ess_controller.planning.given.problem import Battery, Prices, Series, refill_cny_per_wh
 from ess_controller.planning.given.tariff_prices import Terms, demand_costs, prices_over
-from ess_controller.planning.meter.book import KNOWN_SHARE, Block
+from ess_controller.planning.meter.book import Block
 from ess_controller.planning.value.replan import HORIZON_H, Replanner
 from ess_controller.planning.value.replan import Site as Planned
 from ess_controller.planning.value.slot import SitePlan
@@ -238,8 +238,8 @@ def measured(blocks: list[Block], first: int, end: int, load_w: Floats, pv_w: Fl
     for block in blocks:
         if first <= block.number < end:
             at = block.number - first
-            load_w[at] = max(block.load_w, 0.0) if block.load_heard >= KNOWN_SHARE else np.nan
-            pv_w[at] = max(block.pv_w, 0.0) if block.pv_heard >= KNOWN_SHARE else np.nan
+            load_w[at] = block.known_load_w
+            pv_w[at] = block.known_pv_w
             held[at] = block.held_back
 
 

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from ess_controller.core.value import store_flows_w
 from ess_controller.planning.value.problem import Steps, Store
 from firmware_bridge.records import Floats, Ints
 
@@ -115,7 +116,7 @@ def _total(
     buy, sell = steps.buy_cny_per_wh[at], steps.sell_cny_per_wh[at]
     cost = np.where(grid > 0.0, buy * grid, sell * np.maximum(grid, -store.flows_out_w(sell)))
     cost = cost + store.wear_cny_per_wh * np.maximum(power, 0.0)
-    drawn = np.where(power > 0.0, power / store.discharge_efficiency, power * store.charge_efficiency) * hours
+    drawn = store_flows_w(store, power) * hours
     place = np.clip((held - drawn - levels[0]) / (levels[1] - levels[0]), 0.0, len(levels) - 1.0)
     left = np.minimum(place.astype(np.int64), len(levels) - 2)
     share = place - left

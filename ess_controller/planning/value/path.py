@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ess_controller.core.value import Moment, Value, decide
+from ess_controller.core.value import Moment, Value, decide, store_flow_w
 from firmware_bridge.records import Floats
 
 
@@ -21,6 +21,4 @@ def path(value: Value, net_w: Floats, energy_wh: float, peak_w: float) -> tuple[
 
 def after(value: Value, energy_wh: float, power_w: float) -> float:
     """What is stored after a block of that power, Wh."""
-    store = value.store
-    flow = power_w / store.discharge_efficiency if power_w > 0.0 else power_w * store.charge_efficiency
-    return energy_wh - flow * value.hours
+    return energy_wh - store_flow_w(value.store, power_w) * value.hours

@@ -20,6 +20,7 @@ from firmware_bridge.records import Floats
 
 FILE = "plan.bin"
 MAGIC = b"ESS plan 1\n"
+EVERY_S = 1800.0  # of plant time: a new one so often
 OLDEST = timedelta(hours=2)
 LEAST_HISTORY_DAYS = 1.0  # a plan that has seen less of the site knows it worse than a rule
 LARGEST = 64_000_000  # bytes
