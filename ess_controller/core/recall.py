@@ -15,7 +15,10 @@ from firmware_bridge.records import Bools, Floats, Ints, Layout
 
 HOUR_S = 3600.0
 SOC_S = 3600.0  # an older SOC is no better than a voltage
-DRIFT_PER_HOUR = 0.002  # growth of SOC's standard deviation while nobody counts
+DRIFT_PER_HOUR = (
+    0.002  # growth of SOC's standard deviation while nobody counts: as of one that counts, `gauge.filter.Noise`
+)
+MOST_SD = 0.5  # of a share: nothing is known
 UNCOUNTED_S = 75.0  # a killed daemon's last note is up to 60 s old, and its inverter goes on for up to 15 s
 
 
@@ -117,12 +120,12 @@ def _soc(tuning: Tuning, recalled: Recalled) -> tuple[Floats, Floats]:
     so_full, sd = np.full(layout.cells, np.nan), np.full(layout.cells, knobs.start_sd)
     if not 0.0 <= age_s <= SOC_S:
         return so_full, sd
-    flowed_ah = tuning.limits.rated_a * min(age_s, UNCOUNTED_S) / 3600.0
-    grown_by = DRIFT_PER_HOUR * age_s / 3600.0 + flowed_ah / tuning.cell_ah
+    flowed_ah = tuning.limits.rated_a * min(age_s, UNCOUNTED_S) / HOUR_S
+    grown_by = DRIFT_PER_HOUR * age_s / HOUR_S + flowed_ah / tuning.cell_ah
     for code, mine in cells_of_modules(layout):
         told, told_sd = recalled.soc.get(code, ()), recalled.soc_sd.get(code, ())
         if len(told) == len(told_sd) == len(mine):
             so_full[mine] = told
-            grown = np.minimum(np.array(told_sd) + grown_by[mine], 0.5)
+            grown = np.minimum(np.array(told_sd) + grown_by[mine], MOST_SD)
             sd[mine] = np.where(np.isnan(so_full[mine]), knobs.start_sd, grown)
     return so_full, sd

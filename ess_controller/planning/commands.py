@@ -34,8 +34,8 @@ from ess_controller.planning.given.shared_commands import (
 if TYPE_CHECKING:
     from ess_controller.planning.given.problem import Battery, Prices, Series
     from ess_controller.planning.lp.plan import Plan
+    from ess_controller.planning.planner.plan_sources import Sources
     from ess_controller.planning.planner.reopened import Reopened
-    from ess_controller.planning.planner.site_plan import Sources
 
     Answered = tuple[dict[str, Any], Plan, Series, Prices]  # as JSON, and what is drawn of it
 
@@ -131,7 +131,7 @@ def _of_site(
     site: Path, at: str | None, home: Path | None, weather: Path | None, hottest: Path | None, explain: str | None
 ) -> "Answered":
     """The plan that is kept of then, else one that is made now."""
-    from ess_controller.planning.planner.site_plan import for_site, kept_plan, standing_then
+    from ess_controller.planning.planner.plan_sources import for_site, kept_plan, standing_then
 
     kept = None if at is None or weather is not None else kept_plan(site, at, home)
     if kept is not None:
@@ -180,8 +180,8 @@ def _of_kept(kept: "Reopened", site: Path, home: Path | None, explain: str | Non
     from ess_controller.planning.explain.value import explained
     from ess_controller.planning.given.problem import cut
     from ess_controller.planning.lp.filling import Ends
+    from ess_controller.planning.planner.plan_sources import book_of
     from ess_controller.planning.planner.reopened import path_of
-    from ess_controller.planning.planner.site_plan import book_of
 
     found = path_of(kept)
     end = len(found.battery_w)
@@ -198,7 +198,7 @@ def _of_files(inputs: Path, battery: list[Path], agreed: Agreed, peak_so_far_kw:
     """What foreign files plan with."""
     from ess_controller.planning.given.inputs import faint, ill_fitting
     from ess_controller.planning.lp.filling import Ends
-    from ess_controller.planning.planner.site_plan import Sources
+    from ess_controller.planning.planner.plan_sources import Sources
 
     tariff = tariff_of_file(agreed)
     metered = read_metered(inputs, tariff)

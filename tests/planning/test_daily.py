@@ -18,8 +18,8 @@ from ess_controller.planning.meter.store import FILE as BOOK
 from ess_controller.planning.meter.store import MeterStore
 from ess_controller.planning.planner import daily_report
 from ess_controller.planning.planner.capacity_test import DOUBTFUL_SHARE, Doubt, days_alike, most_doubtful, place
+from ess_controller.planning.planner.plan_sources import standing_at
 from ess_controller.planning.planner.process import Planning
-from ess_controller.planning.planner.site_plan import standing_at
 from ess_controller.planning.planner.site_planner import terms_of
 from ess_controller.planning.value.slot import FILE, read
 from ess_controller.site import load

@@ -34,10 +34,10 @@ from ess_controller.planning.planner.kept_plans import (
     plan_digest,
     program_files,
 )
+from ess_controller.planning.planner.plan_sources import standing_at
 from ess_controller.planning.planner.process import Planning
 from ess_controller.planning.planner.reopened import path_of, reopened
 from ess_controller.planning.planner.site_battery import groups_of
-from ess_controller.planning.planner.site_plan import standing_at
 from ess_controller.planning.planner.site_planner import SitePlanner
 from ess_controller.planning.value import by_numpy
 from ess_controller.planning.value.path import after

@@ -16,14 +16,14 @@ from ess_controller.planning.given.wear import Wear
 from ess_controller.planning.value import by_numpy
 from ess_controller.planning.value.backward_pass import Value, decide
 from ess_controller.planning.value.problem import Steps, store_of
-from ess_controller.planning.value.replan import Replanner, Site
+from ess_controller.planning.value.replan import PlannedFor, Replanner
 from firmware_bridge.records import Floats
 from tests.planning.sites_of_tests import ACTUAL, BATTERY, shop, two_prices
 
 
 def planned(series: Series, prices: Prices, battery: Battery, origin: int, peak_w: float = 50e3) -> Value:
     days = days_of(series, 192, by_weekday)
-    site = Site(battery, prices, days, 0.25, series.load_w, series.pv_w, 0.35e-3)
+    site = PlannedFor(battery, prices, days, 0.25, series.load_w, series.pv_w, 0.35e-3)
     return Replanner(site, Forecasts(series.load_w, series.pv_w, days, 96).at).plan(origin, peak_w)
 
 
@@ -34,7 +34,7 @@ def test_what_is_measured_after_the_planner_was_made_counts_as_what_it_knew_from
     origin, days = 96 * 9, days_of(series, 192, by_weekday)
     load_w, pv_w = (np.full_like(each, np.nan) for each in (series.load_w, series.pv_w))
     forecasts = Forecasts(series.load_w, series.pv_w, days, 96)
-    later = Replanner(Site(BATTERY, prices, days, 0.25, load_w, pv_w, 0.35e-3), forecasts.at)
+    later = Replanner(PlannedFor(BATTERY, prices, days, 0.25, load_w, pv_w, 0.35e-3), forecasts.at)
     load_w[:origin], pv_w[:origin] = series.load_w[:origin], series.pv_w[:origin]
     known = planned(series, prices, BATTERY, origin)
     np.testing.assert_array_equal(later.plan(origin, 50e3).after_cny, known.after_cny)

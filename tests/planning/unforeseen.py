@@ -29,7 +29,7 @@ from ess_controller.planning.value.month import (
     unforeseen_w,
 )
 from ess_controller.planning.value.problem import store_of
-from ess_controller.planning.value.replan import Replanner, Site
+from ess_controller.planning.value.replan import PlannedFor, Replanner
 from ess_controller.site.tariff import load_tariff
 from firmware_bridge.records import Floats, Ints
 from tests.planning.value_campaign import BATTERY, DAY, SETS, TARIFF, month_series, simbench
@@ -50,7 +50,7 @@ def above_w(name: str, month: int) -> tuple[Floats, float]:
     prices = replace(prices_over(tariff, Terms("actual"), series, {}), demand_later=())
     refill = refill_cny_per_wh(prices, BATTERY, series)
     forecasts = Forecasts(series.load_w, series.pv_w, real, DAY)
-    site = Site(BATTERY, prices, days, HOURS, series.load_w, series.pv_w, refill)
+    site = PlannedFor(BATTERY, prices, days, HOURS, series.load_w, series.pv_w, refill)
     run = run_value(series, BATTERY, blocks(series, prices, days), first, Replanner(site, forecasts.at), HOURLY)
     ended_w = np.maximum(series.net_w[first:] - run.battery_w, 0.0).reshape(-1, DAY).max(axis=1)
     net_w = series.net_w.reshape(-1, DAY)

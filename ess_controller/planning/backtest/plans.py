@@ -10,7 +10,7 @@ from ess_controller.core.value import Moment
 from ess_controller.planning.forecasts.day_ahead import Forecast, Forecasts
 from ess_controller.planning.value.backward_pass import Value
 from ess_controller.planning.value.path import path
-from ess_controller.planning.value.replan import Replanner, Site
+from ess_controller.planning.value.replan import PlannedFor, Replanner
 from firmware_bridge.records import Floats
 
 Known = Literal["load", "pv", "peak"]
@@ -27,7 +27,7 @@ class Ahead(Protocol):
 class Foresight:
     """Forecasts that know some of what comes, to ask what not knowing it costs."""
 
-    def __init__(self, forecasts: Forecasts, site: Site, known: frozenset[Known]) -> None:
+    def __init__(self, forecasts: Forecasts, site: PlannedFor, known: frozenset[Known]) -> None:
         self._forecasts, self._site, self._known = forecasts, site, known
 
     def at(self, origin: int) -> Forecast:
@@ -52,7 +52,7 @@ class Foresight:
 class Timed(Replanner):
     """Keeps how long each re-plan took, and what the first of each day expected."""
 
-    def __init__(self, site: Site, forecasts: Ahead) -> None:
+    def __init__(self, site: PlannedFor, forecasts: Ahead) -> None:
         super().__init__(site, self._ahead)
         self._forecasts, self._days, self._net_ahead_w = forecasts, site.days, np.zeros(0)
         self.ms: list[float] = []

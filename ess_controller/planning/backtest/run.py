@@ -1,5 +1,6 @@
 """What value dispatch saves on a recorded series, beside no battery, a time-of-use rule and perfect foresight."""
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from math import nan
 from typing import Literal
@@ -29,7 +30,7 @@ from ess_controller.planning.given.worn import worn
 from ess_controller.planning.lp.filling import Ends
 from ess_controller.planning.lp.plan import costs_of, grid_of, peak_of
 from ess_controller.planning.lp.solver import Planner
-from ess_controller.planning.value.replan import HORIZON_H, Site
+from ess_controller.planning.value.replan import HORIZON_H, PlannedFor
 from ess_controller.planning.value.slot import EVERY_S
 from firmware_bridge.records import Floats
 
@@ -145,7 +146,7 @@ def run_backtest(
         export_cny_per_kwh=grid.mean(prices.export_cny_per_kwh),
     )
     refill = refill_cny_per_wh(prices, battery, series)
-    site = Site(battery, by_block, days, block_h, grid_series.load_w, grid_series.pv_w, refill)
+    site = PlannedFor(battery, by_block, days, block_h, grid_series.load_w, grid_series.pv_w, refill)
     learnt = Forecasts(site.load_w, site.pv_w, days, leads)
     timed = Timed(site, forecasts or (Foresight(learnt, site, known) if known else learnt))
     run = series.cut(first, len(series))
@@ -157,29 +158,32 @@ def run_backtest(
     rule = run_rule(series, battery, prices, grid, first)
     plain = run_mpc(series, battery, grid, first, grid_series, by_block, refill) if mpc else None
     really = None if done_w is None else _stored(battery, run, done_w[first:])
-    settled = []
-    for (begin, end), gap in zip(months(run), gaps, strict=True):
-
-        def cost(done: Run, begin: int = begin, end: int = end, owned: Battery = battery) -> Cost:
-            return _cost(done, run, paid, owned, refill, begin, end)
-
-        settled.append(
-            Month(
-                name=run.at(begin).strftime("%Y-%m"),
-                no_battery=cost(_idle(len(run), battery), owned=replace(battery, wear=NO_WEAR)),
-                rule=cost(rule),
-                controller=cost(controller),
-                perfect=cost(perfect),
-                bound_gap_cny=gap,
-                mpc=None if plain is None else cost(plain),
-                really=None if really is None else cost(really),
-            )
-        )
     ms, not_used = np.array(timed.ms), _not_used(learnt)
     expected = tuple(Expected(max(int(grid.begin[block]) - first, 0), *each) for block, *each in timed.expected)
     charged = any(prices.demand_of(month).from_w for month in range(len(months(series))))
-    found = (run, battery, charged, tuple(settled), controller, rule, perfect)
-    return Backtest(*found, ms, not_used, expected, 3600.0 * block_h, plain, really)
+    found = (run, battery, charged, (), controller, rule, perfect)
+    unsettled = Backtest(*found, ms, not_used, expected, 3600.0 * block_h, plain, really)
+    return replace(unsettled, months=tuple(_settled(unsettled, paid, refill, gaps)))
+
+
+def _settled(done: Backtest, prices: Prices, refill: float, gaps: Sequence[float]) -> Iterator[Month]:
+    """What each way costs in each month. `gaps` [month]: of perfect foresight."""
+    run, battery = done.series, done.battery
+    for (begin, end), gap in zip(months(run), gaps, strict=True):
+
+        def cost(way: Run, begin: int = begin, end: int = end, owned: Battery = battery) -> Cost:
+            return _cost(way, run, prices, owned, refill, begin, end)
+
+        yield Month(
+            name=run.at(begin).strftime("%Y-%m"),
+            no_battery=cost(_idle(len(run), battery), owned=replace(battery, wear=NO_WEAR)),
+            rule=cost(done.rule),
+            controller=cost(done.controller),
+            perfect=cost(done.perfect),
+            bound_gap_cny=gap,
+            mpc=None if done.mpc is None else cost(done.mpc),
+            really=None if done.really is None else cost(done.really),
+        )
 
 
 def _not_used(forecasts: Forecasts) -> tuple[tuple[str, str], ...]:

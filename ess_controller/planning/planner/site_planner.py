@@ -18,8 +18,7 @@ from ess_controller.planning.given.groups import together
 from ess_controller.planning.given.problem import Battery, Prices, Series, refill_cny_per_wh
 from ess_controller.planning.given.tariff_prices import Terms, demand_costs, prices_over
 from ess_controller.planning.meter.book import Block
-from ess_controller.planning.value.replan import HORIZON_H, Replanner
-from ess_controller.planning.value.replan import Site as Planned
+from ess_controller.planning.value.replan import HORIZON_H, PlannedFor, Replanner
 from ess_controller.planning.value.slot import SitePlan
 from ess_controller.site import Site
 from ess_controller.site.tariff import Tariff
@@ -158,7 +157,7 @@ class SitePlanner:
         held = np.zeros(length, np.bool_)
         forecasts = Forecasts(calendar.load_w, calendar.pv_w, days, self._leads, sky, owners_w, held)
         hours = self._block_s / 3600.0
-        planned = Planned(battery, prices, days, hours, calendar.load_w, calendar.pv_w, refill)
+        planned = PlannedFor(battery, prices, days, hours, calendar.load_w, calendar.pv_w, refill)
         replanner = Replanner(planned, forecasts.at, foreseen=self._foreseen(clear))
         return _Day(today, first, battery, weather, clear, calendar.load_w, calendar.pv_w, held, forecasts, replanner)
 

@@ -20,7 +20,7 @@ PEAK_ROOM = 1.1  # times that: a narrow grid would make higher peaks look free
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Site:
+class PlannedFor:
     """What is planned for, in billing blocks. What is measured may be written into the arrays as time goes on."""
 
     battery: Battery
@@ -35,7 +35,7 @@ class Site:
 class Replanner:
     """Plans anew whenever asked; keeps what the days so far would have cost."""
 
-    def __init__(self, site: Site, forecast: Callable[[int], Forecast], *, foreseen: bool = False) -> None:
+    def __init__(self, site: PlannedFor, forecast: Callable[[int], Forecast], *, foreseen: bool = False) -> None:
         """`foreseen`: forecasts have something to say before any day is known."""
         self._site, self._forecast, self._foreseen = site, forecast, foreseen
         self._store = store_of(site.battery)
