@@ -7,10 +7,12 @@ import numpy as np
 import pytest
 
 from ess_controller.planning.forecasts.day_ahead import Forecast, Forecasts, learn
-from ess_controller.planning.forecasts.load import last_open, similar_days
+from ess_controller.planning.forecasts.load import closed_since, last_open, similar_days
 from ess_controller.planning.given.calendar_grid import by_weekday, days_of
 from ess_controller.planning.given.problem import Series
 from tests.planning.sites_of_tests import shop
+
+NEVER = np.full(5, -1)  # no target lies within works holidays
 
 
 def forecast(series: Series, origin: int) -> Forecast:
@@ -84,6 +86,50 @@ def test_a_closed_day_is_noticed_while_it_lasts() -> None:
     assert at_noon.mean() < 0.5 * at_dawn.mean()
 
 
+def test_works_holidays_are_foreseen_once_they_last_and_end_with_an_open_day() -> None:
+    """Three weeks from a Monday on: from the fourth workday on none is foreseen to be open but Mondays."""
+    series = shop(98)
+    usual_w = forecast(series, 96 * 60).load_w[36:68].mean()
+    series.load_w[96 * 63 : 96 * 84] = 8e3
+    closed, usual = (0.0, 0.2), (0.7, 1.3)
+    expected = {0: usual, 3: closed, 4: closed, 5: usual, 6: closed, 9: closed, 10: usual, 14: closed, 15: usual}
+    for workday, (least, most) in expected.items():
+        origin = 96 * (63 + 7 * (workday // 5) + workday % 5)
+        foreseen_w = forecast(series, origin).load_w[36:68].mean()
+        assert least * usual_w < foreseen_w < most * usual_w, workday
+    assert forecast(series, 96 * 85).load_w[36:68].mean() > 0.7 * usual_w  # Monday was open
+
+
+def test_a_closure_is_counted_in_workdays_that_are_known() -> None:
+    series = shop(30)
+    days, history = days_of(series, 0, by_weekday), np.ones((30, 96))
+    closed, targets = np.zeros(30, np.bool_), np.array([3, 14, 17, 18, 19, 21, 23, 24])
+    closed[[14, 15, 16, 17, 18, 21, 22]] = True  # Monday the 14th to Tuesday the 22nd
+    assert closed_since(history, closed, days, targets).tolist() == [-1, -1, 14, 14, 14, -1, 14, -1]
+    history[15] = np.nan
+    closed[15] = False
+    assert closed_since(history, closed, days, targets).tolist() == [-1, -1, -1, 14, 14, -1, 14, -1]
+    nothing = np.full((0, 96), np.nan)
+    assert closed_since(nothing, closed[:0], days, targets).tolist() == [-1] * 8
+
+
+def test_a_site_that_stays_closed_for_weeks_is_no_longer_expected_to_open_on_mondays() -> None:
+    series = shop(112)
+    series.load_w[96 * 63 :] = 8e3
+    usual_w = forecast(series, 96 * 60).load_w[36:68].mean()
+    mondays = [forecast(series, 96 * (63 + 7 * week)).load_w[36:68].mean() < 0.2 * usual_w for week in range(6)]
+    assert mondays == [False, False, False, False, True, True]
+
+
+def test_no_more_load_is_foreseen_than_a_tenth_above_the_highest_ever() -> None:
+    """However steeply it rises: errors of the last hours are carried on, and would go on for ever."""
+    series = shop(63)
+    series.load_w[96 * 60 + 30 : 96 * 60 + 40] *= np.linspace(1.0, 3.0, 10)
+    for origin in range(96 * 60 + 30, 96 * 60 + 44):
+        highest_w = series.load_w[:origin].max()
+        assert forecast(series, origin).load_w.max() <= 1.1 * highest_w + 1e-6
+
+
 def test_the_last_such_day_is_one_that_was_open() -> None:
     closed = np.zeros(40, np.bool_)
     closed[[33, 26, 35]] = True
@@ -95,7 +141,7 @@ def test_a_weekday_s_habit_is_its_own_however_few_its_days() -> None:
     history = np.broadcast_to(level, (84, 96)).copy()
     history[4::7, 48:] -= 60e3  # Fridays end at noon
     days, closed, targets = days_of(shop(90), 0, by_weekday), np.zeros(84, np.bool_), np.arange(84, 89)
-    found = similar_days(history, days, closed, targets)
+    found = similar_days(history, days, closed, NEVER, targets)
     np.testing.assert_allclose(found[:4], 80e3, rtol=0.1)
     np.testing.assert_allclose(found[4, :44], 80e3, rtol=0.1)
     np.testing.assert_allclose(found[4, 52:88], 20e3, rtol=0.25)
@@ -105,7 +151,7 @@ def test_weekdays_that_are_all_alike_tell_of_each_other() -> None:
     """Then a mean of all days errs less than one of the weekday's own, which has a fifth of them."""
     history = np.random.default_rng(3).normal(50e3, 10e3, (84, 96))
     days, closed, targets = days_of(shop(90), 0, by_weekday), np.zeros(84, np.bool_), np.arange(84, 89)  # Mon to Fri
-    off = similar_days(history, days, closed, targets) - 50e3
+    off = similar_days(history, days, closed, NEVER, targets) - 50e3
     own = np.array([history[target - 7 : 42 : -7].mean(axis=0) for target in targets]) - 50e3
     assert np.sqrt(np.mean(off**2)) < 0.75 * np.sqrt(np.mean(own**2))
 

@@ -14,6 +14,8 @@ BLOCKS = 5  # that errors are told apart in: each by what the others taught
 FADE_H = 4.0  # with too little history to learn from, an error of the last hour fades so
 FAINT = 0.2  # of the greatest scale: errors of fainter hours, as at dawn, count as if they were of such
 DAY_SHARE = 0.1  # of a day's clear sky must lie in the last hours, or the index of the whole last day is carried on
+SAME_W = 0.5  # two ways whose errors differ by less are told by the same number: none is the better
+MOST = 1.1  # of the highest load ever measured or usual: no more is foreseen, however steeply recent errors rise
 COVERED = 0.01  # of clear sky over the last day, and over the last hours: snow lies, or the inverters are off
 
 
@@ -26,11 +28,16 @@ class Score:
     climatology_w: float  # the calendar's mean, uncorrected
 
     @property
+    def loses(self) -> bool:
+        """Whether persistence is better, by what can be told."""
+        return self.forecast_w > self.persistence_w + SAME_W
+
+    @property
     def why_not(self) -> str:
         """Why the forecast is not used; empty: it is."""
         if np.isnan(self.forecast_w):
             return "too little history: what was measured carries on"
-        if self.forecast_w > self.persistence_w:
+        if self.loses:
             return f"off by {self.forecast_w:.0f} W rms, persistence by {self.persistence_w:.0f} W: persistence is used"
         return ""
 
@@ -48,6 +55,7 @@ class Corrected:
     one_off: Bools  # [step] see `Profile`
     score: Score
     carried: tuple[int, int] | None  # steps whose share of scale smart persistence carries on; None: it is no sun
+    most_w: float  # no more is foreseen
 
     def ahead(self, measured_w: Floats, origin: int) -> Floats:
         """[lead] from what was measured before the origin, W >= 0."""
@@ -58,13 +66,15 @@ class Corrected:
         at = np.array([origin - begin])
         if self.carried is not None:
             index, lasting = carried_index(measured_w[begin:origin], self.scale_w[past], at, self.carried)
-            if self.score.forecast_w > self.score.persistence_w or lasting[0] < COVERED:
+            if self.score.loses or lasting[0] < COVERED:
                 return np.asarray(index[0] * self.scale_w[to_come])
         errors = np.where(self.one_off[past], np.nan, measured_w[begin:origin] - self.expected_w[past])
         recent = recent_errors(errors, _near(self.scale_w)[past], at, self.windows)
         weights = self.weights[self.group[origin - self.first]]
-        ahead: Floats = np.maximum(self.expected_w[to_come] + self.scale_w[to_come] * (recent @ weights)[0], 0.0)
-        return ahead
+        ahead = self.expected_w[to_come] + self.scale_w[to_come] * (recent @ weights)[0]
+        lately = measured_w[begin:origin]
+        most_w = max(self.most_w, MOST * float(lately[np.isfinite(lately)].max(initial=0.0)))
+        return np.asarray(np.clip(ahead, 0.0, most_w))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -99,7 +109,8 @@ def corrected(
     known = slice(0, now - first)
     errors, taught = (each[first:now] - profile.expected_w[known] for each in (measured_w, taught_w))
     errors[profile.one_off[known]] = np.nan
-    fading = _fading(windows, leads)
+    fading, seen_w = _fading(windows, leads), np.concatenate((measured_w[np.isfinite(measured_w)], expected))
+    most_w = MOST * float(seen_w.max(initial=0.0)) if carried is None else np.inf
     young = Corrected(
         first=first,
         expected_w=expected,
@@ -110,6 +121,7 @@ def corrected(
         one_off=profile.one_off,
         score=Score(np.nan, np.nan, np.nan),
         carried=carried,
+        most_w=most_w,
     )
     if len(errors) < leads:
         return young, np.full((0, leads), np.nan)
@@ -123,6 +135,9 @@ def corrected(
     doubts = (DOUBT if carried is None else _doubts(leads), OWN_DOUBT)
     weights, of_others = ridge(recent, to_come, scales, group, groups, block, doubts)
     missed = to_come - scales * np.einsum("ow,owl->ol", recent, of_others[block, group])
+    if carried is None:  # what is not foreseen is not missed either
+        true_w = sliding_window_view(taught_w[first:now], leads)
+        missed = true_w - np.clip(true_w - missed, 0.0, most_w)
     if profile.persistence_w is not None:
         off = np.where(profile.one_off[known], np.nan, measured_w[first:now] - profile.persistence_w[known])
         fades = recent_errors(off, _near(scale)[known], origins, windows) @ fading
@@ -140,7 +155,8 @@ def corrected(
         weights, missed = np.broadcast_to(fading, weights.shape), later
         if profile.persistence_w is not None:
             expected = _filled(profile.persistence_w, measured_w)
-    return Corrected(first, expected, scale, windows, weights, profile.group, profile.one_off, score, carried), missed
+    found = (first, expected, scale, windows, weights, profile.group, profile.one_off, score, carried, most_w)
+    return Corrected(*found), missed
 
 
 def carried_index(

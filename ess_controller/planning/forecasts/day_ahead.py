@@ -8,7 +8,7 @@ from ess_controller.planning.forecasts.corrected import Corrected, Profile, corr
 from ess_controller.planning.forecasts.error_chain import Errors
 from ess_controller.planning.forecasts.expected_load import with_expected
 from ess_controller.planning.forecasts.held_back import freed
-from ess_controller.planning.forecasts.load import closed_days, last_open, similar_days
+from ess_controller.planning.forecasts.load import closed_days, closed_since, last_such, similar_days
 from ess_controller.planning.forecasts.spread import Spread, part_of_day, spread_of
 from ess_controller.planning.forecasts.sun import Sky, Sun, sun_of
 from ess_controller.planning.given.calendar_grid import Days
@@ -134,14 +134,17 @@ def _load(
 ) -> tuple[Corrected, Floats]:
     history, targets, at = _span(load_w, days, first, end)
     closed = closed_days(history, days)
-    expected = with_expected(similar_days(history, days, closed, targets), expected_w, history, days, targets)[at]
-    last_such = _rows(history, last_open(closed, targets))[at]
+    since = closed_since(history, closed, days, targets)
+    similar = similar_days(history, days, closed, since, targets)
+    expected = with_expected(similar, expected_w, history, days, targets)[at]
+    like_it = _rows(history, last_such(closed, since, days, targets))[at]
+    closed &= closed_since(history, closed, days, np.arange(len(closed))) < 0  # those that go on are no news
     scale = np.sqrt(np.maximum(np.nan_to_num(expected), 0.0) / max(_mean(expected), 1.0))
     taught = np.where(closed[days.day[: len(load_w)]], np.nan, load_w)
     profile = Profile(
         expected_w=expected,
         scale_w=scale if scale.any() else np.ones(len(scale)),
-        persistence_w=last_such,
+        persistence_w=like_it,
         climatology_w=expected,
         group=part_of_day(days, first, end),
         one_off=_one_off(closed, days, len(load_w))[days.day[first:end]],

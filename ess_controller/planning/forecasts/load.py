@@ -8,6 +8,8 @@ from ess_controller.planning.given.calendar_grid import HOLIDAY, WEEKEND, WORKDA
 from firmware_bridge.records import Bools, Floats, Ints
 
 WEEK = 7
+LASTING = 3  # workdays closed one after the other: so it goes on, until one is open
+LASTING_WEEKS = 4  # works holidays end with a weekend: only then is the first workday after days off expected closed
 WEEKS = 4  # looked back for a day that was open
 CLOSED_DAYS = 42  # around a day, that tell what is usual
 SIMILAR_DAYS = 91  # looked back for similar days
@@ -39,6 +41,36 @@ def closed_days(history: Floats, days: Days) -> Bools:
     return closed
 
 
+def closed_since(history: Floats, closed: Bools, days: Days, targets: Ints) -> Ints:
+    """[target] first of the closed workdays that have followed each other until just before it, where it is expected to
+    be closed, too: works holidays, a line that stands still. Else -1. Workdays that are hardly known do not count.
+
+    To miss the day on which work begins again costs a month's peak, to expect it in vain a day's use of the battery.
+    """
+    known = np.isfinite(history).sum(axis=1) >= 0.5 * days.slots
+    work = np.flatnonzero((days.kind[: len(closed)] == WORKDAY) & known)
+    if not len(work):
+        return np.full(len(targets), -1)
+    begins = np.concatenate(([0], np.flatnonzero(~closed[work]) + 1))  # in `work`: after each open day
+    end = np.searchsorted(work, targets)  # of the workdays before
+    begin = begins[np.searchsorted(begins, end, side="right") - 1]
+    is_first = np.append(True, days.kind[:-1] != WORKDAY)  # after days off
+    weeks = np.concatenate(([0], np.cumsum(is_first[work])))
+    lasts = np.where(is_first[targets], weeks[end] - weeks[begin] >= LASTING_WEEKS, end - begin >= LASTING)
+    return np.where(lasts, work[np.minimum(begin, len(work) - 1)], -1)
+
+
+def last_such(closed: Bools, since: Ints, days: Days, targets: Ints) -> Ints:
+    """[target] the last known day like each: as `last_open`; for a workday while they stay closed, the last workday.
+
+    `since` [target] as `closed_since` has it.
+    """
+    work = np.flatnonzero(days.kind[: len(closed)] == WORKDAY)
+    before = np.searchsorted(work, targets) - 1
+    stays = (since >= 0) & (days.kind[targets] == WORKDAY)
+    return np.where(stays, work[before] if len(work) else -1, last_open(closed, targets))
+
+
 def last_open(closed: Bools, targets: Ints) -> Ints:
     """[target] the last known day of its weekday before each that was not closed; for want of one, the last known.
 
@@ -50,8 +82,9 @@ def last_open(closed: Bools, targets: Ints) -> Ints:
     return np.asarray(weeks_ago[np.arange(len(targets)), np.argmax(was_open, axis=1)])
 
 
-def similar_days(history: Floats, days: Days, closed: Bools, targets: Ints) -> Floats:
-    """[target, slot] mean of the days before each target day, those of its weekday and of the others of its kind.
+def similar_days(history: Floats, days: Days, closed: Bools, since: Ints, targets: Ints) -> Floats:
+    """[target, slot] mean of the days before each target day, those of its weekday and of the others of its kind; while
+    workdays stay closed, of those `since` then.
 
     Each weekday's mean counts by how sure it is of the target's: the variance of a mean of so few days, and of what the
     two weekdays differ by more than days do anyway (shrinkage as of James and Stein, 1961). `history` [day, slot] with
@@ -61,7 +94,7 @@ def similar_days(history: Floats, days: Days, closed: Bools, targets: Ints) -> F
     age = targets[:, None] - past
     before = (age > 0) & (age <= SIMILAR_DAYS)
     fresh, lasting = (np.exp(-age / memory) for memory in (AGE_DAYS, HABIT_DAYS))
-    alike = [before & each for each in _alike(days, closed, targets, past)]
+    alike = [before & each for each in _alike(days, closed, since, targets, past)]
     level, habit = ([_Mean.of(history, np.where(each, weight, 0.0)) for each in alike] for weight in (fresh, lasting))
     value = np.array([each.value for each in level])
     of_kind = _Mean.of(history, np.where(np.any(alike, axis=0), lasting, 0.0))
@@ -110,12 +143,14 @@ def _sureness(level: list[_Mean], habit: list[_Mean], of_kind: _Mean) -> Floats:
     return np.array(sure)
 
 
-def _alike(days: Days, closed: Bools, targets: Ints, past: Ints) -> list[Bools]:
+def _alike(days: Days, closed: Bools, since: Ints, targets: Ints, past: Ints) -> list[Bools]:
     """Of each weekday from the target's on: [target, day] those of the target's kind. A holiday is like any holiday or
     Sunday."""
+    stays = since[:, None] >= 0
+    unlike = np.where(stays, past < since[:, None], closed)
     kind, weekday = days.kind[targets][:, None], days.weekday[targets][:, None]
     past_kind, past_weekday = days.kind[past], days.weekday[past]
-    is_open = (kind == past_kind) & (kind != HOLIDAY) & ~((kind == WORKDAY) & closed)
+    is_open = (kind == past_kind) & (kind != HOLIDAY) & ~((kind == WORKDAY) & unlike)
     alike = [is_open & ((past_weekday - weekday) % WEEK == later) for later in range(WEEK)]
     alike[0] |= (kind == HOLIDAY) & ((past_kind == HOLIDAY) | (past_weekday == SUNDAY))
     return alike

@@ -202,7 +202,7 @@ class SitePlanner:
         if learned is None:
             return
         for name, score in (("load", learned.load.score), ("sun", learned.pv.score)):
-            if score.forecast_w > score.persistence_w:
+            if score.loses:
                 self._tell(f"the forecast of the {name} is not used: {score.why_not}")
         self._tell(learned.weather)
         self._tell(learned.roof)

@@ -25,6 +25,7 @@ ABOVE_SD = 0.27
 # each day's own forecast has highest.
 UNFORESEEN_SD, HIGHEST_H = 0.52, 4.0
 LEAST_SD = 0.1  # of the mean of what days can be held to: a few days alike say little of how days differ
+ENOUGH_DAYS, MOST_AS_SEEN = 10, 3.0  # but of so many no more than so many times what they differ by is reckoned with
 
 
 class MonthAhead:
@@ -150,11 +151,13 @@ def day_costs(
 def level_sd_w(costs: Floats, at_work: Ints) -> float:
     """How much the least imports that workdays can be held to differ, W. `costs` as from `day_costs`, `at_work` [day].
 
-    A peak of nothing costs STEEP_CNY_PER_W for each W of the least import, beside which energy does not count.
+    A peak of nothing costs STEEP_CNY_PER_W for each W of the least import, beside which energy does not count. A few
+    days alike say little of how days differ, and many that they hardly do.
     """
-    least_w = (costs[:, 0] - costs[:, -1]) / STEEP_CNY_PER_W
-    of_work = least_w[at_work == 1] if np.count_nonzero(at_work) > 2 else least_w
-    return max(float(of_work.std()), LEAST_SD * abs(float(of_work.mean())))
+    held_to_w = (costs[:, 0] - costs[:, -1]) / STEEP_CNY_PER_W
+    of_work = held_to_w[at_work == 1] if np.count_nonzero(at_work) > 2 else held_to_w
+    seen_w, least_w = float(of_work.std()), LEAST_SD * abs(float(of_work.mean()))
+    return max(seen_w, min(least_w, MOST_AS_SEEN * seen_w) if len(of_work) >= ENOUGH_DAYS else least_w)
 
 
 def unforeseen_w(net_w: Floats, missed_w: Floats) -> float:

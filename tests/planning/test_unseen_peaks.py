@@ -1,0 +1,65 @@
+"""Peaks that a site has never had: they cost what demand does, and are free where nothing is charged for them."""
+
+from dataclasses import replace
+from datetime import datetime
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ess_controller.planning.backtest.run import Backtest, run_backtest, value_share
+from ess_controller.planning.given.calendar_grid import by_weekday
+from ess_controller.planning.given.problem import Battery, DemandCost, Prices, Series
+from ess_controller.planning.value.month import level_sd_w
+from ess_controller.planning.value.replan import dear_beyond
+from tests.planning.sites_of_tests import ACTUAL, BATTERY, SHANGHAI, shop, two_prices
+
+HISTORY = 96 * 28
+LARGE = replace(BATTERY, energy_wh=1500e3, charge_w=600e3, discharge_w=600e3)
+
+
+def run(series: Series, battery: Battery, prices: Prices) -> Backtest:
+    return run_backtest(series, prices, battery, by_weekday, HISTORY, 3600.0)
+
+
+@given(
+    st.lists(st.floats(0.0, 1e4), min_size=3, max_size=8),
+    st.floats(1e3, 1e5),
+    st.sampled_from([ACTUAL, DemandCost((60e3,), (80.0,)), DemandCost((), ())]),
+)
+def test_beyond_the_last_level_a_watt_costs_what_demand_does_and_nothing_else_changes(
+    costs: list[float], top_w: float, demand: DemandCost
+) -> None:
+    peak_w, after = np.linspace(0.0, top_w, len(costs)), np.sort(np.array(costs))[None, None, None, :]
+    dear = dear_beyond(after, peak_w, demand)
+    step_w = peak_w[1]
+    assert np.array_equal(dear[..., :-1], after[..., :-1])
+    assert dear[..., -1] >= after[..., -1]
+    beyond_cny = float(demand.cny(top_w + step_w) - demand.cny(top_w))
+    assert float(dear[..., -1].item() - dear[..., -2].item()) >= beyond_cny - 1e-6
+
+
+@pytest.mark.parametrize("agreed_kw", [200.0, 250.0, 400.0])
+def test_a_demand_that_is_agreed_far_above_the_load_is_used_and_not_passed(agreed_kw: float) -> None:
+    series = shop(56, datetime(2026, 3, 2, tzinfo=SHANGHAI))  # 130 kW at most
+    found = run(series, LARGE, two_prices(series, DemandCost((1000.0 * agreed_kw,), (81.6,))))
+    assert max(each.controller.peak_w for each in found.months) < 1010.0 * agreed_kw
+    assert value_share(found.months) > 0.9
+
+
+def test_a_roof_without_a_load_buys_no_peak() -> None:
+    """What is bought at night earns a little by day, and far less than its peak costs."""
+    series = shop(56, datetime(2026, 3, 2, tzinfo=SHANGHAI))
+    roof = replace(series, load_w=0.0 * series.load_w)
+    cheap = two_prices(roof)
+    cheap = replace(cheap, import_cny_per_kwh=cheap.import_cny_per_kwh - 0.05)
+    found = run(roof, replace(LARGE, export="any"), cheap)
+    assert max(month.controller.peak_w for month in found.months) < 5e3
+
+
+@pytest.mark.parametrize(("days", "least", "most"), [(3, 9e3, 11e3), (20, 0.0, 2e3)])
+def test_days_that_are_alike_say_more_the_more_there_are(days: int, least: float, most: float) -> None:
+    """All of them could have been held to 100 kW."""
+    costs = np.broadcast_to(np.array([100e3, 0.0]), (days, 2))
+    assert least <= level_sd_w(costs, np.ones(days, np.int64)) <= most
