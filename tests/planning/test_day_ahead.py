@@ -100,6 +100,16 @@ def test_works_holidays_are_foreseen_once_they_last_and_end_with_an_open_day() -
     assert forecast(series, 96 * 85).load_w[36:68].mean() > 0.7 * usual_w  # Monday was open
 
 
+def test_works_holidays_do_not_make_workdays_seem_well_foreseen() -> None:
+    series = shop(98)
+    level = np.cumsum(np.random.default_rng(4).normal(0.0, 0.12, 98))
+    series.load_w[:] *= np.repeat(np.exp(level - level.mean()), 96)
+    origin = 96 * 91 + 28
+    usual_w = forecast(series, origin).errors.spread_w[:32].mean()
+    series.load_w[96 * 77 : 96 * 84] = 8e3  # one of the five weeks that errors are learnt from
+    assert forecast(series, origin).errors.spread_w[:32].mean() > 0.95 * usual_w
+
+
 def test_a_closure_is_counted_in_workdays_that_are_known() -> None:
     series = shop(30)
     days, history = days_of(series, 0, by_weekday), np.ones((30, 96))

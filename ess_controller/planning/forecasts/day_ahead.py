@@ -8,7 +8,7 @@ from ess_controller.planning.forecasts.corrected import Corrected, Profile, corr
 from ess_controller.planning.forecasts.error_chain import Errors
 from ess_controller.planning.forecasts.expected_load import with_expected
 from ess_controller.planning.forecasts.held_back import freed
-from ess_controller.planning.forecasts.load import closed_days, closed_since, last_such, similar_days
+from ess_controller.planning.forecasts.load import closed_days, closed_for_good, closed_since, last_such, similar_days
 from ess_controller.planning.forecasts.spread import Spread, part_of_day, spread_of
 from ess_controller.planning.forecasts.sun import Sky, Sun, sun_of
 from ess_controller.planning.given.calendar_grid import Days
@@ -138,7 +138,7 @@ def _load(
     similar = similar_days(history, days, closed, since, targets)
     expected = with_expected(similar, expected_w, history, days, targets)[at]
     like_it = _rows(history, last_such(closed, since, days, targets))[at]
-    closed &= closed_since(history, closed, days, np.arange(len(closed))) < 0  # those that go on are no news
+    closed &= ~closed_for_good(history, closed, days)
     scale = np.sqrt(np.maximum(np.nan_to_num(expected), 0.0) / max(_mean(expected), 1.0))
     taught = np.where(closed[days.day[: len(load_w)]], np.nan, load_w)
     profile = Profile(

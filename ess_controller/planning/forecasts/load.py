@@ -47,17 +47,33 @@ def closed_since(history: Floats, closed: Bools, days: Days, targets: Ints) -> I
 
     To miss the day on which work begins again costs a month's peak, to expect it in vain a day's use of the battery.
     """
+    first, length, weeks = _closure(history, closed, days, targets)
+    lasts = np.where(_after_days_off(days)[targets], weeks >= LASTING_WEEKS, length >= LASTING)
+    return np.where(lasts, first, -1)
+
+
+def closed_for_good(history: Floats, closed: Bools, days: Days) -> Bools:
+    """[day] closed, and for so many weeks that this is how things are now: such days teach. Those of works holidays do
+    not: their small errors would say that workdays are well foreseen."""
+    _, _, weeks = _closure(history, closed, days, np.arange(len(closed)))
+    return np.asarray(closed & (weeks >= LASTING_WEEKS))
+
+
+def _closure(history: Floats, closed: Bools, days: Days, targets: Ints) -> tuple[Ints, Ints, Ints]:
+    """[target] the first of the closed workdays in a row until just before it (any day, where there is none), how many
+    they are, and how many of them came after days off."""
     known = np.isfinite(history).sum(axis=1) >= 0.5 * days.slots
     work = np.flatnonzero((days.kind[: len(closed)] == WORKDAY) & known)
-    if not len(work):
-        return np.full(len(targets), -1)
     begins = np.concatenate(([0], np.flatnonzero(~closed[work]) + 1))  # in `work`: after each open day
     end = np.searchsorted(work, targets)  # of the workdays before
     begin = begins[np.searchsorted(begins, end, side="right") - 1]
-    is_first = np.append(True, days.kind[:-1] != WORKDAY)  # after days off
-    weeks = np.concatenate(([0], np.cumsum(is_first[work])))
-    lasts = np.where(is_first[targets], weeks[end] - weeks[begin] >= LASTING_WEEKS, end - begin >= LASTING)
-    return np.where(lasts, work[np.minimum(begin, len(work) - 1)], -1)
+    weeks = np.concatenate(([0], np.cumsum(_after_days_off(days)[work])))
+    return np.append(work, 0)[begin], end - begin, weeks[end] - weeks[begin]
+
+
+def _after_days_off(days: Days) -> Bools:
+    """[day] whether no workday lies just before it."""
+    return np.append(True, days.kind[:-1] != WORKDAY)
 
 
 def last_such(closed: Bools, since: Ints, days: Days, targets: Ints) -> Ints:
