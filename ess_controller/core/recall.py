@@ -15,9 +15,7 @@ from firmware_bridge.records import Bools, Floats, Ints, Layout
 
 HOUR_S = 3600.0
 SOC_S = 3600.0  # an older SOC is no better than a voltage
-DRIFT_PER_HOUR = (
-    0.002  # growth of SOC's standard deviation while nobody counts: as of one that counts, `gauge.filter.Noise`
-)
+DRIFT_PER_HOUR = 0.002  # growth of SOC's standard deviation while nobody counts: as `gauge.filter.FilterTuning` has it
 MOST_SD = 0.5  # of a share: nothing is known
 UNCOUNTED_S = 75.0  # a killed daemon's last note is up to 60 s old, and its inverter goes on for up to 15 s
 

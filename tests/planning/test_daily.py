@@ -14,8 +14,6 @@ from ess_controller.errors import BadInputError
 from ess_controller.planning.given.problem import Prices, Series
 from ess_controller.planning.given.wear import Wear
 from ess_controller.planning.meter.book import Block
-from ess_controller.planning.meter.store import FILE as BOOK
-from ess_controller.planning.meter.store import MeterStore
 from ess_controller.planning.planner import daily_report
 from ess_controller.planning.planner.capacity_test import DOUBTFUL_SHARE, Doubt, days_alike, most_doubtful, place
 from ess_controller.planning.planner.plan_sources import standing_at
@@ -26,7 +24,7 @@ from ess_controller.site import load
 from ess_controller.site.tariff import price_at
 from ess_controller.telemetry.daily import value_row
 from tests.planning.sites_of_tests import BATTERY, shop, two_prices
-from tests.planning.test_site_planner import NOW, block, book, dealer, write_book
+from tests.planning.test_site_planner import NOW, book, dealer, write_book, write_days_until
 from tests.site.site_files import SITES
 
 DAY = date(2026, 6, 18)
@@ -185,10 +183,7 @@ def _rest(series: Series) -> tuple[Prices, float, float]:
 
 
 def test_the_planner_proposes_a_test_with_its_plan(tmp_path: Path) -> None:
-    now = int(utc_now().timestamp() // 900)
-    store = MeterStore(tmp_path / BOOK, 900.0, make=True)
-    store.put(block(at) for at in range(now - 3 * 96, now))
-    store.close()
+    write_days_until(tmp_path, utc_now())
     planning = Planning(dealer(), tmp_path, alone=True)
     planning.place_test()
     planning.plan()

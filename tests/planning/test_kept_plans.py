@@ -21,8 +21,6 @@ from ess_controller.planning.forecasts import day_ahead
 from ess_controller.planning.forecasts.clear_sky import clear_sky_apart, is_installed
 from ess_controller.planning.given import problem
 from ess_controller.planning.lp import solver
-from ess_controller.planning.meter.store import FILE as BOOK
-from ess_controller.planning.meter.store import MeterStore
 from ess_controller.planning.planner.kept_plans import (
     FILE,
     KEEP_DAYS,
@@ -43,7 +41,7 @@ from ess_controller.planning.value import by_numpy
 from ess_controller.planning.value.path import after
 from ess_controller.planning.value.slot import SitePlan
 from ess_controller.site import tariff
-from tests.planning.test_site_planner import DEALER, NOW, NUMBER, block, dealer, write_book
+from tests.planning.test_site_planner import DEALER, NOW, NUMBER, block, dealer, write_book, write_days_until
 
 SOON = NOW + timedelta(minutes=30)
 
@@ -221,10 +219,7 @@ def test_the_planner_keeps_each_plan_and_a_full_disk_costs_none(
 
 
 def test_a_capacity_test_that_is_placed_as_a_day_begins_costs_no_plan_its_inputs(tmp_path: Path) -> None:
-    now = int(utc_now().timestamp() // 900)
-    store = MeterStore(tmp_path / BOOK, 900.0, make=True)
-    store.put(block(at) for at in range(now - 3 * 96, now))
-    store.close()
+    write_days_until(tmp_path, utc_now())
     planning = Planning(dealer(), tmp_path, alone=True)
     planning.place_test()
     planning.plan()

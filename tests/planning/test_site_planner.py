@@ -64,8 +64,18 @@ def moved(days: float, back_days: float) -> Book:
 
 
 def write_book(home: Path, days: float) -> None:
+    put_blocks(home, book(days)(0, NUMBER))
+
+
+def write_days_until(home: Path, utc: datetime) -> None:
+    """Three of them."""
+    now = int(utc.timestamp() // 900)
+    put_blocks(home, [block(at) for at in range(now - 3 * 96, now)])
+
+
+def put_blocks(home: Path, blocks: list[Block]) -> None:
     store = MeterStore(home / BOOK, 900.0, make=True)
-    store.put(book(days)(0, NUMBER))
+    store.put(blocks)
     store.close()
 
 
@@ -229,9 +239,7 @@ def test_the_month_is_that_of_the_meter_s_clock(tmp_path: Path, ahead_s: float, 
     utc = datetime(2026, 6, 30, 16, 10, tzinfo=UTC)
     number = int((utc + timedelta(seconds=ahead_s)).timestamp() // 900)
     june = int(datetime(2026, 6, 20, tzinfo=UTC).timestamp() // 900)
-    store = MeterStore(tmp_path / BOOK, 900.0, make=True)
-    store.put([replace(block(june), import_w=80e3), replace(block(number - 1), import_w=30e3)])
-    store.close()
+    put_blocks(tmp_path, [replace(block(june), import_w=80e3), replace(block(number - 1), import_w=30e3)])
     tuning = dealer().tuning
     dispatch = replace(tuning.dispatch, meter_clock_offset_s=ahead_s)
     site = replace(dealer(), tuning=replace(tuning, dispatch=dispatch))

@@ -20,6 +20,7 @@ LEAST_W2 = 1e-6  # variance of a mean of days that are all the same
 FEW = 3.0  # days of one weekday differ as all days do; what was seen of them counts beside so many
 FEWEST = 1e-9  # days that a mean of none is taken for
 SUNDAY = 6
+KNOWN_SHARE = 0.5  # of a day, that tells how it went
 QUIET_SHARE = 0.7  # of a workday's energy: above, a site's weekends are no different
 
 
@@ -28,9 +29,8 @@ def closed_days(history: Floats, days: Days) -> Bools:
 
     A holiday that no calendar knows would else teach that workdays may be quiet.
     """
-    known = np.isfinite(history).sum(axis=1)
-    mean_w = np.nansum(history, axis=1) / np.maximum(known, 1)
-    mean_w[known < 0.5 * days.slots] = np.nan
+    mean_w = np.nansum(history, axis=1) / np.maximum(np.isfinite(history).sum(axis=1), 1)
+    mean_w[~_known(history, days)] = np.nan
     closed = np.zeros(len(history), np.bool_)
     kind = days.kind[: len(history)]
     for begin in range(0, len(history), CLOSED_DAYS):
@@ -62,13 +62,17 @@ def closed_for_good(history: Floats, closed: Bools, days: Days) -> Bools:
 def _closure(history: Floats, closed: Bools, days: Days, targets: Ints) -> tuple[Ints, Ints, Ints]:
     """[target] the first of the closed workdays in a row until just before it (any day, where there is none), how many
     they are, and how many of them came after days off."""
-    known = np.isfinite(history).sum(axis=1) >= 0.5 * days.slots
-    work = np.flatnonzero((days.kind[: len(closed)] == WORKDAY) & known)
+    work = np.flatnonzero((days.kind[: len(closed)] == WORKDAY) & _known(history, days))
     begins = np.concatenate(([0], np.flatnonzero(~closed[work]) + 1))  # in `work`: after each open day
     end = np.searchsorted(work, targets)  # of the workdays before
     begin = begins[np.searchsorted(begins, end, side="right") - 1]
     weeks = np.concatenate(([0], np.cumsum(_after_days_off(days)[work])))
     return np.append(work, 0)[begin], end - begin, weeks[end] - weeks[begin]
+
+
+def _known(history: Floats, days: Days) -> Bools:
+    """[day] whether enough of it is, to say how it went."""
+    return np.asarray(np.isfinite(history).sum(axis=1) >= KNOWN_SHARE * days.slots)
 
 
 def _after_days_off(days: Days) -> Bools:

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from math import isfinite, nan
+from math import inf, isfinite, nan
 from pathlib import Path
 from typing import Any
 
@@ -127,7 +127,7 @@ def _of_csv(path: Path, made_s: float) -> Weather:
     check_once(path, rows[0], header, ("time", *here))
     check_widths(path, rows[1:], len(header))
     found: dict[int, dict[str, float]] = {}
-    last = -1
+    last: float = -inf
     for row in rows[1:]:
         hour = _full_hour(path, row, row.cells[header.index("time")].strip())
         if hour <= last:
