@@ -79,7 +79,7 @@ class Planned:
         month_peak_w: Callable[[datetime], float],
     ) -> None:
         self._has_plans = site.tuning.dispatch.rule == "value"
-        self._block_s = site.tuning.dispatch.block_s
+        self._block, self._block_s = site.block, site.tuning.dispatch.block_s
         self._orders, self.slot, self._month_peak_w = orders, slot, month_peak_w
         self._looked: tuple[int, int, SitePlan | None] | None = None  # block, minute, plan
         self._value: Value | None = None
@@ -90,9 +90,8 @@ class Planned:
         if not self._has_plans:
             return self._orders(tick)
         plan, trouble = self.slot()
-        epoch_s = tick.utc.timestamp()
-        block = int(epoch_s // self._block_s)
-        if self._looked != (now := (block, int(epoch_s // 60.0), plan)):
+        block = self._block(tick.utc)
+        if self._looked != (now := (block, int(tick.utc.timestamp() // 60.0), plan)):
             self._looked = now
             self._why = trouble if plan is None else self._why_not(plan, tick.utc)
             self._value = plan.value.of_block(block) if plan is not None and not self._why else None
@@ -129,9 +128,7 @@ class Planned:
     def _why_not(self, plan: SitePlan, utc: datetime) -> str:
         """Why it is not to be followed now; empty: it is. One made before the site's billing block was changed counts
         other blocks."""
-        planned_s = plan.value.hours * 3600.0
-        if abs(planned_s - self._block_s) > 1e-6 * self._block_s:
-            return (
-                f"the plan is of billing blocks of {planned_s / 60.0:g} min, the site of {self._block_s / 60.0:g} min"
-            )
+        planned_s, block_s = plan.block_s, self._block_s
+        if abs(planned_s - block_s) > 1e-6 * block_s:
+            return f"the plan is of billing blocks of {planned_s / 60.0:g} min, the site of {block_s / 60.0:g} min"
         return plan.why_not(utc)

@@ -14,7 +14,7 @@ class Priced:
 
     def __init__(self, site: Site, orders: Callable[[Tick], Order]) -> None:
         self._tariff = site.tariff if site.tuning.dispatch.rule in ("time_of_use", "value") else None
-        self._orders = orders
+        self._orders, self._by_meter = orders, site.by_meter
         self._minute = -1
         self._price: Price = ""
 
@@ -23,7 +23,8 @@ class Priced:
         order = self._orders(tick)
         if self._tariff is None:
             return order
-        minute = int(tick.utc.timestamp() // 60)
+        now = self._by_meter(tick.utc)
+        minute = int(now.timestamp() // 60)
         if minute != self._minute:
-            self._minute, self._price = minute, hour_price(self._tariff, tick.utc)
+            self._minute, self._price = minute, hour_price(self._tariff, now)
         return replace(order, price=self._price)

@@ -205,7 +205,7 @@ def around(site: Site, utc: datetime) -> dict[str, dict[str, Any]]:
         "local": {"time": local.isoformat(timespec="seconds"), "zone": site.time_zone.key}
     }
     if site.tariff is not None:
-        cny_per_kwh, period = price_at(site.tariff, local)
+        cny_per_kwh, period = price_at(site.tariff, site.by_meter(local))
         told["price"] = {"cny_per_kwh": round(cny_per_kwh, 4), "period": period}
     return told
 

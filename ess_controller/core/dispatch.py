@@ -75,13 +75,13 @@ def by_value(
 
     Every one of the billing `windows` in flight counts, with what was imported in it so far.
     """
-    value, block_s = order.value, tuning.dispatch.block_s
+    value = order.value
     if order.valued_w is not None:
         return order.valued_w, state.course
-    number = int(tick.utc.timestamp() // block_s)
+    number, left_s = tuning.billing.block_at(tick)
     if tuning.dispatch.rule != "value" or value is None or value.origin != number:
         return None, Course()
-    left_s = max((number + 1) * block_s - tick.utc.timestamp(), LEAST_REST_S)
+    left_s, block_s = max(left_s, LEAST_REST_S), tuning.dispatch.block_s
     given_wh, _ = stock(tuning, now, modes)
     held_wh = min(value.store.energy_wh[0] + float(given_wh.sum()), value.store.energy_wh[-1])
     found = options(value, 0, Moment(now.net_load_w, held_wh, order.month_peak_w, left_s / block_s, windows=windows))

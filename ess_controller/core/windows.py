@@ -44,6 +44,13 @@ class Billing:
         """The meter's clock less ours, as it probably is."""
         return float(self.ahead_s[len(self.ahead_s) // 2])
 
+    def block_at(self, tick: Tick) -> tuple[int, float]:
+        """Number of the billing block that a beat lies in, counted from 1970 by the meter's clock, and until it ends,
+        s; where that clock probably is."""
+        meter_s = tick.utc.timestamp() + self.likeliest_s
+        number = int(meter_s // self.block_s)
+        return number, (number + 1) * self.block_s - meter_s
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Counted:

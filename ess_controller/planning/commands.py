@@ -189,7 +189,7 @@ def _of_kept(kept: "Reopened", site: Path, home: Path | None, explain: str | Non
     ends = Ends(peak_so_far_w=kept.kept.month_peak_w)
     told = answer(found, (kept.battery,), series, prices, ends, float("nan"), kept.fixed_cny) | {"kept": of_kept(kept)}
     if explain is not None:
-        told["explain"] = explained(kept, series.at(step_at(series, explain)), book_of(site, home))
+        told["explain"] = explained(kept, step_at(series, explain), book_of(site, home))
     say(site, *kept.doubts)
     return told, found, series, prices
 

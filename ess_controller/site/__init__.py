@@ -6,6 +6,7 @@
 import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from functools import partial
 from math import isinf
 from pathlib import Path
@@ -108,6 +109,14 @@ class Site:
     def folder(self) -> Path:
         """Of the site file."""
         return self.file.parent
+
+    def by_meter(self, utc: datetime) -> datetime:
+        """What the meter's clock, by which hours and demand are billed, probably shows then."""
+        return utc + timedelta(seconds=self.tuning.billing.likeliest_s)
+
+    def block(self, utc: datetime) -> int:
+        """Number of the billing block that a moment lies in, counted from 1970 by the meter's clock."""
+        return int(self.by_meter(utc).timestamp() // self.tuning.dispatch.block_s)
 
     @property
     def notes(self) -> tuple[str, ...]:

@@ -40,7 +40,8 @@ class Beside:
     def numbers(self, utc: datetime) -> Mapping[str, float]:
         """The tariff's price in this hour, the plan's age and history."""
         site, (plan, _) = self._site, self._slot()
-        price = nan if site.tariff is None else price_at(site.tariff, utc.astimezone(site.time_zone))[0]
+        by_meter = site.by_meter(utc).astimezone(site.time_zone)
+        price = nan if site.tariff is None else price_at(site.tariff, by_meter)[0]
         if plan is None:
             return {"price_cny_per_kwh": price}
         age_s = (utc - plan.made).total_seconds()

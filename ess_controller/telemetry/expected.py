@@ -20,13 +20,12 @@ def expected(
     highest block so far.
     """
     value, store = plan.value, plan.value.store
-    block_s = value.hours * 3600.0
     chances = how_often(value.states_w.shape[1])
     low_wh, high_wh = float(store.energy_wh[0]), float(store.energy_wh[-1])
     energy_wh = min(low_wh + stored_wh, high_wh)
-    first = max(int(utc.timestamp() // block_s) - value.origin, 0)
+    first = max(plan.stage_at(utc), 0)
     for stage in range(first, value.stages):
-        begin = datetime.fromtimestamp((value.origin + stage) * block_s, utc.tzinfo)
+        begin = plan.begin_of(stage)
         net_w = float(chances @ value.states_w[stage])
         sd_w = float(np.sqrt(chances @ (value.states_w[stage] - net_w) ** 2))
         row = {
@@ -36,7 +35,7 @@ def expected(
             "lead_s": (begin - plan.made) / timedelta(seconds=1),
         }
         if np.isfinite(energy_wh):
-            left = 1.0 if stage > first else 1.0 - (utc.timestamp() % block_s) / block_s
+            left = 1.0 if stage > first else 1.0 - (utc - begin) / timedelta(seconds=plan.block_s)
             power_w = decide(value, stage, Moment(net_w, energy_wh, peak_w, max(left, 0.01)))
             energy_wh = min(max(energy_wh - store_flow_w(store, power_w) * value.hours * left, low_wh), high_wh)
             peak_w = max(peak_w, net_w - power_w)

@@ -43,9 +43,16 @@ def at(minutes: float, dt_s: float = 1.0) -> Tick:
     return Tick(minutes * 60.0, dt_s, minutes * 60.0, NOON + timedelta(minutes=minutes))
 
 
-def beat(order: Order, net_w: float, minutes: float = 5.0, imported_ws: float = 0.0, soc: float = 0.5) -> float | None:
+def beat(
+    order: Order,
+    net_w: float,
+    minutes: float = 5.0,
+    imported_ws: float = 0.0,
+    soc: float = 0.5,
+    meter_clock_offset_s: float = 0.0,
+) -> float | None:
     """What the value function says with every string at work."""
-    tuned = site(rule="value")
+    tuned = site(rule="value", meter_clock_offset_s=meter_clock_offset_s)
     cells = tuned.layout.cells
     estimate = replace(seen_net(net_w), soc=np.full(cells, soc), capacity_ah=tuned.cell_ah)
     modes = np.full(tuned.layout.strings, int(Mode.RUN))
@@ -83,6 +90,15 @@ def test_a_kw_of_peak_that_costs_more_than_energy_is_worth_is_held_down() -> Non
     assert beat(order, 45e3, minutes=0.0) == pytest.approx(25e3, rel=1e-3)
     # what the block has seen so far counts: 10 min at 35 kW leave nothing of 20 kW
     assert beat(order, 45e3, minutes=10.0, imported_ws=25e3 * 600.0) == pytest.approx(30e3)
+
+
+def test_a_block_begins_and_ends_by_the_meter_s_clock() -> None:
+    order = Order(value=value(cny_per_kw=40.0), month_peak_w=20e3)
+    for ahead_s in (-1700.0, 300.0):
+        for minutes, imported_ws in ((0.0, 0.0), (10.0, 25e3 * 600.0)):
+            found = beat(order, 45e3, minutes - ahead_s / 60.0, imported_ws, meter_clock_offset_s=ahead_s)
+            assert found == beat(order, 45e3, minutes, imported_ws)
+        assert beat(order, 45e3, meter_clock_offset_s=1800.0) is None
 
 
 def test_the_plan_speaks_only_of_its_own_block_and_only_where_the_rule_asks_for_it() -> None:

@@ -232,7 +232,7 @@ def test_the_chosen_power_is_what_decide_says_and_no_other_way_is_cheaper(tmp_pa
     day_of_plans(tmp_path)
     found = reopened(dealer(), tmp_path / FILE, SOON)
     assert found is not None
-    told = explained(found, SOON, lambda first, end: [block(number) for number in range(first, end)])
+    told = explained(found, 0, lambda first, end: [block(number) for number in range(first, end)])
     value, held = found.plan.value, found.battery.soc_start * found.battery.energy_wh
     assert told["net_is_measured"]
     assert told["battery_w"] == decide(value, 0, Moment(told["net_w"], held, found.kept.month_peak_w))
@@ -243,7 +243,7 @@ def test_the_chosen_power_is_what_decide_says_and_no_other_way_is_cheaper(tmp_pa
         price = told["import_cny_per_kwh"] if grid_w > 0.0 else 1000.0 * value.sell_cny_per_wh[0]
         worn = 1000.0 * value.store.wear_cny_per_wh * max(way["battery_w"], 0.0)
         assert way["block_cny"] == pytest.approx((price * grid_w + worn) / 4000.0)
-    ahead = explained(found, SOON + timedelta(hours=2), lambda *_: [])
+    ahead = explained(found, 8, lambda *_: [])
     assert not ahead["net_is_measured"]
     assert ahead["battery_w"] == pytest.approx(path_of(found).battery_w[8])
     assert after(value, 50e3, 0.0) == 50e3

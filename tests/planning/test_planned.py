@@ -43,6 +43,25 @@ def test_a_plan_comes_back_from_its_bytes_as_it_was() -> None:
     assert again.until == MADE + timedelta(hours=10)
 
 
+@pytest.mark.parametrize("ahead_s", [-3500.0, -40.0, 40.0, 3500.0])
+def test_blocks_of_the_plan_are_those_of_the_meter_s_clock(ahead_s: float) -> None:
+    begins = MADE - timedelta(seconds=ahead_s)  # by ours, when the plan's first block begins by the meter's
+    held = replace(plan(made=begins), ahead_s=ahead_s)
+    assert opened(packed(held), "bench").ahead_s == ahead_s
+    planned = Planned(
+        site(rule="value", meter_clock_offset_s=ahead_s), lambda _: Order(), lambda: (held, ""), lambda _: 0.0
+    )
+    assert (held.begin_of(0), held.until) == (begins, begins + timedelta(hours=10))
+    for stage in (0, 1, 7):
+        begin = held.begin_of(stage)
+        for utc in (begin, begin + timedelta(seconds=899.0)):
+            order = planned(Tick(1.0, 0.1, 1.0, utc))
+            assert order.value is not None
+            assert (order.value.origin, held.stage_at(utc)) == (BLOCK + stage, stage)
+    before = planned(Tick(1.0, 0.1, 1.0, begins - timedelta(seconds=1.0)))
+    assert before.unplanned == "the plan does not cover this hour"
+
+
 def test_status_shows_the_test_of_capacity_that_the_planner_proposes() -> None:
     proposed = {"module": "M1", "window": {"begin": "2026-01-16T00:00+08:00"}, "cost_cny": 3.2, "why": "in doubt"}
     again = opened(packed(replace(plan(), capacity_test=proposed)), "bench")
@@ -102,6 +121,8 @@ def altered(change: Callable[[dict[str, Any]], object]) -> bytes:
         (lambda head: head.update(capacity_test=[1]), "written otherwise"),
         (lambda head: head.update(history_days=None), "some of its numbers are none"),
         (lambda head: head.update(history_days="9"), "some of its numbers are none"),
+        (lambda head: head.update(ahead_s="9"), "some of its numbers are none"),
+        (lambda head: head.update(ahead_s=1e30), "no time of day"),
         (lambda head: head.update(origin=head["origin"] + 0.5), "some of its numbers are none"),
         (lambda head: head["store"].update(charge_w=None), "some of its numbers are none"),
         (lambda head: head.update(hours=0.0), "no time of day"),

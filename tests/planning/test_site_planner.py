@@ -117,6 +117,26 @@ def test_a_plan_covers_the_day_from_this_block_on_and_knows_what_it_has_learnt_f
     assert plan.why_not(NOW) == ""
 
 
+@pytest.mark.parametrize("ahead_s", [-3600.0, 3600.0])
+def test_blocks_and_prices_are_the_meter_s_and_the_sun_keeps_to_its_own_hours(ahead_s: float) -> None:
+    pytest.importorskip("pvlib")
+    tuning = dealer().tuning
+    other = replace(dealer(), tuning=replace(tuning, dispatch=replace(tuning.dispatch, meter_clock_offset_s=ahead_s)))
+    later, planner = round(ahead_s / 900.0), SitePlanner(other)
+    plan = planner.plan(NOW, book(20.0), groups_of(other), 60e3)
+    assert (plan.value.origin, plan.until) == (NUMBER + later, datetime(2026, 6, 20, 3, tzinfo=UTC))
+    series, prices, _ = planner.expected(NOW, book(20.0), groups_of(other), {})
+    ours, ours_by, _ = SitePlanner(dealer()).expected(NOW, book(20.0), groups_of(other), {})
+    both = slice(max(later, 0), 96 + min(later, 0)), slice(max(-later, 0), 96 + min(-later, 0))
+    assert np.array_equal(prices.import_cny_per_kwh[both[1]], ours_by.import_cny_per_kwh[both[0]])
+    assert series.begin - ours.begin == timedelta(seconds=ahead_s)
+    sky, ours_sky = planner.clear_sky, SitePlanner(dealer())
+    ours_sky.plan(NOW, book(20.0), groups_of(other), 60e3)
+    assert sky is not None
+    assert ours_sky.clear_sky is not None
+    assert np.allclose(sky.pv_w[20 * 96 + later - 96 :][:96], ours_sky.clear_sky.pv_w[20 * 96 - 96 :][:96])
+
+
 def test_the_future_of_the_book_changes_no_plan() -> None:
     one, other = (
         SitePlanner(dealer()).plan(NOW, book(10.0, future_seed=seed), groups_of(dealer()), 60e3) for seed in (1, 2)

@@ -80,6 +80,14 @@ def test_a_plan_met_in_the_middle_of_a_block_begins_with_it() -> None:
     assert rows[0][1]["stored_wh"] == pytest.approx(50e3 / 8)  # half a block at 50 kW
 
 
+def test_what_is_expected_stands_at_our_time_where_the_meter_s_clock_is_another() -> None:
+    met = NOON + timedelta(seconds=450.0)
+    ahead = list(expected(replace(plan(), ahead_s=300.0), met - timedelta(seconds=300.0), 0.0, 0.0))
+    plain = list(expected(plan(), met, 0.0, 0.0))
+    assert [{**row, "lead_s": 0.0} for _, row in ahead] == [{**row, "lead_s": 0.0} for _, row in plain]
+    assert [begin + timedelta(seconds=300.0) for begin, _ in ahead] == [begin for begin, _ in plain]
+
+
 class Slot:
     """Holds a plan for a Beside."""
 

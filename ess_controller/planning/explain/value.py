@@ -20,13 +20,11 @@ from ess_controller.planning.value.path import after
 EVEN_CNY = 0.005
 
 
-def explained(found: Reopened, utc: datetime, book: Callable[[int, int], list[Block]]) -> dict[str, Any]:
-    """What is weighed at `utc`, as numbers and words. `book` is the meter book: the block's net load is that which was
-    measured, or else the expected; what was stored is reckoned on from when the plan was made.
+def explained(found: Reopened, stage: int, book: Callable[[int, int], list[Block]]) -> dict[str, Any]:
+    """What is weighed in a block of the plan, as numbers and words. `book` is the meter book: the block's net load is
+    that which was measured, or else the expected; what was stored is reckoned on from when the plan was made.
     """
     value = found.plan.value
-    block_s = 3600.0 * value.hours
-    stage = int(utc.timestamp() // block_s) - value.origin
     measured = {each.number: each for each in book(value.origin, value.origin + stage + 1)}
     held, peak_w = found.battery.soc_start * found.battery.energy_wh, found.kept.month_peak_w
     for at in range(stage):

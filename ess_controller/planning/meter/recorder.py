@@ -8,7 +8,7 @@ import logging
 import sqlite3
 from contextlib import closing
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 
 from ess_controller.daemon import Beat
@@ -42,8 +42,7 @@ class MeterRecorder:
         self._path, self._block_s, self._slide_s = path, billing.block_s, billing.slide_s
         self._draft = path.with_name(path.name + ".part")
         self.peak = MonthPeak(self._block_s, site.time_zone, billing.likeliest_s)
-        start += timedelta(seconds=billing.likeliest_s)  # the book's blocks are the meter's
-        number = int(start.timestamp() // self._block_s)
+        number, start = site.block(start), site.by_meter(start)
         store, kept = self._opened(first_of_month(start, site.time_zone, self._block_s), number + 1)
         for block in kept:
             if block.number != number:

@@ -231,6 +231,8 @@ def plan_digest(plan: SitePlan) -> str:
 def site_digest(site: Site) -> str:
     """Of all of a site's file that a plan depends on, beside the batteries."""
     parts = [_plain(site.tariff), _plain(site.contract), site.tuning.dispatch.block_s, str(site.time_zone)]
+    ahead_s = site.tuning.billing.likeliest_s  # told where it is something, as the owner's load is
+    parts += [ahead_s] if ahead_s else []
     return _digest(parts if site.expected_load is None else [*parts, _plain(site.expected_load)])
 
 

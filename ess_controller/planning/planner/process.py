@@ -11,7 +11,7 @@ import logging
 import sqlite3
 import sys
 from dataclasses import replace
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 from pathlib import Path
 from threading import Event
 from typing import Any
@@ -179,11 +179,10 @@ class Planning:
 
 def peak_of_month(site: Site, home: Path, utc: datetime) -> float:
     """Highest billing window of the month so far, W, by the meter book in `home`."""
-    block_s, ahead_s = site.tuning.dispatch.block_s, site.tuning.billing.likeliest_s
-    meter = utc + timedelta(seconds=ahead_s)  # blocks are numbered by its clock
-    first, now = first_of_month(meter, site.time_zone, block_s), int(meter.timestamp() // block_s)
-    peak = MonthPeak(block_s, site.time_zone, ahead_s)
-    for block in read_blocks(home / BOOK, block_s, first, now):
+    block_s = site.tuning.dispatch.block_s
+    peak = MonthPeak(block_s, site.time_zone, site.tuning.billing.likeliest_s)
+    first = first_of_month(site.by_meter(utc), site.time_zone, block_s)
+    for block in read_blocks(home / BOOK, block_s, first, site.block(utc)):
         peak.add(block)
     return peak.of(utc)
 

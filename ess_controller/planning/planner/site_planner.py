@@ -61,14 +61,17 @@ def terms_of(site: Site) -> tuple[Tariff, Terms]:
 
 
 class SitePlanner:
-    """Keeps what a day's re-plans have in common; a new day, another battery or a newer forecast begins anew."""
+    """Keeps what a day's re-plans have in common; a new day, another battery or a newer forecast begins anew.
+
+    Blocks, days and hours are those of the meter's clock, which bills them.
+    """
 
     def __init__(self, site: Site, weather: WeatherNow = lambda _: None, clear: ClearOf | None = None) -> None:
         """`clear`: where the clear sky is known from; None: it is reckoned. BadInputError for a site without a
         tariff."""
         self._site, self._weather, self._clear_of = site, weather, clear or self._reckoned
         self._tariff, self._terms = terms_of(site)
-        self._block_s = site.tuning.dispatch.block_s
+        self._block_s, self._ahead_s = site.tuning.dispatch.block_s, site.tuning.billing.likeliest_s
         self._leads = round(HORIZON_H * 3600.0 / self._block_s)
         self._slots = round(86400.0 / self._block_s)
         self._day: _Day | None = None
@@ -78,7 +81,7 @@ class SitePlanner:
 
     def plan(self, utc: datetime, book: Book, groups: tuple[Battery, ...], month_peak_w: float) -> SitePlan:
         """The value function from the present block on."""
-        now, battery = self._number(utc), together(groups)
+        now, battery = self._site.block(utc), together(groups)
         day = self._of_day(utc, now, book, battery)
         value = day.replanner.plan(now - day.first, month_peak_w)
         self._tell_of(day.forecasts)
@@ -86,7 +89,13 @@ class SitePlanner:
         learned, foreseen = day.forecasts.learned, self._foreseen(day.clear)
         roof = "" if learned is None else learned.roof
         return SitePlan(
-            self._site.name, utc, replace(value, origin=now), heard / self._slots, foreseen=foreseen, roof=roof
+            self._site.name,
+            utc,
+            replace(value, origin=now),
+            heard / self._slots,
+            foreseen=foreseen,
+            roof=roof,
+            ahead_s=self._ahead_s,
         )
 
     def _foreseen(self, clear: ClearSky | None) -> bool:
@@ -101,7 +110,7 @@ class SitePlanner:
 
         `hottest_c`: ISO date -> highest temperature that is expected; days that are not in it are not hot.
         """
-        now = self._number(utc)
+        now = self._site.block(utc)
         day = self._of_day(utc, now, book, together(groups))
         made = day.forecasts.at(now - day.first)
         count = min(self._leads, len(made.load_w))
@@ -122,12 +131,9 @@ class SitePlanner:
         """What the last plan took for a clear sky, from the first block of its history on; None: it knew of none."""
         return None if self._day is None else self._day.clear
 
-    def _number(self, utc: datetime) -> int:
-        return int(utc.timestamp() // self._block_s)
-
     def _of_day(self, utc: datetime, now: int, book: Book, battery: Battery) -> _Day:
         """The day's common things, with all that has been measured by now."""
-        day, today = self._day, utc.astimezone(self._site.time_zone).date()
+        day, today = self._day, self._site.by_meter(utc).astimezone(self._site.time_zone).date()
         weather = self._weather(utc)
         changed = day is None or _other(battery, day.battery) or weather is not day.weather
         self.begun = day is None or changed or day.day != today or now < day.first
@@ -191,7 +197,9 @@ class SitePlanner:
         return ClearSky(held[1].pv_w[own], held[1].horizontal_w_m2[own])
 
     def _middle_s(self, first: int, count: int) -> Floats:
-        return np.asarray((first + np.arange(count, dtype=np.float64) + 0.5) * self._block_s)
+        """Of each block, by our clock."""
+        middle_s = (first + np.arange(count, dtype=np.float64) + 0.5) * self._block_s
+        return np.asarray(middle_s - self._ahead_s)
 
     def _hottest(self, weather: Weather | None) -> dict[str, float]:
         """ISO date -> highest temperature by the forecast: where weather makes hours dear."""

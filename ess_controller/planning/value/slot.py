@@ -27,7 +27,7 @@ LARGEST = 64_000_000  # bytes
 LONGEST_BLOCK_H = 24.0
 FAR_H = 24.0 * 366.0 * 1000.0  # from 1970: no calendar goes further
 _STORE = tuple(field.name for field in fields(Store) if field.name != "energy_wh")
-_WORDS = ("foreseen", "roof")  # of a plan, that stand in its file where there is something to say
+_WORDS = ("foreseen", "roof", "ahead_s")  # of a plan, that stand in its file where there is something to say
 _ARRAYS = ("buy_cny_per_wh", "sell_cny_per_wh", "states_w", "peak_w", "after_cny")
 
 
@@ -37,24 +37,36 @@ class SitePlan:
 
     site: str
     made: datetime  # plant time of day
-    value: Value  # its stages are billing blocks, numbered from the epoch
+    value: Value  # its stages are billing blocks, numbered from 1970 by the meter's clock
     history_days: float  # of load and sun that it has learnt from
     capacity_test: dict[str, Any] | None = None  # the planner's proposal, as status shows it; nobody acts on it
     foreseen: bool = False  # what the owner expects of the load and a place says of the sun stands in for history
     roof: str = ""  # how much more or less it gives than it did, in words; empty: as much
+    ahead_s: float = 0.0  # the meter's clock less ours
+
+    @property
+    def block_s(self) -> float:
+        """Length of its stages."""
+        return self.value.hours * 3600.0
 
     @property
     def until(self) -> datetime:
         """End of what it covers."""
-        block_s = self.value.hours * 3600.0
-        return datetime.fromtimestamp((self.value.origin + self.value.stages) * block_s, self.made.tzinfo)
+        return self.begin_of(self.value.stages)
+
+    def begin_of(self, stage: int) -> datetime:
+        """When that stage begins, by our clock."""
+        return datetime.fromtimestamp((self.value.origin + stage) * self.block_s - self.ahead_s, self.made.tzinfo)
+
+    def stage_at(self, utc: datetime) -> int:
+        """Number of the stage that a moment lies in; below 0 before the first."""
+        return int((utc.timestamp() + self.ahead_s) // self.block_s) - self.value.origin
 
     def why_not(self, utc: datetime) -> str:
         """Why it is not to be followed now; empty: it is."""
         if unfit := why_unfit(self.made, self.history_days, utc, foreseen=self.foreseen):
             return unfit
-        block = int(utc.timestamp() // (self.value.hours * 3600.0))
-        return "" if self.value.of_block(block) is not None else "the plan does not cover this hour"
+        return "" if 0 <= self.stage_at(utc) < self.value.stages else "the plan does not cover this hour"
 
 
 def why_unfit(made: datetime, history_days: float, utc: datetime, *, foreseen: bool) -> str:
@@ -129,10 +141,11 @@ def _check_numbers(plan: SitePlan) -> None:
     every: tuple[Floats, ...] = (value.store.energy_wh, *(getattr(value, name) for name in _ARRAYS))
     of_store = (getattr(value.store, name) for name in _STORE)
     told = [each for told in of_store for each in (told if isinstance(told, tuple) else (told,))]
-    known = all(isinstance(each, int | float) and not isnan(each) for each in (plan.history_days, value.hours, *told))
+    of_plan = plan.history_days, plan.ahead_s
+    known = all(isinstance(each, int | float) and not isnan(each) for each in (*of_plan, value.hours, *told))
     if not known or not isinstance(value.origin, int) or not all(np.isfinite(array).all() for array in every):
         raise ValueError("some of its numbers are none")
-    if not (0.0 < value.hours <= LONGEST_BLOCK_H and abs(value.origin * value.hours) < FAR_H):
+    if not (0.0 < value.hours <= LONGEST_BLOCK_H and abs(value.origin * value.hours) + abs(plan.ahead_s) < FAR_H):
         raise ValueError(f"its blocks of {value.hours} h from number {value.origin} on are no time of day")
 
 
