@@ -204,6 +204,8 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=2)
     parser.add_argument("--every-min", type=float, default=60.0)
     asked = parser.parse_args()
+    if unknown := set(asked.kind.split(",")) - set(KINDS):
+        parser.error(f"--kind {','.join(sorted(unknown))}: expected of {', '.join(KINDS)}")
     for name in asked.kind.split(","):
         found = [run_site(KINDS[name], seed, asked.every_min).months for seed in range(asked.seeds)]
         months = [month for each in found for month in each]

@@ -1,6 +1,6 @@
 """A forecast by the calendar, corrected by how far off it was of late; put beside persistence and climatology."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
@@ -103,60 +103,113 @@ def corrected(
     `measured_w` [step] up to the present; `taught_w` the same without what nothing is to be learnt from (NaN).
     `profile` begins at step `first` and reaches as far ahead as forecasts will. `carried`: see `carried_index`.
     """
-    expected = _filled(profile.expected_w, measured_w)
-    scale = np.nan_to_num(profile.scale_w)
-    now = len(measured_w)
-    known = slice(0, now - first)
-    errors, taught = (each[first:now] - profile.expected_w[known] for each in (measured_w, taught_w))
-    errors[profile.one_off[known]] = np.nan
-    fading, seen_w = _fading(windows, leads), np.concatenate((measured_w[np.isfinite(measured_w)], expected))
-    most_w = MOST * float(seen_w.max(initial=0.0)) if carried is None else np.inf
-    young = Corrected(
+    young = _young(measured_w, profile, first, windows, leads, carried)
+    if len(measured_w) - first < leads:
+        return young, np.full((0, leads), np.nan)
+    past = _Past.of(measured_w[first:], taught_w[first:], profile, windows, leads)
+    recent = past.recent(profile.expected_w)
+    faded = past.missed(profile.expected_w, recent @ young.weights[0])
+    if len(past.measured_w) < leads + 2 * max(windows) or not np.isfinite(faded).any():
+        return young, faded
+    weights, missed = _learnt(past, recent, profile, young.most_w, carried)
+    later = past.by_persistence(profile.persistence_w, young.weights[0], carried)
+    both = np.isfinite(later) & np.isfinite(missed)  # compared over the same steps
+    if not both.any():  # a week old or less: there is nothing to compare with
+        return young, faded
+    score = Score(_rms(missed[both]), _rms(later[both]), _rms(past.missed(profile.climatology_w)[both]))
+    if not score.why_not:
+        return replace(young, weights=weights, score=score), missed
+    persists_w = young.expected_w if profile.persistence_w is None else _filled(profile.persistence_w, measured_w)
+    return replace(young, expected_w=persists_w, score=score), later
+
+
+def _young(
+    measured_w: Floats,
+    profile: Profile,
+    first: int,
+    windows: tuple[int, ...],
+    leads: int,
+    carried: tuple[int, int] | None,
+) -> Corrected:
+    """What is forecast while nothing is learnt: what the calendar says, and an error of the last hour fades."""
+    expected, fading = _filled(profile.expected_w, measured_w), _fading(windows, leads)
+    seen_w = np.concatenate((measured_w[np.isfinite(measured_w)], expected))
+    return Corrected(
         first=first,
         expected_w=expected,
-        scale_w=scale,
+        scale_w=np.nan_to_num(profile.scale_w),
         windows=windows,
         weights=np.broadcast_to(fading, (int(profile.group.max()) + 1, *fading.shape)),
         group=profile.group,
         one_off=profile.one_off,
         score=Score(np.nan, np.nan, np.nan),
         carried=carried,
-        most_w=most_w,
+        most_w=MOST * float(seen_w.max(initial=0.0)) if carried is None else np.inf,
     )
-    if len(errors) < leads:
-        return young, np.full((0, leads), np.nan)
-    origins = np.arange(len(errors) - leads + 1)
-    recent = recent_errors(errors, _near(scale)[known], origins, windows)
-    to_come, scales = sliding_window_view(taught, leads), sliding_window_view(scale[known], leads)
-    if len(errors) < leads + 2 * max(windows) or not np.isfinite(taught).any():
-        return young, to_come - scales * (recent @ fading)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Past:
+    """What was measured [step], and forecasts that would have been made in each of its steps, the origins."""
+
+    measured_w: Floats
+    taught_w: Floats
+    scale_w: Floats
+    near_w: Floats  # see `_near`
+    one_off: Bools
+    origins: Ints
+    windows: tuple[int, ...]
+    leads: int
+
+    @staticmethod
+    def of(measured_w: Floats, taught_w: Floats, profile: Profile, windows: tuple[int, ...], leads: int) -> "_Past":
+        """`profile` begins with it, and reaches further."""
+        count, scale_w = len(measured_w), np.nan_to_num(profile.scale_w)
+        return _Past(
+            measured_w=measured_w,
+            taught_w=taught_w,
+            scale_w=scale_w[:count],
+            near_w=_near(scale_w)[:count],
+            one_off=profile.one_off[:count],
+            origins=np.arange(count - leads + 1),
+            windows=windows,
+            leads=leads,
+        )
+
+    def recent(self, expected_w: Floats) -> Floats:
+        """[origin, window] errors before each origin, of the scale; those of days like no other say nothing."""
+        errors = np.where(self.one_off, np.nan, self.measured_w - expected_w[: len(self.measured_w)])
+        return recent_errors(errors, self.near_w, self.origins, self.windows)
+
+    def missed(self, expected_w: Floats, share: Floats | float = 0.0) -> Floats:
+        """[origin, lead] by forecasts of what is expected, and such a `share` [origin, lead] of the scale."""
+        off = sliding_window_view(self.taught_w - expected_w[: len(self.taught_w)], self.leads)
+        return np.asarray(off - sliding_window_view(self.scale_w, self.leads) * share)
+
+    def by_persistence(self, persists_w: Floats | None, fading: Floats, carried: tuple[int, int] | None) -> Floats:
+        """[origin, lead] what persistence would have missed; `fading` [window, lead]."""
+        if persists_w is not None:
+            return self.missed(persists_w, self.recent(persists_w) @ fading)
+        assert carried is not None
+        index, _ = carried_index(self.measured_w, self.scale_w, self.origins, carried)
+        return self.missed(np.zeros(len(self.taught_w)), index[:, None])
+
+
+def _learnt(
+    past: _Past, recent: Floats, profile: Profile, most_w: float, carried: tuple[int, int] | None
+) -> tuple[Floats, Floats]:
+    """Weights [group, window, lead] of `recent` errors, and what was missed [origin, lead], W, each part of the past
+    foreseen by what the others taught."""
+    origins, scales = past.origins, sliding_window_view(past.scale_w, past.leads)
     block = origins * BLOCKS // len(origins)
     group, groups = profile.group[: len(origins)], int(profile.group.max()) + 1
-    doubts = (DOUBT if carried is None else _doubts(leads), OWN_DOUBT)
-    weights, of_others = ridge(recent, to_come, scales, group, groups, block, doubts)
-    missed = to_come - scales * np.einsum("ow,owl->ol", recent, of_others[block, group])
+    doubts = (DOUBT if carried is None else _doubts(past.leads), OWN_DOUBT)
+    weights, of_others = ridge(recent, past.missed(profile.expected_w), scales, group, groups, block, doubts)
+    missed = past.missed(profile.expected_w, np.einsum("ow,owl->ol", recent, of_others[block, group]))
     if carried is None:  # what is not foreseen is not missed either
-        true_w = sliding_window_view(taught_w[first:now], leads)
+        true_w = sliding_window_view(past.taught_w, past.leads)
         missed = true_w - np.clip(true_w - missed, 0.0, most_w)
-    if profile.persistence_w is not None:
-        off = np.where(profile.one_off[known], np.nan, measured_w[first:now] - profile.persistence_w[known])
-        fades = recent_errors(off, _near(scale)[known], origins, windows) @ fading
-        later = sliding_window_view(taught_w[first:now] - profile.persistence_w[known], leads) - scales * fades
-    else:
-        assert carried is not None
-        index, _ = carried_index(measured_w[first:now], scale[known], origins, carried)
-        later = sliding_window_view(taught_w[first:now], leads) - scales * index[:, None]
-    usual = sliding_window_view(taught_w[first:now] - profile.climatology_w[known], leads)
-    both = np.isfinite(later) & np.isfinite(missed)  # compared over the same steps
-    if not both.any():  # a week old or less: there is nothing to compare with
-        return young, to_come - scales * (recent @ fading)
-    score = Score(_rms(missed[both]), _rms(later[both]), _rms(usual[both]))
-    if score.why_not:
-        weights, missed = np.broadcast_to(fading, weights.shape), later
-        if profile.persistence_w is not None:
-            expected = _filled(profile.persistence_w, measured_w)
-    found = (first, expected, scale, windows, weights, profile.group, profile.one_off, score, carried, most_w)
-    return Corrected(*found), missed
+    return weights, missed
 
 
 def carried_index(
