@@ -79,7 +79,7 @@ class Planned:
         month_peak_w: Callable[[datetime], float],
     ) -> None:
         self._has_plans = site.tuning.dispatch.rule == "value"
-        self._block, self._block_s = site.block, site.tuning.dispatch.block_s
+        self._site, self._block_s = site, site.tuning.dispatch.block_s
         self._orders, self.slot, self._month_peak_w = orders, slot, month_peak_w
         self._looked: tuple[int, int, SitePlan | None] | None = None  # block, minute, plan
         self._value: Value | None = None
@@ -90,7 +90,7 @@ class Planned:
         if not self._has_plans:
             return self._orders(tick)
         plan, trouble = self.slot()
-        block = self._block(tick.utc)
+        block = self._site.block(tick.utc)
         if self._looked != (now := (block, int(tick.utc.timestamp() // 60.0), plan)):
             self._looked = now
             self._why = trouble if plan is None else self._why_not(plan, tick.utc)
@@ -126,9 +126,11 @@ class Planned:
         return {"plan": told}
 
     def _why_not(self, plan: SitePlan, utc: datetime) -> str:
-        """Why it is not to be followed now; empty: it is. One made before the site's billing block was changed counts
-        other blocks."""
+        """Why it is not to be followed now; empty: it is. One made before the site's billing block or what is known of
+        the meter's clock was changed counts other blocks."""
         planned_s, block_s = plan.block_s, self._block_s
         if abs(planned_s - block_s) > 1e-6 * block_s:
             return f"the plan is of billing blocks of {planned_s / 60.0:g} min, the site of {block_s / 60.0:g} min"
+        if plan.ahead_s != self._site.tuning.billing.likeliest_s:
+            return f"the plan takes the meter's clock to be {plan.ahead_s:g} s ahead of ours"
         return plan.why_not(utc)

@@ -90,6 +90,7 @@ def test_a_companion_that_hangs_is_a_sample() -> None:
         (plan(made=NOON - timedelta(hours=3)), "", "old"),
         (replace(plan(), value=value(BLOCK - 8, 2)), "", "not this hour"),
         (replace(plan(), value=replace(plan().value, hours=0.5)), "", "other billing blocks"),
+        (replace(plan(), ahead_s=40.0), "", "another clock of the meter"),
     ],
 )
 def test_the_reason_that_no_plan_is_followed_is_a_label_without_numbers(

@@ -72,7 +72,7 @@ class Library:
 
         today, yesterday, factor, began = None, None, None, None
         if self._site is not None:
-            day = utc.astimezone(self._site.time_zone).date()
+            day = self._site.day(utc)
             factor = self._site.carbon.on(day.year) if self._site.carbon is not None else None
             today = tried(METER_BOOK, lambda: self._day(day), None)
             yesterday = tried(METER_BOOK, lambda: self._day(day - timedelta(days=1), of_month=True), None)
@@ -95,7 +95,7 @@ class Library:
         if self._site is None or self._site.tuning.dispatch.rule != "value":
             return False
         known = len(self._plans), len(self._unplanned)
-        day = utc.astimezone(self._site.time_zone).date()
+        day = self._site.day(utc)
         for each in (day, day - timedelta(days=1)):
             if each in self._plans:
                 continue
@@ -133,7 +133,7 @@ class Library:
     def _with_store(self, day: Day | None) -> Day | None:
         if day is None or self._site is None:
             return day
-        begin, after = day.slots[0].begin, day.slots[-1].begin + timedelta(seconds=day.block_s)
+        begin, after = (self._site.midnight(each) for each in (day.day, day.day + timedelta(days=1)))
         first, end = edges(self._site, day.day)
         more_wh = stored.stored_more_wh(self._home, begin, after)
         return replace(day, stored_more_wh=more_wh, refill_cny_per_wh=stored.refill_cny_per_wh(self._site, first, end))
@@ -155,7 +155,7 @@ class Library:
         assert self._site is not None
         if not (self._home / PLANS).exists():
             return None
-        midnight = datetime(day.year, day.month, day.day, tzinfo=self._site.time_zone)
+        midnight = self._site.midnight(day)
         with closing(KeptPlans(self._home / PLANS, make=False)) as plans:
             for at in (midnight + OLDEST / 2, min(utc, midnight + timedelta(days=1))):
                 mine = [kept.made for kept in plans.at(at) if kept.made >= midnight and kept.begins]

@@ -55,6 +55,7 @@ class Day:
     stored_more_wh: float = nan  # than at its begin, by the estimate
     refill_cny_per_wh: float = nan  # what that is worth
     before: tuple[tuple[float, float], ...] = ()  # the month's blocks before it: import, export, W, 0 if not metered
+    ahead_s: float = 0.0  # the meter's clock, by which it begins and ends, less ours
 
     def kwh(self, of: Callable[[Slot], float]) -> float:
         """The energy of one flow over the metered blocks, kWh."""
@@ -67,7 +68,7 @@ class Day:
 
     def over_share(self, utc: datetime) -> float:
         """How much of it is over, 0..1: of 23 or 25 hours on a day on which clocks change."""
-        passed_s = utc.timestamp() - self.slots[0].begin.timestamp()
+        passed_s = utc.timestamp() + self.ahead_s - self.slots[0].begin.timestamp()
         return min(max(passed_s / (len(self.slots) * self.block_s), 0.0), 1.0)
 
     @property
@@ -125,7 +126,8 @@ def day_of(
     feed_in = site.tariff.feed_in_cny_per_kwh if site.tariff else nan
     slides = slid_peak_w(known.values()) is not None
     before = _before(site, day, [each for each in blocks if each.number < first])
-    return Day(day, block_s, slots, feed_in, planned, slides, before=before)
+    ahead_s = site.tuning.billing.likeliest_s
+    return Day(day, block_s, slots, feed_in, planned, slides, before=before, ahead_s=ahead_s)
 
 
 def edges(site: Site, day: date) -> tuple[int, int]:

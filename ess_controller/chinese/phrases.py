@@ -128,7 +128,9 @@ _EXACT = {row.en: row.zh for row in DIAGNOSES} | {
     "bleeding": "均衡",
     # why a report tells no plan
     "no plan is kept of the day's beginning": "没有保存当日零时的计划",
-    "the site's tariff, contract or expected load is no longer that of then": "电价、合同或预期负荷已与当时不同",
+    "tariff, contract, expected load or the meter's clock is no longer that of then": (
+        "电价、合同、预期负荷或电表时钟已与当时不同"
+    ),
     "made again its numbers differ from those of then": "重新生成的数值与当时不同",
     "they cannot be proven: whether the clear sky was known then was not kept yet": (
         "无法核实：当时未保存是否已知晴空模型"
@@ -201,6 +203,14 @@ _SENTENCES = tuple(
         (rf"an order: no more than {_N} kW for the whole site", r"指令：全站不超过 \1 kW"),
         (rf"the plan has seen {_N} days of the site", r"计划仅依据 \1 天数据"),
         (rf"the plan is {_N} h old", r"计划已 \1 小时"),
+        (
+            rf"the plan is of billing blocks of {_N} min, the site of {_N} min",
+            r"计划按 \1 分钟计费时段，本站为 \2 分钟",
+        ),
+        (
+            rf"the plan takes the meter's clock to be {_N} s ahead of ours",
+            r"计划按电表时钟比本机快 \1 秒制定，现已不同",
+        ),
         (
             rf"the roof gives less than it did, and the forecast goes by that: {_N}% since {_N} days ago",
             r"屋顶发电自 \2 天前起比以前少 \1%，预测已按此调整",

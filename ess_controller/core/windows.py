@@ -32,7 +32,8 @@ class Billing:
         """A meter's clock that is `offset_s` ahead of ours, known to `within_s` either way."""
         within_s = min(within_s, slide_s / 2.0)  # beyond, the same windows come again
         either_way = ceil(within_s / CLOCKS_APART_S)
-        return cls(block_s, slide_s, offset_s + np.linspace(-within_s, within_s, 2 * either_way + 1))
+        either = np.linspace(0.0, within_s, either_way + 1)  # the middle one exactly as told
+        return cls(block_s, slide_s, offset_s + np.concatenate((-either[:0:-1], either)))
 
     @property
     def slots(self) -> int:

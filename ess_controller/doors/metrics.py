@@ -17,6 +17,7 @@ NO_PLAN_FOR = (
     ("the plan cannot be believed", "damaged"),
     ("the plan has seen", "short history"),
     ("the plan is of billing blocks", "other billing blocks"),
+    ("the plan takes the meter's clock", "another clock of the meter"),
     ("the plan is ", "old"),
     ("the plan does not cover", "not this hour"),
     ("", "other"),

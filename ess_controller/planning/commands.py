@@ -182,6 +182,7 @@ def _of_kept(kept: "Reopened", site: Path, home: Path | None, explain: str | Non
     from ess_controller.planning.lp.filling import Ends
     from ess_controller.planning.planner.plan_sources import book_of
     from ess_controller.planning.planner.reopened import path_of
+    from ess_controller.site import clock_note
 
     found = path_of(kept)
     end = len(found.battery_w)
@@ -190,7 +191,7 @@ def _of_kept(kept: "Reopened", site: Path, home: Path | None, explain: str | Non
     told = answer(found, (kept.battery,), series, prices, ends, float("nan"), kept.fixed_cny) | {"kept": of_kept(kept)}
     if explain is not None:
         told["explain"] = explained(kept, step_at(series, explain), book_of(site, home))
-    say(site, *kept.doubts)
+    say(site, clock_note(kept.plan.ahead_s), *kept.doubts)
     return told, found, series, prices
 
 

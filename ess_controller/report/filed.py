@@ -2,7 +2,7 @@
 
 import logging
 import os
-from datetime import date, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from ess_controller.errors import BadInputError
@@ -21,7 +21,7 @@ BACK_DAYS = 7  # days without a report that are made up for
 
 def missing(folder: Path, site: Site, utc: datetime) -> list[Span]:
     """Days and the month that are over and have no file yet, the oldest first."""
-    today: date = utc.astimezone(site.time_zone).date()
+    today = site.day(utc)
     spans = [Span.month(today.replace(day=1) - timedelta(days=1))]
     spans += [Span.day(today - timedelta(days=back)) for back in range(BACK_DAYS, 0, -1)]
     return [span for span in spans if not _path(folder, site, span).exists()]
@@ -50,7 +50,7 @@ def file_reports(site: Site, home: Path, utc: datetime) -> list[Path]:
 def _forget_unfinished(folder: Path, site: Site, utc: datetime) -> None:
     """A page of the day or month that goes on is of a clock gone astray: it knew half of it, and is written again once
     that is over. Later ones in their turn: a clock that is behind must not cost all that is later."""
-    today: date = utc.astimezone(site.time_zone).date()
+    today = site.day(utc)
     for span in (Span.day(today), Span.month(today)):
         _path(folder, site, span).unlink(missing_ok=True)
 

@@ -44,7 +44,7 @@ GAPS, EVENTS = 50, 200  # most that are told one by one
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """A local day or month."""
+    """A local day or month, by the meter's clock."""
 
     kind: Literal["day", "month"]
     first: date
@@ -95,11 +95,12 @@ def gather(site: Site, home: Path, span: Span) -> dict[str, Any]:
     month = midnight(span.first.replace(day=1), site.time_zone)
     books = _read(site, home, month, begin, end)
     first, after = int(begin.timestamp() // block_s), int(end.timestamp() // block_s)
-    began = 0 if books.began is None else int(books.began * QUARTER_S // block_s)
+    ahead_s = site.tuning.billing.likeliest_s
+    began = 0 if books.began is None else int((books.began * QUARTER_S + ahead_s) // block_s)
     metered = Metered.of(site, books.blocks, first, after, began)
     if not metered.heard.any() and not books.quarters:
         raise BadInputError(f"{home}: knows nothing of {span.name}: expected the meter book of a daemon that ran then")
-    battery = of_battery.throughput(books.quarters, books.before, int(begin.timestamp() // QUARTER_S))
+    battery = of_battery.throughput(books.quarters, books.before, int((begin.timestamp() - ahead_s) // QUARTER_S))
     plan, no_plan = planned(home, metered) if span.kind == "day" and site.tariff is not None else (None, "")
     told: dict[str, Any] = {
         "schema_version": SCHEMA_VERSION,
@@ -149,6 +150,7 @@ def gather(site: Site, home: Path, span: Span) -> dict[str, Any]:
 
 
 def _read(site: Site, home: Path, month: datetime, begin: datetime, end: datetime) -> Books:
+    """Blocks are numbered by the meter's clock, all else is noted by ours."""
     block_s = site.tuning.dispatch.block_s
     from_ = int((month - timedelta(days=EXPECTED_DAYS)).timestamp() // block_s)
     try:
@@ -157,8 +159,9 @@ def _read(site: Site, home: Path, month: datetime, begin: datetime, end: datetim
         }
     except (sqlite3.Error, MeterBookError) as trouble:
         raise BadInputError(f"{home / BOOK}: cannot be read: {trouble}") from None
+    month_starts, starts, ends = (each.astimezone(UTC) - site.meter_ahead for each in (month, begin, end))
     try:
-        limited = read_span(home / ROLLUPS, "15m", "limit", begin.astimezone(UTC), end.astimezone(UTC))
+        limited = read_span(home / ROLLUPS, "15m", "limit", starts, ends)
     except ROLLUP_TROUBLES as trouble:
         raise BadInputError(f"{home / ROLLUPS}: cannot be read: {trouble}") from None
     path = home / LEDGER
@@ -167,13 +170,12 @@ def _read(site: Site, home: Path, month: datetime, begin: datetime, end: datetim
         if not path.exists():
             return Books(blocks, {}, None, None, began, [], limited)
         with closing(Ledger(path, make=False)) as ledger:
-            starts, month_starts = begin.astimezone(UTC), month.astimezone(UTC)
             before = _first(ledger.quarters(starts - QUARTER, starts))
             if began is not None:
                 month_starts = max(month_starts, datetime.fromtimestamp(began * QUARTER_S, UTC))
             at_month = _first_known(ledger.quarters(month_starts - QUARTER, month_starts + KNOWN_WITHIN))
-            events = ledger.events(begin.astimezone(UTC), end.astimezone(UTC))
-            return Books(blocks, ledger.quarters(begin, end), before, at_month, began, events, limited)
+            events = ledger.events(starts, ends)
+            return Books(blocks, ledger.quarters(starts, ends), before, at_month, began, events, limited)
     except (sqlite3.Error, LedgerError, ValueError) as trouble:
         raise BadInputError(f"{path}: cannot be read: {trouble}") from None
 
@@ -282,8 +284,9 @@ def _series(
     metered: Metered, books: Books, first: int, rule_soc: Floats, plan: Planned | None
 ) -> dict[str, list[float | None]]:
     """[block] for pictures; null where nothing is known."""
-    per = metered.site.tuning.dispatch.block_s / QUARTER_S
-    quarters = [books.quarters.get(round((first + at) * per)) for at in range(len(metered.load_w))]
+    tuning = metered.site.tuning
+    per, ahead = tuning.dispatch.block_s / QUARTER_S, tuning.billing.likeliest_s / QUARTER_S
+    quarters = [books.quarters.get(round((first + at) * per - ahead)) for at in range(len(metered.load_w))]
     soc = [None if each is None else of_battery.soc_of(each) for each in quarters]
     rows = {
         "load_w": metered.load_w,

@@ -2,7 +2,7 @@
 
 import sqlite3
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +39,7 @@ def planned(home: Path, day: Metered) -> tuple[Planned | None, str]:
     """The plan reopened from what is kept in `home`; else None, and why there is none."""
     site, count = day.site, len(day.load_w)
     try:
-        found = reopened(site, home / FILE, day.begin + BEGINS_WITHIN)
+        found = reopened(site, home / FILE, day.begin.astimezone(UTC) + BEGINS_WITHIN - site.meter_ahead)
     except TROUBLE as trouble:
         return None, f"the kept plan cannot be reopened: {trouble}"
     if found is None:

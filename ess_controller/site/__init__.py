@@ -6,7 +6,7 @@
 import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from functools import partial
 from math import isinf
 from pathlib import Path
@@ -68,6 +68,7 @@ __all__ = [
     "Tariff",
     "TariffFile",
     "WeatherSource",
+    "clock_note",
     "load",
     "schema",
 ]
@@ -110,13 +111,26 @@ class Site:
         """Of the site file."""
         return self.file.parent
 
-    def by_meter(self, utc: datetime) -> datetime:
-        """What the meter's clock, by which hours and demand are billed, probably shows then."""
-        return utc + timedelta(seconds=self.tuning.billing.likeliest_s)
+    @property
+    def meter_ahead(self) -> timedelta:
+        """The meter's clock less ours, as it probably is: by the meter's, hours, days and demand are billed."""
+        return timedelta(seconds=self.tuning.billing.likeliest_s)
 
-    def block(self, utc: datetime) -> int:
+    def by_meter(self, time: datetime) -> datetime:
+        """What the meter's clock shows at a moment of ours."""
+        return (time.astimezone(UTC) + self.meter_ahead).astimezone(time.tzinfo)
+
+    def block(self, time: datetime) -> int:
         """Number of the billing block that a moment lies in, counted from 1970 by the meter's clock."""
-        return int(self.by_meter(utc).timestamp() // self.tuning.dispatch.block_s)
+        return int(self.by_meter(time).timestamp() // self.tuning.dispatch.block_s)
+
+    def day(self, time: datetime) -> date:
+        """The local day that a moment lies in, by the meter's clock."""
+        return self.by_meter(time).astimezone(self.time_zone).date()
+
+    def midnight(self, day: date) -> datetime:
+        """When that day begins, UTC."""
+        return datetime(day.year, day.month, day.day, tzinfo=self.time_zone).astimezone(UTC) - self.meter_ahead
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -127,6 +141,7 @@ class Site:
         if self.tariff and self.tariff.feed_in_cny_per_kwh < 0.0:
             does = "all that does is paid for" if isinf(self.tuning.dispatch.feed_in_w) else "the roof is held back"
             notes.append(f"tariff {self.tariff.name}: what flows out costs money: {does}")
+        notes += filter(None, [clock_note(self.tuning.billing.likeliest_s)])
         notes += crowded(self.plant)
         if self.expected_load:
             notes.append(self.expected_load.note)
@@ -134,6 +149,16 @@ class Site:
             unset = [name for name in channel.environment if not os.environ.get(name)]
             notes += [f"alarm channel {channel.name}: environment variable {name} is not set here" for name in unset]
         return tuple(notes)
+
+
+def clock_note(ahead_s: float) -> str:
+    """Whose clock times are of, where the meter's is so much ahead of ours; empty: they are alike."""
+    if not ahead_s:
+        return ""
+    apart = f"{abs(ahead_s):g} s {'ahead of' if ahead_s > 0.0 else 'behind'} ours"
+    return (
+        f"the meter's clock is {apart}: hours of the tariff and the times of plans, bills and reports are the meter's"
+    )
 
 
 def load(path: Path, overrides: Mapping[str, str], serve_at: str | None = None, *, text: str | None = None) -> Site:

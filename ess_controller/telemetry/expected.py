@@ -35,8 +35,8 @@ def expected(
             "lead_s": (begin - plan.made) / timedelta(seconds=1),
         }
         if np.isfinite(energy_wh):
-            left = 1.0 if stage > first else 1.0 - (utc - begin) / timedelta(seconds=plan.block_s)
-            power_w = decide(value, stage, Moment(net_w, energy_wh, peak_w, max(left, 0.01)))
+            left = 1.0 if stage > first else min(max(1.0 - (utc - begin) / timedelta(seconds=plan.block_s), 0.01), 1.0)
+            power_w = decide(value, stage, Moment(net_w, energy_wh, peak_w, left))
             energy_wh = min(max(energy_wh - store_flow_w(store, power_w) * value.hours * left, low_wh), high_wh)
             peak_w = max(peak_w, net_w - power_w)
             row |= {

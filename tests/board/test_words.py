@@ -65,6 +65,7 @@ def test_an_alarm_has_one_name_in_chinese_wherever_it_is_told() -> None:
         ),
         ("its string box and its voltage not heard", "簇控制盒、电芯电压无数据"),
         ("self-consumption (the plan is 3.2 h old)", "自发自用（计划已 3.2 小时）"),
+        ("the plan takes the meter's clock to be -40 s ahead of ours", "计划按电表时钟比本机快 -40 秒制定，现已不同"),
         ("7 in 60 s", "60 s 内 7 次"),
         ("3 closes within an hour: 12 min to go", "一小时内已闭合 3 次：还需 12 分钟"),
         (

@@ -156,7 +156,7 @@ def test_what_is_no_longer_as_it_was_is_said(tmp_path: Path) -> None:
     found = reopened(dearer, tmp_path / FILE, NOW)
     assert found is not None
     assert not found.identical
-    assert found.doubts[0] == "the site's tariff, contract or expected load is no longer that of then"
+    assert found.doubts[0] == "tariff, contract, expected load or the meter's clock is no longer that of then"
 
 
 def test_a_plan_is_of_the_code_of_every_room_that_plans() -> None:

@@ -60,6 +60,11 @@ def test_blocks_of_the_plan_are_those_of_the_meter_s_clock(ahead_s: float) -> No
             assert (order.value.origin, held.stage_at(utc)) == (BLOCK + stage, stage)
     before = planned(Tick(1.0, 0.1, 1.0, begins - timedelta(seconds=1.0)))
     assert before.unplanned == "the plan does not cover this hour"
+    unmoved = order_at(held, begins)
+    assert (unmoved.value, unmoved.unplanned) == (
+        None,
+        f"the plan takes the meter's clock to be {ahead_s:g} s ahead of ours",
+    )
 
 
 def test_status_shows_the_test_of_capacity_that_the_planner_proposes() -> None:

@@ -88,6 +88,11 @@ def test_what_is_expected_stands_at_our_time_where_the_meter_s_clock_is_another(
     assert [begin + timedelta(seconds=300.0) for begin, _ in ahead] == [begin for begin, _ in plain]
 
 
+def test_a_plan_of_a_clock_put_back_is_told_from_its_first_block_on() -> None:
+    early, begun = (next(iter(expected(plan(), NOON + timedelta(minutes=at), 0.0, 0.0)))[1] for at in (-30, 0))
+    assert early["stored_wh"] == begun["stored_wh"]
+
+
 class Slot:
     """Holds a plan for a Beside."""
 

@@ -14,9 +14,10 @@ PRIOR_DAYS = 0.25
 ALIKE_DAYS = 42  # back
 
 
-def expected_w(told: ExpectedLoad, days: Days, kind_of_day: KindOfDay) -> Floats:
-    """[day, slot] mean load, W: `closed_w`, and while open so much more that a whole month comes to its bill."""
-    is_open = _open(told, days.slots)
+def expected_w(told: ExpectedLoad, days: Days, kind_of_day: KindOfDay, ahead_s: float = 0.0) -> Floats:
+    """[day, slot] mean load, W: `closed_w`, and while open so much more that a whole month comes to its bill.
+    `ahead_s`: the clock of the calendar less that of the opening hours."""
+    is_open = _open(told, days.slots, ahead_s)
     open_h = 24.0 * is_open.mean()
     more_w = {}
     for month in np.unique(days.month).tolist():
@@ -45,9 +46,9 @@ def with_expected(similar_w: Floats, expected: Floats | None, history: Floats, d
     return np.asarray((count * np.nan_to_num(similar_w) + PRIOR_DAYS * expected[targets]) / (count + PRIOR_DAYS))
 
 
-def _open(told: ExpectedLoad, slots: int) -> Bools:
+def _open(told: ExpectedLoad, slots: int, ahead_s: float) -> Bools:
     """[slot] by its middle."""
-    hour = (np.arange(slots) + 0.5) * 24.0 / slots
+    hour = ((np.arange(slots) + 0.5) * 24.0 / slots - ahead_s / 3600.0) % 24.0
     begin, end = (each.hour + each.minute / 60.0 for each in (told.open_from, told.open_until))
     after, before = hour >= begin, hour < end
     return np.asarray(after & before if begin < end else after | before)

@@ -38,7 +38,7 @@ def missing(home: Path, site: Site, utc: datetime) -> list[date]:
     in their turn: a clock that is behind must not cost all that is later. Where one lies so far ahead that this day
     would not be made up for after it, the clock is behind, and the day's report is whole.
     """
-    today, told = utc.astimezone(site.time_zone).date(), _believed(home / FILE)
+    today, told = site.day(utc), _believed(home / FILE)
     over = {day: each for day, each in told.items() if day != today.isoformat()}
     if max(told, default="") >= (today + timedelta(days=BACK_DAYS)).isoformat():
         over = told

@@ -31,7 +31,7 @@ from ess_controller.planning.planner.reopened import Reopened, reopened
 from ess_controller.planning.planner.site_battery import groups_of, stock_of_picture
 from ess_controller.planning.planner.site_planner import SitePlanner, WeatherNow, terms_of
 from ess_controller.planning.value.slot import LEAST_HISTORY_DAYS, why_unfit
-from ess_controller.site import Site, load
+from ess_controller.site import Site, clock_note, load
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -72,7 +72,8 @@ def for_site(
         raise BadInputError(f"{folder / FILE}: {trouble}") from None
     told = site.expected_load is not None
     series = series if days > 0.0 or picture is None or told else _as_now(series, picture)
-    _say(path, *_little(folder, picture is not None, days, told), *doubts_over(tariff, terms, series))
+    clock = filter(None, [clock_note(site.tuning.billing.likeliest_s)])
+    _say(path, *clock, *_little(folder, picture is not None, days, told), *doubts_over(tariff, terms, series))
     value = 1000.0 * refill_cny_per_wh(prices, together(groups), series)
     fixed = sum(fixed_cny(tariff, terms, series.at(first).date()) for first, _ in months(series))
     ends = Ends(peak_so_far_w=peak_w, value_cny_per_kwh=value)

@@ -140,7 +140,7 @@ class Planning:
         from ess_controller.report.filed import file_reports  # noqa: PLC0415  a report reopens plans, as we make them
 
         seen = self._seen()
-        if seen is None or self._filed == (today := seen[0].astimezone(self._site.time_zone).date()):
+        if seen is None or self._filed == (today := self._site.day(seen[0])):
             return
         for path in file_reports(self._site, self._home, seen[0]):
             log.info("%s is written", path)

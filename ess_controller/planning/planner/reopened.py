@@ -77,7 +77,7 @@ def _clear_sky_of(kept: Kept) -> ClearOf | None:
 def _doubts(site: Site, kept: Kept, plan: SitePlan, *, sky_kept: bool) -> list[str]:
     told = []
     if kept.site_digest != site_digest(site):
-        told.append("the site's tariff, contract or expected load is no longer that of then")
+        told.append("tariff, contract, expected load or the meter's clock is no longer that of then")
     if kept.program_digest != program_digest():
         told.append(f"it was made by another program ({kept.version}, {kept.program_digest[:8]})")
     if plan_digest(plan) != kept.plan_digest:

@@ -133,7 +133,7 @@ class SitePlanner:
 
     def _of_day(self, utc: datetime, now: int, book: Book, battery: Battery) -> _Day:
         """The day's common things, with all that has been measured by now."""
-        day, today = self._day, self._site.by_meter(utc).astimezone(self._site.time_zone).date()
+        day, today = self._day, self._site.day(utc)
         weather = self._weather(utc)
         changed = day is None or _other(battery, day.battery) or weather is not day.weather
         self.begun = day is None or changed or day.day != today or now < day.first
@@ -159,7 +159,7 @@ class SitePlanner:
         clear = self._clear_of(first, count)
         sky = None if clear is None else self._sky(first, count, clear, weather)
         told, kinds = self._site.expected_load, kind_by_tariff(self._tariff)
-        owners_w = None if told is None else expected_w(told, days, kinds)
+        owners_w = None if told is None else expected_w(told, days, kinds, self._ahead_s)
         held = np.zeros(length, np.bool_)
         forecasts = Forecasts(calendar.load_w, calendar.pv_w, days, self._leads, sky, owners_w, held)
         hours = self._block_s / 3600.0
