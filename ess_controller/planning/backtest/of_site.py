@@ -18,7 +18,7 @@ from ess_controller.planning.meter.book import Block
 from ess_controller.planning.meter.store import FILE, KEEP_DAYS, MeterBookError, read_blocks
 from ess_controller.planning.planner.site_battery import groups_of
 from ess_controller.planning.planner.site_planner import terms_of
-from ess_controller.site import load
+from ess_controller.site import clock_note, load
 from firmware_bridge.records import Bools, Floats
 
 LEAST_DAYS = 1.0  # of the book
@@ -66,7 +66,7 @@ def recorded(path: Path, home: Path | None) -> Recorded:
     begin = datetime.fromtimestamp(blocks[0].number * block_s, UTC).astimezone(site.time_zone)
     series = Series(begin, block_s, filled(load_w, day), filled(pv_w, day))
     prices = prices_over(tariff, terms, series, {})
-    fits = ill_fitting(series, prices.block_s, prices.slide_s)
+    said = clock_note(site.tuning.billing.likeliest_s), ill_fitting(series, prices.block_s, prices.slide_s)
     return Recorded(
         series,
         prices,
@@ -74,7 +74,7 @@ def recorded(path: Path, home: Path | None) -> Recorded:
         kind_by_tariff(tariff),
         done_w,
         np.isfinite(load_w + pv_w),
-        (*doubts_over(tariff, terms, series), *filter(None, [fits])),
+        (*doubts_over(tariff, terms, series), *filter(None, said)),
     )
 
 

@@ -23,6 +23,8 @@ from ess_controller.planning.lp.filling import Ends, Problem
 from ess_controller.planning.lp.plan import Plan
 from firmware_bridge.records import Floats
 
+# What planning again finds; None where that was not asked for.
+ASKED = ("directions_held", "step_price", "period_price", "tie", "load", "without_power_limit_w", "without_demand_w")
 LIFTED_W = 50.0  # a limit that lets no more through when it is lifted does not bind
 MOST_STEPS = 3000  # a month of quarters of an hour: to solve that a hundred times over takes seven seconds
 
@@ -62,40 +64,18 @@ def explained(
         raise BadInputError(f"--explain: this plan is not the solver's: {plan.why}")
     problem = Problem(groups, series, prices, ends)
     programme = ShadowProgramme(problem, plan)
-    shadows = programme.shadows
-    power_w, grid_w = float(plan.battery_w[step]), float(plan.grid_w[step])
-    sold = grid_w < -RESTS_W or (grid_w < RESTS_W and series.net_w[step] < 0.0)
-    kind: Kind = "export" if sold and problem.outflow_kw[step] > 0.0 else "import"
-    at_stake = (
-        shadows.peak[step] + prices.import_cny_per_kwh[step] if kind == "import" else prices.export_cny_per_kwh[step]
-    )
-    wasted_w = float(series.pv_w[step] - plan.pv_w[step])
-    told: dict[str, Any] = {
-        "time": series.at(step).isoformat(),
-        "until": series.at(step + 1).isoformat(),
-        "battery_w": power_w,
-        "grid_w": grid_w,
-        "load_w": float(series.load_w[step]),
-        "pv_w": float(series.pv_w[step]),
-        "wasted_sun_w": wasted_w,
-        "soc_before": float(plan.soc[step - 1]) if step else _start(groups),
-        "soc_after": float(plan.soc[step]),
+    kind = _price_at_stake(problem, plan, step)
+    told: dict[str, Any] = _flows(problem, plan, step) | {
         "import_cny_per_kwh": float(prices.import_cny_per_kwh[step]),
         "export_cny_per_kwh": float(problem.export_cny_per_kwh[step]),
-        "saves_cny_per_kwh": float(at_stake) if wasted_w < RESTS_W else 0.0,
+        "saves_cny_per_kwh": _saves_cny_per_kwh(problem, plan, programme.shadows, kind, step),
         "load_cny_per_kwh": both_ways(programme.load_cny_per_kwh(step), *programme.cost_of_load(step)),
-        "peak": _peak(problem, plan, shadows, step),
+        "peak": _peak(problem, plan, programme.shadows, step),
         "groups": [of_group(problem, programme, plan, group, step) for group in range(len(groups))],
         "one_way": programme.one_way,
         "off_cny": programme.off_cny,
         "price_kind": kind,
-        "directions_held": None,
-        "step_price": None,
-        "period_price": None,
-        "tie": None,
-        "load": None,
-        "without_power_limit_w": None,
-        "without_demand_w": None,
+        **dict.fromkeys(ASKED),
     }
     if any(each["limit"] == "power" for each in told["groups"]):
         _lift(told, programme.power_without_limit_w(step))
@@ -103,6 +83,39 @@ def explained(
         told |= _what_if(WhatIf(problem, plan, one_way=programme.one_way), told, kind, prices, step)
     known: dict[str, Any] = _known(told)
     return {**known, "words": words(known)}
+
+
+def _flows(problem: Problem, plan: Plan, step: int) -> dict[str, Any]:
+    """When it is and what flows then, W, and how full the battery is before and after."""
+    series = problem.series
+    return {
+        "time": series.at(step).isoformat(),
+        "until": series.at(step + 1).isoformat(),
+        "battery_w": float(plan.battery_w[step]),
+        "grid_w": float(plan.grid_w[step]),
+        "load_w": float(series.load_w[step]),
+        "pv_w": float(series.pv_w[step]),
+        "wasted_sun_w": float(series.pv_w[step] - plan.pv_w[step]),
+        "soc_before": float(plan.soc[step - 1]) if step else _start(problem.groups),
+        "soc_after": float(plan.soc[step]),
+    }
+
+
+def _price_at_stake(problem: Problem, plan: Plan, step: int) -> Kind:
+    """Which price a little more or less of the battery's power would meet."""
+    grid_w = plan.grid_w[step]
+    sold = grid_w < -RESTS_W or (grid_w < RESTS_W and problem.series.net_w[step] < 0.0)
+    return "export" if sold and problem.outflow_kw[step] > 0.0 else "import"
+
+
+def _saves_cny_per_kwh(problem: Problem, plan: Plan, shadows: Shadows, kind: Kind, step: int) -> float:
+    """What a kWh given then saves; nothing while sun is wasted."""
+    if not problem.series.pv_w[step] - plan.pv_w[step] < RESTS_W:
+        return 0.0
+    prices = problem.prices
+    if kind == "export":
+        return float(prices.export_cny_per_kwh[step])
+    return float(shadows.peak[step] + prices.import_cny_per_kwh[step])
 
 
 def _lift(told: dict[str, Any], free_w: float) -> None:
