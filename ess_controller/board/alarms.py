@@ -4,12 +4,13 @@ An acknowledgement holds for as long as its alarm stands: one that comes again i
 """
 
 import json
-import os
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from threading import Lock
 from typing import Any
+
+from ess_controller.kept import whole_file
 
 FILE = "acknowledged.json"
 SCHEMA_VERSION = 1
@@ -81,12 +82,8 @@ class Acknowledged:
     def _change(self, change: Callable[[dict[str, dict[str, str]]], dict[str, dict[str, str]]]) -> None:
         with self._lock:
             changed = change(self._by)
-            draft = self._path.with_name(self._path.name + ".part")
-            with draft.open("w", encoding="utf-8") as file:
-                json.dump({"schema_version": SCHEMA_VERSION, "acknowledged": changed}, file)
-                file.flush()
-                os.fsync(file.fileno())
-            draft.replace(self._path)
+            told = {"schema_version": SCHEMA_VERSION, "acknowledged": changed}
+            whole_file.put(self._path, json.dumps(told).encode())
             self._by = changed
 
 

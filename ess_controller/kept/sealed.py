@@ -5,8 +5,9 @@ One object: schema_version, the memory, and the SHA-256 of its canonical text.
 
 import hashlib
 import json
-import os
 from pathlib import Path
+
+from ess_controller.kept import whole_file
 
 SCHEMA_VERSION = 1
 
@@ -29,19 +30,9 @@ def opened(data: bytes) -> str:
 
 
 def write(path: Path, text: str) -> None:
-    """Put a memory, given as its canonical text, in its place in one piece, and onto the disk: neither kill -9 nor a
-    power cut leaves half of it. Raises OSError."""
-    draft = path.with_name(path.name + ".part")
-    with draft.open("w", encoding="ascii") as file:
-        file.write(f'{{"schema_version": {SCHEMA_VERSION}, "sha256": "{_sum(text)}", "memory": {text}}}')
-        file.flush()
-        os.fsync(file.fileno())
-    draft.replace(path)
-    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+    """A memory, given as its canonical text. Raises OSError."""
+    told = f'{{"schema_version": {SCHEMA_VERSION}, "sha256": "{_sum(text)}", "memory": {text}}}'
+    whole_file.put(path, told.encode("ascii"))
 
 
 def _sum(text: str) -> str:

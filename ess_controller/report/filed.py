@@ -1,11 +1,11 @@
 """Reports written by themselves: yesterday's, and last month's, as HTML into `reports/` in the daemon's home."""
 
 import logging
-import os
 from datetime import datetime, timedelta
 from pathlib import Path
 
 from ess_controller.errors import BadInputError
+from ess_controller.kept import whole_file
 from ess_controller.report.gather import Span, gather
 from ess_controller.report.page import page
 from ess_controller.report.words import Lang
@@ -39,7 +39,7 @@ def file_reports(site: Site, home: Path, utc: datetime) -> list[Path]:
             continue
         folder.mkdir(exist_ok=True)
         path = _path(folder, site, span)
-        _write(path, page(told, LANG))
+        whole_file.put(path, page(told, LANG).encode())
         written.append(path)
     for kind, most in KEEP.items():
         for path in sorted(folder.glob(f"{kind}-*.html"))[:-most]:
@@ -57,12 +57,3 @@ def _forget_unfinished(folder: Path, site: Site, utc: datetime) -> None:
 
 def _path(folder: Path, site: Site, span: Span) -> Path:
     return folder / f"{span.kind}-{span.name}-{site.name}.html"
-
-
-def _write(path: Path, text: str) -> None:
-    draft = path.with_name(path.name + ".part")
-    with draft.open("w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    draft.replace(path)

@@ -6,7 +6,6 @@ Whatever goes wrong is told once, by name, and the plan goes on with what is kep
 import http.client
 import json
 import logging
-import os
 import urllib.error
 import urllib.parse
 import urllib.request
@@ -15,6 +14,7 @@ from pathlib import Path
 from threading import Thread
 
 from ess_controller.errors import BadInputError
+from ess_controller.kept import whole_file
 from ess_controller.planning.forecasts.weather import Weather
 from ess_controller.planning.forecasts.weather_file import HOURLY, of_file, of_open_meteo, opened, packed
 from ess_controller.site import Site
@@ -130,9 +130,7 @@ class WeatherFeed:
             return
         self._held, self._trouble = answer.after(self._held), ""
         try:
-            draft = self._home / (FILE + ".part")
-            draft.write_text(packed(self._held))
-            os.replace(draft, self._home / FILE)
+            whole_file.put(self._home / FILE, packed(self._held).encode())
         except OSError as trouble:
             log.warning("weather: not kept: %s", trouble)
 

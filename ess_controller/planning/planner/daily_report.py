@@ -8,7 +8,6 @@ blocks, and that by which it is billed beside.
 
 import json
 import logging
-import os
 from datetime import date, datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -16,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from ess_controller.kept import whole_file
 from ess_controller.planning.bills.bill import bill
 from ess_controller.planning.given.problem import Series
 from ess_controller.planning.meter.book import Block, slid_peak_w
@@ -157,9 +157,4 @@ def keep(path: Path, days: dict[str, dict[str, Any]]) -> None:
 
 
 def _write(path: Path, days: dict[str, dict[str, Any]]) -> None:
-    draft = path.with_name(path.name + ".part")
-    with draft.open("w", encoding="utf-8") as file:
-        json.dump({"schema_version": SCHEMA_VERSION, "days": days}, file)
-        file.flush()
-        os.fsync(file.fileno())
-    draft.replace(path)
+    whole_file.put(path, json.dumps({"schema_version": SCHEMA_VERSION, "days": days}).encode())

@@ -24,6 +24,7 @@ from apscheduler.schedulers.background import BackgroundScheduler
 
 from ess_controller.clock import utc_now, wall_s
 from ess_controller.errors import BadInputError
+from ess_controller.kept import whole_file
 from ess_controller.planning.meter.store import MeterBookError
 
 log = logging.getLogger("ess")
@@ -95,10 +96,9 @@ class Jobs:
     def _keep(self) -> None:
         if self._file is None:
             return
-        draft = self._file.with_name(self._file.name + ".part")
+        told = {"schema_version": SCHEMA_VERSION, "jobs": self.told()}
         with suppress(OSError):  # a disk that takes nothing is told by the jobs that need it
-            draft.write_text(json.dumps({"schema_version": SCHEMA_VERSION, "jobs": self.told()}))
-            draft.replace(self._file)
+            whole_file.put(self._file, json.dumps(told).encode())
 
     def work(self, ending: Event, waits: Callable[[], bool] = lambda: False, leapt_s: float = LEAPT_S) -> None:
         """Until `ending`. All jobs run anew when the clock is put right; the first also while it `waits`."""

@@ -6,7 +6,6 @@ in `SitePlan`, and name and shape of each array), then the arrays, little-endian
 
 import hashlib
 import json
-import os
 from dataclasses import dataclass, fields
 from datetime import datetime, timedelta
 from math import isnan, prod
@@ -16,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from ess_controller.core.value import Store, Value
+from ess_controller.kept import whole_file
 from firmware_bridge.records import Floats
 
 FILE = "plan.bin"
@@ -163,12 +163,7 @@ def _check_shapes(value: Value) -> None:
 
 def write(path: Path, plan: SitePlan) -> None:
     """Put it in its place in one piece. Raises OSError."""
-    draft = path.with_name(path.name + ".part")
-    with draft.open("wb") as file:
-        file.write(packed(plan))
-        file.flush()
-        os.fsync(file.fileno())
-    draft.replace(path)
+    whole_file.put(path, packed(plan))
 
 
 def read(path: Path, site: str) -> SitePlan:
