@@ -137,7 +137,9 @@ def test_no_more_load_is_foreseen_than_a_tenth_above_the_highest_ever() -> None:
     series.load_w[96 * 60 + 30 : 96 * 60 + 40] *= np.linspace(1.0, 3.0, 10)
     for origin in range(96 * 60 + 30, 96 * 60 + 44):
         highest_w = series.load_w[:origin].max()
-        assert forecast(series, origin).load_w.max() <= 1.1 * highest_w + 1e-6
+        made = forecast(series, origin)
+        assert made.load_w.max() <= 1.1 * highest_w + 1e-6
+        assert made.states_w.max() <= 1.1 * highest_w + 1e-6
 
 
 def test_the_last_such_day_is_one_that_was_open() -> None:

@@ -63,3 +63,15 @@ def test_days_that_are_alike_say_more_the_more_there_are(days: int, least: float
     """All of them could have been held to 100 kW."""
     costs = np.broadcast_to(np.array([100e3, 0.0]), (days, 2))
     assert least <= level_sd_w(costs, np.ones(days, np.int64)) <= most
+
+
+def test_a_line_that_stops_by_itself_and_starts_again_is_not_taken_to_draw_more_than_it_ever_did() -> None:
+    """A stop is the large error there is: what is missed after it is of that size below, and as little above."""
+    rng, steps = np.random.default_rng(5), 96 * 59
+    stands = np.zeros(steps, np.bool_)
+    for begin in np.flatnonzero(rng.random(steps) < 1.5 / 7.0 / 96.0).tolist():
+        stands[begin : begin + int(rng.integers(4, 28))] = True
+    load_w = np.where(stands, 30e3, 184e3) * rng.normal(1.0, 0.02, steps)
+    series = Series(datetime(2026, 3, 2, tzinfo=SHANGHAI), 900.0, load_w, np.zeros(steps))
+    found = run(series, BATTERY, two_prices(series))
+    assert value_share(found.months) > 0.7  # .49 while it was

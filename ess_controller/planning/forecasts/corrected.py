@@ -15,7 +15,9 @@ FADE_H = 4.0  # with too little history to learn from, an error of the last hour
 FAINT = 0.2  # of the greatest scale: errors of fainter hours, as at dawn, count as if they were of such
 DAY_SHARE = 0.1  # of a day's clear sky must lie in the last hours, or the index of the whole last day is carried on
 SAME_W = 0.5  # two ways whose errors differ by less are told by the same number: none is the better
-MOST = 1.1  # of the highest load ever measured or usual: no more is foreseen, however steeply recent errors rise
+# No load is foreseen, nor reckoned with, that lies higher above the highest ever than that lies above the fifth highest
+# day, as a share of it within these bounds: how far records may be broken shows in how far apart they are.
+MORE, RANK = (0.02, 0.1), 5
 COVERED = 0.01  # of clear sky over the last day, and over the last hours: snow lies, or the inverters are off
 
 
@@ -55,7 +57,8 @@ class Corrected:
     one_off: Bools  # [step] see `Profile`
     score: Score
     carried: tuple[int, int] | None  # steps whose share of scale smart persistence carries on; None: it is no sun
-    most_w: float  # no more is foreseen
+    most_w: float  # no more is foreseen; infinite: of the sun, that its scale bounds
+    more: float  # times the highest that is measured from now on, no more is foreseen either
 
     def ahead(self, measured_w: Floats, origin: int) -> Floats:
         """[lead] from what was measured before the origin, W >= 0."""
@@ -72,9 +75,12 @@ class Corrected:
         recent = recent_errors(errors, _near(self.scale_w)[past], at, self.windows)
         weights = self.weights[self.group[origin - self.first]]
         ahead = self.expected_w[to_come] + self.scale_w[to_come] * (recent @ weights)[0]
-        lately = measured_w[begin:origin]
-        most_w = max(self.most_w, MOST * float(lately[np.isfinite(lately)].max(initial=0.0)))
-        return np.asarray(np.clip(ahead, 0.0, most_w))
+        return np.asarray(np.clip(ahead, 0.0, self.most_ahead_w(measured_w, origin)))
+
+    def most_ahead_w(self, measured_w: Floats, origin: int) -> float:
+        """No more there can be in the steps from the origin on, W, by what was ever measured, and of late."""
+        lately = measured_w[max(origin - max(self.windows), self.first) : origin]
+        return max(self.most_w, self.more * float(lately[np.isfinite(lately)].max(initial=0.0)))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -134,6 +140,7 @@ def _young(
     """What is forecast while nothing is learnt: what the calendar says, and an error of the last hour fades."""
     expected, fading = _filled(profile.expected_w, measured_w), _fading(windows, leads)
     seen_w = np.concatenate((measured_w[np.isfinite(measured_w)], expected))
+    more = 1.0 + _more(measured_w, max(windows))
     return Corrected(
         first=first,
         expected_w=expected,
@@ -144,7 +151,8 @@ def _young(
         one_off=profile.one_off,
         score=Score(np.nan, np.nan, np.nan),
         carried=carried,
-        most_w=MOST * float(seen_w.max(initial=0.0)) if carried is None else np.inf,
+        most_w=more * float(seen_w.max(initial=0.0)) if carried is None else np.inf,
+        more=more,
     )
 
 
@@ -227,6 +235,16 @@ def carried_index(
     index = np.maximum(np.where(light, shares[:, 0], shares[:, 1]), 0.0)
     whole = (origins >= windows[1]) & (of_day > 0.0)
     return index, np.where(whole, np.where(light, shares.max(axis=1), shares[:, 1]), np.inf)
+
+
+def _more(measured_w: Floats, day: int) -> float:
+    """Share of the highest load by which it may be passed; `day`: steps of one."""
+    days_w = np.concatenate((np.full(-len(measured_w) % day, np.nan), measured_w)).reshape(-1, day)
+    highest_w = np.fmax.reduce(days_w, axis=1)
+    highest_w = np.sort(highest_w[np.isfinite(highest_w)])[::-1]
+    if len(highest_w) < RANK or highest_w[0] <= 0.0:
+        return MORE[1]
+    return float(np.clip(1.0 - highest_w[RANK - 1] / highest_w[0], *MORE))
 
 
 def _doubts(leads: int) -> Floats:

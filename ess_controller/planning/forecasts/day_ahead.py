@@ -28,6 +28,7 @@ class Forecast:
     load_w: Floats
     pv_w: Floats
     errors: Errors  # of their difference
+    most_w: float = np.inf  # of the load: no error leads beyond
 
     @property
     def net_w(self) -> Floats:
@@ -36,8 +37,12 @@ class Forecast:
 
     @property
     def states_w(self) -> Floats:
-        """[lead, state] net load that is reckoned with, from least to most."""
-        return self.net_w[:, None] + self.errors.missed_w
+        """[lead, state] net load that is reckoned with, from least to most.
+
+        An error that is large now is as large a share of the deviation of later steps, which is larger: of a load that
+        never varied much that would be more than there can be.
+        """
+        return np.minimum(self.net_w[:, None] + self.errors.missed_w, np.maximum(self.most_w, self.net_w)[:, None])
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -61,7 +66,8 @@ class Learned:
             pv_w = np.concatenate((pv_w[:first], given_w))
         load, pv = self.load.ahead(load_w, origin), self.pv.ahead(pv_w, origin)
         leads = min(len(load), len(pv))
-        return Forecast(load[:leads], pv[:leads], self.spread.ahead(days, origin, leads))
+        errors = self.spread.ahead(days, origin, leads)
+        return Forecast(load[:leads], pv[:leads], errors, self.load.most_ahead_w(load_w, origin))
 
 
 def learn(
