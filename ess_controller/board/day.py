@@ -123,7 +123,7 @@ def day_of(
     first, end = edges(site, day)
     known = {block.number: block for block in blocks if first <= block.number < end}
     slots = tuple(_slot(site, number, known.get(number), plan.get(number, (nan, nan))) for number in range(first, end))
-    feed_in = site.tariff.feed_in_cny_per_kwh if site.tariff else nan
+    feed_in = site.tariff.on(day).feed_in_cny_per_kwh if site.tariff else nan
     slides = slid_peak_w(known.values()) is not None
     before = _before(site, day, [each for each in blocks if each.number < first])
     ahead_s = site.tuning.billing.likeliest_s

@@ -42,6 +42,7 @@ from ess_controller.why.words import lines
 SCHEMA_VERSION = 1
 MANIFEST = "manifest.json"
 PLAIN_FILES = ("planner.json", "summary.json", "savings.json", "memory.json")
+FOLLOWED_BY = "followed_by"  # of a tariff file
 LARGEST_COMPANION = 5_000_000  # bytes of a file that the site file names
 LOG_LINES, LOG_WITHIN_S = 500, 5.0
 PACKAGES = ("ess-controller", "numpy", "highspy", "pymodbus", "python-can")
@@ -65,7 +66,7 @@ def make(site: Site, wanted: Wanted) -> dict[str, Any]:
     redaction = Redaction()
     with TemporaryDirectory() as folder:
         root = Path(folder)
-        _site_files(site, root, redaction)
+        site_files(site, root, redaction)
         (root / "journal").mkdir()
         plant = told_plant(site, redaction.table)
         done = cut(site, journal, at, wanted.minutes, root / "journal", plant, redaction.text)
@@ -88,40 +89,43 @@ def _put(path: Path, text: str, redaction: Redaction) -> None:
 # --- what is in it ----------------------------------------------------------------------------------------------------
 
 
-def _site_files(site: Site, root: Path, redaction: Redaction) -> None:
+def site_files(site: Site, root: Path, redaction: Redaction) -> None:
     """The site file and those that it names, written anew; where they lie is rewritten in it."""
     table = redaction.table(tomllib.loads(site.file.read_text(encoding="utf-8-sig")))
     table["buses"] = redaction.table(dict(site.plant.buses), "buses")  # as they were put elsewhere on the command line
-    named: dict[str, str] = {}
+    named: dict[Path, str] = {}
 
     def placed(value: Any) -> Any:
         if isinstance(value, dict):
             return {key: placed(each) for key, each in value.items()}
         if isinstance(value, list):
             return [placed(each) for each in value]
-        return _companion(site, value, root, redaction, named) if isinstance(value, str) else value
+        name = _companion(site.folder, value, root, redaction, named) if isinstance(value, str) else None
+        return value if name is None else f"../../files/{name}"
 
     path = root / "site" / site.name / "site.toml"
     path.parent.mkdir(parents=True)
     path.write_text(toml(placed(table)), encoding="utf-8")
 
 
-def _companion(site: Site, value: str, root: Path, redaction: Redaction, named: dict[str, str]) -> str:
-    """Where a file that the site file names lies in the bundle; other texts stay as they are."""
-    source = site.folder / value
+def _companion(folder: Path, value: str, root: Path, redaction: Redaction, named: dict[Path, str]) -> str | None:
+    """What a file that another in `folder` names is called among the bundle's files; None: it names none. Where a
+    tariff names the one that follows it, that is there too."""
+    source = folder / value
     try:
         if not source.is_file() or source.stat().st_size > LARGEST_COMPANION:
-            return value
-        text = source.read_text(encoding="utf-8-sig")
+            return None
+        source, text = source.resolve(), source.read_text(encoding="utf-8-sig")
     except (OSError, ValueError):  # no path at all
-        return value
-    if value not in named:
-        name = f"{len(named) + 1}-{source.name}"
+        return None
+    if source not in named:
+        named[source] = f"{len(named) + 1}-{source.name}"
         if source.suffix == ".toml":
-            text = toml(redaction.table(tomllib.loads(text)))
-        _put(root / "files" / name, text, redaction)
-        named[value] = f"../../files/{name}"
-    return named[value]
+            table = redaction.table(tomllib.loads(text))
+            following = _companion(source.parent, table.get(FOLLOWED_BY, ""), root, redaction, named)
+            text = toml(table if following is None else table | {FOLLOWED_BY: following})
+        _put(root / "files" / named[source], text, redaction)
+    return named[source]
 
 
 def _then(site: Site, done: Cut, root: Path, redaction: Redaction) -> None:

@@ -24,6 +24,7 @@ from ess_controller.planning.given.shared_commands import (
     check_agreed,
     check_numbers,
     only,
+    only_tariff,
     prices_of,
     read_metered,
     say,
@@ -112,7 +113,7 @@ def plan(
     if site is not None and (inputs or battery):
         raise BadInputError(f"{site}: expected either SITE, or --inputs with --battery")
     series = only("--inputs", inputs)
-    agreed = Agreed(only("--tariff", tariff), supply, customer, demand, contract_kw, transformer_kva, hottest)
+    agreed = Agreed(only_tariff(tariff), supply, customer, demand, contract_kw, transformer_kva, hottest)
     check_agreed(site, agreed)
     if site is not None:
         own = f"nothing of it with {site}, which has its own"

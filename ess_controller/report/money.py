@@ -116,10 +116,10 @@ def _within(number: int, count: int) -> int:
     return min(max(number, 0), count)
 
 
-def prices_of(metered: Metered) -> tuple[Floats, float]:
+def prices_of(metered: Metered) -> tuple[Floats, Floats]:
     """[block] price of a bought kWh, and what a sold one earns, CNY."""
-    tariff, terms = terms_of(metered.site)
-    return prices_over(tariff, terms, metered.series, {}).import_cny_per_kwh, tariff.feed_in_cny_per_kwh
+    prices = prices_over(*terms_of(metered.site), metered.series, {})
+    return prices.import_cny_per_kwh, prices.export_cny_per_kwh
 
 
 def refill_cny(metered: Metered, battery: Battery) -> float:

@@ -40,31 +40,33 @@ def saved_by(
     net_w: Floats,
     battery_w: Floats,
     price: Floats,
-    feed_in: float,
+    feed_in: Floats,
     battery: Battery,
     step_h: float,
     feed_in_w: float = np.inf,
     skip: int = 0,
 ) -> SavedBy:
-    """Over blocks [block]; NaN is passed over. `feed_in_w`: more never flows out. What happens in the first `skip`
-    blocks only fills the pool; what it held before is taken for bought."""
+    """Over blocks [block]; NaN is passed over. `price` of a kWh bought, `feed_in` of one sold, CNY. `feed_in_w`: more
+    never flows out. What happens in the first `skip` blocks only fills the pool; what it held before is taken for
+    bought."""
     sun_wh, bought_wh = 0.0, max(battery.soc_start - battery.soc_min, 0.0) * battery.energy_wh
     of_sun = of_price = 0.0
-    for at, (net, given, cny) in enumerate(zip(net_w.tolist(), battery_w.tolist(), price.tolist(), strict=True)):
+    rows = zip(*(each.tolist() for each in (net_w, battery_w, price, feed_in)), strict=True)
+    for at, (net, given, cny, earns) in enumerate(rows):
         if not np.isfinite(net + given):
             continue
         sold_w = min(max(given - net, 0.0), feed_in_w) - min(max(-net, 0.0), feed_in_w)
         counts = step_h / 1000.0 if at >= skip else 0.0
         if given < 0.0:
             from_sun_w = min(-given, max(-net, 0.0))
-            of_sun += sold_w * feed_in * counts
+            of_sun += sold_w * earns * counts
             of_price -= (-given - from_sun_w) * cny * counts
             sun_wh += from_sun_w * battery.charge_efficiency * step_h
             bought_wh += (-given - from_sun_w) * battery.charge_efficiency * step_h
         elif given > 0.0:
             drawn_wh = given / battery.discharge_efficiency * step_h
             share = sun_wh / (sun_wh + bought_wh) if sun_wh + bought_wh > 0.0 else 0.0
-            value = (min(given, max(net, 0.0)) * cny + sold_w * feed_in) * counts
+            value = (min(given, max(net, 0.0)) * cny + sold_w * earns) * counts
             of_sun += share * value
             of_price += (1.0 - share) * value
             sun_wh = max(sun_wh - share * drawn_wh, 0.0)

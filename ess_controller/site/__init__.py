@@ -52,6 +52,7 @@ from ess_controller.site.serving import NOWHERE, serve_findings
 from ess_controller.site.sheet import Sheet, UnreadableError
 from ess_controller.site.tariff import Tariff, tariff_of
 from ess_controller.site.tariff_rules import contract_findings, tariff_findings
+from ess_controller.site.tariff_sequence import followers
 from ess_controller.site.tariff_tables import TariffFile
 from firmware_bridge.records import PlantSpec
 
@@ -136,11 +137,12 @@ class Site:
     def notes(self) -> tuple[str, ...]:
         """What is right but worth knowing, a sentence each: strings left out, prices that nobody has found in print."""
         notes = [f"string {name} is not in service: nothing is said to it or heard from it" for name in self.isolated]
-        if self.tariff and self.tariff.assumed:
-            notes.append(f"tariff {self.tariff.name}: only assumed: {', '.join(self.tariff.assumed)}")
-        if self.tariff and self.tariff.feed_in_cny_per_kwh < 0.0:
-            does = "all that does is paid for" if isinf(self.tuning.dispatch.feed_in_w) else "the roof is held back"
-            notes.append(f"tariff {self.tariff.name}: what flows out costs money: {does}")
+        for each in self.tariff.all if self.tariff else ():
+            if each.assumed:
+                notes.append(f"tariff {each.name}: only assumed: {', '.join(each.assumed)}")
+            if each.feed_in_cny_per_kwh < 0.0:
+                does = "all that does is paid for" if isinf(self.tuning.dispatch.feed_in_w) else "the roof is held back"
+                notes.append(f"tariff {each.name}: what flows out costs money: {does}")
         notes += filter(None, [clock_note(self.tuning.billing.likeliest_s)])
         notes += crowded(self.plant)
         if self.expected_load:
@@ -185,19 +187,27 @@ def load(path: Path, overrides: Mapping[str, str], serve_at: str | None = None, 
     cell = companion(sheet, ("cell_file",), "a cell file", CellFile, lambda table, _: cell_findings(table))
     tariff = companion(sheet, ("contract", "tariff_file"), "a tariff file", TariffFile, tariff_findings)
     carbon = companion(sheet, ("carbon", "factors_file"), "a file of grid factors", CarbonFile, factor_findings)
-    problems += cell.problems + tariff.problems + carbon.problems
-    problems += told(sheet, _rules(sheet.table, names, wrong, cell, tariff), place)
+    later, unfit = followers(tariff)
+    problems += cell.problems + tariff.problems + unfit + carbon.problems
+    problems += told(sheet, _rules(sheet.table, names, wrong, cell, tariff, later), place)
     if carbon.sheet and carbon.sound:
         problems += told(sheet, carbon_findings(sheet.table, carbon.sound, carbon.sheet.file), place)
     if problems or site is None or cell.content is None:
         raise SiteError(sorted(problems, key=lambda problem: (_turn(problem, str(file)), problem.line)))
-    return _site(site, cell.content, tariff.content, carbon.content, file)
+    return _site(site, cell.content, (tariff.content, later), carbon.content, file)
 
 
-def _site(site: SiteFile, cell: CellFile, tariff: TariffFile | None, carbon: CarbonFile | None, file: Path) -> Site:
-    """The records of files in which nothing is wrong."""
+def _site(
+    site: SiteFile,
+    cell: CellFile,
+    tariffs: tuple[TariffFile | None, tuple[TariffFile, ...]],
+    carbon: CarbonFile | None,
+    file: Path,
+) -> Site:
+    """The records of files in which nothing is wrong; `tariffs`: the one that is named, and those that follow it."""
     plant, contract = plant_of(site), contract_of(site)
-    prices = tariff_of(tariff, contract.supply, contract.customer) if tariff and contract else None
+    tariff, later = tariffs
+    prices = tariff_of(tariff, contract.supply, contract.customer, later) if tariff and contract else None
     return Site(
         name=site.name,
         time_zone=ZoneInfo(site.time_zone),
@@ -231,7 +241,7 @@ def _priced(tuning: Tuning, tariff: Tariff | None) -> Tuning:
     if tariff is None:
         return tuning
     knobs = tuning.dispatch
-    feed_in_w = float(flows_out_w(knobs.feed_in_w, tariff.feed_in_cny_per_kwh))
+    feed_in_w = float(flows_out_w(knobs.feed_in_w, min(each.feed_in_cny_per_kwh for each in tariff.all)))
     return replace(tuning, dispatch=replace(knobs, feed_in_w=feed_in_w))
 
 
@@ -273,6 +283,7 @@ def _rules(
     wrong: list[Finding],
     cell: Companion[CellFile],
     tariff: Companion[TariffFile],
+    later: tuple[TariffFile, ...],
 ) -> Iterable[Finding]:
     """What is wrong between keys, as far as the single ones are right. What is told already is not missed as well."""
     before = {finding.path for finding in wrong}
@@ -291,3 +302,5 @@ def _rules(
         yield from together_findings(table, cell.sheet.table, cell.sheet.file)
     if tariff.sheet and tariff.sound:
         yield from contract_findings(table, tariff.sound, tariff.sheet.file)
+        for each in later:
+            yield from contract_findings(table, each, f"{tariff.sheet.file}, followed by {each.name}")

@@ -1,12 +1,12 @@
 """What a kWh costs at any moment, and what a month's demand costs, by a dated tariff file.
 
-`load_tariff` reads one file for one voltage class and customer class, or raises SiteError with every mistake;
-`price_at` looks a moment up. Dates before the first that a number is valid from are given its first value: a file does
-not know what was before it.
+`load_tariff` reads a file, and those that follow it, for one voltage class and customer class, or raises SiteError with
+every mistake; `price_at` looks a moment up. Dates before the first that a number is valid from are given its first
+value: a file does not know what was before it.
 """
 
 from bisect import bisect_right
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from math import inf, nan
@@ -15,10 +15,12 @@ from zoneinfo import ZoneInfo
 
 from ess_controller.core.types import Price
 from ess_controller.site.checking import read_and_check
+from ess_controller.site.companions import Companion
 from ess_controller.site.errors import Problem, SiteError
 from ess_controller.site.kinds import Customer, DemandMode, Supply
 from ess_controller.site.sheet import UnreadableError
 from ess_controller.site.tariff_rules import tariff_findings
+from ess_controller.site.tariff_sequence import followers
 from ess_controller.site.tariff_tables import DayKind, DayTable, Sourced, TariffFile
 
 FRIDAY = 4
@@ -97,7 +99,7 @@ class MonthlyStep:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Tariff:
-    """A tariff for one voltage class and one class of customers."""
+    """A tariff for one voltage class and one class of customers, with those that follow it."""
 
     name: str
     zone: ZoneInfo  # of its hours
@@ -115,28 +117,40 @@ class Tariff:
     monthly_step: MonthlyStep | None
     feed_in_cny_per_kwh: float
     assumed: tuple[str, ...]  # tables of the file that no document says exactly so
+    later: tuple["Tariff", ...] = ()  # each from its `valid_from` on, rising; none has later ones of its own
+
+    @property
+    def all(self) -> tuple["Tariff", ...]:
+        """It and those that follow."""
+        return self, *self.later
+
+    def on(self, day: date) -> "Tariff":
+        """The one that holds that day; before the first the first."""
+        return self.all[bisect_right([each.valid_from for each in self.later], day)]
 
 
 def load_tariff(path: Path, supply: Supply | None = None, customer: Customer | None = None) -> Tariff:
     """Read and check a tariff file for one voltage class and class of customers; None: the first of the file.
 
-    Raises SiteError with every mistake, and where the file has no prices for them.
+    Raises SiteError with every mistake, those of the files that follow it too, and where it has no prices for them.
     """
     try:
-        _, file, problems = read_and_check(path, str(path), TariffFile, tariff_findings)
+        first = Companion(*read_and_check(path, str(path), TariffFile, tariff_findings))
     except UnreadableError as error:
         raise SiteError([error.problem]) from None
-    if problems or file is None:
-        raise SiteError(problems)
+    file, (later, problems) = first.content, followers(first)
+    if first.problems or problems or file is None:
+        raise SiteError(first.problems + problems)
     supply, customer = supply or file.supplies[0], customer or file.customers[0]
     for word, known in ((supply, file.supplies), (customer, file.customers)):
         if word not in known:
             raise SiteError([Problem(str(path), 0, "", "", f"a tariff for {word}; this one is for {', '.join(known)}")])
-    return tariff_of(file, supply, customer)
+    return tariff_of(file, supply, customer, later)
 
 
 def kind_of_day(tariff: Tariff, day: date) -> DayKind:
     """Workday, weekend or public holiday, by the tariff's calendar."""
+    tariff = tariff.on(day)
     if day in tariff.holidays:
         return "holiday"
     return "workday" if day.weekday() <= FRIDAY or day in tariff.working_weekends else "weekend"
@@ -151,7 +165,8 @@ def price_at(tariff: Tariff, local: datetime, *, hottest_c: float = nan) -> tupl
     """
     if local.tzinfo is not None:
         local = local.astimezone(tariff.zone)
-    day, hot = local.date(), tariff.hot_days
+    tariff = tariff.on(day := local.date())
+    hot = tariff.hot_days
     schedule = tariff.schedules[local.month, kind_of_day(tariff, day)]
     is_hot = hot is not None and local.month in hot.months and hottest_c >= hot.at_c
     pattern = hot.pattern if hot is not None and is_hot else schedule.pattern
@@ -177,8 +192,8 @@ def hour_price(tariff: Tariff, local: datetime) -> Price:
     return "cheap" if now < 0.8 * mean else "dear" if now > 1.2 * mean else "middling"
 
 
-def tariff_of(file: TariffFile, supply: Supply, customer: Customer) -> Tariff:
-    """The records of a checked file that has prices for `supply` and `customer`."""
+def tariff_of(file: TariffFile, supply: Supply, customer: Customer, later: Sequence[TariffFile] = ()) -> Tariff:
+    """The records of a checked file that has prices for `supply` and `customer`, and of those that follow it."""
     patterns = {day.name: _pattern(day) for day in file.day}
     hot, step, rules = file.hot_days, file.monthly_step, file.demand_rules
     return Tariff(
@@ -206,6 +221,7 @@ def tariff_of(file: TariffFile, supply: Supply, customer: Customer) -> Tariff:
         monthly_step=MonthlyStep(step.kwh_per_kva, step.cny_per_kwh) if step else None,
         feed_in_cny_per_kwh=file.feed_in.cny_per_kwh,
         assumed=tuple(name for name, table in _sourced(file) if table.assumed),
+        later=tuple(tariff_of(each, supply, customer) for each in later),
     )
 
 

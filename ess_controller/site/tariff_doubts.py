@@ -1,7 +1,8 @@
 """What a tariff file does not know of the days that it is asked to price: said, and priced all the same."""
 
 from collections.abc import Iterator
-from datetime import date
+from datetime import date, timedelta
+from itertools import pairwise
 
 from ess_controller.site.kinds import DemandMode
 from ess_controller.site.tariff import Tariff
@@ -12,9 +13,16 @@ FEW = 4  # years that are told one by one
 
 def doubts(tariff: Tariff, demand: DemandMode, first: date, last: date) -> Iterator[str]:
     """Of the days `first` to `last`, in words. `demand`: how it is counted."""
-    yield from _before(tariff, demand, first)
-    yield from _within_a_month(tariff, demand, first, last)
-    yield from _unlisted_years(tariff, first, last)
+    ends = [each.valid_from - timedelta(days=1) for each in tariff.later]
+    for each, begin, end in zip(
+        tariff.all, (first, *(one.valid_from for one in tariff.later)), (*ends, last), strict=True
+    ):
+        since, until = max(first, begin), min(last, end)
+        if since <= until:
+            yield from _before(each, demand, since)
+            yield from _within_a_month(each, demand, since, until)
+            yield from _unlisted_years(each, since, until)
+    yield from _changes_within_a_month(tariff, demand, first, last)
 
 
 def _before(tariff: Tariff, demand: DemandMode, first: date) -> Iterator[str]:
@@ -40,6 +48,19 @@ def _within_a_month(tariff: Tariff, demand: DemandMode, first: date, last: date)
             yield (
                 f"the price of {tariff.name} for demand, {demand}, changes on {day}, within a month: all of that month "
                 "is priced as the first of its days in the series"
+            )
+
+
+def _changes_within_a_month(tariff: Tariff, demand: DemandMode, first: date, last: date) -> Iterator[str]:
+    """The same where one file follows another."""
+    for before, then in pairwise(tariff.all):
+        day = then.valid_from
+        months = [(each.year, each.month) for each in (first, day, last)]
+        prices = [each.demand[demand].on(day) for each in (before, then)]
+        if day.day > 1 and first < day and prices[0] != prices[1] and months == sorted(months):
+            yield (
+                f"{then.name} follows {before.name} on {day}, within a month: all of that month's demand is priced as "
+                "the first of its days in the series"
             )
 
 

@@ -129,6 +129,12 @@ class TariffFile(Sourced):
     supplies: Annotated[tuple[Supply, ...], LIST, at_most(7)] = Field(
         min_length=1, max_length=7, description="voltage classes that every price is given for"
     )
+    followed_by: str | None = Field(
+        default=None,
+        min_length=1,
+        max_length=1000,
+        description="the path of the tariff file that holds from its valid_from on, relative to this file",
+    )
     transformer_kva: KvaPair | None = None
     calendar: CalendarTable
     day: Annotated[tuple[DayTable, ...], LIST, at_most(50)] = Field(min_length=1, max_length=50)

@@ -173,7 +173,7 @@ def test_a_block_of_which_too_little_was_heard_counts_on_no_side(tmp_path: Path)
 def test_the_parts_make_the_whole_whatever_flows(net: list[float], power: list[float], feed_in_w: float) -> None:
     net_w, battery_w = np.array(net), np.array(power)
     price = np.array(PRICE)
-    found = saved_by(net_w, battery_w, price, FEED_IN, BATTERY, 1.0, feed_in_w)
+    found = saved_by(net_w, battery_w, price, np.full(len(net_w), FEED_IN), BATTERY, 1.0, feed_in_w)
 
     def cny(grid_w: np.ndarray[tuple[int], np.dtype[np.float64]]) -> float:
         sold_w = np.minimum(np.maximum(-grid_w, 0.0), feed_in_w)
@@ -186,10 +186,10 @@ def test_what_is_drawn_is_sun_and_bought_energy_as_they_lie_in_the_store() -> No
     """One kWh of each is stored, without losses; half of what is drawn is each."""
     battery = type(BATTERY)(10e3, 9e3, 9e3, 1.0, 1.0, 0.0, 1.0, 0.0, None, "pv_surplus", 0.0)
     net_w, battery_w = np.array([-1e3, 0.0, 1e3]), np.array([-1e3, -1e3, 1e3])
-    found = saved_by(net_w, battery_w, np.array([0.3, 0.3, 1.0]), 0.2, battery, 1.0)
+    found = saved_by(net_w, battery_w, np.array([0.3, 0.3, 1.0]), np.full(3, 0.2), battery, 1.0)
     assert found.own_sun == pytest.approx(0.5 * 1.0 - 0.2)
     assert found.price_shifts == pytest.approx(0.5 * 1.0 - 0.3)
-    later = saved_by(net_w, battery_w, np.array([0.3, 0.3, 1.0]), 0.2, battery, 1.0, skip=2)
+    later = saved_by(net_w, battery_w, np.array([0.3, 0.3, 1.0]), np.full(3, 0.2), battery, 1.0, skip=2)
     assert later.own_sun == pytest.approx(0.5)
     assert later.price_shifts == pytest.approx(0.5)
 

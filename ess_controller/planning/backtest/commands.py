@@ -24,6 +24,7 @@ from ess_controller.planning.given.options import (
 from ess_controller.planning.given.shared_commands import (
     check_agreed,
     only,
+    only_tariff,
     prices_of,
     read_metered,
     say,
@@ -101,7 +102,7 @@ def backtest(
     if out is not None:
         check_installed("matplotlib", "ess backtest --out")
     _check_asked(replan_min, days)
-    agreed = Agreed(only("--tariff", tariff), supply, customer, demand, contract_kw, transformer_kva, hottest)
+    agreed = Agreed(only_tariff(tariff), supply, customer, demand, contract_kw, transformer_kva, hottest)
     past = _past(site, home, only("--inputs", inputs), only("--battery", battery), agreed)
     first, end = _span(past.series, start, days)
     series, prices = past.series.cut(0, end), cut(past.prices, past.series, 0, end)

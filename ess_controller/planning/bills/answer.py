@@ -13,10 +13,10 @@ def answer(bills: Sequence[MonthBill], tariff: Tariff) -> dict[str, Any]:
     """The answer as JSON."""
     return {
         "schema_version": SCHEMA_VERSION,
-        "tariff": tariff.name,
+        "tariff": ", then ".join(each.name for each in tariff.all),
         "supply": tariff.supply,
         "customer": tariff.customer,
-        "assumed": list(tariff.assumed),
+        "assumed": list(dict.fromkeys(table for each in tariff.all for table in each.assumed)),
         "total_cny": round(sum(month.cny for month in bills), 4),
         "months": [
             {

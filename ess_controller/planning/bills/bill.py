@@ -8,7 +8,7 @@ import numpy as np
 
 from ess_controller.planning.given.billing_windows import slides, windows_of
 from ess_controller.planning.given.problem import Series, days_in_month, hours, months
-from ess_controller.planning.given.tariff_prices import Part, Terms, agreed_kw, periods_over
+from ess_controller.planning.given.tariff_prices import Part, Terms, agreed_kw, feed_in_over, periods_over
 from ess_controller.site.errors import plain
 from ess_controller.site.tariff import Tariff
 from firmware_bridge.records import Floats
@@ -57,7 +57,7 @@ def bill(
     """The bill of each month that `series` touches.
 
     Its times are in the tariff's zone. Of a month that it holds in part, energy is that of the part, and demand is that
-    of a whole month. Demand is charged at the price of the month's first day that the series holds.
+    of a whole month. Demand and a monthly step are charged by the tariff of the month's first day in the series.
 
     `metered_peak_w`: the highest window, known from a meter that watched windows which the series is too coarse to
     show; the series is of one month then. None: the peak is found in the series.
@@ -66,17 +66,17 @@ def bill(
     slides_seen = metered_peak_w is not None or slides(series, rules.block_s, rules.slide_s)
     counted = _counted(tariff, slides_seen=slides_seen)
     peaks_w = windows_of(series, rules.block_s, rules.slide_s).peaks(np.maximum(grid_w, 0.0))
-    bills = []
+    feed_in, bills = feed_in_over(tariff, series), []
     for number, (first, end) in enumerate(months(series)):
         begin, cut = series.at(first), slice(first, end)
         bought_kwh = np.maximum(grid_w[cut], 0.0) * hours(series) / 1000.0
-        sold_kwh = float(np.maximum(-grid_w[cut], 0.0).sum()) * hours(series) / 1000.0
+        sold_kwh = np.maximum(-grid_w[cut], 0.0) * hours(series) / 1000.0
         peak_kw = float(peaks_w[number] if metered_peak_w is None else metered_peak_w) / 1000.0
         items = [
             *_energy(priced[cut], bought_kwh),
-            *_monthly_step(tariff, terms, float(bought_kwh.sum())),
-            *_demand(tariff, terms, peak_kw, begin.date(), counted),
-            Item("feed-in", sold_kwh, "kWh", -tariff.feed_in_cny_per_kwh),
+            *_monthly_step(tariff.on(begin.date()), terms, float(bought_kwh.sum())),
+            *_demand(tariff.on(begin.date()), terms, peak_kw, begin.date(), counted),
+            *_feed_in(sold_kwh, feed_in[cut]),
         ]
         days, of_days = days_in_month(series, first, end)
         bills.append(
@@ -97,6 +97,12 @@ def _energy(priced: list[list[Part]], bought_kwh: Floats) -> Iterator[Item]:
             found[key] = found.get(key, 0.0) + float(kwh) * share
     for (period, price), kwh in sorted(found.items(), key=lambda each: (-each[0][1], each[0][0])):
         yield Item(f"energy, {period.replace('_', ' ')}", kwh, "kWh", price)
+
+
+def _feed_in(sold_kwh: Floats, cny_per_kwh: Floats) -> Iterator[Item]:
+    """What flowed out; where its price changes within the month there are several lines."""
+    for price in dict.fromkeys(cny_per_kwh.tolist()):
+        yield Item("feed-in", float(sold_kwh[cny_per_kwh == price].sum()), "kWh", -price)
 
 
 def _monthly_step(tariff: Tariff, terms: Terms, bought_kwh: float) -> Iterator[Item]:

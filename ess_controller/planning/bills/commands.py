@@ -22,7 +22,7 @@ from ess_controller.planning.given.options import (
 from ess_controller.planning.given.shared_commands import (
     check_agreed,
     hottest_days,
-    only,
+    only_tariff,
     read_metered,
     say,
     tariff_of_file,
@@ -47,7 +47,7 @@ def bill(
 
     Of a month that the series holds in part, energy is that of the part, and the demand charge that of a whole month.
     """
-    agreed = Agreed(only("--tariff", tariff), supply, customer, demand, contract_kw, transformer_kva, hottest)
+    agreed = Agreed(only_tariff(tariff), supply, customer, demand, contract_kw, transformer_kva, hottest)
     check_agreed(None, agreed)
     from ess_controller.planning.bills.answer import answer, table
     from ess_controller.planning.bills.bill import bill as bill_of

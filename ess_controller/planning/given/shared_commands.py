@@ -31,14 +31,19 @@ def check_numbers(**values: float | None) -> None:
             raise BadInputError(f"{option} {value:g}: expected a number from 0 to {LARGEST_KW:.0f}")
 
 
-def only(option: str, paths: Sequence[Path]) -> Path | None:
+def only(option: str, paths: Sequence[Path], hint: str = "") -> Path | None:
     """The file of an option, None where it was not given: of several, all but one would change nothing.
 
-    Raises BadInputError for the second.
+    Raises BadInputError for the second, with a `hint` at what to do instead.
     """
     if len(paths) > 1:
-        raise BadInputError(f"{option} {paths[1]}: expected one file, and {paths[0]} is given already")
+        raise BadInputError(f"{option} {paths[1]}: expected one file, and {paths[0]} is given already{hint}")
     return paths[0] if paths else None
+
+
+def only_tariff(paths: Sequence[Path]) -> Path | None:
+    """The same of --tariff."""
+    return only("--tariff", paths, '; followed_by = "..." in it names the one that holds after it')
 
 
 def say_nothing(why: str, **values: object) -> None:
@@ -85,7 +90,7 @@ def hottest_days(path: Path | None, tariff: "Tariff") -> dict[str, float]:
 
     if path is None:
         return {}
-    if tariff.hot_days is None:
+    if all(each.hot_days is None for each in tariff.all):
         say(path, f"--hottest changes nothing: {tariff.name} has no prices that follow the weather")
     return read_hottest(path)
 
@@ -104,13 +109,14 @@ def terms_of_options(tariff: "Tariff", agreed: Agreed, *, bills: bool) -> "Terms
         )
     if mode == "contract" and contract_kw is None:
         raise BadInputError("--contract-kw: expected the agreed demand, with --demand contract")
-    steps = bills and tariff.monthly_step is not None
+    steps = bills and any(each.monthly_step is not None for each in tariff.all)
     if kva is None and (mode == "capacity" or steps):
         why = (
             "--demand capacity" if mode == "capacity" else "a tariff whose price depends on kWh bought for each of them"
         )
         raise BadInputError(f"--transformer-kva: expected the size of the transformers, with {why}")
-    _check_terms(tariff, mode, contract_kw, kva)
+    for each in tariff.all:
+        _check_terms(each, mode, contract_kw, kva)
     if mode != "contract" and contract_kw is not None:
         print(f"--contract-kw {contract_kw:g}: changes nothing with --demand {mode}", file=sys.stderr)
     return Terms(mode, nan if contract_kw is None else contract_kw, nan if kva is None else kva)
@@ -148,7 +154,7 @@ def prices_of(path: Path, metered: "Metered", tariff: "Tariff | None", agreed: A
             say(path, "its prices are not used: --tariff has them")
         terms = terms_of_options(tariff, agreed, bills=False)
         say(path, *doubts_over(tariff, terms, series))
-        if tariff.monthly_step is not None:
+        if any(each.monthly_step is not None for each in tariff.all):
             print(
                 f"{tariff.name}: the monthly step moves no energy between hours; it is in bills only", file=sys.stderr
             )

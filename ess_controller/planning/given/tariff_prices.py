@@ -12,6 +12,7 @@ from ess_controller.planning.given.problem import DemandCost, Prices, Series, mo
 from ess_controller.site.kinds import DemandMode
 from ess_controller.site.tariff import Tariff, price_at
 from ess_controller.site.tariff_doubts import doubts
+from firmware_bridge.records import Floats
 
 QUARTER_S = 900  # of an hour: what time zones and changes of clocks are multiples of
 
@@ -35,6 +36,7 @@ def agreed_kw(tariff: Tariff, terms: Terms) -> float:
 
 def demand_cost(tariff: Tariff, terms: Terms, day: date) -> DemandCost:
     """What a month's peak adds to the bill, at the prices of `day`. What is paid whatever the peak is not in it."""
+    tariff = tariff.on(day)
     price, rules = tariff.demand[terms.demand].on(day), tariff.demand_rules
     if terms.demand == "actual":
         return DemandCost((0.0,), (price,))
@@ -45,6 +47,7 @@ def demand_cost(tariff: Tariff, terms: Terms, day: date) -> DemandCost:
 
 def fixed_cny(tariff: Tariff, terms: Terms, day: date) -> float:
     """What a month's demand costs whatever its peak: the agreed demand, or the transformers."""
+    tariff = tariff.on(day)
     price = tariff.demand[terms.demand].on(day)
     if terms.demand == "contract":
         return price * agreed_kw(tariff, terms)
@@ -65,12 +68,20 @@ def prices_over(tariff: Tariff, terms: Terms, series: Series, hottest_c: Mapping
     first, *later = demand_costs(tariff, terms, series)
     return Prices(
         import_cny_per_kwh=np.array(priced),
-        export_cny_per_kwh=np.full(len(series), tariff.feed_in_cny_per_kwh),
+        export_cny_per_kwh=feed_in_over(tariff, series),
         demand=first,
         block_s=tariff.demand_rules.block_s,
         slide_s=tariff.demand_rules.slide_s,
         demand_later=tuple(later),
     )
+
+
+def feed_in_over(tariff: Tariff, series: Series) -> Floats:
+    """[step] what a kWh that flows out earns, CNY."""
+    if not tariff.later:
+        return np.full(len(series), tariff.feed_in_cny_per_kwh)
+    days = (series.at(step).astimezone(tariff.zone).date() for step in range(len(series)))
+    return np.array([tariff.on(day).feed_in_cny_per_kwh for day in days])
 
 
 def doubts_over(tariff: Tariff, terms: Terms, series: Series) -> Iterator[str]:
@@ -101,6 +112,6 @@ def periods_over(tariff: Tariff, series: Series, hottest_c: Mapping[str, float])
 
 def _grid_s(tariff: Tariff) -> int:
     """All periods of a tariff begin at multiples of it since 1970, s."""
-    patterns = [each.pattern for each in tariff.schedules.values()]
-    patterns += [tariff.hot_days.pattern] if tariff.hot_days else []
+    patterns = [each.pattern for one in tariff.all for each in one.schedules.values()]
+    patterns += [one.hot_days.pattern for one in tariff.all if one.hot_days]
     return gcd(QUARTER_S, *(60 * minute for each in patterns for minute in each.begin_minute))
