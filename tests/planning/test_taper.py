@@ -54,6 +54,25 @@ def test_discharging_near_empty_falls_the_same_way() -> None:
     assert plan.soc == pytest.approx(0.5 * np.exp(-np.arange(1.0, 5.0)), abs=1e-6)
 
 
+@pytest.mark.parametrize("share", [0.1, 0.4, 1.0])
+def test_a_level_line_is_a_smaller_inverter(share: float) -> None:
+    series, prices = flat(60e3, [0.3, 0.1, 1.0, 0.4, 0.2, 1.2])
+    level: Line = ((0.0, share), (1.0, share))
+    lined = replace(STORE, charge_by_soc=level, discharge_by_soc=level)
+    smaller = replace(STORE, charge_w=share * STORE.charge_w, discharge_w=share * STORE.discharge_w)
+    found, expected = (Planner().plan(store, series, prices) for store in (lined, smaller))
+    assert found.battery_w == pytest.approx(expected.battery_w, abs=1e-3)
+    assert found.gap_cny == pytest.approx(0.0, abs=1e-6)
+
+
+def test_a_line_that_is_level_at_first_bounds_there_too() -> None:
+    """Half of the power up to a SOC of 0.6, then less: half an hour before the dear one is not enough."""
+    series, prices = flat(60e3, [0.3, 0.1, 1.0, 1.0])
+    store = replace(STORE, soc_start=0.1, charge_by_soc=((0.0, 0.5), (0.6, 0.5), (1.0, 0.1)))
+    plan = Planner().plan(store, series, prices)
+    assert plan.battery_w.min() == pytest.approx(-25e3, abs=1e-3)
+
+
 def test_a_plan_begins_earlier_where_a_taper_lets_less_through() -> None:
     """One cheap hour would do without a taper; with it the hour before is used as well."""
     series, prices = flat(60e3, [0.3, 0.1, 1.0, 1.0])
@@ -179,7 +198,12 @@ def test_a_battery_file_may_say_how_its_power_falls(tmp_path: Path) -> None:
     path = tmp_path / "b.toml"
     path.write_text(B_TOML + "\ncharge_by_soc = [[0.8, 1.0], [0.95, 0.1]]\n")
     assert load_battery(path).charge_by_soc == ((0.05, 1.0), (0.8, 1.0), (0.95, 0.1))
-    for wrong in ("[[0.9, 1.0], [0.8, 0.1]]", "[[0.1, 0.0], [0.2, 0.1], [0.3, 1.0]]", '[["full", 1.0]]'):
+    for wrong in (
+        "[[0.9, 1.0], [0.8, 0.1]]",
+        "[[0.1, 0.0], [0.2, 0.1], [0.3, 1.0]]",
+        "[[0.0, 0.0], [1.0, 0.0]]",
+        '[["full", 1.0]]',
+    ):
         path.write_text(B_TOML + f"\ndischarge_by_soc = {wrong}\n")
         with pytest.raises(SiteError, match="discharge_by_soc"):
             load_battery(path)

@@ -52,8 +52,8 @@ def pieces(battery: Battery, way: Way, step_h: float) -> tuple[Piece, ...]:
     for (soc, share), (soc_next, share_next) in pairwise(line):
         by_soc = (share_next - share) / (soc_next - soc)
         slope = by_soc * most_w / 1000.0 / energy_kwh
-        if slope == 0.0:
-            continue
+        if slope == 0.0 and share >= 1.0:
+            continue  # what the inverter says is enough
         at_empty_kw = (share - by_soc * soc) * most_w / 1000.0
         at_empty_kw += max(-(at_empty_kw + slope * end * energy_kwh), 0.0)
         decay = abs(slope) * per_kwh * step_h
