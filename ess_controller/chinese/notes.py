@@ -37,6 +37,7 @@ _NOTES = tuple(
     (re.compile(pattern), chinese)
     for pattern, chinese in (
         (r"string (\S+) is not in service: nothing is said to it or heard from it", r"簇 \1 未投运：不与其通信"),
+        (r"time_zone (\S+): tariff (.+) is billed by the clock of (\S+)", r"本站时区 \1：电价 \2 按 \3 时间计费"),
         (_CLOCK.format("ahead of"), r"电表时钟比本机快 \1 秒：电价时段及计划、账单、报告的时刻均以电表为准"),
         (_CLOCK.format("behind"), r"电表时钟比本机慢 \1 秒：电价时段及计划、账单、报告的时刻均以电表为准"),
         (

@@ -37,8 +37,14 @@ def read_rows(path: Path, expected: str) -> list[Row]:
         line = text.count("\n", 0, text.index("\0")) + 1
         raise wrong(path, line, "", "", "text, not NUL bytes (did whoever wrote it lose its supply?)")
     reader = csv.reader(StringIO(text, newline=""))
+    rows, before = list[Row](), 0
     try:
-        rows = [Row(reader.line_num, cells) for cells in reader if any(cell.strip() for cell in cells)]
+        for cells in reader:
+            if reader.line_num > before + 1:
+                raise wrong(path, before + 1, "", "", "a row that ends where its line does: a quote is not closed")
+            before = reader.line_num
+            if any(cell.strip() for cell in cells):
+                rows.append(Row(before, cells))
     except csv.Error as error:
         raise wrong(path, reader.line_num, "", "", f"columns with commas between: {error}") from None
     if not rows:

@@ -123,7 +123,8 @@ def table(told: dict[str, Any], series: Series) -> Iterator[str]:
     ):
         if key.startswith("wear_by") and not told["wear_cny"]:
             continue
-        yield f"{words:20}{_shown(told[key]):>12} CNY"
+        earned = key == "feed_in_cny" and told[key]  # below zero, as on a bill
+        yield f"{words:20}{_shown(-told[key] if earned else told[key]):>12} CNY"
     yield f"{'peak':20}{_shown(told['peak_w'], 1000.0):>12} kW"
     if told["feed_in_limit_w"] is not None:
         yield f"{'feed-in limit':20}{_shown(told['feed_in_limit_w'], 1000.0):>12} kW"

@@ -61,7 +61,7 @@ Batteries = Annotated[
     list[Path], typer.Option(metavar="TOML", help="The battery; several: groups, each with an inverter of its own.")
 ]
 PeakSoFarKw = Annotated[
-    float, typer.Option(metavar="KW", help="Highest billing block of the month before the series begins.")
+    float, typer.Option(metavar="KW", help="Highest import of the month so far, before the series begins.")
 ]
 Explain = Annotated[
     str | None, typer.Option(metavar="TIME", help="Why the battery does what it does then, and what would change it.")
@@ -99,8 +99,8 @@ def plan(
     A row's time is when its step begins; its values are means of the step. cost_cny is energy + demand - feed-in.
     Demand is each month's peak at the price of a whole month; what is paid whatever the peak is stands beside it
     (fixed_demand_cny). Wear is weighed, but is on no bill: wear_cny. battery_w is positive when discharging; load_w =
-    grid_w + battery_w + pv_w. Sun beyond feed_in_limit_w, if there is such a limit, is curtailed, and all that
-    would flow out where that would cost; nothing else is (curtailed_kwh). solve_ms is the median of 20 warm re-solves,
+    grid_w + battery_w + pv_w. Where there is a feed_in_limit_w, sun beyond it is curtailed, and all that would
+    flow out where that would cost; else nothing is (curtailed_kwh). solve_ms is the median of 20 warm re-solves,
     filling the programme included, each with the series turned by one step more. gap_cny: a better plan would be at
     most so much cheaper. With --at the plan that the site's planner made then is made again from its own
     inputs, where it is kept (kept: when it was made, whether every number is that of then), else a plan is made from
@@ -124,6 +124,8 @@ def plan(
     else:
         say_nothing("SITE beside it", at=at, home=home, weather=weather)
         check_numbers(peak_so_far_kw=peak_so_far_kw)
+        if agreed.tariff is None:
+            say_nothing("--tariff TOML beside it", peak_so_far_kw=peak_so_far_kw or None)
         answered = _planned(_of_files(series, battery, agreed, peak_so_far_kw), explain)
     _give(*answered, plot, as_json)
 

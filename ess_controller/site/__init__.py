@@ -117,6 +117,17 @@ class Site:
         """The meter's clock less ours, as it probably is: by the meter's, hours, days and demand are billed."""
         return timedelta(seconds=self.tuning.billing.likeliest_s)
 
+    @property
+    def _zones(self) -> str:
+        """That the site's clock is another than its tariff's, in words; empty: they are alike all the year."""
+        if self.tariff is None or all(
+            at.astimezone(self.time_zone).utcoffset() == at.astimezone(self.tariff.zone).utcoffset()
+            for at in (datetime(2026, month, 15, tzinfo=UTC) for month in (1, 7))
+        ):
+            return ""
+        own, billed = self.time_zone.key, self.tariff.zone.key
+        return f"time_zone {own}: tariff {self.tariff.name} is billed by the clock of {billed}"
+
     def by_meter(self, time: datetime) -> datetime:
         """What the meter's clock shows at a moment of ours."""
         return (time.astimezone(UTC) + self.meter_ahead).astimezone(time.tzinfo)
@@ -144,6 +155,7 @@ class Site:
                 does = "all that does is paid for" if isinf(self.tuning.dispatch.feed_in_w) else "the roof is held back"
                 notes.append(f"tariff {each.name}: what flows out costs money: {does}")
         notes += filter(None, [clock_note(self.tuning.billing.likeliest_s)])
+        notes += filter(None, [self._zones])
         notes += crowded(self.plant)
         if self.expected_load:
             notes.append(self.expected_load.note)

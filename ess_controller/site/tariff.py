@@ -142,9 +142,10 @@ def load_tariff(path: Path, supply: Supply | None = None, customer: Customer | N
     if first.problems or problems or file is None:
         raise SiteError(first.problems + problems)
     supply, customer = supply or file.supplies[0], customer or file.customers[0]
-    for word, known in ((supply, file.supplies), (customer, file.customers)):
+    for what, word, known in (("supply", supply, file.supplies), ("customer", customer, file.customers)):
         if word not in known:
-            raise SiteError([Problem(str(path), 0, "", "", f"a tariff for {word}; this one is for {', '.join(known)}")])
+            expected = f"a tariff for {what} {word}; this one is for {', '.join(known)}"
+            raise SiteError([Problem(str(path), 0, "", "", expected)])
     return tariff_of(file, supply, customer, later)
 
 

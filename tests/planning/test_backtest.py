@@ -211,10 +211,10 @@ def test_a_site_without_a_past_is_run_from_its_first_step() -> None:
     assert found.forecast_not_used
 
 
-def test_an_interval_of_one_month_is_not_known_and_of_several_holds_the_share() -> None:
+def test_an_interval_of_few_months_is_not_known_and_of_several_holds_the_share() -> None:
     found = run(shop(12, datetime(2026, 3, 22, tzinfo=SHANGHAI)))
-    assert isnan(interval(found.months[:1])[0])
-    low, high = interval(found.months)
+    assert isnan(interval((found.months * 2)[:3])[0])
+    low, high = interval(found.months * 2)
     assert low <= value_share(found.months) <= high
 
 
@@ -309,10 +309,12 @@ def test_the_command_answers_with_stable_keys_and_draws(
     wanted = {"no_battery_cny", "rule_cny", "controller_cny", "perfect_cny", "value_share"}
     assert {*wanted, "schema_version", "replan_ms_p50", "months"} <= told.keys()
     assert wanted <= told["months"][0].keys()
+    assert (told["begin"], told["end"]) == ("2026-03-10T00:00:00+08:00", "2026-03-12T00:00:00+08:00")
     assert {path.name for path in (tmp_path / "pictures").iterdir()} == {"week.png", "savings.png", "peaks.png"}
-    status, out, _ = ess(*words, "--start", "2026-03-11")
+    status, out, talk = ess(*words, "--start", "2026-03-11T00:04")
     assert status == 0
     assert "controller" in out
+    assert "--start 2026-03-11T00:04: taken as 2026-03-11 00:00:00+08:00, the nearest step" in talk
     for wrong in (
         ["--start", "tomorrow"],
         ["--start", "2030-01-01"],

@@ -168,8 +168,8 @@ def test_a_battery_in_kilowatt_hours_and_a_tariff_of_later_years_are_said(
     ("words", "expected"),
     [
         ((), "expected a column import_cny_per_kwh, or --tariff TOML"),
-        (("--tariff", SHANGHAI, "--supply", "10kv"), "expected a tariff for 10kv; this one is for under_1kv"),
-        (("--tariff", SHANGHAI, "--customer", "me"), "expected a tariff for me"),
+        (("--tariff", SHANGHAI, "--supply", "10kv"), "expected a tariff for supply 10kv; this one is for under_1kv"),
+        (("--tariff", SHANGHAI, "--customer", "me"), "expected a tariff for customer me"),
         (("--tariff", SHANGHAI, "--demand", "peak"), "--demand peak: expected actual or contract or capacity"),
         (("--tariff", SHANGHAI, "--demand", "contract"), "--contract-kw: expected the agreed demand"),
         (("--tariff", SHANGHAI, "--demand", "capacity"), "--transformer-kva: expected the size"),
@@ -239,6 +239,62 @@ def test_what_is_agreed_but_changes_nothing_is_said(ess: Ess, tmp_path: Path, ba
         status, _, talk = ess(*words, "--tariff", SHENZHEN, "--transformer-kva", 200, "--hottest", hot)
         assert status == 0
         assert "changes nothing" not in talk
+
+
+def test_prices_of_a_file_beside_a_tariff_are_not_read(ess: Ess, tmp_path: Path, battery: Path) -> None:
+    path = csv(tmp_path, day(3))
+    lines = path.read_text().splitlines()
+    odd = [f"{lines[0]},import_cny_per_kwh", *(f"{line},{'nan' if at else 62.5}" for at, line in enumerate(lines[1:]))]
+    path.write_text("\n".join(odd) + "\n")
+    for words in (("bill", path), ("plan", "--inputs", path, "--battery", battery, "--json")):
+        status, _, talk = ess(*words, "--tariff", SHANGHAI)
+        assert (status, talk.count("its prices are not used: --tariff has them")) == (0, 1)
+        assert "62.5" not in talk
+
+
+@pytest.mark.parametrize("option", ["--contract-kw", "--transformer-kva"])
+def test_nobody_agrees_nothing(ess: Ess, tmp_path: Path, option: str) -> None:
+    status, _, talk = ess("bill", csv(tmp_path, day(3)), "--tariff", SHANGHAI, option, 0)
+    assert (status, talk) == (2, f"{option} 0: expected a number above 0\n")
+
+
+def test_a_peak_so_far_wants_a_tariff_that_charges_for_it(ess: Ess, tmp_path: Path, battery: Path) -> None:
+    path = csv(tmp_path, day(3))
+    status, _, talk = ess("plan", "--inputs", path, "--battery", battery, "--peak-so-far-kw", 50)
+    assert (status, talk) == (2, "--peak-so-far-kw 50.0: expected --tariff TOML beside it\n")
+
+
+def test_a_bill_says_what_its_peak_is_a_mean_of(ess: Ess, tmp_path: Path) -> None:
+    path = tmp_path / "hours.csv"
+    rows = [f"2026-06-10T{hour:02}:00:00+08:00,{1000 * hour},0" for hour in range(24)]
+    path.write_text("\n".join(["time,load_w,pv_w", *rows]) + "\n")
+    (peak,) = (
+        line for line in ess("bill", path, "--tariff", SHANGHAI)[1].splitlines() if "demand" in line and "kW" in line
+    )
+    assert "highest mean import of 60 min; the meter's is of 15 min" in peak
+
+
+@pytest.mark.parametrize(
+    ("header", "told"),
+    [
+        ("Time,Load_W,pv_w", "time, load_w is missing (Time, Load_W: names are in small letters, powers in W)"),
+        ("time,load_kw,pv_w", "load_w is missing (load_kw: names are in small letters, powers in W)"),
+    ],
+)
+def test_a_column_of_nearly_the_right_name_is_pointed_at(ess: Ess, tmp_path: Path, header: str, told: str) -> None:
+    path = tmp_path / "s.csv"
+    path.write_text(f"{header}\n2026-06-10T00:00:00+08:00,1,0\n2026-06-10T00:15:00+08:00,1,0\n")
+    status, _, talk = ess("bill", path, "--tariff", SHANGHAI)
+    assert status == 2
+    assert told in talk
+
+
+def test_a_quote_that_is_not_closed_is_told_where_it_stands(ess: Ess, tmp_path: Path) -> None:
+    path = csv(tmp_path, day(3))
+    path.write_text(path.read_text().replace("\n2026-06-10T01:00", '\n"2026-06-10T01:00'))
+    status, _, talk = ess("bill", path, "--tariff", SHANGHAI)
+    assert (status, talk.startswith(f"{path}:6: ")) == (2, True)
+    assert "a quote is not closed" in talk
 
 
 def test_a_bill_is_told_with_its_items_and_their_sum(ess: Ess, tmp_path: Path) -> None:

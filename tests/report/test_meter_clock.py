@@ -122,3 +122,10 @@ def test_whose_clock_times_are_of_is_said_where_clocks_differ() -> None:
     assert note.startswith("the meter's clock is 300 s behind ours: ")
     assert note_in_chinese(note).startswith("电表时钟比本机慢 300 秒")
     assert note_in_chinese(clock_note(40.0)).startswith("电表时钟比本机快 40 秒")
+
+
+def test_a_site_in_another_time_zone_than_its_tariff_is_told_so() -> None:
+    assert not any("time_zone" in note for note in replace(dealer(), time_zone=ZoneInfo("Asia/Chongqing")).notes)
+    (note,) = (each for each in replace(dealer(), time_zone=ZoneInfo("Europe/Berlin")).notes if "time_zone" in each)
+    assert note.endswith(" is billed by the clock of Asia/Shanghai")
+    assert note_in_chinese(note).startswith("本站时区 Europe/Berlin：电价 Shanghai")

@@ -173,7 +173,9 @@ def test_every_tariff_of_the_checkout_has_all_three_demand_modes(file: Path) -> 
 
 
 def test_a_class_without_prices_is_told() -> None:
-    with pytest.raises(SiteError, match=r"shanghai\.toml: expected a tariff for 220kv; this one is for under_1kv"):
+    with pytest.raises(
+        SiteError, match=r"shanghai\.toml: expected a tariff for supply 220kv; this one is for under_1kv"
+    ):
         load_tariff(SITES / "tariffs" / "shanghai.toml", "220kv", "commercial")
     with pytest.raises(SiteError, match="expected a file, but there is none"):
         load_tariff(SITES / "tariffs" / "nowhere.toml", "10kv", "commercial")

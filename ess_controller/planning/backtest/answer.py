@@ -20,6 +20,9 @@ def answer(found: Backtest) -> dict[str, Any]:
     low, high = interval(found.months)
     return {
         "schema_version": SCHEMA_VERSION,
+        "begin": found.series.begin.isoformat(),
+        "end": found.series.at(len(found.series)).isoformat(),
+        "step_s": found.series.step_s,
         **_costs(found.months),
         "value_share": _known(value_share(found.months), 4),
         "value_share_interval90": [_known(low, 4), _known(high, 4)],
@@ -40,9 +43,9 @@ def table(told: dict[str, Any]) -> Iterator[str]:
     ways = [way for way in WAYS if f"{way}_cny" in told]
     heads = "".join(f"{head:>12}" for way, head in zip(WAYS, HEADS, strict=True) if way in ways)
     shares = "".join(f"{way:>8}" for way in ways if f"{way}_share" in told)
-    yield f"{'CNY':8}{heads}  share:  value{shares}{'peak kW':>9}"
+    yield f"{'CNY':8}{heads}  share:  value{shares}  controller's peak, kW"
     for month in told["months"]:
-        yield _line(month["month"], month, ways) + f"{month['controller_peak_w'] / 1000.0:9.1f}"
+        yield _line(month["month"], month, ways) + f"{month['controller_peak_w'] / 1000.0:23.1f}"
     yield _line("all", told, ways)
     low, high = told["value_share_interval90"]
     if low is not None:

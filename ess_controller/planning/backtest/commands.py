@@ -1,6 +1,7 @@
 """The command `ess backtest`: what value dispatch would have saved on a recorded series."""
 
 import json
+import sys
 from datetime import datetime
 from math import isfinite
 from pathlib import Path
@@ -183,6 +184,8 @@ def _span(series: "Series", start: str | None, days: float | None) -> tuple[int,
         first = round((begin.timestamp() - series.begin.timestamp()) / series.step_s)
         if not 0 <= first < len(series):
             raise BadInputError(f"--start {start}: expected a time from {series.at(0)} to {series.at(len(series) - 1)}")
+        if series.at(first).timestamp() != begin.timestamp():
+            print(f"--start {start}: taken as {series.at(first)}, the nearest step", file=sys.stderr)
     end = len(series) if days is None else first + max(round(days * 86400.0 / series.step_s), 1)
     if end > len(series):
         raise BadInputError(f"--days {days:g}: expected at most {(len(series) - first) * series.step_s / 86400.0:g}")

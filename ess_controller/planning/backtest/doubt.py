@@ -7,15 +7,16 @@ import numpy as np
 from ess_controller.planning.backtest.run import Month
 
 DRAWS, SEED = 2000, 0
+FEWEST = 4
 MIDDLE = 0.05, 0.95  # quantiles: nine in ten lie between
 
 
 def interval(months: Sequence[Month]) -> tuple[float, float]:
     """The middle nine in ten of value shares of as many months drawn with replacement; one event decides a month.
 
-    With a single month there is nothing to draw from: NaN.
+    A few months say nothing of how months differ: NaN.
     """
-    if len(months) < 2:
+    if len(months) < FEWEST:
         return float("nan"), float("nan")
     saved = np.array([each.no_battery.cny - each.controller.cny for each in months])
     best = np.array([each.no_battery.cny - each.perfect.cny for each in months])

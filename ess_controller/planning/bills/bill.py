@@ -7,7 +7,7 @@ from datetime import date
 import numpy as np
 
 from ess_controller.planning.given.billing_windows import slides, windows_of
-from ess_controller.planning.given.problem import Series, days_in_month, hours, months
+from ess_controller.planning.given.problem import Series, block_steps, days_in_month, hours, months
 from ess_controller.planning.given.tariff_prices import Part, Terms, agreed_kw, feed_in_over, periods_over
 from ess_controller.site.errors import plain
 from ess_controller.site.tariff import Tariff
@@ -64,7 +64,7 @@ def bill(
     """
     grid_w, priced, rules = series.net_w, periods_over(tariff, series, hottest_c), tariff.demand_rules
     slides_seen = metered_peak_w is not None or slides(series, rules.block_s, rules.slide_s)
-    counted = _counted(tariff, slides_seen=slides_seen)
+    counted = _counted(tariff, block_steps(series, rules.block_s) * series.step_s, slides_seen=slides_seen)
     peaks_w = windows_of(series, rules.block_s, rules.slide_s).peaks(np.maximum(grid_w, 0.0))
     feed_in, bills = feed_in_over(tariff, series), []
     for number, (first, end) in enumerate(months(series)):
@@ -116,12 +116,13 @@ def _monthly_step(tariff: Tariff, terms: Terms, bought_kwh: float) -> Iterator[I
         yield Item("monthly step", bought_kwh, "kWh", step.cny_per_kwh, why)
 
 
-def _counted(tariff: Tariff, *, slides_seen: bool) -> str:
-    """How its peak was found, in words."""
+def _counted(tariff: Tariff, seen_s: float, *, slides_seen: bool) -> str:
+    """How its peak was found, in words; `seen_s`: what the series has of a billing block, longer where steps are."""
     rules = tariff.demand_rules
-    block = f"highest mean import of a {plain(rules.block_s / 60.0)}-min block"
+    if not slides_seen and seen_s != rules.block_s:
+        return f"highest mean import of {plain(seen_s / 60.0)} min; the meter's is of {plain(rules.block_s / 60.0)} min"
     if not slides_seen:
-        return block
+        return f"highest mean import of a {plain(rules.block_s / 60.0)}-min block"
     return f"highest mean import of {plain(rules.block_s / 60.0)} min, sliding by {plain(rules.slide_s / 60.0)} min"
 
 

@@ -152,7 +152,7 @@ def _holds(told: Told) -> Iterator[str]:
             yield f"It holds however far {name} {'falls' if side == 'below' else 'rises'}."
         else:
             many = own is period and period["steps"][1] > period["steps"][0] + 1
-            mean = f" on their average, not {_signed(period['battery_w'])}" if many else ""
+            mean = f" on their average, where now it {_does(period['battery_w'])}" if many else ""
             yield f"If {name} {verb} {own[side]['at']:.3f} CNY, it {_would(own[side]['battery_w'])}{mean}."
 
 

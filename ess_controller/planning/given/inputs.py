@@ -49,12 +49,15 @@ class Metered:
     notes: tuple[str, ...]  # what is strange but may be
 
 
-def read_series(path: Path, zone: tzinfo | None = None, *, may_be_metered: bool = False) -> Metered:
+def read_series(
+    path: Path, zone: tzinfo | None = None, *, may_be_metered: bool = False, priced: bool = True
+) -> Metered:
     """Read a file; raises BadInputError.
 
     `zone` is the site's, for its days and months; None: the offset of the first row. With `may_be_metered` a file may
-    have `grid_w` in place of load and sun.
+    have `grid_w` in place of load and sun. Not `priced`: a tariff has the prices, and those of the file are not read.
     """
+    prices = PRICES if priced else ()
     needed: tuple[str, ...] = ("time", *POWERS)
     rows = read_rows(path, f"a header {','.join(needed)} and steps")
     header = header_of(path, rows[0])
@@ -63,14 +66,16 @@ def read_series(path: Path, zone: tzinfo | None = None, *, may_be_metered: bool 
     missing = [name for name in needed if name not in header]
     if missing:
         instead = f", or time and {GRID}" if may_be_metered else ""
-        expected = f"a header with {', '.join(needed)}{instead}; {', '.join(missing)} is missing"
+        expected = (
+            f"a header with {', '.join(needed)}{instead}; {', '.join(missing)} is missing{_meant(header, missing)}"
+        )
         raise wrong(path, rows[0].line, "", shown(",".join(header)), expected)
-    check_once(path, rows[0], header, (*needed, *PRICES))
+    check_once(path, rows[0], header, (*needed, *prices))
     check_widths(path, rows[1:], len(header))
     if len(rows) <= FEWEST:
         raise wrong(path, 0, "", "", f"at least {FEWEST} steps, not {len(rows) - 1}")
     begin, step_s = _times(path, rows[1:], header.index("time"))
-    read = [name for name in (*needed[1:], *PRICES) if name in header]
+    read = [name for name in (*needed[1:], *prices) if name in header]
     columns = {name: _column(path, name, rows[1:], header.index(name)) for name in read}
     begin = begin.astimezone(zone) if zone is not None else begin
     if metered:
@@ -79,7 +84,15 @@ def read_series(path: Path, zone: tzinfo | None = None, *, may_be_metered: bool 
     imports, exports = (columns.get(name) for name in PRICES)
     beside = [name for name in POWERS if metered and name in header]
     unread = [f"{', '.join(beside)} beside {GRID}: the meter's word counts, the rest is not read"] if beside else []
+    if not priced and set(PRICES) & set(header):
+        unread.append("its prices are not used: --tariff has them")
     return Metered(series, imports, exports, (*unread, *_strange(imports, exports)))
+
+
+def _meant(header: Sequence[str], missing: Sequence[str]) -> str:
+    """A hint at columns that stand there under nearly the right name."""
+    near = [name for name in header if name.lower().replace("kw", "w") in missing]
+    return f" ({', '.join(near)}: names are in small letters, powers in W)" if near else ""
 
 
 def faint(series: Series, battery_w: float = nan, *supply_kw: float | None) -> str:

@@ -64,6 +64,9 @@ def check_agreed(site: Path | None, agreed: Agreed) -> None:
     elif agreed.tariff is None:
         say_nothing("--tariff TOML beside it", **terms, hottest=agreed.hottest)
     check_numbers(contract_kw=agreed.contract_kw, transformer_kva=agreed.transformer_kva)
+    for option, value in (("--contract-kw", agreed.contract_kw), ("--transformer-kva", agreed.transformer_kva)):
+        if value == 0.0:
+            raise BadInputError(f"{option} 0: expected a number above 0")
 
 
 def tariff_of_file(agreed: Agreed) -> "Tariff | None":
@@ -79,7 +82,8 @@ def read_metered(path: Path, tariff: "Tariff | None", *, may_be_metered: bool = 
     """The series, in the tariff's time zone; what is strange in it is told."""
     from ess_controller.planning.given.inputs import read_series
 
-    metered = read_series(path, tariff.zone if tariff else None, may_be_metered=may_be_metered)
+    zone = tariff.zone if tariff else None
+    metered = read_series(path, zone, may_be_metered=may_be_metered, priced=tariff is None)
     say(path, *metered.notes)
     return metered
 
@@ -109,8 +113,8 @@ def terms_of_options(tariff: "Tariff", agreed: Agreed, *, bills: bool) -> "Terms
         )
     if mode == "contract" and contract_kw is None:
         raise BadInputError("--contract-kw: expected the agreed demand, with --demand contract")
-    steps = bills and any(each.monthly_step is not None for each in tariff.all)
-    if kva is None and (mode == "capacity" or steps):
+    steps = any(each.monthly_step is not None for each in tariff.all)
+    if kva is None and (mode == "capacity" or (steps and bills)):
         why = (
             "--demand capacity" if mode == "capacity" else "a tariff whose price depends on kWh bought for each of them"
         )
@@ -119,6 +123,8 @@ def terms_of_options(tariff: "Tariff", agreed: Agreed, *, bills: bool) -> "Terms
         _check_terms(each, mode, contract_kw, kva)
     if mode != "contract" and contract_kw is not None:
         print(f"--contract-kw {contract_kw:g}: changes nothing with --demand {mode}", file=sys.stderr)
+    if mode == "actual" and kva is not None and not steps:
+        print(f"--transformer-kva {kva:g}: changes nothing with --demand {mode}", file=sys.stderr)
     return Terms(mode, nan if contract_kw is None else contract_kw, nan if kva is None else kva)
 
 
@@ -150,8 +156,6 @@ def prices_of(path: Path, metered: "Metered", tariff: "Tariff | None", agreed: A
 
     series, imports, exports = metered.series, metered.import_cny_per_kwh, metered.export_cny_per_kwh
     if tariff is not None:
-        if imports is not None or exports is not None:
-            say(path, "its prices are not used: --tariff has them")
         terms = terms_of_options(tariff, agreed, bills=False)
         say(path, *doubts_over(tariff, terms, series))
         if any(each.monthly_step is not None for each in tariff.all):

@@ -29,7 +29,7 @@ from ess_controller.planning.planner.kept_plans import KeptPlans
 from ess_controller.planning.planner.process import peak_of_month
 from ess_controller.planning.planner.reopened import Reopened, reopened
 from ess_controller.planning.planner.site_battery import groups_of, stock_of_picture
-from ess_controller.planning.planner.site_planner import SitePlanner, WeatherNow, terms_of
+from ess_controller.planning.planner.site_planner import HISTORY_DAYS, SitePlanner, WeatherNow, terms_of
 from ess_controller.planning.value.slot import LEAST_HISTORY_DAYS, why_unfit
 from ess_controller.site import Site, clock_note, load
 
@@ -178,7 +178,7 @@ def _little(folder: Path, running: bool, days: float, expected: bool) -> Iterato
         yield "no daemon tells what is stored: cabinets count as half full"
     if days < LEAST_HISTORY_DAYS:
         load = "the load is mostly what [expected_load] lets expect" if expected else "the load is hardly known yet"
-        yield f"{folder / FILE} holds {days:.2f} days: {load}"
+        yield f"{folder / FILE} holds {days:.2f} days of the {HISTORY_DAYS} before: {load}"
 
 
 def _say(path: Path, *told: str) -> None:

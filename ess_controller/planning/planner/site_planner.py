@@ -55,7 +55,7 @@ class _Day:
 def terms_of(site: Site) -> tuple[Tariff, Terms]:
     """Tariff and contract. BadInputError where the site has none."""
     if site.tariff is None or site.contract is None:
-        raise BadInputError(f"{site.name}: contract: is not there: expected a table with tariff_file and demand")
+        raise BadInputError(f"{site.file}: contract: is not there: expected a table with tariff_file and demand")
     agreed = site.contract
     return site.tariff, Terms(agreed.demand, agreed.contract_kw, agreed.transformer_kva)
 
