@@ -31,15 +31,15 @@ _ITEMS: tuple[tuple[str, Callable[[re.Match[str]], str]], ...] = (
 )
 _CLOCK = (
     r"the meter's clock is (\S+) s {} ours: "
-    r"hours of the tariff and the times of plans, bills and reports are the meter's"
+    r"hours of the tariff, plans, bills and days go by the meter's, events by ours"
 )
 _NOTES = tuple(
     (re.compile(pattern), chinese)
     for pattern, chinese in (
         (r"string (\S+) is not in service: nothing is said to it or heard from it", r"簇 \1 未投运：不与其通信"),
         (r"time_zone (\S+): tariff (.+) is billed by the clock of (\S+)", r"本站时区 \1：电价 \2 按 \3 时间计费"),
-        (_CLOCK.format("ahead of"), r"电表时钟比本机快 \1 秒：电价时段及计划、账单、报告的时刻均以电表为准"),
-        (_CLOCK.format("behind"), r"电表时钟比本机慢 \1 秒：电价时段及计划、账单、报告的时刻均以电表为准"),
+        (_CLOCK.format("ahead of"), r"电表时钟比本机快 \1 秒：电价时段、计划、账单和日界以电表为准，事件以本机为准"),
+        (_CLOCK.format("behind"), r"电表时钟比本机慢 \1 秒：电价时段、计划、账单和日界以电表为准，事件以本机为准"),
         (
             r"tariff (.+): what flows out costs money: all that does is paid for",
             r"电价 \1：上网须付费：上网电量均付费",

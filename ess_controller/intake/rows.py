@@ -36,16 +36,16 @@ def read_rows(path: Path, expected: str) -> list[Row]:
     if "\0" in text:
         line = text.count("\n", 0, text.index("\0")) + 1
         raise wrong(path, line, "", "", "text, not NUL bytes (did whoever wrote it lose its supply?)")
-    reader = csv.reader(StringIO(text, newline=""))
-    rows, before = list[Row](), 0
+    reader = csv.reader(StringIO(text, newline=""), strict=True)
+    rows, over = list[Row](), 0  # lines that are read
     try:
         for cells in reader:
-            if reader.line_num > before + 1:
-                raise wrong(path, before + 1, "", "", "a row that ends where its line does: a quote is not closed")
-            before = reader.line_num
+            over = reader.line_num
             if any(cell.strip() for cell in cells):
-                rows.append(Row(before, cells))
+                rows.append(Row(over, cells))
     except csv.Error as error:
+        if reader.line_num > over + 1:
+            raise wrong(path, over + 1, "", "", "a quote that is closed where it is opened") from None
         raise wrong(path, reader.line_num, "", "", f"columns with commas between: {error}") from None
     if not rows:
         raise wrong(path, 0, "", "", f"{expected}, but it is empty")

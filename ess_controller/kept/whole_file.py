@@ -5,7 +5,7 @@ from pathlib import Path
 
 
 def put(path: Path, content: bytes) -> None:
-    """In place of what stands there, which stays where this fails. Raises OSError."""
+    """In place of what stands there, which stays where the content cannot be written. Raises OSError."""
     draft = path.with_name(path.name + ".part")
     with draft.open("wb") as file:
         file.write(content)

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from ess_controller.report.gather import Span
     from ess_controller.report.words import Lang
+    from ess_controller.site import Site
 
 
 def register(app: typer.Typer) -> None:
@@ -42,7 +43,7 @@ def report(
 
     tongue = _lang(lang)
     loaded = load_site(site, [])
-    span = _span(day, month, str(loaded.time_zone))
+    span = _span(day, month, loaded)
     told = gather(loaded, homes.find(site, home), span)
     if as_json:
         print(json.dumps(told, ensure_ascii=False))
@@ -65,9 +66,8 @@ def _lang(text: str) -> "Lang":
     raise BadInputError(f"--lang {text}: expected one of {', '.join(LANGS)}")
 
 
-def _span(day: str | None, month: str | None, zone: str) -> "Span":
+def _span(day: str | None, month: str | None, site: "Site") -> "Span":
     from datetime import timedelta
-    from zoneinfo import ZoneInfo
 
     from ess_controller.clock import utc_now
     from ess_controller.report.gather import Span
@@ -78,7 +78,7 @@ def _span(day: str | None, month: str | None, zone: str) -> "Span":
         return Span.month(_date("--month", f"{month}-01", "2026-06"))
     if day is not None:
         return Span.day(_date("--day", day, "2026-06-01"))
-    return Span.day(utc_now().astimezone(ZoneInfo(zone)).date() - timedelta(days=1))
+    return Span.day(site.day(utc_now()) - timedelta(days=1))
 
 
 def _date(option: str, text: str, like: str) -> "date":

@@ -4,6 +4,7 @@ import sqlite3
 from contextlib import closing
 from dataclasses import asdict, dataclass
 from datetime import UTC, date, datetime, timedelta, tzinfo
+from math import ceil
 from pathlib import Path
 from typing import Any, Literal
 
@@ -100,7 +101,7 @@ def gather(site: Site, home: Path, span: Span) -> dict[str, Any]:
     metered = Metered.of(site, books.blocks, first, after, began)
     if not metered.heard.any() and not books.quarters:
         raise BadInputError(f"{home}: knows nothing of {span.name}: expected the meter book of a daemon that ran then")
-    battery = of_battery.throughput(books.quarters, books.before, int((begin.timestamp() - ahead_s) // QUARTER_S))
+    battery = of_battery.throughput(books.quarters, books.before, ceil((begin.timestamp() - ahead_s) / QUARTER_S))
     plan, no_plan = planned(home, metered) if span.kind == "day" and site.tariff is not None else (None, "")
     told: dict[str, Any] = {
         "schema_version": SCHEMA_VERSION,

@@ -51,7 +51,7 @@ from ess_controller.site.schema import SiteFile, schema
 from ess_controller.site.serving import NOWHERE, serve_findings
 from ess_controller.site.sheet import Sheet, UnreadableError
 from ess_controller.site.tariff import Tariff, tariff_of
-from ess_controller.site.tariff_rules import contract_findings, tariff_findings
+from ess_controller.site.tariff_rules import contract_findings, feed_in_findings, tariff_findings
 from ess_controller.site.tariff_sequence import followers
 from ess_controller.site.tariff_tables import TariffFile
 from firmware_bridge.records import PlantSpec
@@ -170,9 +170,7 @@ def clock_note(ahead_s: float) -> str:
     if not ahead_s:
         return ""
     apart = f"{abs(ahead_s):g} s {'ahead of' if ahead_s > 0.0 else 'behind'} ours"
-    return (
-        f"the meter's clock is {apart}: hours of the tariff and the times of plans, bills and reports are the meter's"
-    )
+    return f"the meter's clock is {apart}: hours of the tariff, plans, bills and days go by the meter's, events by ours"
 
 
 def load(path: Path, overrides: Mapping[str, str], serve_at: str | None = None, *, text: str | None = None) -> Site:
@@ -253,7 +251,7 @@ def _priced(tuning: Tuning, tariff: Tariff | None) -> Tuning:
     if tariff is None:
         return tuning
     knobs = tuning.dispatch
-    feed_in_w = float(flows_out_w(knobs.feed_in_w, min(each.feed_in_cny_per_kwh for each in tariff.all)))
+    feed_in_w = float(flows_out_w(knobs.feed_in_w, tariff.feed_in_cny_per_kwh))
     return replace(tuning, dispatch=replace(knobs, feed_in_w=feed_in_w))
 
 
@@ -313,6 +311,9 @@ def _rules(
     if cell.sheet:
         yield from together_findings(table, cell.sheet.table, cell.sheet.file)
     if tariff.sheet and tariff.sound:
-        yield from contract_findings(table, tariff.sound, tariff.sheet.file)
+        found = list(contract_findings(table, tariff.sound, tariff.sheet.file))
         for each in later:
-            yield from contract_findings(table, each, f"{tariff.sheet.file}, followed by {each.name}")
+            named = f"{tariff.sheet.file}, followed by {each.name}"
+            own = (*contract_findings(table, each, named), *feed_in_findings(table, tariff.sound, each, named))
+            found += [finding for finding in own if finding.path not in {other.path for other in found}]
+        yield from found

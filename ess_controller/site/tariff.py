@@ -7,7 +7,7 @@ value: a file does not know what was before it.
 
 from bisect import bisect_right
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from math import inf, nan
 from pathlib import Path
@@ -127,6 +127,11 @@ class Tariff:
     def on(self, day: date) -> "Tariff":
         """The one that holds that day; before the first the first."""
         return self.all[bisect_right([each.valid_from for each in self.later], day)]
+
+    def within(self, first: date, last: date) -> "Tariff":
+        """Those of a sequence that hold on any of the days `first` to `last`."""
+        held = [self.on(first), *(each for each in self.later if first < each.valid_from <= last)]
+        return replace(held[0], later=tuple(held[1:]))
 
 
 def load_tariff(path: Path, supply: Supply | None = None, customer: Customer | None = None) -> Tariff:

@@ -19,13 +19,13 @@ def doubts(tariff: Tariff, demand: DemandMode, first: date, last: date) -> Itera
     ):
         since, until = max(first, begin), min(last, end)
         if since <= until:
-            yield from _before(each, demand, since)
+            yield from _before(each, demand, since, "it begins" if each is tariff else "it goes on")
             yield from _within_a_month(each, demand, since, until)
             yield from _unlisted_years(each, since, until)
     yield from _changes_within_a_month(tariff, demand, first, last)
 
 
-def _before(tariff: Tariff, demand: DemandMode, first: date) -> Iterator[str]:
+def _before(tariff: Tariff, demand: DemandMode, first: date, does: str) -> Iterator[str]:
     """Days before those from which on the file, and each of its prices, holds."""
     if first < tariff.valid_from:
         yield f"it begins before {tariff.valid_from}, from which on {tariff.name} holds: that prices it all the same"
@@ -34,7 +34,7 @@ def _before(tariff: Tariff, demand: DemandMode, first: date) -> Iterator[str]:
     unknown = [f"{name} from {begin}" for name, begin in begins.items() if first < begin]
     if unknown:
         yield (
-            f"it begins on {first}, and {tariff.name} has prices of {', '.join(unknown)}: "
+            f"{does} on {first}, and {tariff.name} has prices of {', '.join(unknown)}: "
             "the first of each prices the days before it too"
         )
 
@@ -56,11 +56,11 @@ def _changes_within_a_month(tariff: Tariff, demand: DemandMode, first: date, las
     for before, then in pairwise(tariff.all):
         day = then.valid_from
         months = [(each.year, each.month) for each in (first, day, last)]
-        prices = [each.demand[demand].on(day) for each in (before, then)]
-        if day.day > 1 and first < day and prices[0] != prices[1] and months == sorted(months):
+        by = [(each.demand[demand].on(day), each.demand_rules, each.monthly_step) for each in (before, then)]
+        if day.day > 1 and first < day and by[0] != by[1] and months == sorted(months):
             yield (
-                f"{then.name} follows {before.name} on {day}, within a month: all of that month's demand is priced as "
-                "the first of its days in the series"
+                f"{then.name} follows {before.name} on {day}, within a month: all of that month's demand and its step "
+                "are priced as the first of its days in the series"
             )
 
 

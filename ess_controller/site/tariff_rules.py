@@ -81,6 +81,14 @@ def contract_findings(site: Table, tariff: TariffFile, tariff_file: str) -> Iter
             yield Finding(("dispatch", key), f"{plain(wanted)}, {words} of {tariff_file}")
 
 
+def feed_in_findings(site: Table, tariff: TariffFile, then: TariffFile, tariff_file: str) -> Iterator[Finding]:
+    """Whether solar inverters are held back for what feeding in costs is settled once for a run of the daemon."""
+    costs = [each.feed_in.cny_per_kwh < 0.0 for each in (tariff, then)]
+    if costs[0] != costs[1] and np.isfinite(number(site, "dispatch.feed_in_w")):
+        expected = f"files with feed_in on one side of zero, as dispatch.feed_in_w is a number; else: {tariff_file}"
+        yield Finding(("contract", "tariff_file"), expected)
+
+
 def _calendar_findings(calendar: Table) -> Iterator[Finding]:
     """A worked weekend is a day of a weekend, and no holiday: else a slip of the pen changes nothing, or both."""
     holidays = set(calendar.get("holidays", ()))

@@ -294,7 +294,7 @@ def test_a_quote_that_is_not_closed_is_told_where_it_stands(ess: Ess, tmp_path: 
     path.write_text(path.read_text().replace("\n2026-06-10T01:00", '\n"2026-06-10T01:00'))
     status, _, talk = ess("bill", path, "--tariff", SHANGHAI)
     assert (status, talk.startswith(f"{path}:6: ")) == (2, True)
-    assert "a quote is not closed" in talk
+    assert "a quote that is closed where it is opened" in talk
 
 
 def test_a_bill_is_told_with_its_items_and_their_sum(ess: Ess, tmp_path: Path) -> None:

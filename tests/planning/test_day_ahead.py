@@ -142,6 +142,15 @@ def test_no_more_load_is_foreseen_than_a_tenth_above_the_highest_ever() -> None:
         assert made.states_w.max() <= 1.1 * highest_w + 1e-6
 
 
+@pytest.mark.parametrize(("sd", "least", "most"), [(0.01, 1.019, 1.021), (0.1, 1.03, 1.1)])
+def test_the_more_records_lie_apart_the_higher_a_load_may_come(sd: float, least: float, most: float) -> None:
+    series = shop(63)
+    rng = np.random.default_rng(2)
+    series.load_w[:] = 100e3 * np.repeat(rng.normal(1.0, sd, 63), 96)
+    made = forecast(series, 96 * 60)
+    assert least <= made.most_w / series.load_w[: 96 * 60].max() <= most
+
+
 def test_the_last_such_day_is_one_that_was_open() -> None:
     closed = np.zeros(40, np.bool_)
     closed[[33, 26, 35]] = True

@@ -3,6 +3,7 @@
 from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, date, datetime, time, timedelta
+from math import ceil
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -24,7 +25,7 @@ from ess_controller.report.quarter import Quarter
 from ess_controller.site import Site, clock_note
 from tests.planning.test_expected_load import BILLS, calendar
 from tests.planning.test_site_planner import block
-from tests.report.homes import blocks_of, dealer, first_of, write_book, write_ledger
+from tests.report.homes import blocks_of, dealer, first_of, flow, store, write_book, write_ledger
 
 DAY = date(2026, 6, 18)
 ASIDE = pytest.mark.parametrize("ahead_s", [-3600.0, -300.0, 300.0, 3600.0])
@@ -65,6 +66,25 @@ def test_the_board_finds_the_plan_that_was_made_at_the_meter_s_midnight(tmp_path
             plan = planner.plan(utc, heard, groups, 60e3)
             plans.put(kept_of(site, plan, heard, groups, 60e3, planner))
     assert Library(tmp_path, site)._first_plan(DAY, made[-1]) == made[3]
+
+
+@pytest.mark.parametrize("ahead_s", [0.0, 40.0, 300.0, -300.0, -3600.0])
+def test_what_is_stored_in_a_day_s_first_quarter_is_stored_whatever_the_meter_s_clock(
+    tmp_path: Path, ahead_s: float
+) -> None:
+    site, first = with_meter(ahead_s), first_of(dealer(), 2026, 6, 18)
+    begin = ceil(site.midnight(DAY).timestamp() / 900.0)  # the first quarter of ours that lies in the meter's day
+
+    def charged_at_once(_: int, quarter: Quarter) -> None:
+        if quarter.number == begin:
+            flow(quarter, ac_in_wh=2500.0, dc_in_wh=2400.0, in_ah=7.0)
+        stored_wh = 52.4e3 if quarter.number >= begin else 50e3
+        store(quarter, 0.5, stored_wh, stored_wh - 8e3)
+
+    write_book(tmp_path, blocks_of(first - 96, 3, {}))
+    write_ledger(tmp_path, site, first - 96, 288, charged_at_once)
+    whole = gather(site, tmp_path, Span.day(DAY))["battery"]["all"]
+    assert (whole["ac_in_kwh"], whole["stored_more_kwh"], whole["cell_loss_kwh"]) == (5.0, 4.8, 0.0)
 
 
 @pytest.mark.parametrize("ahead_s", [0.0, 300.0, -3600.0, 3600.0])

@@ -1,6 +1,7 @@
 """Tariff files that follow one another: each holds from its day on, and what does not fit is told with its place."""
 
 import re
+from collections.abc import Callable
 from dataclasses import asdict
 from datetime import date, datetime
 from pathlib import Path
@@ -103,6 +104,30 @@ def test_a_change_within_a_month_makes_lines_of_its_own_and_is_said_of_demand(tm
     )
 
 
+def test_a_file_that_holds_on_none_of_the_days_says_nothing_and_asks_for_nothing(
+    tmp_path: Path, ess: Callable[..., tuple[int, str, str]]
+) -> None:
+    step = '\n[monthly_step]\nkwh_per_kva = 250.0\ncny_per_kwh = -0.02\nsource = "x"\ndated = "2026"\nassumed = true\n'
+    first = written(tmp_path, then={"[feed_in]": f"{step}\n[feed_in]"})
+    series = tmp_path / "s.csv"
+    for month, told in (("06", (0, "Chongqing, industry and commerce, 10 kV")), ("07", (2, ""))):
+        rows = [f"2026-{month}-10T{hour:02}:00:00+08:00,{1000 * hour},0" for hour in range(24)]
+        series.write_text("\n".join(["time,load_w,pv_w", *rows]) + "\n")
+        status, out, talk = ess("bill", series, "--tariff", first)
+        assert (status, out.partition(";")[0]) == told
+        assert ("--transformer-kva: expected the size of the transformers" in talk) == (month == "07")
+
+
+def test_periods_of_every_file_are_priced_to_their_minute(tmp_path: Path) -> None:
+    words = {'["14:00", "17:00", "peak"]': '["14:00", "14:05", "flat"],\n    ["14:05", "17:00", "peak"]'}
+    tariff = load_tariff(written(tmp_path, then=words))
+    series = Series(datetime(2026, 7, 8, 14, tzinfo=CHINA), 900.0, np.full(4, 10e3), np.zeros(4))
+    peak, flat = 0.8696, 0.5435
+    assert prices_over(tariff, Terms("actual"), series, {}).import_cny_per_kwh[0] == pytest.approx(
+        (2 * peak + flat) / 3
+    )
+
+
 def test_what_only_the_days_of_another_file_lack_is_not_said(tmp_path: Path) -> None:
     tariff = both(tmp_path)
     july = Series(datetime(2026, 7, 1, tzinfo=CHINA), 3600.0, np.zeros(24), np.zeros(24))
@@ -166,7 +191,12 @@ def test_a_site_s_tariff_is_followed_too(tmp_path: Path) -> None:
     site = site_of(tmp_path)
     assert site.tariff is not None
     assert len(site.tariff.all) == 2
-    assert site.tuning.dispatch.feed_in_w == 0.0 or np.isinf(site.tuning.dispatch.feed_in_w)
+    assert np.isinf(site.tuning.dispatch.feed_in_w)  # nothing is ever held back: what flows out then is paid for
+    text = (tmp_path / "site.toml").read_text(encoding="utf-8")
+    (tmp_path / "site.toml").write_text(re.sub(r"(?m)^feed_in_w = inf", "feed_in_w = 20e3", text), encoding="utf-8")
+    with pytest.raises(SiteError, match="files with feed_in on one side of zero") as caught:
+        load(tmp_path, {})
+    assert str(caught.value).count("\n") == 0
     assert sum(note.startswith("tariff Chongqing of July") for note in site.notes) == 2
     (tmp_path / "new.toml").write_text("", encoding="utf-8")
     with pytest.raises(SiteError, match="new"):

@@ -46,7 +46,8 @@ class Foresight:
             seen_w=errors.seen_w * doubt,
             day_ahead_w=errors.day_ahead_w * doubt,
         )
-        return replace(made, load_w=load_w, pv_w=pv_w, errors=errors)
+        most_w = max(made.most_w, float(load_w.max(initial=0.0)))
+        return replace(made, load_w=load_w, pv_w=pv_w, errors=errors, most_w=most_w)
 
 
 class Timed(Replanner):

@@ -22,6 +22,7 @@ from ess_controller.planning.given.options import (
 from ess_controller.planning.given.shared_commands import (
     check_agreed,
     hottest_days,
+    in_force,
     only_tariff,
     read_metered,
     say,
@@ -56,8 +57,9 @@ def bill(
 
     loaded = tariff_of_file(agreed)
     assert loaded is not None
-    terms = terms_of_options(loaded, agreed, bills=True)
     metered = read_metered(series, loaded, may_be_metered=True)
+    loaded = in_force(loaded, metered)
+    terms = terms_of_options(loaded, agreed, bills=True)
     rules = loaded.demand_rules
     say(
         series,

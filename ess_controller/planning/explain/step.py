@@ -110,7 +110,7 @@ def _price_at_stake(problem: Problem, plan: Plan, step: int) -> Kind:
 
 def _saves_cny_per_kwh(problem: Problem, plan: Plan, shadows: Shadows, kind: Kind, step: int) -> float:
     """What a kWh given then saves; nothing while sun is wasted."""
-    if not problem.series.pv_w[step] - plan.pv_w[step] < RESTS_W:
+    if problem.series.pv_w[step] - plan.pv_w[step] >= RESTS_W:
         return 0.0
     prices = problem.prices
     if kind == "export":

@@ -108,7 +108,7 @@ def _findings(table: dict[str, Any]) -> Iterator[Finding]:
         line = table.get(name, ())
         if not all(one[0] < other[0] for one, other in pairwise(line)):
             yield Finding((name,), "SOCs that rise")
-        elif line and not any(share > 0.0 for _, share in line):
+        elif line and not any(share > 0.0 for _, share in within(line, least, most) or ((least, 1.0),)):
             yield Finding((name,), "a share above 0 somewhere: nothing would ever flow")
         elif not is_concave(within(line, least, most)):
             yield Finding((name,), "a line that only bends down between soc_min and soc_max, and ends no sooner")

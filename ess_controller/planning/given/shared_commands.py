@@ -88,6 +88,12 @@ def read_metered(path: Path, tariff: "Tariff | None", *, may_be_metered: bool = 
     return metered
 
 
+def in_force(tariff: "Tariff", metered: "Metered") -> "Tariff":
+    """Those of a sequence that hold on a day of the series."""
+    series = metered.series
+    return tariff.within(series.at(0).date(), series.at(len(series) - 1).date())
+
+
 def hottest_days(path: Path | None, tariff: "Tariff") -> dict[str, float]:
     """ISO date -> highest temperature, C, of --hottest; told where the tariff does not ask. Raises BadInputError."""
     from ess_controller.planning.given.inputs import read_hottest
@@ -156,6 +162,7 @@ def prices_of(path: Path, metered: "Metered", tariff: "Tariff | None", agreed: A
 
     series, imports, exports = metered.series, metered.import_cny_per_kwh, metered.export_cny_per_kwh
     if tariff is not None:
+        tariff = in_force(tariff, metered)
         terms = terms_of_options(tariff, agreed, bills=False)
         say(path, *doubts_over(tariff, terms, series))
         if any(each.monthly_step is not None for each in tariff.all):

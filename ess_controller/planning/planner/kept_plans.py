@@ -39,6 +39,7 @@ from firmware_bridge.records import Floats
 FILE = "plans.sqlite"
 KEEP_DAYS, LARGEST_MB = 100, 64.0
 ROOMS = ("given", "meter", "forecasts", "value", "planner")
+_TOLD_IF_ANY = ("later",)  # of a tariff: plans that were kept before there was such a thing are as they were
 _DATE = len("2026-01-01")  # at the begin of a key
 _TABLE = """
 CREATE TABLE IF NOT EXISTS plan (made TEXT PRIMARY KEY, begins INTEGER NOT NULL, block_count INTEGER NOT NULL,
@@ -257,7 +258,8 @@ def _digest(parts: Iterable[Any]) -> str:
 def _plain(value: Any) -> Any:
     """The same for equal values, whatever order sets have."""
     if is_dataclass(value) and not isinstance(value, type):
-        return [_plain(getattr(value, field.name)) for field in fields(value)]
+        told = [(field.name, getattr(value, field.name)) for field in fields(value)]
+        return [_plain(each) for name, each in told if name not in _TOLD_IF_ANY or each]
     if isinstance(value, Mapping):
         return sorted([str(_plain(name)), _plain(each)] for name, each in value.items())
     if isinstance(value, frozenset | set):
