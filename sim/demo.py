@@ -4,7 +4,6 @@ import json
 import signal
 import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
@@ -26,6 +25,7 @@ from ess_controller.planning.planner.site_planner import SitePlanner
 from ess_controller.planning.value.slot import FILE as PLAN
 from ess_controller.planning.value.slot import write
 from ess_controller.site import load
+from sim.passing_folder import passing_folder
 from sim.past import past
 from sim.ports import free_ports, page_port
 from sim.scenario_file import load as load_scenario
@@ -55,8 +55,7 @@ def run_demo(wanted: Demo) -> dict[str, Any]:
 
     Ctrl-C and SIGTERM end it early and in the same order, once the daemon is up; TroubleError when a part fails.
     """
-    with tempfile.TemporaryDirectory(prefix="ess-demo-") as folder, ExitStack() as processes, ends_as_ctrl_c():
-        home = Path(folder)
+    with passing_folder("ess-demo-") as home, ExitStack() as processes, ends_as_ctrl_c():
         world, daemon = _commands(wanted, home)
         remember(wanted, home)
         try:
