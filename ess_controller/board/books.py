@@ -16,7 +16,7 @@ from typing import Any
 from ess_controller.ageing.history import History
 from ess_controller.ageing.store import FILE as HISTORY
 from ess_controller.ageing.store import HistoryError, Store
-from ess_controller.board.day import Day, day_of, edges
+from ess_controller.board.day import Day, day_of
 from ess_controller.planning.meter.store import FILE as METER_BOOK
 from ess_controller.planning.meter.store import MeterBookError, read_blocks
 from ess_controller.planning.planner.daily_report import FILE as SAVINGS
@@ -116,10 +116,9 @@ class Library:
 
     def _day(self, day: date, *, of_month: bool = False) -> Day:
         assert self._site is not None
-        first, end = edges(self._site, day)
-        if of_month:
-            first, _ = edges(self._site, day.replace(day=1))
-        blocks = read_blocks(self._home / METER_BOOK, self._site.tuning.dispatch.block_s, first, end)
+        begin, end = day.replace(day=1) if of_month else day, day + timedelta(days=1)
+        first, after = (self._site.first_block(each) for each in (begin, end))
+        blocks = read_blocks(self._home / METER_BOOK, self._site.tuning.dispatch.block_s, first, after)
         made, plan = self._plans.get(day, ("", {}))
         found = day_of(self._site, day, blocks, plan, made if plan else "")
         if made:
@@ -134,9 +133,9 @@ class Library:
         if day is None or self._site is None:
             return day
         begin, after = (self._site.midnight(each) for each in (day.day, day.day + timedelta(days=1)))
-        first, end = edges(self._site, day.day)
+        numbers = self._site.blocks(day.day)
         more_wh = stored.stored_more_wh(self._home, begin, after)
-        return replace(day, stored_more_wh=more_wh, refill_cny_per_wh=stored.refill_cny_per_wh(self._site, first, end))
+        return replace(day, stored_more_wh=more_wh, refill_cny_per_wh=stored.refill_cny_per_wh(self._site, numbers))
 
     def _began(self) -> date | None:
         assert self._site is not None

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 from math import isnan, nan
 
 import numpy as np
@@ -120,21 +120,14 @@ def day_of(
     """A local day from the meter book's blocks, those of its month before it included where the month's demand is
     asked for; `plan`: block number -> battery and grid as planned, W."""
     block_s = site.tuning.dispatch.block_s
-    first, end = edges(site, day)
-    known = {block.number: block for block in blocks if first <= block.number < end}
-    slots = tuple(_slot(site, number, known.get(number), plan.get(number, (nan, nan))) for number in range(first, end))
+    numbers = site.blocks(day)
+    known = {block.number: block for block in blocks if block.number in numbers}
+    slots = tuple(_slot(site, number, known.get(number), plan.get(number, (nan, nan))) for number in numbers)
     feed_in = site.tariff.on(day).feed_in_cny_per_kwh if site.tariff else nan
     slides = slid_peak_w(known.values()) is not None
-    before = _before(site, day, [each for each in blocks if each.number < first])
+    before = _before(site, day, [each for each in blocks if each.number < numbers.start])
     ahead_s = site.tuning.billing.likeliest_s
     return Day(day, block_s, slots, feed_in, planned, slides, before=before, ahead_s=ahead_s)
-
-
-def edges(site: Site, day: date) -> tuple[int, int]:
-    """Numbers of a local day's first block and of the one after its last."""
-    midnights = [datetime(at.year, at.month, at.day, tzinfo=site.time_zone) for at in (day, day + timedelta(days=1))]
-    first, end = (int(each.timestamp() // site.tuning.dispatch.block_s) for each in midnights)
-    return first, end
 
 
 def _before(site: Site, day: date, blocks: Sequence[Block]) -> tuple[tuple[float, float], ...]:
@@ -142,9 +135,8 @@ def _before(site: Site, day: date, blocks: Sequence[Block]) -> tuple[tuple[float
     known = {each.number: (each.import_w, each.export_w) for each in blocks if each.heard_well}
     if not known:
         return ()
-    return tuple(
-        known.get(number, (0.0, 0.0)) for number in range(edges(site, day.replace(day=1))[0], edges(site, day)[0])
-    )
+    month = range(site.first_block(day.replace(day=1)), site.first_block(day))
+    return tuple(known.get(number, (0.0, 0.0)) for number in month)
 
 
 def _slot(site: Site, number: int, block: Block | None, plan: tuple[float, float]) -> Slot:

@@ -38,8 +38,8 @@ from firmware_bridge.records import Floats
 SCHEMA_VERSION = 1
 QUARTER = timedelta(seconds=QUARTER_S)
 KNOWN_WITHIN = timedelta(hours=1)  # of a month's begin
-POOL_DAYS = 2  # before a month: what of the sun lies in the store as it begins
-EXPECTED_DAYS = 30  # before a month: how high a load the rule of the hour expects
+POOL = timedelta(days=2)  # before a month: what of the sun lies in the store as it begins
+EXPECTED = timedelta(days=30)  # before a month: how high a load the rule of the hour expects
 GAPS, EVENTS = 50, 200  # most that are told one by one
 
 
@@ -67,14 +67,15 @@ class Span:
         """2026-06-01, or 2026-06."""
         return self.first.isoformat()[: 10 if self.kind == "day" else 7]
 
+    @property
+    def month_begin(self) -> date:
+        """The first day of the month that it lies in."""
+        return self.first.replace(day=1)
+
     def edges(self, zone: tzinfo) -> tuple[datetime, datetime]:
-        """Its local midnights."""
-        return midnight(self.first, zone), midnight(self.after, zone)
-
-
-def midnight(day: date, zone: tzinfo) -> datetime:
-    """When a local day begins."""
-    return datetime(day.year, day.month, day.day, tzinfo=zone)
+        """Its local midnights, as the meter's clock shows them."""
+        begin, end = (datetime(day.year, day.month, day.day, tzinfo=zone) for day in (self.first, self.after))
+        return begin, end
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -92,16 +93,15 @@ class Books:
 
 def gather(site: Site, home: Path, span: Span) -> dict[str, Any]:
     """The report as JSON; null, what is not known. BadInputError where nothing of the span was heard."""
-    block_s, (begin, end) = site.tuning.dispatch.block_s, span.edges(site.time_zone)
-    month = midnight(span.first.replace(day=1), site.time_zone)
-    books = _read(site, home, month, begin, end)
-    first, after = int(begin.timestamp() // block_s), int(end.timestamp() // block_s)
-    ahead_s = site.tuning.billing.likeliest_s
-    began = 0 if books.began is None else int((books.began * QUARTER_S + ahead_s) // block_s)
+    begin, end = span.edges(site.time_zone)
+    month, first, after = (site.first_block(day) for day in (span.month_begin, span.first, span.after))
+    books = _read(site, home, span)
+    began = 0 if books.began is None else site.block(datetime.fromtimestamp(books.began * QUARTER_S, UTC))
     metered = Metered.of(site, books.blocks, first, after, began)
     if not metered.heard.any() and not books.quarters:
         raise BadInputError(f"{home}: knows nothing of {span.name}: expected the meter book of a daemon that ran then")
-    battery = of_battery.throughput(books.quarters, books.before, ceil((begin.timestamp() - ahead_s) / QUARTER_S))
+    begins = ceil(site.midnight(span.first).timestamp() / QUARTER_S)
+    battery = of_battery.throughput(books.quarters, books.before, begins)
     plan, no_plan = planned(home, metered) if span.kind == "day" and site.tariff is not None else (None, "")
     told: dict[str, Any] = {
         "schema_version": SCHEMA_VERSION,
@@ -126,21 +126,21 @@ def gather(site: Site, home: Path, span: Span) -> dict[str, Any]:
     }
     rule_soc = np.full(len(metered.load_w), np.nan)
     if site.tariff is not None:
-        of_month = Metered.of(site, books.blocks, int(month.timestamp() // block_s), after, began)
-        pooled = Metered.of(site, books.blocks, int((month - timedelta(days=POOL_DAYS)).timestamp() // block_s), after)
+        of_month = Metered.of(site, books.blocks, month, after, began)
+        pooled = Metered.of(site, books.blocks, site.first_block(span.month_begin - POOL), after)
         given_wh, gained_wh = (
             of_battery.in_store(books.at_month, "given_wh"),
             of_battery.gained_wh(books.before, books.quarters),
         )
-        expected_w = _highest_w(site, books.blocks, month - timedelta(days=EXPECTED_DAYS), month)
+        expected_w = _highest_w(site, books.blocks, site.first_block(span.month_begin - EXPECTED), month)
         if np.isnan(expected_w):  # nothing is known of the time before: the rule is given what came
-            expected_w = _highest_w(site, books.blocks, month, end)
+            expected_w = _highest_w(site, books.blocks, month, after)
         found = settled(
             span.kind, of_month, pooled, len(metered.load_w), _battery(site), given_wh, gained_wh, expected_w, plan
         )
         told["money"], rule_soc = found.told, found.rule_soc
     if plan is not None:
-        before = Metered.of(site, books.blocks, int((begin - timedelta(days=1)).timestamp() // block_s), first)
+        before = Metered.of(site, books.blocks, site.first_block(span.first - timedelta(days=1)), first)
         told["forecast"] = scores(metered, before, plan)
     if site.carbon is not None:
         kwh = {"import_without": told["energy"]["import_without_kwh"]}
@@ -150,17 +150,14 @@ def gather(site: Site, home: Path, span: Span) -> dict[str, Any]:
     return told
 
 
-def _read(site: Site, home: Path, month: datetime, begin: datetime, end: datetime) -> Books:
+def _read(site: Site, home: Path, span: Span) -> Books:
     """Blocks are numbered by the meter's clock, all else is noted by ours."""
-    block_s = site.tuning.dispatch.block_s
-    from_ = int((month - timedelta(days=EXPECTED_DAYS)).timestamp() // block_s)
+    first, after = (site.first_block(day) for day in (span.month_begin - EXPECTED, span.after))
     try:
-        blocks = {
-            each.number: each for each in read_blocks(home / BOOK, block_s, from_, int(end.timestamp() // block_s))
-        }
+        blocks = {each.number: each for each in read_blocks(home / BOOK, site.tuning.dispatch.block_s, first, after)}
     except (sqlite3.Error, MeterBookError) as trouble:
         raise BadInputError(f"{home / BOOK}: cannot be read: {trouble}") from None
-    month_starts, starts, ends = (each.astimezone(UTC) - site.meter_ahead for each in (month, begin, end))
+    month_starts, starts, ends = (site.midnight(day) for day in (span.month_begin, span.first, span.after))
     try:
         limited = read_span(home / ROLLUPS, "15m", "limit", starts, ends)
     except ROLLUP_TROUBLES as trouble:
@@ -203,10 +200,9 @@ def _battery(site: Site) -> Battery:
     return together(groups_of(site))
 
 
-def _highest_w(site: Site, blocks: dict[int, Block], begin: datetime, end: datetime) -> float:
-    """Highest net load, W; NaN where nothing is known of it."""
-    block_s = site.tuning.dispatch.block_s
-    net_w = Metered.of(site, blocks, int(begin.timestamp() // block_s), int(end.timestamp() // block_s)).net_w
+def _highest_w(site: Site, blocks: dict[int, Block], first: int, end: int) -> float:
+    """Highest net load of the blocks first..end-1, W; NaN where nothing is known of it."""
+    net_w = Metered.of(site, blocks, first, end).net_w
     return float(np.nanmax(net_w)) if np.isfinite(net_w).any() else float("nan")
 
 

@@ -50,12 +50,12 @@ def began_at(home: Path) -> datetime | None:
     return None if first is None else datetime.fromtimestamp(first * QUARTER_S, UTC)
 
 
-def refill_cny_per_wh(site: Site, first: int, end: int) -> float:
-    """What a Wh more in the store is worth at the end of the blocks first..end-1; NaN without a tariff."""
+def refill_cny_per_wh(site: Site, blocks: range) -> float:
+    """What a Wh more in the store is worth at the end of these billing blocks; NaN without a tariff."""
     if site.tariff is None:
         return nan
     try:
         battery = together(groups_of(site))
     except BadInputError:  # no cabinet is in service
         return nan
-    return refill_cny(Metered.of(site, {}, first, end), battery)
+    return refill_cny(Metered.of(site, {}, blocks.start, blocks.stop), battery)

@@ -144,6 +144,14 @@ class Site:
         """When that day begins, UTC."""
         return datetime(day.year, day.month, day.day, tzinfo=self.time_zone).astimezone(UTC) - self.meter_ahead
 
+    def first_block(self, day: date) -> int:
+        """Number of the billing block with which that day begins."""
+        return self.block(self.midnight(day))
+
+    def blocks(self, day: date) -> range:
+        """Numbers of that day's billing blocks: of 23 or 25 hours where clocks change."""
+        return range(self.first_block(day), self.first_block(day + timedelta(days=1)))
+
     @property
     def notes(self) -> tuple[str, ...]:
         """What is right but worth knowing, a sentence each: strings left out, prices that nobody has found in print."""

@@ -12,7 +12,7 @@ import pytest
 
 from ess_controller.board.books import Books
 from ess_controller.board.chart import day_chart
-from ess_controller.board.day import Day, as_metered, as_planned, day_of, demand_cny, edges, items, without_battery
+from ess_controller.board.day import Day, as_metered, as_planned, day_of, demand_cny, items, without_battery
 from ess_controller.board.figures import yuan
 from ess_controller.board.screens.now import money
 from ess_controller.board.screens.yesterday import screen, three_ways
@@ -35,13 +35,11 @@ def site() -> Site:
 
 def metered(import_w: float, load_w: float, *, pv_w: float = 0.0, export_w: float = 0.0) -> list[Block]:
     """A whole day of the same blocks."""
-    first, end = edges(site(), DAY)
-    return [Block(number, load_w, 1.0, pv_w, 1.0, import_w, export_w, 1.0) for number in range(first, end)]
+    return [Block(number, load_w, 1.0, pv_w, 1.0, import_w, export_w, 1.0) for number in site().blocks(DAY)]
 
 
 def test_a_day_has_all_its_blocks_in_the_site_s_own_time() -> None:
-    first, end = edges(site(), DAY)
-    assert end - first == BLOCKS
+    assert len(site().blocks(DAY)) == BLOCKS
     day = day_of(site(), DAY, [], {})
     assert day.slots[0].begin == datetime(2026, 6, 2, tzinfo=site().time_zone)
     assert day.known_share == 0.0
@@ -89,8 +87,7 @@ def test_export_and_import_of_one_block_are_both_billed() -> None:
 def test_where_nothing_may_flow_out_the_day_without_the_battery_earns_nothing_by_it() -> None:
     """The roof is curtailed then, as in the daily report: a battery that takes the surplus spares no feed-in."""
     zero = load(DEALER.parent / "shenzhen-dealer", {})
-    first, end = edges(zero, DAY)
-    blocks = [Block(number, 10e3, 1.0, 40e3, 1.0, 0.0, 0.0, 1.0) for number in range(first, end)]
+    blocks = [Block(number, 10e3, 1.0, 40e3, 1.0, 0.0, 0.0, 1.0) for number in zero.blocks(DAY)]
     day = day_of(zero, DAY, blocks, {})
     told = report(zero, lambda low, high: [each for each in blocks if low <= each.number < high], DAY)
     assert told is not None
@@ -101,10 +98,9 @@ def test_where_nothing_may_flow_out_the_day_without_the_battery_earns_nothing_by
 
 
 def test_the_planned_way_is_there_only_where_a_plan_is_and_costs_what_its_grid_costs() -> None:
-    first, end = edges(site(), DAY)
     blocks = metered(20_000.0, 50_000.0)
     assert "planned" not in three_ways(site(), day_of(site(), DAY, blocks, {}))
-    plan = dict.fromkeys(range(first, end), (25_000.0, 25_000.0))
+    plan = dict.fromkeys(site().blocks(DAY), (25_000.0, 25_000.0))
     ways = three_ways(site(), day_of(site(), DAY, blocks, plan, "2026-06-01T16:00:00+00:00"))
     totals = {name: sum(of.values()) for name, of in ways.items()}
     assert totals["planned"] == pytest.approx(totals["done"] * 1.25)
@@ -112,16 +108,16 @@ def test_the_planned_way_is_there_only_where_a_plan_is_and_costs_what_its_grid_c
 
 
 def test_the_planned_way_s_demand_is_that_of_the_month_before_and_of_the_plan() -> None:
-    month, (first, end) = edges(site(), DAY.replace(day=1))[0], edges(site(), DAY)
-    before = [Block(number, 90e3, 1.0, 0.0, 1.0, 60e3, 0.0, 1.0) for number in range(month, first)]
+    past = range(site().first_block(DAY.replace(day=1)), site().first_block(DAY))
+    before = [Block(number, 90e3, 1.0, 0.0, 1.0, 60e3, 0.0, 1.0) for number in past]
     blocks = [*before, *metered(20e3, 50e3)]
     tariff, terms = terms_of(site())
 
     def of(planned_w: float) -> float:
         day = day_of(
-            site(), DAY, blocks, dict.fromkeys(range(first, end), (0.0, planned_w)), "2026-06-01T16:00:00+00:00"
+            site(), DAY, blocks, dict.fromkeys(site().blocks(DAY), (0.0, planned_w)), "2026-06-01T16:00:00+00:00"
         )
-        assert len(day.before) == first - month
+        assert len(day.before) == len(past)
         return demand_cny(tariff, terms, day, as_planned)
 
     done = demand_cny(tariff, terms, day_of(site(), DAY, blocks, {}), as_metered)
@@ -134,7 +130,7 @@ def test_the_planned_way_s_demand_is_that_of_the_month_before_and_of_the_plan() 
 
 
 def test_until_a_day_s_plan_begins_the_planned_way_is_as_it_was_done() -> None:
-    day = day_of(site(), DAY, metered(20_000.0, 50_000.0), {edges(site(), DAY)[0]: (0.0, -3_000.0)})
+    day = day_of(site(), DAY, metered(20_000.0, 50_000.0), {site().first_block(DAY): (0.0, -3_000.0)})
     assert as_planned(day.slots[0]) == (0.0, 3_000.0)
     assert as_planned(day.slots[1]) == (20_000.0, 0.0)
 
@@ -203,8 +199,7 @@ def test_co2_is_by_the_site_s_own_factor_and_untold_where_it_has_none() -> None:
 
 def test_yesterday_compares_demand_by_blocks_and_tells_what_is_billed_beside() -> None:
     sliding = load(DEALER.parent / "shenzhen-dealer", {})  # pays the actual peak, by windows that slide by 1 min
-    first, end = edges(sliding, DAY)
-    blocks = [Block(number, 40e3, 1.0, 0.0, 1.0, 20e3, 0.0, 1.0, 23e3) for number in range(first, end)]
+    blocks = [Block(number, 40e3, 1.0, 0.0, 1.0, 20e3, 0.0, 1.0, 23e3) for number in sliding.blocks(DAY)]
     told = report(sliding, lambda low, high: [each for each in blocks if low <= each.number < high], DAY)
     assert told is not None
     books = replace(Books(), yesterday=day_of(sliding, DAY, blocks, {}), savings={DAY.isoformat(): told})

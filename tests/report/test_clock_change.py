@@ -17,7 +17,7 @@ from ess_controller.planning.given.problem import day_numbers
 from ess_controller.planning.meter.book import Block
 from ess_controller.planning.planner.daily_report import report
 from ess_controller.planning.planner.site_planner import terms_of
-from ess_controller.report.gather import Span, gather, midnight
+from ess_controller.report.gather import Span, gather
 from ess_controller.report.money import Metered, prices_of
 from ess_controller.report.page import page
 from ess_controller.report.planned import Planned, scores
@@ -39,8 +39,8 @@ def berlin() -> Site:
 
 
 def numbers(begin: date, end: date) -> range:
-    first, after = (int(midnight(each, berlin().time_zone).timestamp() // 900) for each in (begin, end))
-    return range(first, after)
+    at = (datetime(each.year, each.month, each.day, tzinfo=berlin().time_zone) for each in (begin, end))
+    return range(*(int(each.timestamp() // 900) for each in at))
 
 
 def hour_of(number: int) -> int:

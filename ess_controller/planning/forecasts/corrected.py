@@ -140,7 +140,7 @@ def _young(
     """What is forecast while nothing is learnt: what the calendar says, and an error of the last hour fades."""
     expected, fading = _filled(profile.expected_w, measured_w), _fading(windows, leads)
     seen_w = np.concatenate((measured_w[np.isfinite(measured_w)], expected))
-    more = 1.0 + _more(measured_w, max(windows))
+    more = 1.0 + (_record_room(measured_w, max(windows)) if carried is None else 0.0)
     return Corrected(
         first=first,
         expected_w=expected,
@@ -237,7 +237,7 @@ def carried_index(
     return index, np.where(whole, np.where(light, shares.max(axis=1), shares[:, 1]), np.inf)
 
 
-def _more(measured_w: Floats, day: int) -> float:
+def _record_room(measured_w: Floats, day: int) -> float:
     """Share of the highest load by which it may be passed; `day`: steps of one."""
     days_w = np.concatenate((np.full(-len(measured_w) % day, np.nan), measured_w)).reshape(-1, day)
     highest_w = np.fmax.reduce(days_w, axis=1)

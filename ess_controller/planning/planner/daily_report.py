@@ -50,25 +50,23 @@ def missing(home: Path, site: Site, utc: datetime) -> list[date]:
 
 def report(site: Site, book: Book, day: date) -> dict[str, Any] | None:
     """One local day; None where nothing of it was heard."""
-    block_s = site.tuning.dispatch.block_s
-    edges = [datetime(at.year, at.month, at.day, tzinfo=site.time_zone) for at in (day, day + timedelta(days=1))]
-    first, end = (int(edge.timestamp() // block_s) for edge in edges)
-    of_month = int(edges[0].replace(day=1).timestamp() // block_s)
-    blocks = book(of_month, end)
+    numbers, begin = site.blocks(day), datetime(day.year, day.month, day.day, tzinfo=site.time_zone)
+    month = range(site.first_block(day.replace(day=1)), numbers.stop)
+    blocks = book(month.start, month.stop)
     heard = {each.number: each for each in blocks if each.heard_well}
-    mine = [heard[number] for number in range(first, end) if number in heard]
+    mine = [heard[number] for number in numbers if number in heard]
     if not mine:
         return None
-    told: dict[str, Any] = {"known_share": round(len(mine) / (end - first), 4)}
+    told: dict[str, Any] = {"known_share": round(len(mine) / len(numbers), 4)}
     demands_cny = []
     for name, of, slid_w in (
         ("without_battery", partial(_net, site), None),
         ("with_battery", with_battery, slid_peak_w(blocks)),
     ):
-        rows = np.array([of(heard[number]) if number in heard else (0.0, 0.0) for number in range(of_month, end)])
-        energy_cny, _, peak_kw = _priced(site, edges[0], rows[first - of_month :])
-        _, by_blocks_cny, _ = _priced(site, edges[0].replace(day=1), rows)
-        _, demand_cny, _ = _priced(site, edges[0].replace(day=1), rows, slid_w)
+        rows = np.array([of(heard[number]) if number in heard else (0.0, 0.0) for number in month])
+        energy_cny, _, peak_kw = _priced(site, begin, rows[-len(numbers) :])
+        _, by_blocks_cny, _ = _priced(site, begin.replace(day=1), rows)
+        _, demand_cny, _ = _priced(site, begin.replace(day=1), rows, slid_w)
         told[name] = {
             "energy_cny": round(energy_cny, 4),
             "peak_kw": round(peak_kw, 4),
