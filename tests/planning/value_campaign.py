@@ -1,9 +1,11 @@
 """How much of perfect foresight value dispatch reaches over measured loads and suns, month by month.
 
 python -m tests.planning.value_campaign --set ABCD --months 1,4,7,10 [--unseen] [--know load] [--wear 0.1 | --wear-cell]
-    [--every-min 30] [--kwh 161] [--mpc] [--out lines.jsonl]
+    [--every-min 30] [--kwh 161] [--station sun.csv --rated 50] [--mpc] [--out lines.jsonl]
 
 `--unseen`: of the months asked for only those that no constant of the policy was chosen on.
+
+`--station`: of each set the load, and the same rated power of this sun (see `station`); `--rated`: of its table.
 
 `--kwh`: of the battery, of which four fifths are used, from 10 to 90 % of charge.
 
@@ -42,6 +44,7 @@ from ess_controller.planning.given.tariff_prices import Terms, prices_over
 from ess_controller.site.tariff import load_tariff
 from firmware_bridge.records import Floats
 from tests.measured import DATA
+from tests.planning.station import station_year
 
 SIMBENCH = DATA / "site" / "simbench_2016_15min_load_pv.csv.gz"
 TARIFF = Path(__file__).parents[2] / "sites" / "tariffs" / "shanghai.toml"
@@ -89,17 +92,18 @@ def simbench() -> dict[str, Floats]:
     }
 
 
-def month_series(name: str, month: int) -> tuple[Series, int]:
-    """The month with its history, and the step in which it begins."""
+def month_series(name: str, month: int, sun_share: Floats | None = None) -> tuple[Series, int]:
+    """The month with its history, and the step in which it begins. `sun_share` [step of 2016]: in place of its sun."""
     load, load_kw, sun, sun_kw = SETS[name]
+    sun_share = simbench()[sun] if sun_share is None else sun_share
     year = datetime(2016, 1, 1)  # noqa: DTZ001  the profiles' own time
     first = (year.replace(month=month) - year).days * DAY
     following = year.replace(year=2016 + month // 12, month=month % 12 + 1)
     steps = np.arange(first - HISTORY_DAYS * DAY, (following - year).days * DAY)
     steps = np.where(steps < 0, steps + ALIGNED_DAYS * DAY, steps)
     begin = datetime(2016, month, 1, tzinfo=ZoneInfo("Asia/Shanghai")) - timedelta(days=HISTORY_DAYS)
-    series = Series(begin, 900.0, simbench()[load][steps] * load_kw * 1000.0, simbench()[sun][steps] * sun_kw * 1000.0)
-    return series, HISTORY_DAYS * DAY
+    load_w, pv_w = simbench()[load][steps] * load_kw * 1000.0, sun_share[steps] * sun_kw * 1000.0
+    return Series(begin, 900.0, load_w, pv_w), HISTORY_DAYS * DAY
 
 
 def run_month(
@@ -110,15 +114,17 @@ def run_month(
     known: frozenset[Known] = frozenset(),
     *,
     mpc: bool = False,
+    sun_share: Floats | None = None,
 ) -> Backtest:
     """One month of one set."""
     tariff = load_tariff(TARIFF, "under_1kv", "commercial")
-    series, first = month_series(name, month)
+    series, first = month_series(name, month, sun_share)
     prices = prices_over(tariff, Terms("actual"), series, {})
     return run_backtest(series, prices, battery, kind_by_tariff(tariff), first, 60.0 * every_min, known, mpc=mpc)
 
 
-Key = tuple[str, int, str, float | str, float, float]  # set, month, what is known, wear, minutes between re-plans, kWh
+# set, month, what is known, wear, minutes between re-plans, kWh, the station's table and its rated power
+Key = tuple[str, int, str, float | str, float, float, str]
 Kept = dict[Key, tuple[Month, float]]  # and the median re-plan, ms
 
 
@@ -133,17 +139,34 @@ def main() -> None:
     parser.add_argument("--wear-cell", action="store_true", help="as the cell ages, by depth and time")
     parser.add_argument("--every-min", type=float, default=30.0)
     parser.add_argument("--kwh", type=float, default=KWH)
+    parser.add_argument("--station", type=Path, help="whose sun shines on the roofs")
+    parser.add_argument("--rated", type=float, help="power of the station, in the unit of its table")
     parser.add_argument("--mpc", action="store_true")
     parser.add_argument("--out", type=Path, help="lines of JSON: what is in it is not run again, what is run is added")
     asked = parser.parse_args()
+    if (asked.station is None) != (asked.rated is None):
+        parser.error("--station and --rated: expected both or none")
+    try:
+        sun_share = None if asked.station is None else station_year(asked.station, asked.rated)
+    except (OSError, ValueError) as trouble:
+        parser.error(str(trouble))
+    station = "" if asked.station is None else f"{asked.station} {asked.rated:g}"
     kept = _kept(asked.out) if asked.out else {}
     everything: list[Month] = []
     for name in asked.set:
         of_set: list[Month] = []
         for month in _months(asked.months, SEEN.get(name, "") if asked.unseen else ""):
-            key = (name, month, asked.know, CELL if asked.wear_cell else asked.wear, asked.every_min, asked.kwh)
+            key = (
+                name,
+                month,
+                asked.know,
+                CELL if asked.wear_cell else asked.wear,
+                asked.every_min,
+                asked.kwh,
+                station,
+            )
             if key not in kept or (asked.mpc and kept[key][0].mpc is None):
-                kept[key] = _run(key, mpc=asked.mpc)
+                kept[key] = _run(key, sun_share, mpc=asked.mpc)
                 if asked.out:
                     _keep(asked.out, key, kept[key])
             found, ms = kept[key]
@@ -160,15 +183,15 @@ def _months(asked: str, passed_over: str) -> list[int]:
     return [int(month) for month in asked.split(",") if month not in passed_over.split(",")]
 
 
-def _run(key: Key, *, mpc: bool) -> tuple[Month, float]:
-    name, month, know, wear, every_min, kwh = key
+def _run(key: Key, sun_share: Floats | None, *, mpc: bool) -> tuple[Month, float]:
+    name, month, know, wear, every_min, kwh, _ = key
     battery = battery_of(kwh)
     known = frozenset(cast("list[Known]", [each for each in know.split(",") if each]))
     if isinstance(wear, str):
         worn = replace(battery, wear=load_battery(WORN).wear)
     else:
         worn = replace(battery, wear_cny_per_kwh=wear)
-    found = run_month(name, month, worn, every_min, known, mpc=mpc)
+    found = run_month(name, month, worn, every_min, known, mpc=mpc, sun_share=sun_share)
     return found.months[0], float(np.median(found.replan_ms))
 
 
