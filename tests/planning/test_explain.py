@@ -38,6 +38,13 @@ def test_an_hour_of_the_next_day_is_the_one_that_the_clock_on_the_wall_shows(day
     assert step_at(series, "12:15") == 1
 
 
+@pytest.mark.parametrize("at", ["02:30", "2026-03-29T02:30"])
+def test_an_hour_that_clocks_leave_out_is_told(at: str) -> None:
+    begin = datetime(2026, 3, 28, 12, tzinfo=ZoneInfo("Europe/Berlin"))
+    with pytest.raises(BadInputError, match="no such time on 2026-03-29"):
+        step_at(Series(begin, 900.0, np.ones(96), np.zeros(96)), at)
+
+
 def uneven(series: Series, seed: int, cny_per_kw: float = 0.0) -> Prices:
     """No two steps have the same price: nothing ties."""
     prices = tou(series, actual(cny_per_kw) if cny_per_kw else NO_DEMAND)

@@ -40,6 +40,8 @@ def step_at(series: Series, at: str) -> int:
     time = time if time.tzinfo else time.replace(tzinfo=begin.tzinfo)
     if hour_only and time.timestamp() < begin.timestamp():
         time += timedelta(days=1)  # by the clock on the wall: such a day may have 23 hours
+    if datetime.fromtimestamp(time.timestamp(), time.tzinfo).utcoffset() != time.utcoffset():
+        raise BadInputError(f"--explain {at}: there is no such time on {time:%Y-%m-%d}, on which clocks go forward")
     step = int((time.timestamp() - begin.timestamp()) // series.step_s)
     if not 0 <= step < len(series):
         raise BadInputError(f"--explain {at}: expected {expected}, that the plan covers")
