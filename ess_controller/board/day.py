@@ -135,8 +135,8 @@ def _before(site: Site, day: date, blocks: Sequence[Block]) -> tuple[tuple[float
     known = {each.number: (each.import_w, each.export_w) for each in blocks if each.heard_well}
     if not known:
         return ()
-    month = range(site.first_block(day.replace(day=1)), site.first_block(day))
-    return tuple(known.get(number, (0.0, 0.0)) for number in month)
+    past = range(site.first_block(day.replace(day=1)), site.first_block(day))
+    return tuple(known.get(number, (0.0, 0.0)) for number in past)
 
 
 def _slot(site: Site, number: int, block: Block | None, plan: tuple[float, float]) -> Slot:
