@@ -5,7 +5,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from importlib.util import find_spec
@@ -67,6 +67,9 @@ def run_demo(wanted: Demo) -> dict[str, Any]:
         except KeyboardInterrupt:
             if _picture(home) is None:
                 raise  # nothing has happened yet that could be told
+        except TroubleError:
+            _end(children)
+            raise
         for child in reversed(children):
             child.stop()
         return _read(home / "summary.json") | _read(home / "world.json")
@@ -88,6 +91,14 @@ def remember(wanted: Demo, home: Path) -> None:
     store.close()
     seen = InlinePlanner(site, known)
     write(home / PLAN, SitePlanner(site).plan(start, seen.book, groups_of(site), seen.month_peak_w(start)))
+
+
+def _end(children: "list[Child]") -> None:
+    """Whoever is left, in order: a daemon that is killed leaves its companions to find out by themselves."""
+    for child in reversed(children):
+        with suppress(TroubleError):
+            if child.ended is None:
+                child.stop()
 
 
 def _commands(wanted: Demo, home: Path) -> tuple[list[str], list[str]]:

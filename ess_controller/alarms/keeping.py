@@ -135,7 +135,7 @@ class Keeping:
     def _cannot(self, trouble: Exception) -> None:
         if is_broken(trouble):
             self._broken = str(trouble)  # told as it is put aside, or cannot be
-        elif self._well:
+        elif self._well and self._path.parent.is_dir():  # else all of the home is gone, as a demo's that is over
             log.warning("alarms: %s cannot be written: %s: the book is kept in memory", self._path, trouble)
             self._well = False
         self._let_go()

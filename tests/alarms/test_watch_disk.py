@@ -30,6 +30,18 @@ def test_a_disk_that_takes_nothing_keeps_nobody_from_being_told(
     assert heard(robots) == [("smoke", "come"), ("smoke", "over")]
 
 
+def test_of_a_home_that_is_gone_people_are_told_and_no_line_is_left_behind(
+    tmp_path: Path, robots: Robots, caplog: pytest.LogCaptureFixture
+) -> None:
+    life = Life(tmp_path / "home")  # of a demo that is over: its watch may come after that
+    life.see(ill("smoke"), 60)
+    assert heard(robots) == [("smoke", "come")]
+    assert caplog.messages == []
+    (tmp_path / "home").mkdir()
+    life.see(ill("smoke"), 10)
+    assert [each["id"] for each in open_alarms(tmp_path / "home")] == ["diagnosis/A/smoke"]
+
+
 @pytest.mark.parametrize("before", ["nothing", "a book", "a foreign file"])
 def test_a_watch_that_starts_on_a_full_disk_tells_and_keeps_once_it_can(
     before: str, tmp_path: Path, robots: Robots, caplog: pytest.LogCaptureFixture
