@@ -1,7 +1,7 @@
 """How much of perfect foresight this policy has where forecasts are off by just what they are reckoned to be.
 
-python -m tests.planning.ceiling --set ABCD --months 1,4,7,10 [--draws 6] [--errors 1.0] [--every-min 60]
-    [--kwh 161] [--out lines.jsonl]
+python -m tests.planning.ceiling --set ABCD --months 1,4,7,10 [--draws 6 | --measured] [--errors 1.0]
+    [--every-min 60] [--kwh 161] [--out lines.jsonl]
 
 In months drawn from its own law of errors (see `drawn_months`) the controller is told the best estimate that there is
 of them (Kalman, 1960) and how sure it is. So what it misses of perfect foresight it misses for want of knowledge or by
@@ -10,8 +10,9 @@ its grids, and where it misses more on the measured month, by a law that is not 
 Beside it in the same months the best policy there can be (see `best_possible`), that knows all days' forecasts from
 the month's begin on, and both parts of errors as they come.
 
-`--errors`: draws them so many times as large, to ask how good forecasts would have to be. `--kwh`: of the battery, of
-which four fifths are used.
+`--measured`: the measured months in place of drawn ones, their errors taken for such as the law knows. `--errors`: they
+are so many times as large, to ask how good forecasts would have to be. `--kwh`: of the battery, of which four fifths
+are used.
 """
 
 import argparse
@@ -32,8 +33,8 @@ from tests.planning.value_campaign import KWH, battery_of
 Saved = tuple[float, float, float]  # CNY: by the controller, by the best policy, by perfect foresight
 
 
-def run_drawn(name: str, month: int, draw: int, errors: float, every_min: float, kwh: float) -> Saved:
-    """What each saves in a drawn month."""
+def run_drawn(name: str, month: int, draw: int | None, errors: float, every_min: float, kwh: float) -> Saved:
+    """What each saves in a drawn month; `draw` None: in the measured one."""
     battery = battery_of(kwh)
     law, of = law_in(name, month, errors), month_drawn(name, month, draw, errors)
     prices = prices_over(tariff(), Terms("actual"), of.series, {})
@@ -57,6 +58,7 @@ def main() -> None:
     parser.add_argument("--set", default="ABCD")
     parser.add_argument("--months", default="1,4,7,10")
     parser.add_argument("--draws", type=int, default=6)
+    parser.add_argument("--measured", action="store_true", help="the measured months in place of drawn ones")
     parser.add_argument("--errors", type=float, default=1.0)
     parser.add_argument("--every-min", type=float, default=60.0)
     parser.add_argument("--kwh", type=float, default=KWH)
@@ -67,16 +69,17 @@ def main() -> None:
     lines = asked.out.read_text().splitlines() if asked.out and asked.out.exists() else []
     kept = {tuple(key): tuple(saved) for key, saved in map(json.loads, lines)}
     every = [int(month) for month in asked.months.split(",")]
-    saved = np.zeros((len(asked.set), asked.draws, len(every), 3))
+    draws: list[int | None] = [None] if asked.measured else [*range(asked.draws)]
+    saved = np.zeros((len(asked.set), len(draws), len(every), 3))
     for at in np.ndindex(*saved.shape[:-1]):
-        key = (asked.set[at[0]], every[at[2]], at[1], asked.errors, asked.every_min, asked.kwh)
+        key = (asked.set[at[0]], every[at[2]], draws[at[1]], asked.errors, asked.every_min, asked.kwh)
         if key not in kept:
             kept[key] = run_drawn(*key)
             if asked.out:
                 with asked.out.open("a") as out:
                     out.write(json.dumps((key, kept[key])) + "\n")
         saved[at] = kept[key]
-        if at[1:] == (asked.draws - 1, len(every) - 1):
+        if at[1:] == (len(draws) - 1, len(every) - 1):
             _tell(asked.set[at[0]], saved[at[0]].sum(axis=1))
     _tell("pooled", saved.sum(axis=(0, 2)))
 
@@ -85,11 +88,14 @@ def _tell(what: str, saved: Floats) -> None:
     """`saved` [draw, way], CNY."""
     whole = saved.sum(axis=0) / saved[:, -1].sum()
     controller, best = (_told(share, saved[:, way] / saved[:, -1]) for way, share in enumerate(whole[:-1]))
-    print(f"{what:8} {len(saved)} draws of these months: value_share {controller}; best possible {best}", flush=True)  # noqa: T201
+    print(f"{what:8} value_share {controller}; best possible {best}", flush=True)  # noqa: T201
 
 
 def _told(share: float, of_draws: Floats) -> str:
-    return f"{share:.3f} ({of_draws.min():.3f} to {of_draws.max():.3f}, standard deviation {of_draws.std():.3f})"
+    if len(of_draws) == 1:
+        return f"{share:.3f}"
+    low, high = of_draws.min(), of_draws.max()
+    return f"{share:.3f} ({len(of_draws)} draws: {low:.3f} to {high:.3f}, standard deviation {of_draws.std():.3f})"
 
 
 if __name__ == "__main__":

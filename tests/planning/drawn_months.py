@@ -1,7 +1,8 @@
 """Months drawn from the controller's own law of errors, and forecasts that know this law.
 
 What was forecast of a measured month at the begin of each of its days, and an error as large as was learnt from the
-errors before, of a part that lasts and one of the moment, both normally distributed.
+errors before, of a part that lasts and one of the moment, both normally distributed. Or the measured month itself, its
+errors taken for such ones.
 """
 
 from dataclasses import dataclass
@@ -129,11 +130,16 @@ def tariff() -> Tariff:
     return load_tariff(TARIFF, "under_1kv", "commercial")
 
 
-def month_drawn(name: str, month: int, draw: int, errors: float) -> Drawn:
-    """The same every time."""
+def month_drawn(name: str, month: int, draw: int | None, errors: float) -> Drawn:
+    """The same every time. `draw` None: the measured month, its errors so many times as large, and of each part what
+    can be told of it by then."""
     series, first = month_series(name, month)
-    law = law_in(name, month, errors)
-    parts = drawn(law, np.random.default_rng((SEED, draw, month, *name.encode())))
-    net_w = series.net_w
+    law, net_w = law_in(name, month, errors), series.net_w
+    if draw is None:
+        off_w = net_w[first:] - law.expected_w[: len(net_w) - first]
+        error = errors * off_w / law.sd_w[: len(off_w)]  # the law's deviations are so many times as large, too
+        parts = np.array([part for part, _ in estimates(law, error)[1:]])
+    else:
+        parts = drawn(law, np.random.default_rng((SEED, draw, month, *name.encode())))
     net_w[first:] = law.expected_w[: len(parts)] + law.sd_w[: len(parts)] * errors_in_sd(law, parts)
     return Drawn(Series(series.begin, series.step_s, np.maximum(net_w, 0.0), np.maximum(-net_w, 0.0)), first, parts)

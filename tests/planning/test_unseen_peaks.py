@@ -15,12 +15,12 @@ from ess_controller.planning.value.month import level_sd_w
 from ess_controller.planning.value.replan import dear_beyond
 from tests.planning.sites_of_tests import ACTUAL, BATTERY, SHANGHAI, shop, two_prices
 
-HISTORY = 96 * 28
+HISTORY, EVERY_S = 96 * 28, 7200.0
 LARGE = replace(BATTERY, energy_wh=1500e3, charge_w=600e3, discharge_w=600e3)
 
 
 def run(series: Series, battery: Battery, prices: Prices) -> Backtest:
-    return run_backtest(series, prices, battery, by_weekday, HISTORY, 3600.0)
+    return run_backtest(series, prices, battery, by_weekday, HISTORY, EVERY_S)
 
 
 @given(
