@@ -81,7 +81,7 @@ class Beside:
         today = plan.made.astimezone(self._site.time_zone).date().isoformat()
         vintages = [LATEST] if today == self.day_ahead else [LATEST, DAY_AHEAD]
         self.day_ahead = today
-        for begin, row in expected(plan, utc, stored_wh, peak_w):
+        for begin, row in expected(plan, utc, stored_wh, peak_w, self._site.time_zone):
             for vintage in vintages:
                 tags = {"site": self._site.name, "vintage": vintage}
                 yield Kind.FORECAST, line(FORECAST, tags, row, milliseconds(begin))

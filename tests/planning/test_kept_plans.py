@@ -249,6 +249,22 @@ def test_the_chosen_power_is_what_decide_says_and_no_other_way_is_cheaper(tmp_pa
     assert after(value, 50e3, 0.0) == 50e3
 
 
+def test_a_plan_into_the_next_month_has_no_peak_of_the_last_one(tmp_path: Path) -> None:
+    noon, planner = datetime(2026, 6, 30, 4, tzinfo=UTC), SitePlanner(dealer())
+    now, groups = dealer().block(noon), groups_of(dealer())
+    heard = Heard(lambda begin, end: [block(number) for number in range(max(begin, now - 960), min(end, now))])
+    with closing(KeptPlans(tmp_path / FILE, make=True)) as plans:
+        plan = planner.plan(noon, heard, groups, 140e3)
+        plans.put(kept_of(dealer(), plan, heard, groups, 140e3, planner))
+    found = reopened(dealer(), tmp_path / FILE, noon)
+    assert found is not None
+    peaks_w = [explained(found, stage, lambda *_: [])["month_peak_w"] for stage in (0, 47, 48, 60)]
+    assert peaks_w[:3] == [140e3, 140e3, 0.0]  # at the local midnight, 48 blocks on
+    assert peaks_w[3] == pytest.approx(np.maximum(path_of(found).grid_w[48:60], 0.0).max())
+    for stage in (50, 60, 90):  # and the path goes by the same
+        assert explained(found, stage, lambda *_: [])["battery_w"] == path_of(found).battery_w[stage]
+
+
 def test_ess_plan_at_reopens_what_is_kept_and_says_which_of_the_two(
     tmp_path: Path, ess: Callable[..., tuple[int, str, str]]
 ) -> None:

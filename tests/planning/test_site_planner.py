@@ -251,6 +251,8 @@ def test_the_month_s_peak_is_read_from_the_book(tmp_path: Path) -> None:
     expected = max(each.import_w for each in book(30.0)(first, NUMBER))
     assert peak_of_month(dealer(), tmp_path, NOW) == pytest.approx(expected)
     assert peak_of_month(dealer(), tmp_path / "nowhere", NOW) == 0.0
+    put_blocks(tmp_path, [replace(block(NUMBER), import_w=200e3, window_w=150e3)])  # NOW lies in it: it may still fall
+    assert peak_of_month(dealer(), tmp_path, NOW) == 150e3
 
 
 @pytest.mark.parametrize(("ahead_s", "is_july"), [(-3000.0, False), (0.0, True), (3000.0, True)])

@@ -1,7 +1,7 @@
 """What is told beside beats: the plan's expectation of every block, troubles that come and go, days and modules."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -53,8 +53,14 @@ def points(lines: Iterator[tuple[Kind, str]]) -> list[Point]:
     return [point for _, text in lines for point in read_all(text)]
 
 
+def told(
+    plan_: SitePlan, utc: datetime, stored_wh: float = 0.0, peak_w: float = 0.0
+) -> list[tuple[datetime, Mapping[str, float]]]:
+    return list(expected(plan_, utc, stored_wh, peak_w, site().time_zone))
+
+
 def test_energy_and_power_of_a_block_fit_each_other() -> None:
-    rows = list(expected(plan(), NOON, 30e3, 0.0))
+    rows = told(plan(), NOON, 30e3)
     assert len(rows) == 96
     stored_wh = 30e3
     for number, (begin, row) in enumerate(rows):
@@ -68,28 +74,42 @@ def test_energy_and_power_of_a_block_fit_each_other() -> None:
 
 
 def test_the_spread_is_that_of_the_states() -> None:
-    _, row = next(iter(expected(plan(), NOON, 0.0, 0.0)))
+    _, row = told(plan(), NOON)[0]
     assert row["net_load_w"] == pytest.approx(20e3)
     outer = np.exp(-2.4 * 2.4 / 2.0)  # how often, beside the middle: 2.4 standard deviations lie there
     assert row["net_load_sd_w"] == pytest.approx(1e3 * np.sqrt(2.0 * outer / (1.0 + 2.0 * outer)))
 
 
 def test_a_plan_met_in_the_middle_of_a_block_begins_with_it() -> None:
-    rows = list(expected(plan(), NOON + timedelta(seconds=BLOCK_S * 4 + 450.0), 0.0, 0.0))
+    rows = told(plan(), NOON + timedelta(seconds=BLOCK_S * 4 + 450.0))
     assert rows[0][0] == NOON + timedelta(seconds=BLOCK_S * 4)
     assert rows[0][1]["stored_wh"] == pytest.approx(50e3 / 8)  # half a block at 50 kW
 
 
 def test_what_is_expected_stands_at_our_time_where_the_meter_s_clock_is_another() -> None:
     met = NOON + timedelta(seconds=450.0)
-    ahead = list(expected(replace(plan(), ahead_s=300.0), met - timedelta(seconds=300.0), 0.0, 0.0))
-    plain = list(expected(plan(), met, 0.0, 0.0))
+    ahead = told(replace(plan(), ahead_s=300.0), met - timedelta(seconds=300.0))
+    plain = told(plan(), met)
     assert [{**row, "lead_s": 0.0} for _, row in ahead] == [{**row, "lead_s": 0.0} for _, row in plain]
     assert [begin + timedelta(seconds=300.0) for begin, _ in ahead] == [begin for begin, _ in plain]
 
 
+@pytest.mark.parametrize("ahead_s", [0.0, 3600.0])
+def test_a_month_s_peak_begins_anew_with_the_month(ahead_s: float) -> None:
+    """By the site's calendar on the meter's clock: January's peak is none of February's."""
+    midnight = datetime(2026, 2, 1, tzinfo=site().time_zone)
+    noon = (midnight - timedelta(hours=12)).astimezone(UTC)  # by the meter's clock
+    rows = told(replace(plan(noon), ahead_s=ahead_s), noon - timedelta(seconds=ahead_s), 30e3, 140e3)
+    assert [begin for begin, _ in rows][48] == midnight - timedelta(seconds=ahead_s)
+    assert {row["peak_w"] for _, row in rows[:48]} == {140e3}
+    assert rows[48][1]["peak_w"] == max(rows[48][1]["grid_w"], 0.0)
+    assert [row["peak_w"] for _, row in rows[48:]] == pytest.approx(
+        np.maximum.accumulate([max(row["grid_w"], 0.0) for _, row in rows[48:]])
+    )
+
+
 def test_a_plan_of_a_clock_put_back_is_told_from_its_first_block_on() -> None:
-    early, begun = (next(iter(expected(plan(), NOON + timedelta(minutes=at), 0.0, 0.0)))[1] for at in (-30, 0))
+    early, begun = (told(plan(), NOON + timedelta(minutes=at))[0][1] for at in (-30, 0))
     assert early["stored_wh"] == begun["stored_wh"]
 
 

@@ -77,5 +77,6 @@ class Timed(Replanner):
         if self.expected and day[self.expected[-1][0]] == day[value.origin]:
             return
         net_w = self._net_ahead_w[: value.stages]
-        power_w, stored_wh = path(value, net_w, now.energy_wh, now.peak_w)
+        month = self._days.month[day[value.origin : value.origin + value.stages]]
+        power_w, stored_wh = path(value, net_w, month, now.energy_wh, now.peak_w)
         self.expected.append((value.origin, net_w - power_w, stored_wh))

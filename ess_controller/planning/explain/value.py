@@ -6,16 +6,17 @@ powers that it could choose are put side by side: what each costs in the block, 
 
 from collections.abc import Callable
 from datetime import datetime
+from itertools import islice
 from math import isfinite
 from typing import Any
 
 import numpy as np
 
-from ess_controller.core.value import Moment, Value, decide, weighed
+from ess_controller.core.value import Moment, Value, weighed
 from ess_controller.core.worth import slopes
 from ess_controller.planning.meter.book import Block
 from ess_controller.planning.planner.reopened import Reopened
-from ess_controller.planning.value.path import after
+from ess_controller.planning.value.path import after, carried_out
 
 EVEN_CNY = 0.005
 
@@ -26,14 +27,11 @@ def explained(found: Reopened, stage: int, book: Callable[[int, int], list[Block
     """
     value = found.plan.value
     measured = {each.number: each for each in book(value.origin, value.origin + stage + 1)}
-    held, peak_w = found.battery.soc_start * found.battery.energy_wh, found.kept.month_peak_w
-    for at in range(stage):
-        net_w, _ = _net(found, measured, at)
-        power_w = decide(value, at, Moment(net_w, held, peak_w))
-        held, peak_w = after(value, held, power_w), max(peak_w, net_w - power_w)
-    net_w, known = _net(found, measured, stage)
-    now = Moment(net_w, held, peak_w)
-    power_w = decide(value, stage, now)
+    nets = [_net(found, measured, at) for at in range(value.stages)]
+    held_wh = found.battery.soc_start * found.battery.energy_wh
+    done = carried_out(value, [net_w for net_w, _ in nets], found.month, held_wh, found.kept.month_peak_w)
+    here = next(islice(done, stage, None))
+    now, power_w, (net_w, known) = here.now, here.power_w, nets[stage]
     told = {
         "time": found.series.at(stage).isoformat(),
         "made": found.kept.made.astimezone(found.series.begin.tzinfo).isoformat(timespec="seconds"),
@@ -41,9 +39,9 @@ def explained(found: Reopened, stage: int, book: Callable[[int, int], list[Block
         "net_w": net_w,
         "net_is_measured": known,
         "expected_w": [float(each) for each in value.states_w[stage]],
-        "stored_kwh": held / 1000.0,
-        "soc": held / found.battery.energy_wh,
-        "month_peak_w": peak_w,
+        "stored_kwh": now.energy_wh / 1000.0,
+        "soc": now.energy_wh / found.battery.energy_wh,
+        "month_peak_w": now.peak_w,
         "import_cny_per_kwh": 1000.0 * float(value.buy_cny_per_wh[stage]),
         "stored_cny_per_kwh": _worth(value, stage, now, power_w),
         "ways": _ways(value, stage, now, power_w),

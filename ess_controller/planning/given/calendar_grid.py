@@ -15,6 +15,11 @@ FRIDAY = 4
 KindOfDay = Callable[[date], int]  # WORKDAY, WEEKEND or HOLIDAY
 
 
+def month_of(day: date) -> int:
+    """Its month, counted from the year 0."""
+    return 12 * day.year + day.month - 1
+
+
 def by_weekday(day: date) -> int:
     """Where no tariff says what is a holiday: Monday to Friday are workdays."""
     return WORKDAY if day.weekday() <= FRIDAY else WEEKEND
@@ -35,7 +40,7 @@ class Days:
     slot: Ints  # [step] of the day
     kind: Ints  # [day] WORKDAY, WEEKEND or HOLIDAY
     weekday: Ints  # [day] Monday is 0
-    month: Ints  # [day] 12 x year + month - 1
+    month: Ints  # [day] see `month_of`
 
     def grid(self, values: Floats) -> Floats:
         """[day, slot] of values by step; NaN where there is none. Values may be fewer than the steps."""
@@ -64,7 +69,7 @@ def days_of(series: Series, further_steps: int, kind_of_day: KindOfDay) -> Days:
         slot=slot,
         kind=np.array([kind_of_day(each) for each in dates], np.int64),
         weekday=np.array([each.weekday() for each in dates], np.int64),
-        month=np.array([12 * each.year + each.month - 1 for each in dates], np.int64),
+        month=np.array([month_of(each) for each in dates], np.int64),
     )
 
 

@@ -10,6 +10,7 @@ from types import MappingProxyType
 from ess_controller.core.curtail import held_back
 from ess_controller.core.windows import Billing
 from ess_controller.daemon import Beat
+from ess_controller.planning.given.calendar_grid import month_of
 from firmware_bridge.records import Floats
 
 KNOWN_SHARE = 0.5  # of a block must have been heard, or its mean stands for nothing
@@ -191,25 +192,19 @@ class MonthPeak:
     def __init__(self, block_s: float, zone: tzinfo, ahead_s: float = 0.0) -> None:
         """`ahead_s`: the meter's clock less ours."""
         self._block_s, self._zone, self._ahead = block_s, zone, timedelta(seconds=ahead_s)
-        self._peaks_w: dict[tuple[int, int], float] = {}
+        self._peaks_w: dict[int, float] = {}  # by month
 
     def add(self, block: Block, *, over: bool = True) -> None:
         """A block; of one that is not over, only windows within it that are count."""
-        month = self._month(block.number)
+        month = month_of_block(block.number, self._block_s, self._zone)
         peak_w = block.peak_w if over else block.window_w
         self._peaks_w[month] = _higher(self._peaks_w.get(month, 0.0), peak_w)
 
     def of(self, utc: datetime) -> float:
         """Highest mean import of the month so far, W."""
-        local = (utc + self._ahead).astimezone(self._zone)
-        return self._peaks_w.get((local.year, local.month), 0.0)
-
-    def _month(self, number: int) -> tuple[int, int]:
-        local = datetime.fromtimestamp(number * self._block_s, self._zone)
-        return local.year, local.month
+        return self._peaks_w.get(month_of((utc + self._ahead).astimezone(self._zone)), 0.0)
 
 
-def first_of_month(utc: datetime, zone: tzinfo, block_s: float) -> int:
-    """Number of the first billing block of the month."""
-    local = utc.astimezone(zone)
-    return int(local.replace(day=1, hour=0, minute=0, second=0, microsecond=0).timestamp() // block_s)
+def month_of_block(number: int, block_s: float, zone: tzinfo) -> int:
+    """The month that a billing block, counted from 1970 by the meter's clock, is of; as `month_of`."""
+    return month_of(datetime.fromtimestamp(number * block_s, zone))

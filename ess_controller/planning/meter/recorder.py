@@ -14,7 +14,7 @@ from pathlib import Path
 from ess_controller.daemon import Beat
 from ess_controller.kept.backlog import Backlog
 from ess_controller.kept.sqlite_file import is_broken, is_gone, put_aside
-from ess_controller.planning.meter.book import NO_SLOTS, Block, BlockSums, MonthPeak, Slots, first_of_month
+from ess_controller.planning.meter.book import NO_SLOTS, Block, BlockSums, MonthPeak, Slots
 from ess_controller.planning.meter.store import KEEP_DAYS, MeterBookError, MeterStore, salvaged
 from ess_controller.site import Site
 
@@ -42,12 +42,12 @@ class MeterRecorder:
         self._path, self._block_s, self._slide_s = path, billing.block_s, billing.slide_s
         self._draft = path.with_name(path.name + ".part")
         self.peak = MonthPeak(self._block_s, site.time_zone, billing.likeliest_s)
-        number, start = site.block(start), site.by_meter(start)
-        store, kept = self._opened(first_of_month(start, site.time_zone, self._block_s), number + 1)
+        number, month = site.block(start), site.day(start).replace(day=1)
+        store, kept = self._opened(site.first_block(month), number + 1)
         for block in kept:
             if block.number != number:
                 self.peak.add(block)
-        slots = self._in_flight(store, int(start.timestamp() // self._slide_s))
+        slots = self._in_flight(store, int(site.by_meter(start).timestamp() // self._slide_s))
         last = kept[-1] if kept and (slots or kept[-1].number == number) else None
         self._sums = BlockSums(billing, last, slots)
         self._written_s = 0.0

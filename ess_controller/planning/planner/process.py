@@ -26,7 +26,7 @@ from ess_controller.planning.forecasts.weather_feed import WeatherFeed
 from ess_controller.planning.given.groups import together
 from ess_controller.planning.given.problem import Battery, refill_cny_per_wh
 from ess_controller.planning.given.tariff_prices import prices_over
-from ess_controller.planning.meter.book import Block, MonthPeak, first_of_month
+from ess_controller.planning.meter.book import Block, MonthPeak
 from ess_controller.planning.meter.store import FILE as BOOK
 from ess_controller.planning.meter.store import read_blocks
 from ess_controller.planning.planner import daily_report
@@ -179,11 +179,11 @@ class Planning:
 
 def peak_of_month(site: Site, home: Path, utc: datetime) -> float:
     """Highest billing window of the month so far, W, by the meter book in `home`."""
-    block_s = site.tuning.dispatch.block_s
+    block_s, now = site.tuning.dispatch.block_s, site.block(utc)
     peak = MonthPeak(block_s, site.time_zone, site.tuning.billing.likeliest_s)
-    first = first_of_month(site.by_meter(utc), site.time_zone, block_s)
-    for block in read_blocks(home / BOOK, block_s, first, site.block(utc)):
-        peak.add(block)
+    first = site.first_block(site.day(utc).replace(day=1))
+    for block in read_blocks(home / BOOK, block_s, first, now + 1):
+        peak.add(block, over=block.number < now)
     return peak.of(utc)
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from ess_controller.planning.forecasts.clear_sky import ClearSky
+from ess_controller.planning.given.calendar_grid import month_of
 from ess_controller.planning.given.groups import together
 from ess_controller.planning.given.problem import Battery, Prices, Series, cut
 from ess_controller.planning.given.tariff_prices import fixed_cny
@@ -18,6 +19,7 @@ from ess_controller.planning.planner.site_planner import ClearOf, SitePlanner, t
 from ess_controller.planning.value.path import path
 from ess_controller.planning.value.slot import OLDEST, SitePlan
 from ess_controller.site import Site
+from firmware_bridge.records import Ints
 
 PATH = "what the value function does over the load and sun expected"
 
@@ -33,6 +35,11 @@ class Reopened:
     prices: Prices
     fixed_cny: float  # a month's demand costs, whatever its peak
     doubts: tuple[str, ...]  # what is not as it was, if anything
+
+    @property
+    def month(self) -> Ints:
+        """[stage] the month that each block of the plan is of."""
+        return np.array([month_of(self.series.at(stage)) for stage in range(self.plan.value.stages)], np.int64)
 
     @property
     def identical(self) -> bool:
@@ -91,7 +98,8 @@ def path_of(found: Reopened) -> Plan:
     """What the value function does over the expected load and sun; nothing is left to chance there."""
     value, battery = found.plan.value, found.battery
     net_w = found.series.net_w[: value.stages]
-    power_w, stored_wh = path(value, net_w, battery.soc_start * battery.energy_wh, found.kept.month_peak_w)
+    held_wh, month = battery.soc_start * battery.energy_wh, found.month
+    power_w, stored_wh = path(value, net_w, month, held_wh, found.kept.month_peak_w)
     series, prices = found.series.cut(0, len(net_w)), cut(found.prices, found.series, 0, len(net_w))
     soc = (stored_wh / battery.energy_wh)[np.newaxis]
     return described((battery,), series, prices, power_w[np.newaxis], soc, PATH, found.kept.month_peak_w)
