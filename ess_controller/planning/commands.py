@@ -212,7 +212,7 @@ def _of_files(inputs: Path, battery: list[Path], agreed: Agreed, peak_so_far_kw:
     say(
         inputs,
         faint(metered.series, power_w, agreed.contract_kw, agreed.transformer_kva),
-        ill_fitting(metered.series, prices.block_s) if tariff is not None else "",
+        ill_fitting(metered.series, prices.block_s, prices.slide_s) if tariff is not None else "",
     )
     return Sources(groups, metered.series, prices, Ends(peak_so_far_w=1000.0 * peak_so_far_kw), fixed_cny, NO_SITE)
 

@@ -150,11 +150,12 @@ def test_the_plain_peer_pays_each_month_its_own_price_too() -> None:
     assert held.peak_w < 0.9 * let_go.peak_w
 
 
-def test_a_transformer_s_price_moves_no_peak_and_a_month_s_end_starts_a_new_one() -> None:
+def test_where_no_peak_costs_none_is_held_down_and_a_month_s_end_starts_a_new_one() -> None:
     series = shop(11, datetime(2026, 3, 23, tzinfo=SHANGHAI))
     found = run(series)
     assert [each.name for each in found.months] == ["2026-03", "2026-04"]
-    assert run(series, prices=two_prices(series, DemandCost((), ()))).months[0].controller.cny < 1e9
+    free = run(series, prices=two_prices(series, DemandCost((), ()))).months[0]  # as where a transformer is paid for
+    assert found.months[0].controller.peak_w < free.no_battery.peak_w < free.controller.peak_w
 
 
 def test_minutes_within_a_block_are_decided_one_by_one() -> None:

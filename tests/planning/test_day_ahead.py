@@ -6,6 +6,7 @@ from zoneinfo import ZoneInfo
 import numpy as np
 import pytest
 
+from ess_controller.planning.forecasts.corrected import Profile, corrected
 from ess_controller.planning.forecasts.day_ahead import Forecast, Forecasts, learn
 from ess_controller.planning.forecasts.load import closed_since, last_open, similar_days
 from ess_controller.planning.given.calendar_grid import by_weekday, days_of
@@ -57,14 +58,16 @@ def test_forecasts_beat_persistence_or_are_not_used() -> None:
 
 
 def test_a_forecast_that_loses_to_persistence_says_so_and_gives_way() -> None:
-    """A load that doubles each week by steps: the same hour a week ago is wrong, but all older ones are more so."""
-    series = shop(60)
-    rising = Series(series.begin, 900.0, np.repeat(np.arange(60.0) ** 6, 96), series.pv_w)
-    days = days_of(rising, 192, by_weekday)
-    learned = learn(rising.load_w, rising.pv_w, days, 96 * 55, 96)
-    if learned.load.score.why_not:
-        assert "persistence" in learned.load.score.why_not
-        np.testing.assert_array_equal(learned.load.expected_w[-96:], rising.load_w[96 * 49 : 96 * 50])
+    """The calendar knows nothing of it, and what was carries on just so."""
+    rng, steps, now = np.random.default_rng(2), 96 * 36, 96 * 35
+    load_w, calendar_w = rng.uniform(50e3, 70e3, (2, steps))
+    none = np.zeros(steps, np.bool_)
+    profile = Profile(calendar_w, np.ones(steps), load_w, calendar_w, np.zeros(steps, np.int64), none)
+    found, missed_w = corrected(load_w[:now], load_w[:now], profile, 0, (1, 4, 16, 96), 96)
+    assert found.score.loses
+    assert found.score.why_not.endswith("persistence by 0 W: persistence is used")
+    assert not missed_w.any()
+    np.testing.assert_array_equal(found.ahead(load_w, now), load_w[now:])
 
 
 def test_the_days_after_a_closed_one_are_none_the_worse_for_it() -> None:

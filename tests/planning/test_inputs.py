@@ -170,7 +170,7 @@ def test_steps_that_do_not_show_a_billing_block_are_told(tmp_path: Path) -> None
     told = {}
     for minutes in (1, 10, 15, 30):
         lines = rows("2026-06-01T00:00:00+08:00", 4, minutes)
-        told[minutes] = ill_fitting(read_series(written(tmp_path, HEADER, *lines)).series, 900.0)
+        told[minutes] = ill_fitting(read_series(written(tmp_path, HEADER, *lines)).series, 900.0, 0.0)
     assert told[1] == told[15] == ""
     assert "peaks are means of 20 min" in told[10]
     assert "peaks within a step are not seen" in told[30]
@@ -224,7 +224,7 @@ def test_steps_that_do_not_begin_with_the_meter_s_blocks_are_said(tmp_path: Path
     said = {}
     for minute in ("00", "07"):
         lines = [f"2026-06-01T{hour:02}:{minute}:00+08:00,1,1" for hour in range(3)]
-        said[minute] = ill_fitting(read_series(written(tmp_path, HEADER, *lines)).series, 3600.0)
+        said[minute] = ill_fitting(read_series(written(tmp_path, HEADER, *lines)).series, 3600.0, 0.0)
     assert said["00"] == ""
     assert "60-min steps from 00:07:00 on do not begin with 60-min billing blocks" in said["07"]
 

@@ -111,7 +111,7 @@ def faint(series: Series, battery_w: float = nan, *supply_kw: float | None) -> s
     return f"no power in it exceeds {plain(round(most_w, 3))} W{beside}: are they in kW? They are taken as W"
 
 
-def ill_fitting(series: Series, block_s: float, slide_s: float = 0.0) -> str:
+def ill_fitting(series: Series, block_s: float, slide_s: float) -> str:
     """The warning that steps do not show a billing window's mean; empty where they do. `slide_s` 0: plain blocks."""
     step, block = f"{plain(series.step_s / 60.0)}-min steps", f"{plain(block_s / 60.0)}-min billing blocks"
     if series.step_s > block_s:

@@ -15,7 +15,7 @@ from ess_controller.planning.lp.layout import Layout
 from ess_controller.planning.lp.modes import BOTH_KW, doubtful
 from firmware_bridge.records import Bools, Floats
 
-MOST_NODES = 600  # of the search: a number, and no time, as in `branched`
+MOST_NODES = 600  # of the search: a number, as in `branched`
 SEARCH = (("mip_rel_gap", NEAR_ENOUGH), ("mip_max_nodes", MOST_NODES), ("output_flag", False))
 
 

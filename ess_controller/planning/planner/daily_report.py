@@ -66,7 +66,7 @@ def report(site: Site, book: Book, day: date) -> dict[str, Any] | None:
         rows = np.array([of(heard[number]) if number in heard else (0.0, 0.0) for number in month])
         energy_cny, _, peak_kw = _priced(site, begin, rows[-len(numbers) :])
         _, by_blocks_cny, _ = _priced(site, begin.replace(day=1), rows)
-        _, demand_cny, _ = _priced(site, begin.replace(day=1), rows, slid_w)
+        demand_cny = by_blocks_cny if slid_w is None else _priced(site, begin.replace(day=1), rows, slid_w)[1]
         told[name] = {
             "energy_cny": round(energy_cny, 4),
             "peak_kw": round(peak_kw, 4),
