@@ -6,7 +6,7 @@ from datetime import datetime, timedelta, tzinfo
 import numpy as np
 
 from ess_controller.planning.forecasts.error_chain import how_often
-from ess_controller.planning.meter.book import month_of_block
+from ess_controller.planning.meter.book import calendar_month
 from ess_controller.planning.value.path import carried_out
 from ess_controller.planning.value.slot import SitePlan
 
@@ -27,7 +27,7 @@ def expected(
     first = max(plan.stage_at(utc), 0)
     nets_w = (value.states_w[first:] @ chances).tolist()
     gone = (utc - plan.begin_of(first)) / timedelta(seconds=plan.block_s)
-    month = np.array([month_of_block(value.origin + stage, plan.block_s, zone) for stage in range(value.stages)])
+    month = np.array([calendar_month(value.origin + stage, plan.block_s, zone) for stage in range(value.stages)])
     done = carried_out(value, nets_w, month, energy_wh, peak_w, min(max(1.0 - gone, 0.01), 1.0))
     for stage, net_w in enumerate(nets_w, first):
         begin = plan.begin_of(stage)

@@ -12,7 +12,7 @@ import numpy as np
 
 from ess_controller.planning.forecasts.day_ahead import Forecast, Forecasts
 from ess_controller.planning.forecasts.error_chain import FAST_MEMORY, SHAPE_STATES, SLOW_MEMORY, errors_of, even
-from ess_controller.planning.forecasts.spread import LEAST_SHARE, LEAST_W, MOST_SHARE, PARTS
+from ess_controller.planning.forecasts.spread import LEAST_SHARE, LEAST_W, MOST_SHARE, parts
 from ess_controller.planning.given.calendar_grid import Days, days_of, kind_by_tariff
 from ess_controller.planning.given.problem import Series
 from ess_controller.site.tariff import Tariff, load_tariff
@@ -50,7 +50,7 @@ def law_of(series: Series, days: Days, first: int, errors: float) -> Law:
         slot, at_work = days.slot[today], days.at_work()[days.day[today]]
         expected_w.append(net_w)
         sd_w.append(errors * learned.spread.sd_w[-1, at_work, slot])
-        slow.append(learned.spread.slow[-1, at_work, slot * PARTS // days.slots])
+        slow.append(learned.spread.slow[-1, at_work, parts(slot, days.slots)])
         day_ahead_w.append(errors * learned.spread.sd_w[-1, 1])
     whole = [np.concatenate((*of_day, of_day[-1])) for of_day in (expected_w, sd_w, slow)]
     return Law(whole[0], whole[1], whole[2], np.mean(day_ahead_w, axis=0))

@@ -9,7 +9,7 @@ import numpy as np
 from ess_controller.planning.explain.shadows import NOTHING_KW, ShadowProgramme, Shadows
 from ess_controller.planning.given.problem import hours
 from ess_controller.planning.given.taper import Way, pieces
-from ess_controller.planning.lp.filling import Problem, ceiling_kwh, floor_kwh
+from ess_controller.planning.lp.filling import Problem
 from ess_controller.planning.lp.plan import Plan
 from firmware_bridge.records import Bools, Floats
 
@@ -155,5 +155,5 @@ def _until_empty(problem: Problem, plan: Plan, group: int, step: int) -> int:
 def _level(problem: Problem, plan: Plan, group: int) -> Floats:
     """[step] how full of its window the store is at each end."""
     battery = problem.groups[group]
-    window_kwh = max(ceiling_kwh(battery) - floor_kwh(battery), 1e-9)
-    return np.asarray((plan.group_soc[group] * battery.energy_wh / 1000.0 - floor_kwh(battery)) / window_kwh)
+    window_kwh = max(battery.ceiling_kwh - battery.floor_kwh, 1e-9)
+    return np.asarray((plan.group_soc[group] * battery.energy_wh / 1000.0 - battery.floor_kwh) / window_kwh)

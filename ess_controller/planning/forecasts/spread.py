@@ -34,16 +34,21 @@ class Spread:
         """Of a forecast made at that step."""
         steps = np.arange(origin, origin + leads)
         work, slot, bucket = days.at_work()[days.day[steps]], days.slot[steps], _bucket(leads)
-        part, later = slot * PARTS // days.slots, (np.arange(leads) >= SOON).astype(np.int64)
+        part, later = parts(slot, days.slots), (np.arange(leads) >= SOON).astype(np.int64)
         share = self.slow[bucket, work, part]
         shape = self.shape[later, work, part]
         return errors_of(self.sd_w[bucket, work, slot], shape, share, _quarters(days), self.sd_w[-1, 1])
 
 
+def parts(slot: Ints, slots: int) -> Ints:
+    """Which part of the day a slot lies in, from 0 on; of so many slots of a day. Elementwise."""
+    return slot * PARTS // slots
+
+
 def part_of_day(days: Days, first: int, end: int) -> Ints:
     """[step] of the steps first..end-1, from 0 on: which part of the day it lies in, workdays apart from others."""
     steps = np.arange(first, end)
-    return days.at_work()[days.day[steps]] * PARTS + days.slot[steps] * PARTS // days.slots
+    return days.at_work()[days.day[steps]] * PARTS + parts(days.slot[steps], days.slots)
 
 
 def spread_of(missed_w: Floats, net_w: Floats, days: Days, first: int) -> Spread:
@@ -74,7 +79,7 @@ def spread_of(missed_w: Floats, net_w: Floats, days: Days, first: int) -> Spread
     sd_w = np.sqrt((squares + own * common) / (counts + own))
     sd_w = np.maximum(sd_w, LEAST_W)
     later = np.broadcast_to(np.arange(leads) >= SOON, steps.shape).astype(np.int64)
-    part = days.slot[steps] * PARTS // days.slots
+    part = parts(days.slot[steps], days.slots)
     group = np.ravel_multi_index((later, days.at_work()[days.day[steps]], part), (2, 2, PARTS))
     missed = missed_w / sd_w.ravel()[place]
     return Spread(sd_w, _shape(missed[known], group[known]), _slow_share(missed, steps, days))
@@ -90,7 +95,7 @@ def _slow_share(missed: Floats, steps: Ints, days: Days) -> Floats:
     one, other, at = missed[:, :-apart], missed[:, apart:], steps[:, :-apart]
     both, shape = np.isfinite(one) & np.isfinite(other), (len(BUCKET_LEADS) + 1, 2, PARTS)
     bucket = np.broadcast_to(_bucket(missed.shape[1]), missed.shape)[:, :-apart]
-    part = days.slot[at] * PARTS // days.slots
+    part = parts(days.slot[at], days.slots)
     place = np.ravel_multi_index((bucket, days.at_work()[days.day[at]], part), shape)[both]
     alike, whole = (
         np.bincount(place, each[both], int(np.prod(shape))).reshape(shape).astype(np.float64)

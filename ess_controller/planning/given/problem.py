@@ -40,6 +40,16 @@ class Battery:
     feed_in_w: float = np.inf  # the site's: at most so much may flow out, sun included; what is beyond is curtailed
 
     @property
+    def floor_kwh(self) -> float:
+        """Stored energy that is not given: below the window, or below where it is now."""
+        return min(self.soc_min, self.soc_start) * self.energy_wh / 1000.0
+
+    @property
+    def ceiling_kwh(self) -> float:
+        """Most that is stored: the window's top, or what there is now."""
+        return max(self.soc_max, self.soc_start) * self.energy_wh / 1000.0
+
+    @property
     def limit_w(self) -> float:
         """Most that may flow out, sun included: nothing under the rule "none"."""
         return 0.0 if self.export == "none" else self.feed_in_w

@@ -15,7 +15,7 @@ Line = tuple[tuple[float, float], ...]  # (SOC, share of the power): SOC rising,
 Way = Literal["charge", "discharge"]
 WAYS: tuple[Way, Way] = ("charge", "discharge")
 
-CONTINUOUS_S = 300.0  # what a current has met after that is what it meets on: `core.sop`
+CONTINUOUS_S = 300.0  # what a current has met after that is what it meets on: the last of `LONGER_S` of `core.estimate`
 KNOTS, AMPERES = 41, 151  # of the curve that is reckoned
 LITTLE = 0.02  # of the power: a corner that changes less is left out
 
@@ -47,7 +47,7 @@ def pieces(battery: Battery, way: Way, step_h: float) -> tuple[Piece, ...]:
         (battery.charge_by_soc, battery.charge_w) if charges else (battery.discharge_by_soc, battery.discharge_w)
     )
     per_kwh = battery.charge_efficiency if charges else 1.0 / battery.discharge_efficiency
-    end = max(battery.soc_max, battery.soc_start) if charges else min(battery.soc_min, battery.soc_start)
+    end_kwh = battery.ceiling_kwh if charges else battery.floor_kwh
     energy_kwh, found = battery.energy_wh / 1000.0, []
     for (soc, share), (soc_next, share_next) in pairwise(line):
         by_soc = (share_next - share) / (soc_next - soc)
@@ -55,7 +55,7 @@ def pieces(battery: Battery, way: Way, step_h: float) -> tuple[Piece, ...]:
         if slope == 0.0 and share >= 1.0:
             continue  # what the inverter says is enough
         at_empty_kw = (share - by_soc * soc) * most_w / 1000.0
-        at_empty_kw += max(-(at_empty_kw + slope * end * energy_kwh), 0.0)
+        at_empty_kw += max(-(at_empty_kw + slope * end_kwh), 0.0)
         decay = abs(slope) * per_kwh * step_h
         theta = 1.0 / (1.0 - exp(-decay)) - 1.0 / decay if decay > 1e-4 else 0.5
         found.append(Piece(at_empty_kw, slope, theta, per_kwh))
@@ -65,7 +65,7 @@ def pieces(battery: Battery, way: Way, step_h: float) -> tuple[Piece, ...]:
 def reachable_soc(battery: Battery, into_w: Floats, step_h: float) -> float:
     """Highest SOC after steps in which the inverter may take `into_w` [step]."""
     energy_kwh, bounds = battery.energy_wh / 1000.0, pieces(battery, "charge", step_h)
-    held_kwh, most_kwh = battery.soc_start * energy_kwh, max(battery.soc_max, battery.soc_start) * energy_kwh
+    held_kwh, most_kwh = battery.soc_start * energy_kwh, battery.ceiling_kwh
     for most_w in into_w.tolist():
         taken_kw = min((most_w / 1000.0, *(each.most_kw(held_kwh, step_h) for each in bounds)))
         held_kwh = min(held_kwh + taken_kw * battery.charge_efficiency * step_h, most_kwh)

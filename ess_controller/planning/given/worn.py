@@ -46,9 +46,8 @@ def _by_depth(battery: Battery, held_kwh: Floats) -> float:
     At the begin the shallow slices are full: the next discharge begins at depth 0.
     """
     prices = battery.wear.cny_per_kwh
-    floor = min(battery.soc_min, battery.soc_start) * battery.energy_wh / 1000.0
-    ceiling = max(battery.soc_max, battery.soc_start) * battery.energy_wh / 1000.0
-    slice_kwh, cost = (ceiling - floor) / len(prices), 0.0
+    floor = battery.floor_kwh
+    slice_kwh, cost = (battery.ceiling_kwh - floor) / len(prices), 0.0
     filled = [min(max(float(held_kwh[0]) - floor - at * slice_kwh, 0.0), slice_kwh) for at in range(len(prices))]
     for change in np.diff(held_kwh).tolist():
         rest = change

@@ -13,9 +13,9 @@ import numpy as np
 from ess_controller.core.value import store_flows_w
 from ess_controller.planning.given.billing_windows import blocks_of, month_of_block
 from ess_controller.planning.given.problem import hours
-from ess_controller.planning.lp.filling import INFINITY, Problem, ceiling_kwh, floor_kwh
-from ess_controller.planning.lp.layout import Entry, Ints, programme, tapers_of
-from firmware_bridge.records import Floats
+from ess_controller.planning.lp.filling import INFINITY, Problem
+from ess_controller.planning.lp.layout import Entry, programme, tapers_of
+from firmware_bridge.records import Floats, Ints
 
 
 def least_cny(problem: Problem) -> float:
@@ -55,12 +55,12 @@ def hulls(problem: Problem, lines: Lines) -> highspy.HighsLp:
     by_soc, most_kw = _tapers(problem, lines.taken_kw, weights, energy, 2 * n + len(month))
     lp = programme(entries + by_soc, (bends + 1) * n + months * pieces, 2 * n + len(month) + len(most_kw))
     (battery,) = problem.groups
-    floor, end = floor_kwh(battery), (battery.soc_end_min or 0.0) * battery.energy_wh / 1000.0
+    floor, end = battery.floor_kwh, (battery.soc_end_min or 0.0) * battery.energy_wh / 1000.0
     left_cny = np.append(np.zeros(n - 1), -problem.ends.value_cny_per_kwh)
     piece_cny = [cny for month in range(months) for cny in (0.0, *problem.prices.demand_of(month).cny_per_kw)]
     lp.col_cost_ = np.concatenate([lines.cost_cny.ravel(), left_cny, piece_cny])
     lower, upper = np.zeros(lp.num_col_), np.ones(lp.num_col_)
-    lower[energy], upper[energy] = floor, ceiling_kwh(battery)
+    lower[energy], upper[energy] = floor, battery.ceiling_kwh
     lower[energy[-1]] = max(floor, end)
     if pieces:
         upper[peaks] = np.tile(np.diff(edges_kw), months)

@@ -16,9 +16,7 @@ from ess_controller.planning.lp.plan import Plan
 from firmware_bridge.records import Floats, Ints
 
 NEAR_ENOUGH = 2e-4  # of the cost: a plan that is proven as near to the best is not searched on for
-MOST_NODES = (
-    300  # of the search: a number, so that all machines that are quick enough make the same plan
-)
+MOST_NODES = 300  # of the search: a number, so that all machines that are quick enough make the same plan
 BENT = 1e-9  # of a slope, CNY per kWh; kWh
 SEARCH = (  # a good plan is known, and hulls bound well: what looks for plans only takes time
     ("mip_rel_gap", NEAR_ENOUGH),

@@ -83,16 +83,6 @@ class Problem:
         return self.beyond_cny_per_kwh * float(beyond_w.sum()) * hours(self.series) / 1000.0
 
 
-def floor_kwh(battery: Battery) -> float:
-    """Stored energy that is not given, kWh: below the window, or below where it is now."""
-    return min(battery.soc_min, battery.soc_start) * battery.energy_wh / 1000.0
-
-
-def ceiling_kwh(battery: Battery) -> float:
-    """Most that is stored: the window's top, or what there is now."""
-    return max(battery.soc_max, battery.soc_start) * battery.energy_wh / 1000.0
-
-
 @dataclass(frozen=True, slots=True)
 class Depth:
     """Where a group's wear grows dearer, and by how much."""
@@ -106,9 +96,9 @@ def depths_of(groups: tuple[Battery, ...]) -> list[Depth]:
     """[depth] in the layout's order."""
     found = []
     for battery in groups:
-        floor, held_kwh = floor_kwh(battery), battery.soc_start * battery.energy_wh / 1000.0
+        floor, held_kwh = battery.floor_kwh, battery.soc_start * battery.energy_wh / 1000.0
         for share, cny_per_kwh in battery.wear.rises:
-            above_kwh = share * (ceiling_kwh(battery) - floor)
+            above_kwh = share * (battery.ceiling_kwh - floor)
             found.append(Depth(cny_per_kwh, above_kwh, min(held_kwh - floor, above_kwh)))
     return found
 
@@ -137,7 +127,7 @@ def costs(layout: Layout, problem: Problem) -> Floats:
 
 def constant(problem: Problem) -> float:
     """What the programme leaves out of its costs, CNY: the value of the energy below the floor, as a gain below 0."""
-    return -problem.ends.value_cny_per_kwh * sum(map(floor_kwh, problem.groups))
+    return -problem.ends.value_cny_per_kwh * sum(each.floor_kwh for each in problem.groups)
 
 
 def column_bounds(layout: Layout, problem: Problem) -> tuple[Floats, Floats]:
@@ -155,10 +145,10 @@ def column_bounds(layout: Layout, problem: Problem) -> tuple[Floats, Floats]:
         layout.beyond(upper)[:] = problem.unmet_kw
     store_lower, store_upper = layout.store(lower), layout.store(upper)
     for group, battery in enumerate(problem.groups):
-        floor = floor_kwh(battery)
+        floor = battery.floor_kwh
         store_upper[group, 0] = battery.charge_w / 1000.0
         store_upper[group, 1] = battery.discharge_w / 1000.0
-        store_upper[group, 2] = ceiling_kwh(battery) - floor
+        store_upper[group, 2] = battery.ceiling_kwh - floor
         if battery.soc_end_min is not None:
             store_lower[group, 2, -1] = max(battery.soc_end_min * battery.energy_wh / 1000.0 - floor, 0.0)
     for each, depth in zip(depths_of(problem.groups), layout.depth(upper), strict=True):
@@ -174,7 +164,7 @@ def row_bounds(layout: Layout, problem: Problem) -> tuple[Floats, Floats]:
     upper[:n] = lower[:n] + problem.spilled_kw
     lower[n : layout.store_rows_at] = -INFINITY
     for group, battery in enumerate(problem.groups):
-        floor, row = floor_kwh(battery), layout.store_rows_at + group * n
+        floor, row = battery.floor_kwh, layout.store_rows_at + group * n
         lower[row] = upper[row] = battery.soc_start * battery.energy_wh / 1000.0 - floor
         if layout.dwells:
             rows = layout.dwell_rows_at + group * n + np.arange(n)
@@ -189,7 +179,7 @@ def row_bounds(layout: Layout, problem: Problem) -> tuple[Floats, Floats]:
     lower[layout.taper_rows_at :] = -INFINITY
     for at, (group, _, piece) in enumerate(tapers_of(problem.groups, layout.step_h)):
         battery, row = problem.groups[group], layout.taper_rows_at + at * n
-        upper[row : row + n] = piece.at_empty_kw + piece.slope * floor_kwh(battery)
-        stored_kwh = battery.soc_start * battery.energy_wh / 1e3 - floor_kwh(battery)
+        upper[row : row + n] = piece.at_empty_kw + piece.slope * battery.floor_kwh
+        stored_kwh = battery.soc_start * battery.energy_wh / 1e3 - battery.floor_kwh
         upper[row] += piece.slope * (1.0 - piece.theta) * stored_kwh
     return lower, upper

@@ -21,25 +21,22 @@ from typing import TypeVar
 
 import highspy
 import numpy as np
-from numpy.typing import NDArray
 
 from ess_controller.planning.given.billing_windows import windows_of
 from ess_controller.planning.given.problem import Battery, Prices, Series, hours
-from ess_controller.planning.given.taper import Piece, Way, pieces
-from firmware_bridge.records import Floats
+from ess_controller.planning.given.taper import WAYS, Piece, pieces
+from firmware_bridge.records import Floats, Ints
 
-Ints = NDArray[np.int64]
 Entry = tuple[Ints, Ints, Floats]  # rows, columns, values
 Values = TypeVar("Values", Floats, Ints)  # of all columns
 
 
 def tapers_of(groups: tuple[Battery, ...], step_h: float) -> list[tuple[int, int, Piece]]:
     """[row] what SOC leaves of the powers: group, 0 charge 1 discharge, and the piece of its line."""
-    ways: tuple[Way, Way] = ("charge", "discharge")
     return [
         (group, at, piece)
         for group, battery in enumerate(groups)
-        for at, way in enumerate(ways)
+        for at, way in enumerate(WAYS)
         for piece in pieces(battery, way, step_h)
     ]
 

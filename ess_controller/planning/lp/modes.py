@@ -120,8 +120,7 @@ def doubtful(groups: tuple[Battery, ...], prices: Prices) -> tuple[Bools, Bools]
 
 def _search(battery: Battery, series: Series, prices: Prices, end_cny_per_kwh: float) -> _Search:
     step_h, net_kw = hours(series), series.net_w / 1000.0
-    least_kwh = min(battery.soc_min, battery.soc_start) * battery.energy_wh / 1000.0
-    most_kwh = max(battery.soc_max, battery.soc_start) * battery.energy_wh / 1000.0
+    least_kwh, most_kwh = battery.floor_kwh, battery.ceiling_kwh
     up_kwh = battery.charge_w / 1000.0 * battery.charge_efficiency * step_h
     down_kwh = battery.discharge_w / 1000.0 / battery.discharge_efficiency * step_h
     finest = MOVES * (most_kwh - least_kwh) / max(min(up_kwh, down_kwh), 1e-9)

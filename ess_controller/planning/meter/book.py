@@ -196,7 +196,7 @@ class MonthPeak:
 
     def add(self, block: Block, *, over: bool = True) -> None:
         """A block; of one that is not over, only windows within it that are count."""
-        month = month_of_block(block.number, self._block_s, self._zone)
+        month = calendar_month(block.number, self._block_s, self._zone)
         peak_w = block.peak_w if over else block.window_w
         self._peaks_w[month] = _higher(self._peaks_w.get(month, 0.0), peak_w)
 
@@ -205,6 +205,6 @@ class MonthPeak:
         return self._peaks_w.get(month_of((utc + self._ahead).astimezone(self._zone)), 0.0)
 
 
-def month_of_block(number: int, block_s: float, zone: tzinfo) -> int:
+def calendar_month(number: int, block_s: float, zone: tzinfo) -> int:
     """The month that a billing block, counted from 1970 by the meter's clock, is of; as `month_of`."""
     return month_of(datetime.fromtimestamp(number * block_s, zone))
