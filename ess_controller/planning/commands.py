@@ -200,14 +200,14 @@ def _of_kept(kept: "Reopened", site: Path, home: Path | None, explain: str | Non
 
 def _of_files(inputs: Path, battery: list[Path], agreed: Agreed, peak_so_far_kw: float) -> "Sources":
     """What foreign files plan with."""
-    from ess_controller.planning.given.inputs import faint, ill_fitting
+    from ess_controller.planning.given.inputs import faint, highest_w, ill_fitting
     from ess_controller.planning.lp.filling import Ends
     from ess_controller.planning.planner.plan_sources import Sources
 
     tariff = tariff_of_file(agreed)
     metered = read_metered(inputs, tariff)
     prices, fixed_cny = prices_of(inputs, metered, tariff, agreed)
-    groups = _groups(battery)
+    groups = _groups(battery, highest_w(metered.series))
     power_w = sum(min(each.charge_w, each.discharge_w) for each in groups)
     say(
         inputs,
@@ -217,13 +217,13 @@ def _of_files(inputs: Path, battery: list[Path], agreed: Agreed, peak_so_far_kw:
     return Sources(groups, metered.series, prices, Ends(peak_so_far_w=1000.0 * peak_so_far_kw), fixed_cny, NO_SITE)
 
 
-def _groups(battery: list[Path]) -> "tuple[Battery, ...]":
+def _groups(battery: list[Path], most_w: float) -> "tuple[Battery, ...]":
     """The batteries of files, with one rule for what may flow out."""
     from ess_controller.planning.given.battery_file import ill_sized, load_battery
 
     groups = tuple(load_battery(path) for path in battery)
     for path, group in zip(battery, groups, strict=True):
-        say(path, ill_sized(group))
+        say(path, ill_sized(group, most_w))
         if group.export != groups[0].export:
             raise BadInputError(
                 f'{path}: export = "{group.export}": expected "{groups[0].export}", as {battery[0]} has'

@@ -331,7 +331,7 @@ def test_the_command_answers_with_stable_keys_and_draws(
         status, _, talk = ess(*words, *wrong)
         assert status == 2
         assert "expected" in talk
-    monkeypatch.delattr("ess_controller.planning.backtest.run.Planner")  # what would run, fails
+    monkeypatch.delattr("ess_controller.planning.backtest.perfect.Planner")  # what would run, fails
     status, out, talk = ess(*words, "--out", tmp_path / "b.toml")
     assert (status, out) == (2, "")
     assert f"--out {tmp_path / 'b.toml'}: cannot be written: File exists" in talk

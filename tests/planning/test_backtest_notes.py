@@ -19,8 +19,8 @@ RARELY_S = 24 * 3600.0  # between re-plans, where how often is not the question
 
 @pytest.fixture(scope="module")
 def seam() -> Backtest:
-    """The last two days of March and the first hours of April: perfect foresight empties itself for March's end, while
-    the controller of a large battery, where demand is ten times as dear as it is, goes on with most of it."""
+    """The last two days of March and the first hours of April: the controller of a large battery, where demand is ten
+    times as dear as it is, goes on with more of it than perfect foresight, that knows what April needs."""
     series = shop(12, datetime(2026, 3, 22, tzinfo=SHANGHAI), seed=3).cut(0, 96 * 10 + 44)
     battery = replace(BATTERY, energy_wh=400e3)
     prices = two_prices(series, DemandCost((0.0,), (400.0,)))
@@ -39,17 +39,38 @@ def test_a_month_that_was_run_in_part_says_how_much_of_it_was(seam: Backtest) ->
     assert "demand charge" not in told(replace(seam, charged=False))
 
 
+def saved_share(said: dict[str, Any]) -> float:
+    """Of all that was run, whole months or not."""
+    told = said["months"]
+    saved, best = (
+        sum(each["no_battery_cny"] - each[f"{way}_cny"] for each in told) for way in ("controller", "perfect")
+    )
+    return float(saved / best)
+
+
+def test_shares_of_all_are_of_its_whole_months_where_it_has_any(seam: Backtest) -> None:
+    series = shop(63, datetime(2026, 3, 29, tzinfo=SHANGHAI))  # three days of March, April, 30 days of May
+    said = answer(run_backtest(series, two_prices(series), BATTERY, by_weekday, 0, RARELY_S))
+    assert [each["month"] for each in said["months"]] == ["2026-03", "2026-04", "2026-05"]
+    for way in ("value_share", "rule_share"):
+        assert said[way] == said["months"][1][way]
+    assert said["controller_cny"] == pytest.approx(sum(each["controller_cny"] for each in said["months"]))
+    assert "shares of all are of the whole months alone: 2026-04" in said["notes"]
+    assert said["value_share"] != pytest.approx(saved_share(said), abs=1e-3)
+    none_whole: dict[str, Any] = answer(seam)
+    assert none_whole["value_share"] == pytest.approx(saved_share(none_whole), abs=1e-4)
+    assert "whole months alone" not in "".join(none_whole["notes"])
+
+
 def test_who_is_cheaper_than_perfect_foresight_began_with_more(seam: Backtest) -> None:
-    april = seam.months[1]
-    assert april.controller.cny < april.perfect.cny
+    april = replace(seam.months[1], controller=replace(seam.months[1].controller, cny=seam.months[1].perfect.cny - 5.0))
     begun, other = april.controller.begun_wh / 1000.0, april.perfect.begun_wh / 1000.0
     assert begun > other + 10.0
-    less = april.perfect.cny - april.controller.cny
-    words = (
-        f"2026-04: controller costs {less:.2f} CNY less than perfect foresight: it began the month with {begun:.1f} kWh"
-    )
-    assert f"{words}, perfect foresight with {other:.1f} kWh of its own" in told(seam)
-    assert "2026-03: controller" not in told(seam)
+    words = f"2026-04: controller costs 5.00 CNY less than perfect foresight: it began the month with {begun:.1f} kWh"
+    said = told(replace(seam, months=(seam.months[0], april)))
+    assert f"{words}, perfect foresight with {other:.1f} kWh of its own" in said
+    assert "2026-03: controller" not in said
+    assert "less than perfect foresight" not in told(seam)
 
 
 def test_whole_months_from_one_start_have_nothing_to_be_said_of() -> None:

@@ -1,6 +1,7 @@
 """`ess plan` and `ess bill` on files: what they answer, draw, suspect and refuse."""
 
 import json
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
@@ -163,6 +164,11 @@ def test_a_battery_in_kilowatt_hours_and_a_tariff_of_later_years_are_said(
     status, _, talk = ess("plan", *words)
     assert status == 0
     assert f"{battery}: it is filled or emptied in 7.74 s: are energy_wh in Wh and powers in W?" in talk
+    battery.write_text(re.sub(r"((?:energy|charge|discharge)_wh? = \d+)000\b", r"\1", B_TOML))
+    for command in ("plan", "backtest"):
+        status, _, talk = ess(command, *words)
+        assert status == 0
+        assert f"{battery}: it holds 215 Wh beside load or sun of up to " in talk
     assert "begins before 2023-01-01, from which on Shanghai" in talk
 
 

@@ -84,6 +84,7 @@ def test_summer_time_and_leap_days_are_even_in_utc(tmp_path: Path) -> None:
 GOOD = "2026-06-01T00:00+08:00,1,0"
 NEXT = "2026-06-01T00:15+08:00,1,0"
 THIRD = "2026-06-01T00:30+08:00,1,0"
+LATER, LAST = "2026-06-01T00:45+08:00,1,0", "2026-06-01T01:00+08:00,1,0"
 
 
 @pytest.mark.parametrize(
@@ -101,6 +102,7 @@ THIRD = "2026-06-01T00:30+08:00,1,0"
         ([HEADER, "2023-02-29T00:00Z,1,0", NEXT], ":2: time = .*day is out of range"),
         ([HEADER, GOOD, NEXT, THIRD, THIRD], ":5: time = .*this moment stands twice"),
         ([HEADER, GOOD, NEXT, THIRD, GOOD], ":5: time = .*time runs back"),
+        ([HEADER, GOOD, THIRD, NEXT, LATER, LAST], ":4: time = .*time runs back"),
         ([HEADER, GOOD, NEXT, THIRD, "2026-06-01T01:15+08:00,1,0"], ":5: time = .*2 steps are missing"),
         ([HEADER, GOOD, NEXT, THIRD, "2026-06-01T01:00+08:00,1,0"], ":5: time = .*1 step is missing"),
         ([HEADER, THIRD, NEXT, GOOD], ":3: time = .*a time after .*from the oldest to the newest"),

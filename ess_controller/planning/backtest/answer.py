@@ -7,7 +7,7 @@ from typing import Any, get_args
 import numpy as np
 
 from ess_controller.planning.backtest.doubt import interval
-from ess_controller.planning.backtest.notes import days_run, notes
+from ess_controller.planning.backtest.notes import counted, days_run, notes
 from ess_controller.planning.backtest.run import Backtest, Cost, Month, Way, bill_share, value_share
 
 SCHEMA_VERSION = 1
@@ -16,19 +16,21 @@ HEADS = ("no battery", "rule", "MPC", "controller", "really", "perfect")
 
 
 def answer(found: Backtest) -> dict[str, Any]:
-    """For scripts. What is not known is null; costs are bills plus wear less what more is stored at the end."""
-    low, high = interval(found.months)
+    """For scripts. What is not known is null; costs are bills plus wear less what more is stored at the end, of all
+    that was run; shares of all are of its whole months, where it has any."""
+    whole = counted(found)
+    low, high = interval(whole)
     return {
         "schema_version": SCHEMA_VERSION,
         "begin": found.series.begin.isoformat(),
         "end": found.series.at(len(found.series)).isoformat(),
         "step_s": found.series.step_s,
         **_costs(found.months),
-        "value_share": _known(value_share(found.months), 4),
+        "value_share": _known(value_share(whole), 4),
         "value_share_interval90": [_known(low, 4), _known(high, 4)],
-        **_shares(found.months),
-        "bill_share": _known(bill_share(found.months), 4),
-        "rule_bill_share": _known(bill_share(found.months, "rule"), 4),
+        **_shares(whole),
+        "bill_share": _known(bill_share(whole), 4),
+        "rule_bill_share": _known(bill_share(whole, "rule"), 4),
         "replan_ms_p50": _known(float(np.median(found.replan_ms)), 2) if len(found.replan_ms) else None,
         "months": [
             _month(each) | {"days": round(days, 4), "of_days": of_days}

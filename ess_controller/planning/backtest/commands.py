@@ -113,7 +113,16 @@ def backtest(
         make_folder(out)
     done_w = None if past.done_w is None else np.nan_to_num(past.done_w[:end])
     found = run_backtest(
-        series, prices, past.battery, past.kinds, first, 60.0 * replan_min, _known(know), done_w, mpc=mpc
+        series,
+        prices,
+        past.battery,
+        past.kinds,
+        first,
+        60.0 * replan_min,
+        _known(know),
+        done_w,
+        mpc=mpc,
+        prices_known=past.prices_known,
     )
     if out is not None:
         save_plots(out, found, cut(prices, series, first, end), past.battery)
@@ -157,19 +166,19 @@ def _of_files(inputs: Path, battery: Path, agreed: Agreed) -> "Recorded":
     from ess_controller.planning.backtest.of_site import Recorded
     from ess_controller.planning.given.battery_file import ill_sized, load_battery
     from ess_controller.planning.given.calendar_grid import by_weekday, kind_by_tariff
-    from ess_controller.planning.given.inputs import faint, ill_fitting
+    from ess_controller.planning.given.inputs import faint, highest_w, ill_fitting
 
     tariff = tariff_of_file(agreed)
     store, metered = load_battery(battery), read_metered(inputs, tariff)
     prices, _ = prices_of(inputs, metered, tariff, agreed)
-    say(battery, ill_sized(store))
+    say(battery, ill_sized(store, highest_w(metered.series)))
     say(
         inputs,
         faint(metered.series, min(store.charge_w, store.discharge_w), agreed.contract_kw, agreed.transformer_kva),
         ill_fitting(metered.series, prices.block_s, prices.slide_s) if tariff is not None else "",
     )
     kinds = by_weekday if tariff is None else kind_by_tariff(tariff)
-    return Recorded(metered.series, prices, store, kinds, None, None)
+    return Recorded(metered.series, prices, store, kinds, None, None, prices_known=tariff is not None)
 
 
 def _span(series: "Series", start: str | None, days: float | None) -> tuple[int, int]:

@@ -15,6 +15,12 @@ def days_run(found: Backtest) -> list[tuple[float, int]]:
     return [days_in_month(found.series, first, end) for first, end in months(found.series)]
 
 
+def counted(found: Backtest) -> tuple[Month, ...]:
+    """Those that shares are of: months run from their first day to their last; all of them, where none was."""
+    run = zip(found.months, days_run(found), strict=True)
+    return tuple(month for month, (days, of) in run if days >= of - 1e-6) or found.months
+
+
 def notes(found: Backtest) -> Iterator[str]:
     """In words."""
     yield from _parts(found)
@@ -38,6 +44,9 @@ def _parts(found: Backtest) -> Iterator[str]:
     if parts:
         paid = ", at a whole month's demand charge; peaks before it count for nothing" if found.charged else ""
         yield f"run in part: {', '.join(parts)}{paid}"
+    whole = counted(found)
+    if len(whole) < len(found.months):
+        yield f"shares of all are of the whole months alone: {', '.join(each.name for each in whole)}"
 
 
 def _cheaper_than_perfect(month: Month, way: str, battery: Battery) -> Iterator[str]:

@@ -35,6 +35,7 @@ class Recorded:
     done_w: Floats | None  # [step] what the battery really did, as metered; NaN where that is not known
     heard: Bools | None  # [step] whether load and sun were; None: there was no battery, and all is there
     notes: tuple[str, ...] = ()  # what its numbers do not show, in words
+    prices_known: bool = True  # as by a tariff; else a day ahead
 
     def gaps(self, first: int, end: int) -> dict[str, int]:
         """How many of the steps first..end-1 were not heard; empty where nothing was metered."""

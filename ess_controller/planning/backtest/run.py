@@ -10,6 +10,7 @@ import numpy as np
 from ess_controller.core.value import store_flows_w
 from ess_controller.planning.backtest.closed_loop import Run, blocks, run_rule, run_value
 from ess_controller.planning.backtest.mpc import run_mpc
+from ess_controller.planning.backtest.perfect import peaks_w, perfect_run
 from ess_controller.planning.backtest.plans import Ahead, Foresight, Known, Timed
 from ess_controller.planning.forecasts.day_ahead import Forecasts
 from ess_controller.planning.given.billing_windows import block_means, blocks_of
@@ -27,15 +28,12 @@ from ess_controller.planning.given.problem import (
 )
 from ess_controller.planning.given.wear import NO_WEAR
 from ess_controller.planning.given.worn import worn
-from ess_controller.planning.lp.filling import Ends
 from ess_controller.planning.lp.plan import costs_of, grid_of, peak_of
-from ess_controller.planning.lp.solver import Planner
 from ess_controller.planning.value.replan import HORIZON_H, PlannedFor
 from ess_controller.planning.value.slot import EVERY_S
 from firmware_bridge.records import Floats
 
 Way = Literal["rule", "mpc", "controller", "really"]
-SLOWEST_S = 600.0  # for a month of perfect foresight: of minutes, windows that slide, a slow machine
 LEAST_CNY = 1.0  # a month: with less to gain there is no share of it
 
 
@@ -129,11 +127,12 @@ def run_backtest(
     *,
     mpc: bool = False,
     forecasts: Ahead | None = None,
+    prices_known: bool = True,
 ) -> Backtest:
     """Run from the step `first` to the end; what lies before is history. `known`: what is foreseen, to ask what not
     knowing it costs: load and sun by the forecasts, and the peak that perfect foresight will pay in each month.
     `done_w` [step]: what the battery really did. `mpc`: run that peer too. `forecasts`: in place of those that are
-    learnt from what was measured.
+    learnt from what was measured. `prices_known`: as by a tariff; else a day ahead.
     """
     block_h = block_steps(series, prices.block_s) * hours(series)
     grid_series = _in_blocks(series, prices)
@@ -146,17 +145,18 @@ def run_backtest(
         export_cny_per_kwh=grid.mean(prices.export_cny_per_kwh),
     )
     refill = refill_cny_per_wh(prices, battery, series)
-    site = PlannedFor(battery, by_block, days, block_h, grid_series.load_w, grid_series.pv_w, refill)
+    worth = refill if prices_known else _refill_by(first + round(HORIZON_H / hours(series)), prices, battery, series)
+    site = PlannedFor(battery, by_block, days, block_h, grid_series.load_w, grid_series.pv_w, worth)
     learnt = Forecasts(site.load_w, site.pv_w, days, leads)
     timed = Timed(site, forecasts or (Foresight(learnt, site, known) if known else learnt))
     run = series.cut(first, len(series))
     paid = cut(prices, series, first, len(series))
-    perfect, gaps = _perfect(run, paid, battery, refill)
-    floor_w = _peaks_w(perfect, run, paid, battery) if "peak" in known else None
+    perfect, gaps = perfect_run(run, paid, battery, refill)
+    floor_w = peaks_w(perfect, run, paid, battery) if "peak" in known else None
     every = max(round(every_s / 3600.0 / block_h), 1)
     controller = run_value(series, battery, grid, first, timed, every, floor_w, timed.note)
     rule = run_rule(series, battery, prices, grid, first)
-    plain = run_mpc(series, battery, grid, first, grid_series, by_block, refill) if mpc else None
+    plain = run_mpc(series, battery, grid, first, grid_series, by_block, worth) if mpc else None
     really = None if done_w is None else _stored(battery, run, done_w[first:])
     ms, not_used = np.array(timed.ms), _not_used(learnt)
     expected = tuple(Expected(max(int(grid.begin[block]) - first, 0), *each) for block, *each in timed.expected)
@@ -164,6 +164,12 @@ def run_backtest(
     found = (run, battery, charged, (), controller, rule, perfect)
     unsettled = Backtest(*found, ms, not_used, expected, 3600.0 * block_h, plain, really)
     return replace(unsettled, months=tuple(_settled(unsettled, paid, refill, gaps)))
+
+
+def _refill_by(end: int, prices: Prices, battery: Battery, series: Series) -> float:
+    """What can be known of it from the steps before `end`."""
+    end = min(end, len(series))
+    return refill_cny_per_wh(cut(prices, series, 0, end), battery, series.cut(0, end))
 
 
 def _settled(done: Backtest, prices: Prices, refill: float, gaps: Sequence[float]) -> Iterator[Month]:
@@ -215,40 +221,6 @@ def _stored(battery: Battery, series: Series, power_w: Floats) -> Run:
     """What was stored by the battery's losses, from the same start as the others; its window is not looked at."""
     drawn_wh = np.cumsum(store_flows_w(battery, power_w)) * hours(series)
     return Run(power_w, battery.soc_start * battery.energy_wh - drawn_wh)
-
-
-def _perfect(series: Series, prices: Prices, battery: Battery, refill: float) -> tuple[Run, list[float]]:
-    """Each month on its own, from what the month before left; and how much cheaper each could at best be.
-
-    What is demanded at the end may be lacking, as of all others, at its price: worth more below the demanded than above
-    it, what is left has its best either there or where all of it is worth so much.
-    """
-    power, stored, gaps = [], [], []
-    soc = battery.soc_start
-    planner = Planner(SLOWEST_S)
-    for begin, end in months(series):
-        least = battery.soc_end_min if end == len(series) else None
-        own = replace(battery, soc_start=soc, soc_end_min=least)
-        part, paid = series.cut(begin, end), cut(prices, series, begin, end)
-        plan = planner.plan(own, part, paid, ends=Ends(value_cny_per_kwh=1000.0 * refill))
-        if least is not None:
-            worth = max(lacking_cny_per_wh(prices, battery), refill)
-            short = planner.plan(
-                replace(own, soc_end_min=None), part, paid, ends=Ends(value_cny_per_kwh=1000.0 * worth)
-            )
-            plan = short if short.soc[-1] < least else plan
-        gaps.append(plan.gap_cny)
-        power.append(plan.battery_w)
-        stored.append(plan.soc * battery.energy_wh)
-        soc = float(plan.soc[-1])
-    return Run(np.concatenate(power), np.concatenate(stored)), gaps
-
-
-def _peaks_w(run: Run, series: Series, prices: Prices, battery: Battery) -> Floats:
-    """[month] the highest billing window of each, W."""
-    grid_w, _ = grid_of(run.battery_w, series, battery, prices)
-    spans = months(series)
-    return np.array([peak_of(grid_w[a:b], series.cut(a, b), cut(prices, series, a, b)) for a, b in spans])
 
 
 def _cost(run: Run, series: Series, prices: Prices, battery: Battery, refill: float, begin: int, end: int) -> Cost:

@@ -24,6 +24,7 @@ from ess_controller.site.schema import WearTable
 from ess_controller.site.sheet import UnreadableError
 
 LINES = ("charge_by_soc", "discharge_by_soc")  # what SOC leaves of the powers
+TINY_WH, FEEBLE = 10e3, 0.002  # held, and given as a share of load or sun: both in thousands are as long as they should
 SHORTEST_H, LONGEST_H = 0.05, 200.0  # to fill or empty one: beyond, somebody has likely mistaken kW or kWh for W or Wh
 Efficiency = Annotated[float, Field(gt=0.0, le=1.0)]
 Watts = Annotated[float, Field(gt=0.0, le=1e9)]
@@ -86,11 +87,15 @@ def load_battery(path: Path) -> Battery:
     return replace(battery, wear=priced(ageing, terms, battery.soc_min, battery.soc_max))
 
 
-def ill_sized(battery: Battery) -> str:
-    """The suspicion that energy or power is in another unit; else empty."""
+def ill_sized(battery: Battery, highest_w: float) -> str:
+    """The suspicion that energy or power is in another unit; else empty. `highest_w`: load or sun beside it."""
     times_h = sorted(battery.energy_wh / power_w for power_w in (battery.charge_w, battery.discharge_w))
     if times_h[0] >= SHORTEST_H and times_h[1] <= LONGEST_H:
-        return ""
+        most_w = max(battery.charge_w, battery.discharge_w)
+        if battery.energy_wh >= TINY_WH or most_w >= FEEBLE * highest_w:
+            return ""
+        beside = f"it holds {plain(battery.energy_wh)} Wh beside load or sun of up to {plain(round(highest_w))} W"
+        return f"{beside}: are energy_wh in Wh and powers in W? They are taken so"
     time_h = times_h[0] if times_h[0] < SHORTEST_H else times_h[1]
     took = f"{3600.0 * time_h:.3g} s" if time_h < SHORTEST_H else f"{time_h:.3g} h"
     return f"it is filled or emptied in {took}: are energy_wh in Wh and powers in W? They are taken so"

@@ -95,9 +95,14 @@ def _meant(header: Sequence[str], missing: Sequence[str]) -> str:
     return f" ({', '.join(near)}: names are in small letters, powers in W)" if near else ""
 
 
+def highest_w(series: Series) -> float:
+    """Of load and sun."""
+    return float(np.max(np.maximum(series.load_w, series.pv_w)))
+
+
 def faint(series: Series, battery_w: float = nan, *supply_kw: float | None) -> str:
     """The suspicion that a series is in kW, beside a battery's power, and transformers or a contract; else empty."""
-    most_w = float(np.max(np.maximum(series.load_w, series.pv_w)))
+    most_w = highest_w(series)
     supply_w = 1000.0 * max((each for each in supply_kw if each is not None), default=nan)
     beside = ""
     if most_w < FAINT_BATTERY * battery_w:
@@ -138,7 +143,8 @@ def _times(path: Path, rows: Sequence[Row], at: int) -> tuple[datetime, float]:
     if step_s < 0.0:
         first, then = (row.cells[at].strip() for row in rows[:2])
         raise wrong(path, rows[1].line, "time", then, f"a time after {first}: rows from the oldest to the newest")
-    for index in np.flatnonzero(lengths_s != step_s)[:1]:
+    backward = np.flatnonzero(lengths_s < 0.0)  # what else is uneven then may come of it: a row out of its place
+    for index in (backward if len(backward) else np.flatnonzero(lengths_s != step_s))[:1]:
         value, before = rows[index + 1].cells[at].strip(), rows[index].cells[at].strip()
         raise wrong(path, rows[index + 1].line, "time", value, _uneven(float(lengths_s[index]), step_s, before))
     if not STEP_S[0] <= step_s <= STEP_S[1]:
