@@ -94,6 +94,25 @@ def test_how_much_of_an_error_lasts_is_found_again(slow: float) -> None:
     assert found.sd_w.mean() == pytest.approx(20e3, rel=0.15)
 
 
+def test_clouds_that_are_missed_by_day_put_no_night_in_doubt() -> None:
+    """What is drawn at night is sure, whatever a large roof does at noon."""
+    rng, slot = np.random.default_rng(4), np.arange(96 * 36) % 96
+    missed_w = rng.standard_normal(len(slot)) * np.where((slot >= 28) & (slot < 68), 20e3, 50.0)
+    found = spread_of(np.lib.stride_tricks.sliding_window_view(missed_w, 96), missed_w, DAYS, 0)
+    for night in (slice(0, 14), slice(82, 96)):
+        assert found.sd_w[..., night].max() < 75.0
+    assert found.sd_w[..., 36:60].min() > 15e3
+
+
+@pytest.mark.parametrize("steps_h", [1.0, 8.0, 24.0])
+def test_errors_of_long_steps_are_as_large_as_they_were(steps_h: float) -> None:
+    series = Series(BEGIN, 3600.0 * steps_h, *np.zeros((2, round(24.0 / steps_h) * 400)))
+    days = days_of(series, 2 * round(24.0 / steps_h), by_weekday)
+    missed_w = 5e3 * np.random.default_rng(5).standard_normal(len(series) - days.slots)
+    found = spread_of(np.lib.stride_tricks.sliding_window_view(missed_w, days.slots), missed_w, days, 0)
+    assert found.sd_w[0].mean() == pytest.approx(5e3, rel=0.15)
+
+
 def test_while_little_is_known_errors_are_as_large_as_the_load_s_own_changes() -> None:
     net_w = np.tile([0.0, 100e3], 96)
     unknown = spread_of(np.full((0, 96), np.nan), net_w, DAYS, 0)

@@ -55,7 +55,15 @@ def test_a_roof_without_a_load_buys_no_peak() -> None:
     cheap = two_prices(roof)
     cheap = replace(cheap, import_cny_per_kwh=cheap.import_cny_per_kwh - 0.05)
     found = run(roof, replace(LARGE, export="any"), cheap)
-    assert max(month.controller.peak_w for month in found.months) < 5e3
+    assert max(month.controller.peak_w for month in found.months) < 1e3
+
+
+def test_a_roof_far_above_its_load_makes_no_night_s_peak_dear() -> None:
+    """Half a kW, day and night, beside 80 kW of sun: what is left over by day covers it."""
+    series = shop(56, datetime(2026, 3, 2, tzinfo=SHANGHAI))
+    found = run(replace(series, load_w=np.full(len(series), 500.0)), BATTERY, two_prices(series))
+    assert value_share(found.months) > value_share(found.months, "rule")
+    assert max(month.controller.peak_w for month in found.months) < 1e3
 
 
 @pytest.mark.parametrize(("days", "least", "most"), [(3, 9e3, 11e3), (20, 0.0, 2e3)])

@@ -7,10 +7,13 @@ import numpy as np
 
 from ess_controller.planning.forecasts.error_chain import SHAPE_STATES, SLOW_MEMORY, Errors, errors_of, even, weights
 from ess_controller.planning.given.calendar_grid import Days, around
-from firmware_bridge.records import Floats, Ints
+from firmware_bridge.records import Bools, Floats, Ints
 
 BUCKET_LEADS = (1, 2, 4, 8, 16, 32)  # a bucket begins at each of these leads, and at 0
 FEW = 12.0  # errors that what all hours have in common counts for
+# Hours of a part of the day that miss less than so much of what all of them do have something of their own in common:
+# beside a roof far above the load, what noon misses would have nights doubted nine times as much as they deserve.
+QUIET_SHARE = 0.03
 YOUNG_DAYS = 7.0  # so many days of errors are reckoned with; those missing are as large as the net load's own deviation
 LEAST_W = 1.0
 AROUND = 2  # slots on each side that are told apart no further
@@ -73,9 +76,12 @@ def spread_of(missed_w: Floats, net_w: Floats, days: Days, first: int) -> Spread
     counts = around(np.bincount(place[known], minlength=size).reshape(shape).astype(np.float64), AROUND)
     # errors of one origin are alike: what all hours have in common weighs as much in a bucket of many leads
     own = FEW * _width(leads)
-    all_squares, all_counts = (each.sum((1, 2), keepdims=True) for each in (squares, counts))
-    missing = np.maximum(YOUNG_DAYS * (2 * AROUND + 1) * days.slots * _width(leads) - all_counts, 0.0)
-    common = (all_squares + missing * unknown_w**2) / (all_counts + missing)
+    all_slots = np.ones((1, days.slots), np.bool_)
+    of_day = parts(np.arange(days.slots), days.slots)
+    part_slots = np.unique(of_day)[:, None] == of_day
+    enough = np.asarray(YOUNG_DAYS * (2 * AROUND + 1) * _width(leads), np.float64)
+    whole, quiet = (_common(squares, counts, of, enough, unknown_w) for of in (all_slots, part_slots))
+    common = np.where(quiet < QUIET_SHARE**2 * whole, quiet, whole)
     sd_w = np.sqrt((squares + own * common) / (counts + own))
     sd_w = np.maximum(sd_w, LEAST_W)
     later = np.broadcast_to(np.arange(leads) >= SOON, steps.shape).astype(np.int64)
@@ -83,6 +89,15 @@ def spread_of(missed_w: Floats, net_w: Floats, days: Days, first: int) -> Spread
     group = np.ravel_multi_index((later, days.at_work()[days.day[steps]], part), (2, 2, PARTS))
     missed = missed_w / sd_w.ravel()[place]
     return Spread(sd_w, _shape(missed[known], group[known]), _slow_share(missed, steps, days))
+
+
+def _common(squares: Floats, counts: Floats, of: Bools, enough: Floats, unknown_w: float) -> Floats:
+    """[bucket, 1, slot] variance of the errors of all slots that a slot is one `of` [group, slot], W2; `squares` and
+    `counts` [bucket, workday, slot]. While there are fewer than `enough` [bucket, 1, 1] a slot, as if the others were
+    as large as `unknown_w`."""
+    all_squares, all_counts = ((each.sum(axis=1) @ of.T)[:, None] for each in (squares, counts))
+    missing = np.maximum(enough * of.sum(axis=1) - all_counts, 0.0)
+    return np.asarray(((all_squares + missing * unknown_w**2) / (all_counts + missing)) @ of)
 
 
 def _slow_share(missed: Floats, steps: Ints, days: Days) -> Floats:
