@@ -6,6 +6,7 @@ from datetime import datetime
 import numpy as np
 import pytest
 
+from ess_controller.planning.backtest import perfect
 from ess_controller.planning.backtest.perfect import perfect_run
 from ess_controller.planning.backtest.run import run_backtest
 from ess_controller.planning.given.calendar_grid import by_weekday
@@ -41,6 +42,15 @@ def test_perfect_foresight_of_several_months_is_that_of_all_of_them_together(day
     assert mine == pytest.approx(best, rel=1e-4)
     assert len(gaps) == len(months(series))
     assert np.nanmax(gaps) < 1.0
+
+
+def test_what_cannot_be_found_in_time_is_not_known_of_any_month(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two months at once, then each alone; a plain rule stands in their place."""
+    monkeypatch.setattr(perfect, "SLOWEST_S", 1e-9)
+    series = shop(50, BEGIN)
+    found, gaps = perfect_run(series, two_prices(series), BATTERY, 0.0)
+    assert len(found.battery_w) == len(series)
+    assert np.isnan(gaps).tolist() == [True] * 3
 
 
 def test_prices_that_come_later_than_a_day_ahead_change_no_decision_before() -> None:

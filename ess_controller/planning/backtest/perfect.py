@@ -1,6 +1,7 @@
 """What perfect foresight would have done: the best that could be had, that all ways are measured by."""
 
 from dataclasses import replace
+from math import isnan
 
 import numpy as np
 
@@ -24,6 +25,9 @@ def perfect_run(series: Series, prices: Prices, battery: Battery, refill: float)
         begin, end = spans[at][0], spans[min(at + 1, len(spans) - 1)][1]
         kept = end if end == len(series) else spans[at][1]  # the last two are found together
         plan = _best(planner, replace(battery, soc_start=soc), series, prices, refill, begin, end)
+        if isnan(plan.gap_cny) and end > spans[at][1]:  # too much at once, of minutes: the month alone
+            kept = spans[at][1]
+            plan = _best(planner, replace(battery, soc_start=soc), series, prices, refill, begin, kept)
         count = kept - begin
         power.append(plan.battery_w[:count])
         stored.append(plan.soc[:count] * battery.energy_wh)
