@@ -148,6 +148,17 @@ def no_load(clock: Clock) -> Floats:
     return 0.0 * clock.hour
 
 
+def transmitter(clock: Clock) -> Floats:
+    """Half a kW, day and night, whatever happens."""
+    return np.full(len(clock.hour), 0.5 / KW)
+
+
+def kiosk(clock: Clock) -> Floats:
+    """Half a kW of coolers, two more in its hours."""
+    open_ = clock.between(8.0, 18.0) * clock.works * clock.daily(0.1)
+    return np.asarray((0.5 + 2.0 * open_) / KW * clock.noise(0.05))
+
+
 @dataclass(frozen=True, slots=True)
 class Kind:
     """A kind of site, its sun and battery, and what demand is agreed, if any."""
@@ -173,6 +184,8 @@ KINDS = {
     "weddings": Kind(weddings),
     "hotel": Kind(hotel, 50.0),
     "chargers": Kind(chargers),
+    "transmitter": Kind(transmitter, 150.0),
+    "kiosk": Kind(kiosk, 150.0),
     "roof alone": Kind(no_load, 150.0, export=True),
 }
 
