@@ -17,6 +17,12 @@ def flows_out_w(feed_in_w: float, sell_cny_per_wh: Floats | float) -> Floats:
     return np.where(np.isfinite(feed_in_w) & np.less(sell_cny_per_wh, 0.0), 0.0, feed_in_w)
 
 
+def paid_per_h(grid: Floats, buy: Floats | float, sell: Floats | float, flows_out: Floats | float) -> Floats:
+    """What importing (positive) or exporting costs an hour, elementwise; of what would flow out only so much does, the
+    rest is curtailed. Power in W with prices by the Wh, or in kW with prices by the kWh."""
+    return np.where(grid > 0.0, buy * grid, sell * np.maximum(grid, -flows_out))
+
+
 class Lossy(Protocol):
     """Whatever stores with losses on the way in and out."""
 
@@ -213,7 +219,7 @@ def weighed(value: Value, stage: int, power_w: Floats, now: Moment) -> tuple[Flo
     store, hours = value.store, value.hours * now.left
     grid_w = now.net_w - power_w
     buy, sell = value.buy_cny_per_wh[stage], value.sell_cny_per_wh[stage]
-    paid = np.where(grid_w > 0.0, buy * grid_w, sell * np.maximum(grid_w, -store.flows_out_w(sell)))
+    paid = paid_per_h(grid_w, buy, sell, store.flows_out_w(sell))
     cost = (paid + store.wear_cny_per_wh * np.maximum(power_w, 0.0)) * hours
     to_come, gone_w = now.counted
     highest_w = (gone_w + to_come * np.maximum(grid_w, 0.0)[:, None]).max(axis=1)

@@ -7,6 +7,8 @@ import numpy as np
 import pytest
 
 from ess_controller.planning.given.problem import Battery, Prices, Series
+from ess_controller.planning.lp.fallback import stand_in
+from ess_controller.planning.lp.filling import Ends
 from ess_controller.planning.lp.solver import Planner
 from tests.planning.worlds import CHINA, NO_DEMAND, actual, battery, day, tou
 
@@ -75,6 +77,18 @@ def test_without_a_solver_the_guard_is_still_obeyed() -> None:
     plan = Planner().plan(replace(LOSSLESS, soc_start=0.5, import_w=40e3), series, prices)
     assert np.isnan(plan.gap_cny)
     assert plan.grid_w.max() <= 40e3
+
+
+def test_an_old_plan_sends_nothing_out_where_that_has_come_to_cost() -> None:
+    """20 kW were to be sold; the price is below zero by now, and there is no solver that could know."""
+    series, dear = hand([-5.0, 30.0], [0.2, 0.2])
+    store = replace(LOSSLESS, soc_start=1.0, export="any", feed_in_w=25e3)
+    last = Planner().plan(store, series, replace(dear, export_cny_per_kwh=np.array([1.0, 0.0])))
+    assert last.grid_w[0] == pytest.approx(-25e3)
+    costs = replace(dear, export_cny_per_kwh=np.array([-0.1, 0.0]))
+    plan = stand_in((store,), series, costs, Ends(), last, "none")
+    assert plan.battery_w[0] == 0.0
+    assert plan.grid_w[0] == 0.0
 
 
 @pytest.mark.parametrize("seed", range(4))

@@ -134,6 +134,11 @@ def outflow_w(battery: Battery, prices: Prices) -> Floats:
     return flows_out_w(battery.limit_w, prices.export_cny_per_kwh)
 
 
+def sends_w(battery: Battery, prices: Prices) -> Floats:
+    """[step] most that flows out while the battery gives, W: what it may send, and nothing where that would cost."""
+    return np.minimum(battery.sends_w, outflow_w(battery, prices))
+
+
 def block_steps(series: Series, block_s: float) -> int:
     """How many steps make a billing block; one, where steps are longer than that."""
     return max(round(block_s / series.step_s), 1)

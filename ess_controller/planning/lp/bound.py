@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import highspy
 import numpy as np
 
-from ess_controller.core.value import store_flows_w
+from ess_controller.core.value import paid_per_h, store_flows_w
 from ess_controller.planning.given.billing_windows import blocks_of, month_of_block
 from ess_controller.planning.given.problem import hours
 from ess_controller.planning.lp.filling import INFINITY, Problem
@@ -112,11 +112,11 @@ def lines_of(problem: Problem) -> Lines:
     limits = [-net_kw - outflow_kw] if np.isfinite(outflow_kw).any() else []
     bends = np.stack([least_kw, np.zeros(len(net_kw)), -net_kw, most_kw, *limits])
     taken_kw = np.sort(np.clip(bends, least_kw, most_kw), axis=0)
-    grid_kw = np.maximum(net_kw + taken_kw, -outflow_kw)
-    price = np.where(grid_kw > 0.0, problem.prices.import_cny_per_kwh, problem.export_cny_per_kwh)
+    grid_kw = net_kw + taken_kw
+    paid = paid_per_h(grid_kw, problem.prices.import_cny_per_kwh, problem.export_cny_per_kwh, outflow_kw)
     wear = battery.wear_cny_per_kwh + battery.wear.cny_per_kwh[0] / battery.discharge_efficiency
     stored_kw = -store_flows_w(battery, -taken_kw)
-    cost = (price * grid_kw + wear * np.maximum(-taken_kw, 0.0)) * step_h
+    cost = (paid + wear * np.maximum(-taken_kw, 0.0)) * step_h
     return Lines(cost, stored_kw * step_h, np.maximum(grid_kw, 0.0), taken_kw)
 
 

@@ -39,6 +39,7 @@ def stand_in(
                 feed_in_w=each.feed_in_w * part,
             ),
             replace(known, load_w=known.load_w * part, pv_w=known.pv_w * part),
+            prices,
             wanted_w * part,
         )
         for each, part in zip(groups, share, strict=True)

@@ -12,9 +12,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
+from ess_controller.core.value import paid_per_h
 from ess_controller.planning.given.billing_windows import block_means, blocks_of, month_of_block
 from ess_controller.planning.given.groups import together
-from ess_controller.planning.given.problem import Battery, Prices, Series, hours, outflow_w
+from ess_controller.planning.given.problem import Battery, Prices, Series, hours, outflow_w, sends_w
 from ess_controller.planning.given.taper import WAYS, Piece, pieces
 from firmware_bridge.records import Bools, Floats, Ints
 
@@ -133,10 +134,10 @@ def _search(battery: Battery, series: Series, prices: Prices, end_cny_per_kwh: f
     taken_kw = np.where(stored > 0.0, stored / battery.charge_efficiency, stored * battery.discharge_efficiency)
     grid_kw = net_kw[:, np.newaxis] + taken_kw
     outflow_kw = outflow_w(battery, prices) / 1000.0
-    leaves_kw = np.maximum(-net_kw, np.minimum(battery.sends_w / 1000.0, outflow_kw))
+    leaves_kw = np.maximum(-net_kw, sends_w(battery, prices) / 1000.0)
     allowed = grid_kw >= -leaves_kw[:, np.newaxis] - 1e-9
     buy, sell = prices.import_cny_per_kwh[:, np.newaxis], prices.export_cny_per_kwh[:, np.newaxis]
-    paid = np.where(grid_kw > 0.0, buy * grid_kw, sell * np.maximum(grid_kw, -outflow_kw[:, np.newaxis]))
+    paid = paid_per_h(grid_kw, buy, sell, outflow_kw[:, np.newaxis])
     wear = np.maximum(-taken_kw, 0.0) * battery.wear_cny_per_kwh
     end_kwh = (battery.soc_end_min or 0.0) * battery.energy_wh / 1000.0
     end_cny = np.where(stored_kwh >= end_kwh - level_kwh / 2.0, -end_cny_per_kwh * stored_kwh, np.inf)

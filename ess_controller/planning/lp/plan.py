@@ -7,7 +7,7 @@ import numpy as np
 
 from ess_controller.core.value import store_flow_w
 from ess_controller.planning.given.billing_windows import windows_of
-from ess_controller.planning.given.problem import Battery, Prices, Series, hours, outflow_w
+from ess_controller.planning.given.problem import Battery, Prices, Series, hours, outflow_w, sends_w
 from ess_controller.planning.given.taper import WAYS, pieces
 from ess_controller.planning.given.worn import NOTHING, Worn
 from firmware_bridge.records import Floats
@@ -72,7 +72,7 @@ def peak_of(grid_w: Floats, series: Series, prices: Prices) -> float:
     return float(windows_of(series, prices.block_s, prices.slide_s).peaks(np.maximum(grid_w, 0.0)).max())
 
 
-def obeyed(battery: Battery, series: Series, wanted_w: Floats) -> tuple[Floats, Floats]:
+def obeyed(battery: Battery, series: Series, prices: Prices, wanted_w: Floats) -> tuple[Floats, Floats]:
     """What a battery does that is asked for `wanted_w` [step], and its SOC at the end of each step.
 
     Bounded by power and what SOC leaves of it, by what is stored, by what may flow out while it gives and by the site's
@@ -82,6 +82,7 @@ def obeyed(battery: Battery, series: Series, wanted_w: Floats) -> tuple[Floats, 
     step_h, stored_wh = hours(series), battery.soc_start * battery.energy_wh
     least_wh, most_wh = battery.soc_min * battery.energy_wh, battery.soc_max * battery.energy_wh
     done_w, soc = np.zeros(len(series)), np.zeros(len(series))
+    may_give_w = np.maximum(series.net_w + sends_w(battery, prices), 0.0)
     for at, (wanted, net_w) in enumerate(zip(wanted_w, series.net_w, strict=True)):
         room_w = max(most_wh - stored_wh, 0.0) / battery.charge_efficiency / step_h
         left_w = max(stored_wh - least_wh, 0.0) * battery.discharge_efficiency / step_h
@@ -89,7 +90,7 @@ def obeyed(battery: Battery, series: Series, wanted_w: Floats) -> tuple[Floats, 
             min(1000.0 * max(each.most_kw(stored_wh / 1000.0, step_h), 0.0) for each in bounds) if bounds else np.inf
             for bounds in (into, out_of)
         )
-        given_w = min(left_w, battery.discharge_w, out_w, max(float(net_w) + battery.sends_w, 0.0))
+        given_w = min(left_w, battery.discharge_w, out_w, float(may_give_w[at]))
         guarded = max(float(wanted), float(net_w) - battery.import_w)
         power = float(np.clip(guarded, -min(room_w, battery.charge_w, in_w), given_w))
         stored_wh -= store_flow_w(battery, power) * step_h

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ess_controller.core.value import store_flows_w
+from ess_controller.core.value import paid_per_h, store_flows_w
 from ess_controller.planning.value.problem import Steps, Store
 from firmware_bridge.records import Floats, Ints
 
@@ -114,8 +114,7 @@ def _total(
     """Cost of a step at these powers and of what follows in these states with these peaks of the grid."""
     grid, hours, levels = net - power, steps.hours, store.energy_wh
     buy, sell = steps.buy_cny_per_wh[at], steps.sell_cny_per_wh[at]
-    cost = np.where(grid > 0.0, buy * grid, sell * np.maximum(grid, -store.flows_out_w(sell)))
-    cost = cost + store.wear_cny_per_wh * np.maximum(power, 0.0)
+    cost = paid_per_h(grid, buy, sell, store.flows_out_w(sell)) + store.wear_cny_per_wh * np.maximum(power, 0.0)
     drawn = store_flows_w(store, power) * hours
     place = np.clip((held - drawn - levels[0]) / (levels[1] - levels[0]), 0.0, len(levels) - 1.0)
     left = np.minimum(place.astype(np.int64), len(levels) - 2)
