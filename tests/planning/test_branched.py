@@ -7,9 +7,10 @@ import pytest
 
 from ess_controller.planning.given.problem import Battery, Export, Prices, Series
 from ess_controller.planning.lp.bound import least_cny
-from ess_controller.planning.lp.branched import NEAR_ENOUGH, searched
+from ess_controller.planning.lp.branched import searched
 from ess_controller.planning.lp.fallback import described
 from ess_controller.planning.lp.filling import Ends, Problem
+from ess_controller.planning.lp.mip import NEAR_ENOUGH
 from ess_controller.planning.lp.plan import Plan
 from ess_controller.planning.lp.solver import Planner
 from tests.planning.plain import jointly, least_cny_one_way, plain

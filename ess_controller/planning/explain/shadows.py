@@ -60,10 +60,7 @@ class ShadowProgramme:
         lp.col_cost_, lp.col_lower_, lp.col_upper_ = self._costs, self._lower, self._upper
         lp.row_lower_, lp.row_upper_ = self._row_lower, self._row_upper
         self._solver.passModel(lp)
-        left_cny = problem.ends.value_cny_per_kwh * sum(
-            float(soc[-1]) * each.energy_wh / 1000.0 for soc, each in zip(plan.group_soc, problem.groups, strict=True)
-        )
-        self._plan_cny = plan.costs.bill + plan.costs.wear + problem.beyond_cny(plan.grid_w) - left_cny
+        self._plan_cny = problem.weighed_cny(plan)
         self.least_cny = self._solve()
         self.one_way = self.least_cny < self._plan_cny - SAME_CNY - SAME_SHARE * abs(self._plan_cny)
         if self.one_way:

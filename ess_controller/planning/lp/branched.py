@@ -5,29 +5,25 @@ a bend that is not convex: exporting with importing, giving with taking. A binar
 of it power lies; few are needed, and where the hull mixes nothing they cost nothing.
 """
 
-import highspy
 import numpy as np
 
 from ess_controller.planning.given.problem import hours
 from ess_controller.planning.lp import bound
-from ess_controller.planning.lp.filling import INFINITY, Problem
+from ess_controller.planning.lp.filling import Problem
+from ess_controller.planning.lp.mip import Mip, Options
 from ess_controller.planning.lp.modes import Modes
 from ess_controller.planning.lp.plan import Plan
 from firmware_bridge.records import Floats, Ints
 
-NEAR_ENOUGH = 2e-4  # of the cost: a plan that is proven as near to the best is not searched on for
-MOST_NODES = 300  # of the search: a number, so that all machines that are quick enough make the same plan
+MOST_NODES = 300
 BENT = 1e-9  # of a slope, CNY per kWh; kWh
-SEARCH = (  # a good plan is known, and hulls bound well: what looks for plans only takes time
-    ("mip_rel_gap", NEAR_ENOUGH),
-    ("mip_max_nodes", MOST_NODES),
+SEARCH: Options = (  # a good plan is known, and hulls bound well: what looks for plans only takes time
     ("mip_heuristic_effort", 0.0),
     ("mip_heuristic_run_rins", False),
     ("mip_heuristic_run_rens", False),
     ("mip_heuristic_run_root_reduced_cost", False),
     ("mip_detect_symmetry", False),
     ("presolve", "off"),
-    ("output_flag", False),
 )
 
 
@@ -39,21 +35,14 @@ def searched(problem: Problem, plan: Plan, slowest_s: float) -> tuple[float, Mod
     bends, steps = _bends(lines.cost_cny, stored_kwh)
     if not len(bends):
         return bound.least_cny(problem), None
-    solver = highspy.Highs()  # type: ignore[no-untyped-call]
-    for option, value in (*SEARCH, ("time_limit", slowest_s)):
-        solver.setOptionValue(option, value)
-    solver.passModel(bound.hulls(problem, lines))
-    first = solver.getNumCol()
-    for binary, (bend, step) in enumerate(zip(bends.tolist(), steps.tolist(), strict=True), first):
-        _side(solver, binary, bend, step, shape)
+    mip = Mip(bound.hulls(problem, lines), MOST_NODES, slowest_s, SEARCH)
+    for bend, step in zip(bends.tolist(), steps.tolist(), strict=True):
+        _side(mip, bend, step, shape)
     known = _stored_kwh(problem, plan)[steps] > stored_kwh[bends, steps]
-    solver.setSolution(len(bends), np.arange(first, first + len(bends), dtype=np.int32), known.astype(np.float64))
-    solver.run()
-    info = solver.getInfo()
-    least_cny = float(info.mip_dual_bound) if np.isfinite(info.mip_dual_bound) else -INFINITY
-    if info.primal_solution_status != highspy.SolutionStatus.kSolutionStatusFeasible:
+    least_cny, values = mip.search(known.astype(np.float64))
+    if values is None:
         return least_cny, None
-    weights = np.array(solver.getSolution().col_value)[: shape[0] * shape[1]].reshape(shape)
+    weights = values[: shape[0] * shape[1]].reshape(shape)
     return least_cny, _modes(problem, (weights * stored_kwh).sum(axis=0))
 
 
@@ -68,15 +57,13 @@ def _bends(cost: Floats, stored_kwh: Floats) -> tuple[Ints, Ints]:
     return bends, steps
 
 
-def _side(solver: highspy.Highs, binary: int, bend: int, step: int, shape: tuple[int, ...]) -> None:
+def _side(mip: Mip, bend: int, step: int, shape: tuple[int, ...]) -> None:
     """A binary: 0 nothing is done of what lies beyond the bend, 1 nothing of what lies before it."""
     of_step = step + shape[1] * np.arange(shape[0])
     before, beyond = of_step[:bend], of_step[bend + 1 :]
-    solver.addCol(0.0, 0.0, 1.0, 0, np.array([], np.int32), np.array([]))
-    solver.changeColIntegrality(binary, highspy.HighsVarType.kInteger)
+    binary = mip.add_binary()
     for columns, most, sign in ((before, 1.0, 1.0), (beyond, 0.0, -1.0)):
-        row = np.append(columns, binary).astype(np.int32)
-        solver.addRow(-INFINITY, most, len(row), row, np.append(np.ones(len(columns)), sign))
+        mip.add_row(np.append(columns, binary), np.append(np.ones(len(columns)), sign), most)
 
 
 def _stored_kwh(problem: Problem, plan: Plan) -> Floats:

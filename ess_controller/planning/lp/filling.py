@@ -7,6 +7,7 @@ import numpy as np
 
 from ess_controller.planning.given.problem import Battery, Prices, Series, hours, outflow_w, sends_w
 from ess_controller.planning.lp.layout import Layout, tapers_of
+from ess_controller.planning.lp.plan import Plan
 from firmware_bridge.records import Floats
 
 INFINITY = highspy.kHighsInf
@@ -75,6 +76,12 @@ class Problem:
     def beyond_cny_per_kwh(self) -> float:
         """What a kWh beyond the site's import limit counts."""
         return BEYOND_TIMES * max(float(self.prices.import_cny_per_kwh.max()), 1.0)
+
+    def weighed_cny(self, plan: Plan) -> float:
+        """What a plan comes to as a programme counts it: bill, wear, import beyond the limit; less what is left."""
+        left = zip(self.groups, plan.group_soc[:, -1].tolist(), strict=True)
+        left_cny = self.ends.value_cny_per_kwh * sum(each.energy_wh * soc for each, soc in left) / 1000.0
+        return float(plan.costs.bill + plan.costs.wear + self.beyond_cny(plan.grid_w) - left_cny)
 
     def beyond_cny(self, grid_w: Floats) -> float:
         """What import [step] beyond the site's limit counts."""

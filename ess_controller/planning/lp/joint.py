@@ -9,14 +9,13 @@ turned down only where nothing is bought.
 import highspy
 import numpy as np
 
-from ess_controller.planning.lp.branched import NEAR_ENOUGH
-from ess_controller.planning.lp.filling import INFINITY, Problem
+from ess_controller.planning.lp.filling import Problem
 from ess_controller.planning.lp.layout import Layout
+from ess_controller.planning.lp.mip import Mip
 from ess_controller.planning.lp.modes import BOTH_KW, doubtful
 from firmware_bridge.records import Bools, Floats
 
-MOST_NODES = 600  # of the search: a number, as in `branched`
-SEARCH = (("mip_rel_gap", NEAR_ENOUGH), ("mip_max_nodes", MOST_NODES), ("output_flag", False))
+MOST_NODES = 600
 
 
 def searched(
@@ -63,26 +62,15 @@ def _solved(
     """With a binary for each of `pairs` [pair, step]: 1 lets the first way flow, 0 the second."""
     columns, most_kw = _columns(layout), _most_kw(layout, problem)
     least_kw, spilled_kw = problem.series.net_w / 1000.0, problem.spilled_kw
-    solver = highspy.Highs()  # type: ignore[no-untyped-call]
-    for option, value in (*SEARCH, ("time_limit", slowest_s)):
-        solver.setOptionValue(option, value)
-    solver.passModel(programme)
-    first = solver.getNumCol()
-    for binary, (pair, step) in enumerate(np.argwhere(pairs).tolist(), first):
-        solver.addCol(0.0, 0.0, 1.0, 0, np.array([], np.int32), np.array([]))
-        solver.changeColIntegrality(binary, highspy.HighsVarType.kInteger)
+    mip = Mip(programme, MOST_NODES, slowest_s)
+    for pair, step in np.argwhere(pairs).tolist():
+        binary = mip.add_binary()
         for way, sign, most in ((0, -1.0, 0.0), (1, 1.0, 1.0)):
-            row = np.array([columns[pair, way, step], binary], np.int32)
             kw = max(float(most_kw[pair, way, step]), BOTH_KW)
-            solver.addRow(-INFINITY, most, 2, row, np.array([1.0 / kw, sign]))
+            mip.add_row(np.array([columns[pair, way, step], binary]), np.array([1.0 / kw, sign]), most)
         if pair == 0 and spilled_kw[step] > 0.0:  # what the step's balance leaves over is turned down
-            row = np.append(columns[:, :, step].ravel(), binary).astype(np.int32)
             signs = np.append(np.where(np.arange(columns[:, :, step].size) % 2, -1.0, 1.0), spilled_kw[step])
             signs[2:-1] *= -1.0  # a store that charges takes, one that discharges gives
-            solver.addRow(-INFINITY, least_kw[step] + spilled_kw[step], len(row), row, signs)
-    solver.run()
-    info = solver.getInfo()
-    least_cny = float(info.mip_dual_bound) if np.isfinite(info.mip_dual_bound) else -INFINITY
-    if info.primal_solution_status != highspy.SolutionStatus.kSolutionStatusFeasible:
-        return least_cny, None
-    return least_cny, np.array(solver.getSolution().col_value)[:first]
+            row = np.append(columns[:, :, step].ravel(), binary)
+            mip.add_row(row, signs, float(least_kw[step] + spilled_kw[step]))
+    return mip.search()

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
 from ess_controller.core.value import paid_per_h
-from ess_controller.planning.given.billing_windows import block_means, blocks_of, month_of_block
+from ess_controller.planning.given.billing_windows import blocks_of, windows_of
 from ess_controller.planning.given.groups import together
 from ess_controller.planning.given.problem import Battery, Prices, Series, hours, outflow_w, sends_w
 from ess_controller.planning.given.taper import WAYS, Piece, pieces
@@ -166,20 +166,17 @@ def _tried(search: _Search, series: Series, prices: Prices) -> list[Floats]:
     """The moves under the ceilings that were tried, cheapest first."""
     if not prices.demand.from_w:
         return [search.path(np.full(len(series), np.inf))[1]]
-    block = blocks_of(series, prices.block_s)
-    month = month_of_block(series, block)
-    bare_kw = block_means(np.maximum(series.net_w, 0.0), block) / 1000.0
-    peaks_kw = np.array([bare_kw[month == each].max() for each in np.unique(month)])
+    windows = windows_of(series, prices.block_s, 0.0)
+    month = windows.month[blocks_of(series, prices.block_s)]
+    peaks_kw = windows.peaks(np.maximum(series.net_w, 0.0)) / 1000.0
     found: dict[float, tuple[float, Floats]] = {}
 
     def cost(share: float) -> float:
         if share not in found:
-            least, moves = search.path((share * peaks_kw)[month][block])
+            least, moves = search.path((share * peaks_kw)[month])
             choice = moves.astype(np.int64)
             import_w = 1000.0 * np.maximum(search.grid_kw[np.arange(len(series)), choice], 0.0)
-            means = block_means(import_w, block)
-            reached = np.array([means[month == each].max() for each in np.unique(month)])
-            found[share] = least + prices.demand_cny(reached), moves
+            found[share] = least + prices.demand_cny(windows.peaks(import_w)), moves
         return found[share][0]
 
     most = 1.0 + search.battery.charge_w / 1000.0 / max(float(peaks_kw.max()), 1e-9)

@@ -227,7 +227,5 @@ def _clean(problem: Problem, store: Floats) -> tuple[Plan, float]:
     group_w = np.where(stored_w > 0.0, -stored_w / into, -stored_w * out_of)
     soc = start + np.cumsum(stored_w, axis=1) * step_h / energy_wh
     plan = described(problem.groups, series, problem.prices, group_w, soc, "", problem.ends.peak_so_far_w, 0.0)
-    left_cny = problem.ends.value_cny_per_kwh * float((soc[:, -1:] * energy_wh).sum()) / 1000.0
     too_much = bool((plan.battery_w - series.net_w > 1000.0 * problem.export_kw + 1e-3).any())
-    cny = plan.costs.bill + plan.costs.wear + problem.beyond_cny(plan.grid_w) - left_cny
-    return plan, np.inf if too_much else cny
+    return plan, np.inf if too_much else problem.weighed_cny(plan)

@@ -85,14 +85,13 @@ class SitePlanner:
         day = self._of_day(utc, now, book, battery)
         value = day.replanner.plan(now - day.first, month_peak_w)
         self._tell_of(day.forecasts)
-        heard = int(np.isfinite(day.load_w[: now - day.first]).sum())
         learned, foreseen = day.forecasts.learned, self._foreseen(day.clear)
         roof = "" if learned is None else learned.roof
         return SitePlan(
             self._site.name,
             utc,
             replace(value, origin=now),
-            heard / self._slots,
+            self._heard_days(day, now),
             foreseen=foreseen,
             roof=roof,
             ahead_s=self._ahead_s,
@@ -117,9 +116,12 @@ class SitePlanner:
         series = replace(
             self._series(now, count), load_w=np.maximum(made.load_w[:count], 0.0), pv_w=np.maximum(made.pv_w[:count], 0)
         )
-        heard = int(np.isfinite(day.load_w[: now - day.first]).sum())
         hottest = self._hottest(day.weather) | dict(hottest_c)
-        return series, prices_over(self._tariff, self._terms, series, hottest), heard / self._slots
+        return series, prices_over(self._tariff, self._terms, series, hottest), self._heard_days(day, now)
+
+    def _heard_days(self, day: _Day, now: int) -> float:
+        """How much is known of the load before that block, days."""
+        return int(np.isfinite(day.load_w[: now - day.first]).sum()) / self._slots
 
     @property
     def weather(self) -> Weather | None:
