@@ -159,6 +159,11 @@ def kiosk(clock: Clock) -> Floats:
     return np.asarray((0.5 + 2.0 * open_) / KW * clock.noise(0.05))
 
 
+def small_dealer(clock: Clock) -> Floats:
+    """A twentieth of the other: 10 kW at most."""
+    return 0.05 * dealer(clock)
+
+
 @dataclass(frozen=True, slots=True)
 class Kind:
     """A kind of site, its sun and battery, and what demand is agreed, if any."""
@@ -186,6 +191,7 @@ KINDS = {
     "chargers": Kind(chargers),
     "transmitter": Kind(transmitter, 150.0),
     "kiosk": Kind(kiosk, 150.0),
+    "small dealer": Kind(small_dealer, 150.0),
     "roof alone": Kind(no_load, 150.0, export=True),
 }
 

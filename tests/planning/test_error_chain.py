@@ -5,7 +5,7 @@ import pytest
 
 from ess_controller.planning.forecasts.error_chain import FAST, SHAPE_STATES, SLOW, Errors, Part, errors_of, even
 from ess_controller.planning.forecasts.spread import Spread, spread_of
-from ess_controller.planning.given.calendar_grid import by_weekday, days_of
+from ess_controller.planning.given.calendar_grid import Days, by_weekday, days_of
 from ess_controller.planning.given.problem import Series
 from firmware_bridge.records import Floats
 from tests.planning.worlds import BEGIN
@@ -20,6 +20,11 @@ def errors(share: float) -> Errors:
     return errors_of(np.full(4, 10e3), NORMAL, np.full(4, share), 1.0, np.full(96, 10e3))
 
 
+def of_load(missed_w: Floats, net_w: Floats, days: Days = DAYS) -> Spread:
+    """Of a load without sun."""
+    return spread_of(missed_w, 0.0 * missed_w, net_w, days, 0)
+
+
 def learned(slow: float, fast: float, memory: float = 0.96) -> Spread:
     """From a month of errors of 20 kW, made of an AR(1) that lasts and of white noise, the same at all leads."""
     rng, steps = np.random.default_rng(1), 96 * 36
@@ -27,7 +32,7 @@ def learned(slow: float, fast: float, memory: float = 0.96) -> Spread:
     for step, push in enumerate(rng.standard_normal(steps - 1)):
         lasting[step + 1] = memory * lasting[step] + np.sqrt(1.0 - memory**2) * push
     missed = 20e3 * (np.sqrt(slow) * lasting + np.sqrt(fast) * noise)
-    return spread_of(np.lib.stride_tricks.sliding_window_view(missed, 96), missed, DAYS, 0)
+    return of_load(np.lib.stride_tricks.sliding_window_view(missed, 96), missed)
 
 
 @pytest.mark.parametrize("share", [0.05, 0.5, 0.95])
@@ -95,13 +100,16 @@ def test_how_much_of_an_error_lasts_is_found_again(slow: float) -> None:
 
 
 def test_clouds_that_are_missed_by_day_put_no_night_in_doubt() -> None:
-    """What is drawn at night is sure, whatever a large roof does at noon."""
+    """What is drawn at night is sure, whatever a large roof does at noon; the hours of dawn and dusk are between."""
     rng, slot = np.random.default_rng(4), np.arange(96 * 36) % 96
-    missed_w = rng.standard_normal(len(slot)) * np.where((slot >= 28) & (slot < 68), 20e3, 50.0)
-    found = spread_of(np.lib.stride_tricks.sliding_window_view(missed_w, 96), missed_w, DAYS, 0)
-    for night in (slice(0, 14), slice(82, 96)):
+    load_w = 50.0 * rng.standard_normal(len(slot))
+    sun_w = 20e3 * rng.standard_normal(len(slot)) * np.clip(np.sin((slot - 24) * np.pi / 48), 0.0, 1.0)
+    by_load, by_sun = (np.lib.stride_tricks.sliding_window_view(each, 96) for each in (load_w, sun_w))
+    found = spread_of(by_load, by_sun, load_w - sun_w, DAYS, 0)
+    for night in (slice(0, 21), slice(76, 96)):
         assert found.sd_w[..., night].max() < 75.0
-    assert found.sd_w[..., 36:60].min() > 15e3
+    assert 1e3 < found.sd_w[..., 26].mean() < 5e3
+    assert found.sd_w[..., 44:52].min() > 15e3
 
 
 @pytest.mark.parametrize("steps_h", [1.0, 8.0, 24.0])
@@ -109,15 +117,15 @@ def test_errors_of_long_steps_are_as_large_as_they_were(steps_h: float) -> None:
     series = Series(BEGIN, 3600.0 * steps_h, *np.zeros((2, round(24.0 / steps_h) * 400)))
     days = days_of(series, 2 * round(24.0 / steps_h), by_weekday)
     missed_w = 5e3 * np.random.default_rng(5).standard_normal(len(series) - days.slots)
-    found = spread_of(np.lib.stride_tricks.sliding_window_view(missed_w, days.slots), missed_w, days, 0)
+    found = of_load(np.lib.stride_tricks.sliding_window_view(missed_w, days.slots), missed_w, days)
     assert found.sd_w[0].mean() == pytest.approx(5e3, rel=0.15)
 
 
 def test_while_little_is_known_errors_are_as_large_as_the_load_s_own_changes() -> None:
     net_w = np.tile([0.0, 100e3], 96)
-    unknown = spread_of(np.full((0, 96), np.nan), net_w, DAYS, 0)
+    unknown = of_load(np.full((0, 96), np.nan), net_w)
     np.testing.assert_allclose(unknown.sd_w, 50e3)
-    one_day = spread_of(np.full((96, 96), 1e3), net_w, DAYS, 0)
-    month = spread_of(np.full((96 * 35, 96), 1e3), net_w, DAYS, 0)
+    one_day = of_load(np.full((96, 96), 1e3), net_w)
+    month = of_load(np.full((96 * 35, 96), 1e3), net_w)
     assert 30e3 < one_day.sd_w.max() < 50e3
     assert month.sd_w.max() < 2e3

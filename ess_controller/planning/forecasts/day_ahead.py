@@ -95,7 +95,7 @@ def learn(
     if expected_w is not None and np.count_nonzero(np.isfinite(net_w)) < days.slots:
         coming = slice(now - first, now - first + days.slots)  # no day of it is known: it differs by hours as expected
         net_w = np.append(net_w, (load.expected_w - pv.expected_w[: len(load.expected_w)])[coming])
-    spread = spread_of(load_missed - pv_missed, net_w, days, first)
+    spread = spread_of(load_missed, pv_missed, net_w, days, first)
     return Learned(load, pv, spread, sun.weather, sun.roof)
 
 

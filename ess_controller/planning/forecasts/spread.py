@@ -7,13 +7,10 @@ import numpy as np
 
 from ess_controller.planning.forecasts.error_chain import SHAPE_STATES, SLOW_MEMORY, Errors, errors_of, even, weights
 from ess_controller.planning.given.calendar_grid import Days, around
-from firmware_bridge.records import Bools, Floats, Ints
+from firmware_bridge.records import Floats, Ints
 
 BUCKET_LEADS = (1, 2, 4, 8, 16, 32)  # a bucket begins at each of these leads, and at 0
 FEW = 12.0  # errors that what all hours have in common counts for
-# Hours of a part of the day that miss less than so much of what all of them do have something of their own in common:
-# beside a roof far above the load, what noon misses would have nights doubted nine times as much as they deserve.
-QUIET_SHARE = 0.03
 YOUNG_DAYS = 7.0  # so many days of errors are reckoned with; those missing are as large as the net load's own deviation
 LEAST_W = 1.0
 AROUND = 2  # slots on each side that are told apart no further
@@ -54,11 +51,12 @@ def part_of_day(days: Days, first: int, end: int) -> Ints:
     return days.at_work()[days.day[steps]] * PARTS + parts(days.slot[steps], days.slots)
 
 
-def spread_of(missed_w: Floats, net_w: Floats, days: Days, first: int) -> Spread:
-    """From errors [origin, lead] whose first origin is the step `first`; an error that is not known is NaN.
+def spread_of(load_missed_w: Floats, pv_missed_w: Floats, net_w: Floats, days: Days, first: int) -> Spread:
+    """From errors [origin, lead] of load and sun, whose first origin is the step `first`; one that is not known is NaN.
 
     Without any, from the net load measured so far.
     """
+    missed_w = load_missed_w - pv_missed_w
     shape = (len(BUCKET_LEADS) + 1, 2, days.slots)
     origins, leads = missed_w.shape
     known = np.isfinite(missed_w)
@@ -69,20 +67,16 @@ def spread_of(missed_w: Floats, net_w: Floats, days: Days, first: int) -> Spread
     steps = first + np.arange(origins)[:, None] + np.arange(leads)
     bucket = np.broadcast_to(_bucket(leads), steps.shape)
     place = np.ravel_multi_index((bucket, days.at_work()[days.day[steps]], days.slot[steps]), shape)
-    size = int(np.prod(shape))
-    squares = around(
-        np.asarray(np.bincount(place[known], missed_w[known] ** 2, size), np.float64).reshape(shape), AROUND
-    )
-    counts = around(np.bincount(place[known], minlength=size).reshape(shape).astype(np.float64), AROUND)
+
+    def sums(values: Floats) -> Floats:
+        found = np.bincount(place[known], values[known], int(np.prod(shape)))
+        return np.asarray(found, np.float64).reshape(shape)
+
+    counts, width = sums(np.ones_like(missed_w)), np.asarray(_width(leads), np.float64)
+    common = _common(sums(load_missed_w**2), sums(pv_missed_w**2), counts, YOUNG_DAYS * width * days.slots, unknown_w)
     # errors of one origin are alike: what all hours have in common weighs as much in a bucket of many leads
-    own = FEW * _width(leads)
-    all_slots = np.ones((1, days.slots), np.bool_)
-    of_day = parts(np.arange(days.slots), days.slots)
-    part_slots = np.unique(of_day)[:, None] == of_day
-    enough = np.asarray(YOUNG_DAYS * (2 * AROUND + 1) * _width(leads), np.float64)
-    whole, quiet = (_common(squares, counts, of, enough, unknown_w) for of in (all_slots, part_slots))
-    common = np.where(quiet < QUIET_SHARE**2 * whole, quiet, whole)
-    sd_w = np.sqrt((squares + own * common) / (counts + own))
+    own = FEW * width
+    sd_w = np.sqrt((around(sums(missed_w**2), AROUND) + own * common) / (around(counts, AROUND) + own))
     sd_w = np.maximum(sd_w, LEAST_W)
     later = np.broadcast_to(np.arange(leads) >= SOON, steps.shape).astype(np.int64)
     part = parts(days.slot[steps], days.slots)
@@ -91,13 +85,18 @@ def spread_of(missed_w: Floats, net_w: Floats, days: Days, first: int) -> Spread
     return Spread(sd_w, _shape(missed[known], group[known]), _slow_share(missed, steps, days))
 
 
-def _common(squares: Floats, counts: Floats, of: Bools, enough: Floats, unknown_w: float) -> Floats:
-    """[bucket, 1, slot] variance of the errors of all slots that a slot is one `of` [group, slot], W2; `squares` and
-    `counts` [bucket, workday, slot]. While there are fewer than `enough` [bucket, 1, 1] a slot, as if the others were
-    as large as `unknown_w`."""
-    all_squares, all_counts = ((each.sum(axis=1) @ of.T)[:, None] for each in (squares, counts))
-    missing = np.maximum(enough * of.sum(axis=1) - all_counts, 0.0)
-    return np.asarray(((all_squares + missing * unknown_w**2) / (all_counts + missing)) @ of)
+def _common(load: Floats, sun: Floats, counts: Floats, enough: Floats, unknown_w: float) -> Floats:
+    """[bucket, 1, slot] variance that errors of a slot are reckoned to have while few are its own, W2.
+
+    What loads miss at all hours, and what the sun does where it misses anything: nights, that are dark, are not doubted
+    for what clouds do at noon. `load`, `sun` [bucket, workday, slot]: sums of squares, of so many `counts`. While these
+    are fewer than `enough` [bucket, 1, 1], as if the others were as large as `unknown_w`.
+    """
+    of_slot = around(sun.sum(axis=(0, 1)) / np.maximum(counts.sum(axis=(0, 1)), 1.0), AROUND)
+    share = of_slot / of_slot.mean() if of_slot.any() else np.ones(len(of_slot))
+    all_load, all_sun, all_counts = (each.sum(axis=(1, 2), keepdims=True) for each in (load, sun, counts))
+    missing = np.maximum(enough - all_counts, 0.0)
+    return np.asarray((all_load + all_sun * share + missing * unknown_w**2) / (all_counts + missing))
 
 
 def _slow_share(missed: Floats, steps: Ints, days: Days) -> Floats:
