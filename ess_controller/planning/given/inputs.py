@@ -67,7 +67,8 @@ def read_series(
     if missing:
         instead = f", or time and {GRID}" if may_be_metered else ""
         expected = (
-            f"a header with {', '.join(needed)}{instead}; {', '.join(missing)} is missing{_meant(header, missing)}"
+            f"a header with {', '.join(needed)}{instead}; {', '.join(missing)} is missing"
+            f"{_meant(header, (*missing, GRID) if may_be_metered else missing)}"
         )
         raise wrong(path, rows[0].line, "", shown(",".join(header)), expected)
     check_once(path, rows[0], header, (*needed, *prices))
