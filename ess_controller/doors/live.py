@@ -123,6 +123,15 @@ class Window:
         self._path.unlink(missing_ok=True)
 
 
+def picture_of(home: Path) -> dict[str, Any] | None:
+    """The picture of the daemon that has this home; None where none answers, or none has had a beat yet."""
+    try:
+        told = ask(home / "live.sock", {"get": "picture"})
+    except NoDaemonError:
+        return None
+    return None if "error" in told else told
+
+
 def ask(path: Path, request: dict[str, Any]) -> dict[str, Any]:
     """One request to a running daemon. NoDaemonError when there is none."""
     with socket.socket(socket.AF_UNIX) as line:

@@ -10,7 +10,7 @@ from random import Random
 from threading import Event
 
 from ess_controller.clock import wall_s
-from ess_controller.doors.live import NoDaemonError, ask
+from ess_controller.doors.live import NoDaemonError, ask, picture_of
 from ess_controller.site import Site, load
 from sim.campaign.record import Line, Record
 from sim.campaign.score import SMALL_SHARE, Outcome, Points, journal_stamps, points_of
@@ -86,11 +86,7 @@ class Household(Record):
             whole = data.rfind(b"\n") + 1
             self._read += whole
             self.lines += [json.loads(line) for line in data[:whole].splitlines()]
-        try:
-            picture = ask(self.home / "live.sock", {"get": "picture"})
-        except (NoDaemonError, ValueError):
-            picture = {}
-        self.picture = {} if "error" in picture else picture
+        self.picture = picture_of(self.home) or {}
         if self.picture:
             self.told.append((wall_s(), tells_trouble(self.picture)))
 

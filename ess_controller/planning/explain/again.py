@@ -31,8 +31,7 @@ class Again:
         """`one_way`: left free, the programme would let power flow both ways at once; so the ways are the plan's."""
         self._layout = Layout.of(problem.groups, problem.series, problem.prices)
         self._one_way = one_way
-        wastes = plan.pv_w < problem.series.pv_w - 1.0
-        imports, gives = (plan.grid_w >= 0.0) & ~wastes, plan.group_w >= 0.0
+        imports, gives = plan.imports(problem.series), plan.group_w >= 0.0
         self._own, self._store_own = np.stack([~imports, imports]), np.stack([gives, ~gives], axis=1)
         self._barred = self._own & one_way  # [import or export, step]
         self._store_barred = self._store_own & one_way  # [group, charge or discharge, step]

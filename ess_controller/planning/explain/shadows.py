@@ -172,8 +172,7 @@ class ShadowProgramme:
     def _settle(self, plan: Plan) -> None:
         """Let power flow only the way it does in the plan."""
         n = self._layout.steps
-        wastes = plan.pv_w < self._problem.series.pv_w - 1.0
-        imports = (plan.grid_w >= 0.0) & ~wastes
+        imports = plan.imports(self._problem.series)
         self._upper[:n][~imports] = 0.0
         self._upper[n : 2 * n][imports] = 0.0
         store = self._layout.store(self._upper)

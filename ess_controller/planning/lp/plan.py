@@ -10,7 +10,7 @@ from ess_controller.planning.given.billing_windows import windows_of
 from ess_controller.planning.given.problem import Battery, Prices, Series, hours, outflow_w, sends_w
 from ess_controller.planning.given.taper import WAYS, pieces
 from ess_controller.planning.given.worn import NOTHING, Worn
-from firmware_bridge.records import Floats
+from firmware_bridge.records import Bools, Floats
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +49,11 @@ class Plan:
     peak_w: float  # highest mean import of a billing window
     gap_cny: float  # at most so much dearer than the best plan; 0: it is the best; NaN: nobody knows
     why: str  # empty: the solver's plan; else what else it is, and the reason
+
+    def imports(self, series: Series) -> Bools:
+        """[step] whether it takes from the grid rather than gives; not where it turns down sun of the `series`."""
+        wastes = self.pv_w < series.pv_w - 1.0
+        return np.asarray((self.grid_w >= 0.0) & ~wastes)
 
 
 def costs_of(grid_w: Floats, series: Series, prices: Prices, peak_so_far_w: float = 0.0) -> Costs:

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from ess_controller.clock import utc_now
-from ess_controller.doors.live import NoDaemonError, ask
+from ess_controller.doors.live import picture_of
 from ess_controller.errors import BadInputError
 from ess_controller.kept import home as homes
 from ess_controller.planning.forecasts.weather_feed import WeatherFeed
@@ -57,7 +57,7 @@ def for_site(
     """
     site = load(path, {})
     folder = homes.find(path, home)
-    picture = None if at is not None else _picture(folder)
+    picture = None if at is not None else picture_of(folder)
     utc = time_of(site, at) if at is not None else utc_now() if picture is None else _utc(picture)
     groups = groups_of(site, None if picture is None else stock_of_picture(picture))
     block_s = site.tuning.dispatch.block_s
@@ -144,14 +144,6 @@ def _weather(path: Path, site: Site, folder: Path, file: Path | None) -> Weather
         told = of_file(file, site.location, 0.0)
         return lambda _: told
     return WeatherFeed(site, folder, may_ask=False)
-
-
-def _picture(folder: Path) -> dict[str, Any] | None:
-    try:
-        told = ask(folder / "live.sock", {"get": "picture"})
-    except NoDaemonError:
-        return None
-    return None if "error" in told else told
 
 
 def _as_now(series: Series, picture: dict[str, Any]) -> Series:

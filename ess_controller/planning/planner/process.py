@@ -19,7 +19,7 @@ from typing import Any
 from ess_controller.ageing.known_modules import in_site, remembered
 from ess_controller.clock import utc_now, wall_s
 from ess_controller.companions.child import began, leave, placed
-from ess_controller.doors.live import NoDaemonError, ask
+from ess_controller.doors.live import picture_of
 from ess_controller.errors import BadInputError
 from ess_controller.kept import home as homes
 from ess_controller.planning.forecasts.weather_feed import WeatherFeed
@@ -153,11 +153,8 @@ class Planning:
 
     def _seen(self) -> tuple[datetime, Picture | None] | None:
         """The time of day and the daemon's picture; None where a daemon has to tell, and does not yet."""
-        try:
-            told: Picture | None = ask(self._home / "live.sock", {"get": "picture"})
-        except NoDaemonError:
-            told = None
-        if told is None or "error" in told:
+        told = picture_of(self._home)
+        if told is None:
             return (utc_now(), None) if self._alone else None
         return datetime.fromisoformat(told["utc"]), told
 
