@@ -15,7 +15,7 @@ from typing import Any
 
 from ess_controller.board import access
 from ess_controller.clock import utc_now, wall_s
-from ess_controller.doors.live import NoDaemonError, ask
+from ess_controller.doors.live import picture_of
 from ess_controller.errors import TroubleError
 from ess_controller.planning.meter.store import FILE as METER_BOOK
 from ess_controller.planning.meter.store import MeterStore
@@ -65,7 +65,7 @@ def run_demo(wanted: Demo) -> dict[str, Any]:
                 processes.enter_context(Child(page.arguments))
             _watch(home, wanted, children, page)
         except KeyboardInterrupt:
-            if _picture(home) is None:
+            if picture_of(home) is None:
                 raise  # nothing has happened yet that could be told
         except TroubleError:
             _end(children)
@@ -239,7 +239,7 @@ def _watch(home: Path, wanted: Demo, children: list[Child], page: OwnPage | None
             for child in children:
                 if child.ended is not None:
                     raise TroubleError(f"ess {child.name} ended with status {child.ended} before its time")
-            told = _picture(home)
+            told = picture_of(home)
             if told is None:
                 if first_s is None and wall_s() - began_s > UP_WITHIN_S:
                     raise TroubleError(f"ess run is not up within {UP_WITHIN_S:g} s")
@@ -247,12 +247,3 @@ def _watch(home: Path, wanted: Demo, children: list[Child], page: OwnPage | None
             first_s = first_s or wall_s()
             if isinstance(screen, Live):
                 screen.update(Group(page.told, draw(told)) if page else draw(told), refresh=True)
-
-
-def _picture(home: Path) -> dict[str, Any] | None:
-    """What the daemon shows; None before its first beat."""
-    try:
-        told = ask(home / "live.sock", {"get": "picture"})
-    except NoDaemonError:
-        return None
-    return None if "error" in told else told

@@ -19,7 +19,7 @@ def flows_out_w(feed_in_w: float, sell_cny_per_wh: Floats | float) -> Floats:
 
 def paid_per_h(grid: Floats, buy: Floats | float, sell: Floats | float, flows_out: Floats | float) -> Floats:
     """What importing (positive) or exporting costs an hour, elementwise; of what would flow out only so much does, the
-    rest is curtailed. Power in W with prices by the Wh, or in kW with prices by the kWh."""
+    rest is curtailed. In CNY where power and prices are of one unit, W and Wh or kW and kWh."""
     return np.where(grid > 0.0, buy * grid, sell * np.maximum(grid, -flows_out))
 
 

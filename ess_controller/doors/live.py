@@ -124,7 +124,7 @@ class Window:
 
 
 def picture_of(home: Path) -> dict[str, Any] | None:
-    """The picture of the daemon that has this home; None where none answers, or none has had a beat yet."""
+    """The picture of the daemon that has this home; None where none answers, or it has had no beat yet."""
     try:
         told = ask(home / "live.sock", {"get": "picture"})
     except NoDaemonError:

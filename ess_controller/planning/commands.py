@@ -100,13 +100,14 @@ def plan(
     Demand is each month's peak at the price of a whole month; what is paid whatever the peak is stands beside it
     (fixed_demand_cny). Wear is weighed, but is on no bill: wear_cny. battery_w is positive when discharging; load_w =
     grid_w + battery_w + pv_w. Where there is a feed_in_limit_w, sun beyond it is curtailed, and all that would flow out
-    where that would cost; else nothing is (curtailed_kwh). solve_ms is the median of 20 warm re-solves (of as many as 5
-    s allow), filling the programme included, each with the series turned by one step more. gap_cny: a better plan would
-    be at most so much cheaper. With --at the plan that the site's planner made then is made again from its own inputs,
-    where it is kept (kept: when it was made, whether every number is that of then), else a plan is made from the meter
-    book; --explain says why. in_force: the plan that the daemon goes by then, and why_not, if it does not;
-    capacity_test: the one that is placed. Import beyond the site's limit (import_limit_w) is let pass only where the
-    battery cannot hold it, and said. Exit status 1: the solver failed, and a rule stands in (why).
+    where that would cost; else nothing is (curtailed_kwh). solve_ms is the median of 20 warm re-solves, fewer where
+    they take more than 5 s together, filling the programme included, each with the series turned by one step more.
+    gap_cny: a better plan would be at most so much cheaper. With --at the plan that the site's planner made then is
+    made again from its own inputs, where it is kept (kept: when it was made, whether every number is that of then),
+    else a plan is made from the meter book; --explain says why. in_force: the plan that the daemon goes by then, and
+    why_not, if it does not; capacity_test: the one that is placed. Import beyond the site's limit (import_limit_w) is
+    let pass only where the battery cannot hold it, and said. Exit status 1: the solver failed, and a rule stands in
+    (why).
     """
     if plot is not None:
         check_installed("matplotlib", "ess plan --plot")

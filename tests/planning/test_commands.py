@@ -287,6 +287,7 @@ def test_a_bill_says_what_its_peak_is_a_mean_of(ess: Ess, tmp_path: Path) -> Non
     [
         ("Time,Load_W,pv_w", "time, load_w is missing (Time, Load_W: names are in small letters, powers in W)"),
         ("time,load_kw,pv_w", "load_w is missing (load_kw: names are in small letters, powers in W)"),
+        ("Time,grid_w", "time is missing (Time: names are in small letters, powers in W)"),
         ("time,grid_kw,cost", "load_w, pv_w is missing (grid_kw: names are in small letters, powers in W)"),
     ],
 )

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from ess_controller.planning.forecasts.day_ahead import learn
 from ess_controller.planning.forecasts.error_chain import FAST, SHAPE_STATES, SLOW, Errors, Part, errors_of, even
 from ess_controller.planning.forecasts.spread import Spread, spread_of
 from ess_controller.planning.given.calendar_grid import Days, by_weekday, days_of
@@ -20,9 +21,14 @@ def errors(share: float) -> Errors:
     return errors_of(np.full(4, 10e3), NORMAL, np.full(4, share), 1.0, np.full(96, 10e3))
 
 
-def of_load(missed_w: Floats, net_w: Floats, days: Days = DAYS) -> Spread:
+def of_load(missed_w: Floats, load_w: Floats, days: Days = DAYS) -> Spread:
     """Of a load without sun."""
-    return spread_of(missed_w, 0.0 * missed_w, net_w, days, 0)
+    return spread_of(missed_w, 0.0 * missed_w, load_w, 0.0 * load_w, days, 0)
+
+
+def ahead(missed_w: Floats) -> Floats:
+    """[origin, lead] of [step]: the same at all leads."""
+    return np.lib.stride_tricks.sliding_window_view(missed_w, 96)
 
 
 def learned(slow: float, fast: float, memory: float = 0.96) -> Spread:
@@ -104,12 +110,61 @@ def test_clouds_that_are_missed_by_day_put_no_night_in_doubt() -> None:
     rng, slot = np.random.default_rng(4), np.arange(96 * 36) % 96
     load_w = 50.0 * rng.standard_normal(len(slot))
     sun_w = 20e3 * rng.standard_normal(len(slot)) * np.clip(np.sin((slot - 24) * np.pi / 48), 0.0, 1.0)
-    by_load, by_sun = (np.lib.stride_tricks.sliding_window_view(each, 96) for each in (load_w, sun_w))
-    found = spread_of(by_load, by_sun, load_w - sun_w, DAYS, 0)
+    found = spread_of(ahead(load_w), ahead(sun_w), load_w, sun_w, DAYS, 0)
     for night in (slice(0, 21), slice(76, 96)):
         assert found.sd_w[..., night].max() < 75.0
     assert 1e3 < found.sd_w[..., 26].mean() < 5e3
     assert found.sd_w[..., 44:52].min() > 15e3
+
+
+def alike(days: int) -> tuple[Floats, Floats]:
+    """[step] errors of load and sun, W: 1 kW at all hours; 20 at noon of workdays, less before and after, none at night
+    and none at weekends."""
+    rng, step = np.random.default_rng(6), np.arange(96 * (days + 1))
+    bright = np.clip(np.sin((step % 96 - 24) * np.pi / 48), 0.0, 1.0) * DAYS.at_work()[DAYS.day[step]]
+    return 1e3 * rng.choice((-1.0, 1.0), len(step)), 20e3 * bright * rng.choice((-1.0, 1.0), len(step))
+
+
+def test_few_errors_of_an_hour_lean_on_what_loads_miss_at_all_hours_and_the_sun_in_such_ones() -> None:
+    """Noon of four days at weekends: twelve usual errors beside five quarters of each of them, so .375 of 1 + 20**2 x
+    8/12, and .625 of 1; the night's are those of the load alone."""
+    load_w, sun_w = alike(12)
+    found = spread_of(ahead(load_w), ahead(sun_w), load_w, sun_w, DAYS, 0)
+    assert found.sd_w[-1, 0, 4:18] == pytest.approx(1e3, rel=0.02)
+    assert found.sd_w[-1, 0, 48] == pytest.approx(1e3 * np.sqrt(0.375 * (1.0 + 400.0 * 8.0 / 12.0) + 0.625), rel=0.1)
+
+
+def test_a_load_and_a_sun_that_are_missed_alike_leave_little_of_their_difference() -> None:
+    _, sun_w = alike(36)
+    found = spread_of(ahead(sun_w), ahead(sun_w), sun_w, sun_w, DAYS, 0)
+    assert found.sd_w[-1, 1, 48] < 10e3
+
+
+def test_hours_that_nobody_measured_are_doubted_as_much_as_others() -> None:
+    load_w, sun_w = alike(36)
+    unknown = np.isin(np.arange(len(load_w)) % 96, np.arange(40, 56))
+    sun_w = np.where(unknown, np.nan, sun_w)
+    found = spread_of(ahead(load_w), ahead(sun_w), load_w, sun_w, DAYS, 0)
+    assert found.sd_w[-1, 1, 48] > 0.3 * found.sd_w[-1, 1, 36]
+
+
+def test_nights_of_the_first_days_are_doubted_as_much_as_the_load_varies() -> None:
+    rng, slot = np.random.default_rng(7), np.arange(96 * 4) % 96
+    load_w = np.where(np.isin(slot, np.arange(32, 72)), 3e3, 2e3)
+    sun_w = 100e3 * np.clip(np.sin((slot - 24) * np.pi / 48), 0.0, 1.0)
+    missed_w = 0.2 * sun_w * rng.standard_normal(len(slot))
+    found = spread_of(ahead(0.0 * load_w), ahead(missed_w), load_w, sun_w, DAYS, 0)
+    assert found.sd_w[..., 4:18].max() < 0.6e3
+    assert found.sd_w[..., 48].min() > 10e3
+
+
+def test_a_large_roof_leaves_the_nights_of_a_small_load_sure() -> None:
+    rng, step = np.random.default_rng(8), np.arange(96 * 40)
+    load_w = 1e3 + 50.0 * rng.standard_normal(len(step))
+    sun_w = 100e3 * np.clip(np.sin((step % 96 - 24) * np.pi / 48), 0.0, 1.0) * rng.uniform(0.2, 1.0, len(step))
+    spread = learn(load_w, sun_w, DAYS, 96 * 38, 96).spread
+    assert spread.sd_w[..., 4:18].max() < 150.0
+    assert spread.sd_w[..., 44:52].min() > 10e3
 
 
 @pytest.mark.parametrize("steps_h", [1.0, 8.0, 24.0])

@@ -91,11 +91,12 @@ def learn(
     load, load_missed = _load(load_w[:now], days, first, end, leads, expected_w)
     sun = _sun(pv_w[:now], days, first, end, sky, held[:now] if held is not None and held[:now].any() else None)
     pv, pv_missed = _pv(days, first, leads, sun)
-    net_w = load_w[:now] - sun.free_w
-    if expected_w is not None and np.count_nonzero(np.isfinite(net_w)) < days.slots:
-        coming = slice(now - first, now - first + days.slots)  # no day of it is known: it differs by hours as expected
-        net_w = np.append(net_w, (load.expected_w - pv.expected_w[: len(load.expected_w)])[coming])
-    spread = spread_of(load_missed, pv_missed, net_w, days, first)
+    known = load_w[:now], sun.free_w
+    if expected_w is not None and np.count_nonzero(np.isfinite(known[0] - known[1])) < days.slots:
+        # no day of it is known: it differs by hours as expected
+        coming = slice(now - first, min(now - first + days.slots, len(load.expected_w)))
+        known = np.append(known[0], load.expected_w[coming]), np.append(known[1], pv.expected_w[coming])
+    spread = spread_of(load_missed, pv_missed, *known, days, first)
     return Learned(load, pv, spread, sun.weather, sun.roof)
 
 

@@ -10,8 +10,8 @@ from ess_controller.planning.given.calendar_grid import Days, around
 from firmware_bridge.records import Floats, Ints
 
 BUCKET_LEADS = (1, 2, 4, 8, 16, 32)  # a bucket begins at each of these leads, and at 0
-FEW = 12.0  # errors that what all hours have in common counts for
-YOUNG_DAYS = 7.0  # so many days of errors are reckoned with; those missing are as large as the net load's own deviation
+FEW = 12.0  # errors that what is usual counts for
+YOUNG_DAYS = 7.0  # so many days of errors are reckoned with; those missing are as large as load and sun vary themselves
 LEAST_W = 1.0
 AROUND = 2  # slots on each side that are told apart no further
 SOON = 8  # leads; the shape of errors is learnt apart for these and for later ones
@@ -51,18 +51,18 @@ def part_of_day(days: Days, first: int, end: int) -> Ints:
     return days.at_work()[days.day[steps]] * PARTS + parts(days.slot[steps], days.slots)
 
 
-def spread_of(load_missed_w: Floats, pv_missed_w: Floats, net_w: Floats, days: Days, first: int) -> Spread:
-    """From errors [origin, lead] of load and sun, whose first origin is the step `first`; one that is not known is NaN.
-
-    Without any, from the net load measured so far.
+def spread_of(
+    load_missed_w: Floats, pv_missed_w: Floats, load_w: Floats, pv_w: Floats, days: Days, first: int
+) -> Spread:
+    """From errors of load and sun [origin, lead], W, whose first origin is the step `first`. Unknown is NaN; a pair
+    counts where both are known. While there are few, by how `load_w` and `pv_w` [step], measured so far, vary.
     """
     missed_w = load_missed_w - pv_missed_w
     shape = (len(BUCKET_LEADS) + 1, 2, days.slots)
     origins, leads = missed_w.shape
     known = np.isfinite(missed_w)
-    measured = net_w[np.isfinite(net_w)]
-    unknown_w = max(float(measured.std()) if len(measured) else 0.0, LEAST_W)
     if not known.any():
+        unknown_w = max(np.sqrt(_variance(load_w - pv_w)), LEAST_W)
         return Spread(np.full(shape, unknown_w), _normal(), np.full((*shape[:2], PARTS), USUAL_SHARE))
     steps = first + np.arange(origins)[:, None] + np.arange(leads)
     bucket = np.broadcast_to(_bucket(leads), steps.shape)
@@ -73,8 +73,10 @@ def spread_of(load_missed_w: Floats, pv_missed_w: Floats, net_w: Floats, days: D
         return np.asarray(found, np.float64).reshape(shape)
 
     counts, width = sums(np.ones_like(missed_w)), np.asarray(_width(leads), np.float64)
-    common = _common(sums(load_missed_w**2), sums(pv_missed_w**2), counts, YOUNG_DAYS * width * days.slots, unknown_w)
-    # errors of one origin are alike: what all hours have in common weighs as much in a bucket of many leads
+    missing = np.maximum(YOUNG_DAYS * width * days.slots - counts.sum(axis=(1, 2), keepdims=True), 0.0)
+    squares = sums(load_missed_w**2), sums(pv_missed_w**2)
+    common = _usual(*squares, counts, missing, (_variance(load_w), _variance(pv_w)))
+    # errors of one origin are alike: what is usual weighs as much in a bucket of many leads
     own = FEW * width
     sd_w = np.sqrt((around(sums(missed_w**2), AROUND) + own * common) / (around(counts, AROUND) + own))
     sd_w = np.maximum(sd_w, LEAST_W)
@@ -85,18 +87,29 @@ def spread_of(load_missed_w: Floats, pv_missed_w: Floats, net_w: Floats, days: D
     return Spread(sd_w, _shape(missed[known], group[known]), _slow_share(missed, steps, days))
 
 
-def _common(load: Floats, sun: Floats, counts: Floats, enough: Floats, unknown_w: float) -> Floats:
+def _usual(load: Floats, sun: Floats, counts: Floats, missing: Floats, variances: tuple[float, float]) -> Floats:
     """[bucket, 1, slot] variance that errors of a slot are reckoned to have while few are its own, W2.
 
     What loads miss at all hours, and what the sun does where it misses anything: nights, that are dark, are not doubted
-    for what clouds do at noon. `load`, `sun` [bucket, workday, slot]: sums of squares, of so many `counts`. While these
-    are fewer than `enough` [bucket, 1, 1], as if the others were as large as `unknown_w`.
+    for what clouds do at noon. `load`, `sun` [bucket, workday, slot]: sums of squares, of so many `counts`; `missing`
+    [bucket, 1, 1] others are taken to be as large as load and sun vary themselves.
     """
-    of_slot = around(sun.sum(axis=(0, 1)) / np.maximum(counts.sum(axis=(0, 1)), 1.0), AROUND)
-    share = of_slot / of_slot.mean() if of_slot.any() else np.ones(len(of_slot))
-    all_load, all_sun, all_counts = (each.sum(axis=(1, 2), keepdims=True) for each in (load, sun, counts))
-    missing = np.maximum(enough - all_counts, 0.0)
-    return np.asarray((all_load + all_sun * share + missing * unknown_w**2) / (all_counts + missing))
+    everything = (1, 2)
+    of_load, of_sun = (
+        each.sum(axis=everything, keepdims=True) + missing * variance
+        for each, variance in zip((load, sun), variances, strict=True)
+    )
+    of_slot, known = sun.sum(axis=(0, 1)), counts.sum(axis=(0, 1))
+    mean = around(of_slot / np.maximum(known, 1.0), AROUND)
+    share = mean / mean.mean() if mean.any() else np.ones(len(mean))
+    share = np.where(around(known, AROUND) > 0.0, share, 1.0)  # of hours that nobody measured nothing is known
+    return np.asarray((of_load + of_sun * share) / (counts.sum(axis=everything, keepdims=True) + missing))
+
+
+def _variance(measured: Floats) -> float:
+    """Of what is known of it; 0 where nothing is."""
+    known = measured[np.isfinite(measured)]
+    return float(known.var()) if len(known) else 0.0
 
 
 def _slow_share(missed: Floats, steps: Ints, days: Days) -> Floats:

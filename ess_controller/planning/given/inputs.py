@@ -92,7 +92,7 @@ def read_series(
 
 def _meant(header: Sequence[str], missing: Sequence[str]) -> str:
     """A hint at columns that stand there under nearly the right name."""
-    near = [name for name in header if name.lower().replace("kw", "w") in missing]
+    near = [name for name in header if name not in missing and name.lower().replace("kw", "w") in missing]
     return f" ({', '.join(near)}: names are in small letters, powers in W)" if near else ""
 
 

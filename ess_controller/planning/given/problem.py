@@ -134,8 +134,9 @@ def outflow_w(battery: Battery, prices: Prices) -> Floats:
     return flows_out_w(battery.limit_w, prices.export_cny_per_kwh)
 
 
-def sends_w(battery: Battery, prices: Prices) -> Floats:
-    """[step] most that flows out while the battery gives, W: what it may send, and nothing where that would cost."""
+def sends_at_w(battery: Battery, prices: Prices) -> Floats:
+    """[step] most that may flow out while the battery gives, W; nothing at a price below zero, where feed-in is limited
+    and sun is held back then."""
     return np.minimum(battery.sends_w, outflow_w(battery, prices))
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import highspy
 import numpy as np
 
-from ess_controller.planning.given.problem import Battery, Prices, Series, hours, outflow_w, sends_w
+from ess_controller.planning.given.problem import Battery, Prices, Series, hours, outflow_w, sends_at_w
 from ess_controller.planning.lp.layout import Layout, tapers_of
 from ess_controller.planning.lp.plan import Plan
 from firmware_bridge.records import Floats
@@ -53,7 +53,7 @@ class Problem:
         """[step] most that can leave, to the grid or by curtailing."""
         surplus = np.maximum(-self.series.net_w, 0.0) / 1000.0
         given = sum(each.discharge_w for each in self.groups) / 1000.0
-        return np.maximum(surplus, np.minimum(surplus + given, sends_w(self.groups[0], self.prices) / 1000.0))
+        return np.maximum(surplus, np.minimum(surplus + given, sends_at_w(self.groups[0], self.prices) / 1000.0))
 
     @property
     def spilled_kw(self) -> Floats:

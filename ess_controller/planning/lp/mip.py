@@ -41,7 +41,7 @@ class Mip:
         if known is not None:
             first = self._columns
             at = np.arange(first, first + len(known), dtype=np.int32)
-            self._solver.setSolution(len(known), at, known.astype(np.float64))
+            self._solver.setSolution(len(known), at, known)
         self._solver.run()
         info = self._solver.getInfo()
         least = float(info.mip_dual_bound) if np.isfinite(info.mip_dual_bound) else -INFINITY

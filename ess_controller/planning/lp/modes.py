@@ -15,7 +15,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from ess_controller.core.value import paid_per_h
 from ess_controller.planning.given.billing_windows import blocks_of, windows_of
 from ess_controller.planning.given.groups import together
-from ess_controller.planning.given.problem import Battery, Prices, Series, hours, outflow_w, sends_w
+from ess_controller.planning.given.problem import Battery, Prices, Series, hours, outflow_w, sends_at_w
 from ess_controller.planning.given.taper import WAYS, Piece, pieces
 from firmware_bridge.records import Bools, Floats, Ints
 
@@ -134,7 +134,7 @@ def _search(battery: Battery, series: Series, prices: Prices, end_cny_per_kwh: f
     taken_kw = np.where(stored > 0.0, stored / battery.charge_efficiency, stored * battery.discharge_efficiency)
     grid_kw = net_kw[:, np.newaxis] + taken_kw
     outflow_kw = outflow_w(battery, prices) / 1000.0
-    leaves_kw = np.maximum(-net_kw, sends_w(battery, prices) / 1000.0)
+    leaves_kw = np.maximum(-net_kw, sends_at_w(battery, prices) / 1000.0)
     allowed = grid_kw >= -leaves_kw[:, np.newaxis] - 1e-9
     buy, sell = prices.import_cny_per_kwh[:, np.newaxis], prices.export_cny_per_kwh[:, np.newaxis]
     paid = paid_per_h(grid_kw, buy, sell, outflow_kw[:, np.newaxis])

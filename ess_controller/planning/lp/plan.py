@@ -7,7 +7,7 @@ import numpy as np
 
 from ess_controller.core.value import store_flow_w
 from ess_controller.planning.given.billing_windows import windows_of
-from ess_controller.planning.given.problem import Battery, Prices, Series, hours, outflow_w, sends_w
+from ess_controller.planning.given.problem import Battery, Prices, Series, hours, outflow_w, sends_at_w
 from ess_controller.planning.given.taper import WAYS, pieces
 from ess_controller.planning.given.worn import NOTHING, Worn
 from firmware_bridge.records import Bools, Floats
@@ -80,14 +80,15 @@ def peak_of(grid_w: Floats, series: Series, prices: Prices) -> float:
 def obeyed(battery: Battery, series: Series, prices: Prices, wanted_w: Floats) -> tuple[Floats, Floats]:
     """What a battery does that is asked for `wanted_w` [step], and its SOC at the end of each step.
 
-    Bounded by power and what SOC leaves of it, by what is stored, by what may flow out while it gives and by the site's
-    import limit, as its guard does.
+    Bounded by power and what SOC leaves of it, by what is stored, by what may flow out while it gives, nothing at a
+    price below zero, and by the site's import limit, as its guard does.
     """
     into, out_of = (pieces(battery, way, hours(series)) for way in WAYS)
     step_h, stored_wh = hours(series), battery.soc_start * battery.energy_wh
     least_wh, most_wh = battery.soc_min * battery.energy_wh, battery.soc_max * battery.energy_wh
     done_w, soc = np.zeros(len(series)), np.zeros(len(series))
-    may_give_w = np.maximum(series.net_w + sends_w(battery, prices), 0.0)
+    sends_w = np.where(prices.export_cny_per_kwh < 0.0, 0.0, sends_at_w(battery, prices))
+    may_give_w = np.maximum(series.net_w + sends_w, 0.0)
     for at, (wanted, net_w) in enumerate(zip(wanted_w, series.net_w, strict=True)):
         room_w = max(most_wh - stored_wh, 0.0) / battery.charge_efficiency / step_h
         left_w = max(stored_wh - least_wh, 0.0) * battery.discharge_efficiency / step_h

@@ -15,7 +15,7 @@ import numpy as np
 from ess_controller.ageing.known_modules import Known
 from ess_controller.core.value import Moment, Store, flows_out_w, paid_per_h, store_flow_w
 from ess_controller.errors import BadInputError
-from ess_controller.planning.given.problem import Battery, Prices, Series, hours, sends_w
+from ess_controller.planning.given.problem import Battery, Prices, Series, hours
 from ess_controller.planning.value.backward_pass import Value, backward, decide
 from ess_controller.planning.value.problem import Steps, store_of
 from firmware_bridge.records import Floats
@@ -155,7 +155,8 @@ def _swing(
         for step in range(at, min(at + round(LONGEST_H / step_h), len(series))):
             if abs(held_wh - goal_wh) < 1e-6 * battery.energy_wh:
                 break
-            power_w = _toward(battery, series, prices, step, held_wh, goal_wh)
+            may_give_w = float(store.may_give_w(series.net_w[step], prices.export_cny_per_kwh[step]))
+            power_w = _toward(battery, series, step, held_wh, goal_wh, may_give_w)
             cost_cny += _cny(battery, series, prices, step, power_w) - _cny(battery, series, prices, step, 0.0)
             cost_cny += (store.wear_cny_per_wh * max(power_w, 0.0) + _dwell_cny_per_h(store, held_wh)) * step_h
             held_wh -= store_flow_w(battery, power_w) * step_h
@@ -171,21 +172,20 @@ def _dwell_cny_per_h(store: Store, held_wh: float) -> float:
     return store.dwell_cny_per_wh_h * max(held_wh - store.dwell_wh, 0.0)
 
 
-def _toward(battery: Battery, series: Series, prices: Prices, step: int, held_wh: float, goal_wh: float) -> float:
+def _toward(battery: Battery, series: Series, step: int, held_wh: float, goal_wh: float, may_give_w: float) -> float:
     """Power towards what is to be stored, as far as battery and site let it, W."""
     net_w, step_h = float(series.net_w[step]), hours(series)
     if goal_wh > held_wh:
         room_w = max(battery.import_w - net_w, 0.0)
         return -min(battery.charge_w, room_w, (goal_wh - held_wh) / battery.charge_efficiency / step_h)
-    out_w = max(net_w + float(sends_w(battery, prices)[step]), 0.0)
-    return min(battery.discharge_w, out_w, (held_wh - goal_wh) * battery.discharge_efficiency / step_h)
+    return min(battery.discharge_w, may_give_w, (held_wh - goal_wh) * battery.discharge_efficiency / step_h)
 
 
 def _cny(battery: Battery, series: Series, prices: Prices, step: int, power_w: float) -> float:
     """What the grid costs in a step, with that of the battery; sun that may not flow out is curtailed."""
-    buy, sell = prices.import_cny_per_kwh[step], prices.export_cny_per_kwh[step]
+    buy, sell = prices.import_cny_per_kwh[step] / 1000.0, prices.export_cny_per_kwh[step] / 1000.0
     paid = paid_per_h(series.net_w[step] - power_w, buy, sell, flows_out_w(battery.limit_w, sell))
-    return float(paid) * hours(series) / 1000.0
+    return float(paid) * hours(series)
 
 
 def days_alike(series: Series, days: int) -> Series:
