@@ -1,7 +1,9 @@
 """What value dispatch saves on made-up sites of many kinds, none of which anything was chosen on, beside the rule.
 
 python -m tests.planning.odd_sites [--kind lights,farm] [--seeds 2] [--every-min 60]
+    [--times 0.15] [--sun-kw 150] [--history 0]
 
+`--times`: the load so many times as large; `--sun-kw`: another roof; `--history`: days that are known, and not run.
 A month of history and the two months after it, 15-min steps, from 1 March 2025 on, under the tariff of Shanghai. Days,
 machines and weather are drawn at random, the same for the same seed. Kinds differ in what makes planning hard: closures
 that last, loads that fall, hours that nobody works at elsewhere, loads that hardly vary, demand agreed far above them.
@@ -203,17 +205,17 @@ def sun(clock: Clock) -> Floats:
     return np.asarray(np.minimum(clear * (0.12 + 0.85 * bright) * clock.noise(0.25), 1.0))
 
 
-def run_site(kind: Kind, seed: int, every_min: float) -> Backtest:
-    """The two months of one site."""
+def run_site(kind: Kind, seed: int, every_min: float, times: float = 1.0, history: int = HISTORY) -> Backtest:
+    """The months of one site that follow its days of `history`; its load so many times as large."""
     clock = Clock(seed)
-    load_w, pv_w = 1000.0 * KW * kind.load(clock), 1000.0 * kind.sun_kw * sun(clock)
+    load_w, pv_w = 1000.0 * KW * times * kind.load(clock), 1000.0 * kind.sun_kw * sun(clock)
     series = Series(BEGIN, 900.0, load_w, pv_w)
     power_w = 500.0 * kind.kwh
     battery = Battery(1000.0 * kind.kwh, power_w, power_w, 0.95, 0.95, 0.1, 0.9, 0.5, None, "pv_surplus", 0.0)
     terms = Terms("actual") if kind.agreed_kw is None else Terms("contract", kind.agreed_kw)
     prices = prices_over(TARIFF, terms, series, {})
     battery = replace(battery, export="any") if kind.export else battery
-    return run_backtest(series, prices, battery, kind_by_tariff(TARIFF), HISTORY * DAY, 60.0 * every_min)
+    return run_backtest(series, prices, battery, kind_by_tariff(TARIFF), history * DAY, 60.0 * every_min)
 
 
 def main() -> None:
@@ -222,11 +224,17 @@ def main() -> None:
     parser.add_argument("--kind", default=",".join(KINDS))
     parser.add_argument("--seeds", type=int, default=2)
     parser.add_argument("--every-min", type=float, default=60.0)
+    parser.add_argument("--times", type=float, default=1.0)
+    parser.add_argument("--sun-kw", type=float)
+    parser.add_argument("--history", type=int, choices=range(DAYS - 1), metavar="DAYS", default=HISTORY)
     asked = parser.parse_args()
     if unknown := set(asked.kind.split(",")) - set(KINDS):
         parser.error(f"--kind {','.join(sorted(unknown))}: expected of {', '.join(KINDS)}")
     for name in asked.kind.split(","):
-        found = [run_site(KINDS[name], seed, asked.every_min).months for seed in range(asked.seeds)]
+        kind = KINDS[name] if asked.sun_kw is None else replace(KINDS[name], sun_kw=asked.sun_kw)
+        found = [
+            run_site(kind, seed, asked.every_min, asked.times, asked.history).months for seed in range(asked.seeds)
+        ]
         months = [month for each in found for month in each]
         worst = min(month.rule.cny - month.controller.cny for month in months)
         best = sum(month.no_battery.cny - month.perfect.cny for month in months)
