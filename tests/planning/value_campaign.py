@@ -1,13 +1,15 @@
 """How much of perfect foresight value dispatch reaches over measured loads and suns, month by month.
 
 python -m tests.planning.value_campaign --set ABCD --months 1,4,7,10 [--unseen] [--know load] [--wear 0.1 | --wear-cell]
-    [--every-min 30] [--kwh 161] [--station sun.csv --rated 50] [--mpc] [--out lines.jsonl]
+    [--every-min 30] [--kwh 161] [--history 0] [--station sun.csv --rated 50] [--mpc] [--out lines.jsonl]
 
 `--unseen`: of the months asked for only those that no constant of the policy was chosen on.
 
 `--station`: of each set the load, and the same rated power of this sun (see `station`); `--rated`: of its table.
 
 `--kwh`: of the battery, of which four fifths are used, from 10 to 90 % of charge.
+
+`--history`: days that are known before each month, in place of 91; 0: a site's first month, nothing told of it.
 
 `--mpc`: beside the rule, a plain LP-MPC planned anew each hour from persistence, its set-points obeyed.
 With `--wear` a kWh given costs so much of the battery's life, with `--wear-cell` what `sites/examples/dealer-wear.toml`
@@ -92,18 +94,21 @@ def simbench() -> dict[str, Floats]:
     }
 
 
-def month_series(name: str, month: int, sun_share: Floats | None = None) -> tuple[Series, int]:
-    """The month with its history, and the step in which it begins. `sun_share` [step of 2016]: in place of its sun."""
+def month_series(
+    name: str, month: int, sun_share: Floats | None = None, history: int = HISTORY_DAYS
+) -> tuple[Series, int]:
+    """The month with so many days before it, and the step in which it begins. `sun_share` [step of 2016]: in place of
+    its sun."""
     load, load_kw, sun, sun_kw = SETS[name]
     sun_share = simbench()[sun] if sun_share is None else sun_share
     year = datetime(2016, 1, 1)  # noqa: DTZ001  the profiles' own time
     first = (year.replace(month=month) - year).days * DAY
     following = year.replace(year=2016 + month // 12, month=month % 12 + 1)
-    steps = np.arange(first - HISTORY_DAYS * DAY, (following - year).days * DAY)
+    steps = np.arange(first - history * DAY, (following - year).days * DAY)
     steps = np.where(steps < 0, steps + ALIGNED_DAYS * DAY, steps)
-    begin = datetime(2016, month, 1, tzinfo=ZoneInfo("Asia/Shanghai")) - timedelta(days=HISTORY_DAYS)
+    begin = datetime(2016, month, 1, tzinfo=ZoneInfo("Asia/Shanghai")) - timedelta(days=history)
     load_w, pv_w = simbench()[load][steps] * load_kw * 1000.0, sun_share[steps] * sun_kw * 1000.0
-    return Series(begin, 900.0, load_w, pv_w), HISTORY_DAYS * DAY
+    return Series(begin, 900.0, load_w, pv_w), history * DAY
 
 
 def run_month(
@@ -115,16 +120,17 @@ def run_month(
     *,
     mpc: bool = False,
     sun_share: Floats | None = None,
+    history: int = HISTORY_DAYS,
 ) -> Backtest:
-    """One month of one set."""
+    """One month of one set, after so many days."""
     tariff = load_tariff(TARIFF, "under_1kv", "commercial")
-    series, first = month_series(name, month, sun_share)
+    series, first = month_series(name, month, sun_share, history)
     prices = prices_over(tariff, Terms("actual"), series, {})
     return run_backtest(series, prices, battery, kind_by_tariff(tariff), first, 60.0 * every_min, known, mpc=mpc)
 
 
-# set, month, what is known, wear, minutes between re-plans, kWh, the station's table and its rated power
-Key = tuple[str, int, str, float | str, float, float, str]
+# set, month, what is known, wear, minutes between re-plans, kWh, the station's table and its rated power, days before
+Key = tuple[str, int, str, float | str, float, float, str, int]
 Kept = dict[Key, tuple[Month, float]]  # and the median re-plan, ms
 
 
@@ -139,6 +145,7 @@ def main() -> None:
     parser.add_argument("--wear-cell", action="store_true", help="as the cell ages, by depth and time")
     parser.add_argument("--every-min", type=float, default=30.0)
     parser.add_argument("--kwh", type=float, default=KWH)
+    parser.add_argument("--history", type=int, choices=range(ALIGNED_DAYS), metavar="DAYS", default=HISTORY_DAYS)
     parser.add_argument("--station", type=Path, help="whose sun shines on the roofs")
     parser.add_argument("--rated", type=float, help="power of the station, in the unit of its table")
     parser.add_argument("--mpc", action="store_true")
@@ -164,6 +171,7 @@ def main() -> None:
                 asked.every_min,
                 asked.kwh,
                 station,
+                asked.history,
             )
             if key not in kept or (asked.mpc and kept[key][0].mpc is None):
                 kept[key] = _run(key, sun_share, mpc=asked.mpc)
@@ -184,14 +192,14 @@ def _months(asked: str, passed_over: str) -> list[int]:
 
 
 def _run(key: Key, sun_share: Floats | None, *, mpc: bool) -> tuple[Month, float]:
-    name, month, know, wear, every_min, kwh, _ = key
+    name, month, know, wear, every_min, kwh, _, history = key
     battery = battery_of(kwh)
     known = frozenset(cast("list[Known]", [each for each in know.split(",") if each]))
     if isinstance(wear, str):
         worn = replace(battery, wear=load_battery(WORN).wear)
     else:
         worn = replace(battery, wear_cny_per_kwh=wear)
-    found = run_month(name, month, worn, every_min, known, mpc=mpc, sun_share=sun_share)
+    found = run_month(name, month, worn, every_min, known, mpc=mpc, sun_share=sun_share, history=history)
     return found.months[0], float(np.median(found.replan_ms))
 
 
