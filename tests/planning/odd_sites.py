@@ -239,9 +239,11 @@ def main() -> None:
         worst = min(month.rule.cny - month.controller.cny for month in months)
         best = sum(month.no_battery.cny - month.perfect.cny for month in months)
         apart = ", ".join(f"{value_share(each):.2f}" for each in found)
+        alike = list(zip(*found, strict=True))  # a month of all seeds
+        by_month = ", ".join(f"{value_share(each):.2f} / {value_share(each, 'rule'):.2f}" for each in alike)
         print(  # noqa: T201
             f"{name:18} value_share {value_share(months):6.3f} ({apart})  rule {value_share(months, 'rule'):6.3f}"
-            f"  of {best:7.0f} CNY  worst month {worst:+7.0f} CNY beside the rule",
+            f"  of {best:7.0f} CNY  worst month {worst:+7.0f} CNY beside the rule  by month {by_month}",
             flush=True,
         )
 
