@@ -137,7 +137,7 @@ def ill_fitting(series: Series, block_s: float, slide_s: float) -> str:
 
 def _times(path: Path, rows: Sequence[Row], at: int) -> tuple[datetime, float]:
     """Begin and length of the steps."""
-    times = [_time(path, row, row.cells[at].strip()) for row in rows]
+    times = [time_of(path, row, row.cells[at].strip()) for row in rows]
     seconds = np.array([time.timestamp() for time in times])
     lengths_s = np.diff(seconds)
     step_s = float(np.median(lengths_s))
@@ -153,7 +153,8 @@ def _times(path: Path, rows: Sequence[Row], at: int) -> tuple[datetime, float]:
     return times[0], step_s
 
 
-def _time(path: Path, row: Row, cell: str) -> datetime:
+def time_of(path: Path, row: Row, cell: str) -> datetime:
+    """What stands in a cell as a time. Raises BadInputError."""
     try:
         time = datetime.fromisoformat(cell)
     except ValueError as error:

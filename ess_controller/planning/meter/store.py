@@ -92,6 +92,11 @@ class MeterStore:
             oldest = "(SELECT number FROM block ORDER BY number DESC LIMIT 1 OFFSET ?)"
             self._db.execute(f"DELETE FROM block WHERE number <= {oldest}", (keep,))
 
+    def drop(self, numbers: Iterable[int]) -> None:
+        """Forget these blocks, whole or not at all."""
+        with self._db:
+            self._db.executemany("DELETE FROM block WHERE number = ?", ((number,) for number in numbers))
+
     def blocks(self, first: int, end: int) -> list[Block]:
         """Those kept of first..end-1, in order."""
         query = f"SELECT {', '.join(self._names)} FROM block WHERE number >= ? AND number < ? ORDER BY number"
