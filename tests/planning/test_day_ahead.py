@@ -9,6 +9,7 @@ import pytest
 from ess_controller.planning.forecasts.corrected import Profile, corrected
 from ess_controller.planning.forecasts.day_ahead import Forecast, Forecasts, learn
 from ess_controller.planning.forecasts.load import closed_since, last_open, similar_days
+from ess_controller.planning.forecasts.usual_errors import of_load
 from ess_controller.planning.given.calendar_grid import by_weekday, days_of
 from ess_controller.planning.given.problem import Series
 from tests.planning.sites_of_tests import shop
@@ -63,7 +64,7 @@ def test_a_forecast_that_loses_to_persistence_says_so_and_gives_way() -> None:
     load_w, calendar_w = rng.uniform(50e3, 70e3, (2, steps))
     none = np.zeros(steps, np.bool_)
     profile = Profile(calendar_w, np.ones(steps), load_w, calendar_w, np.zeros(steps, np.int64), none)
-    found, missed_w = corrected(load_w[:now], load_w[:now], profile, 0, (1, 4, 16, 96), 96)
+    found, missed_w = corrected(load_w[:now], load_w[:now], profile, of_load(96, 96), 0, (1, 4, 16, 96))
     assert found.score.loses
     assert found.score.why_not.endswith("persistence by 0 W: persistence is used")
     assert not missed_w.any()

@@ -100,15 +100,21 @@ def month_series(
     """The month with so many days before it, and the step in which it begins. `sun_share` [step of 2016]: in place of
     its sun."""
     load, load_kw, sun, sun_kw = SETS[name]
+    part = profile_of_month(simbench()[load] * load_kw * 1000.0, month, history)
     sun_share = simbench()[sun] if sun_share is None else sun_share
-    year = datetime(2016, 1, 1)  # noqa: DTZ001  the profiles' own time
-    first = (year.replace(month=month) - year).days * DAY
-    following = year.replace(year=2016 + month // 12, month=month % 12 + 1)
-    steps = np.arange(first - history * DAY, (following - year).days * DAY)
-    steps = np.where(steps < 0, steps + ALIGNED_DAYS * DAY, steps)
-    begin = datetime(2016, month, 1, tzinfo=ZoneInfo("Asia/Shanghai")) - timedelta(days=history)
-    load_w, pv_w = simbench()[load][steps] * load_kw * 1000.0, sun_share[steps] * sun_kw * 1000.0
-    return Series(begin, 900.0, load_w, pv_w), history * DAY
+    pv_w = profile_of_month(sun_share * sun_kw * 1000.0, month, history).load_w
+    return replace(part, pv_w=pv_w), history * DAY
+
+
+def profile_of_month(year: Floats, month: int, history: int) -> Series:
+    """A profile [step of 2016] over the month with so many days before it, as load."""
+    begin = datetime(2016, 1, 1)  # noqa: DTZ001  the profiles' own time
+    first = (begin.replace(month=month) - begin).days * DAY
+    following = begin.replace(year=2016 + month // 12, month=month % 12 + 1)
+    steps = np.arange(first - history * DAY, (following - begin).days * DAY)
+    load_w = year[np.where(steps < 0, steps + ALIGNED_DAYS * DAY, steps)]
+    at = datetime(2016, month, 1, tzinfo=ZoneInfo("Asia/Shanghai")) - timedelta(days=history)
+    return Series(at, 900.0, load_w, np.zeros(len(load_w)))
 
 
 def run_month(

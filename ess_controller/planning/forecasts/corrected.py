@@ -6,12 +6,11 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
 from ess_controller.planning.forecasts.ridge import recent_errors, ridge
+from ess_controller.planning.forecasts.usual_errors import Usual
 from firmware_bridge.records import Bools, Floats, Ints
 
-DOUBT, OWN_DOUBT = 10.0, 1000.0  # ridge, in origins: of what is common to all, and of a group's own way beside it
-ALIKE = 0.5  # of the sun: the more leads lie between, the more are errors of one day alike, and origins no news
+OWN_DOUBT = 1000.0  # origins that what is common to all groups counts for beside a group's own
 BLOCKS = 5  # that errors are told apart in: each by what the others taught
-FADE_H = 4.0  # with too little history to learn from, an error of the last hour fades so
 FAINT = 0.2  # of the greatest scale: errors of fainter hours, as at dawn, count as if they were of such
 DAY_SHARE = 0.1  # of a day's clear sky must lie in the last hours, or the index of the whole last day is carried on
 SAME_W = 0.5  # two ways whose errors differ by less are told by the same number: none is the better
@@ -99,17 +98,18 @@ def corrected(
     measured_w: Floats,
     taught_w: Floats,
     profile: Profile,
+    usual: Usual,
     first: int,
     windows: tuple[int, ...],
-    leads: int,
     carried: tuple[int, int] | None = None,
 ) -> tuple[Corrected, Floats]:
     """Learn the correction, and what was missed [origin, lead], W.
 
     `measured_w` [step] up to the present; `taught_w` the same without what nothing is to be learnt from (NaN).
-    `profile` begins at step `first` and reaches as far ahead as forecasts will. `carried`: see `carried_index`.
+    `profile` begins at step `first` and reaches as far ahead as forecasts will. `usual`: of so many leads, how errors
+    carry on before anything is learnt. `carried`: see `carried_index`.
     """
-    young = _young(measured_w, profile, first, windows, leads, carried)
+    young, leads = _young(measured_w, profile, usual, first, windows, carried), usual.weights.shape[1]
     if len(measured_w) - first < leads:
         return young, np.full((0, leads), np.nan)
     past = _Past.of(measured_w[first:], taught_w[first:], profile, windows, leads)
@@ -117,7 +117,7 @@ def corrected(
     faded = past.missed(profile.expected_w, recent @ young.weights[0])
     if len(past.measured_w) < leads + 2 * max(windows) or not np.isfinite(faded).any():
         return young, faded
-    weights, missed = _learnt(past, recent, profile, young.most_w, carried)
+    weights, missed = _learnt(past, recent, profile, usual, young.most_w, carried)
     later = past.by_persistence(profile.persistence_w, young.weights[0], carried)
     both = np.isfinite(later) & np.isfinite(missed)  # compared over the same steps
     if not both.any():  # a week old or less: there is nothing to compare with
@@ -132,13 +132,13 @@ def corrected(
 def _young(
     measured_w: Floats,
     profile: Profile,
+    usual: Usual,
     first: int,
     windows: tuple[int, ...],
-    leads: int,
     carried: tuple[int, int] | None,
 ) -> Corrected:
-    """What is forecast while nothing is learnt: what the calendar says, and an error of the last hour fades."""
-    expected, fading = _filled(profile.expected_w, measured_w), _fading(windows, leads)
+    """What is forecast while nothing is learnt: what the calendar says, and errors carry on as they usually do."""
+    expected = _filled(profile.expected_w, measured_w)
     seen_w = np.concatenate((measured_w[np.isfinite(measured_w)], expected))
     more = 1.0 + (_record_room(measured_w, max(windows)) if carried is None else 0.0)
     return Corrected(
@@ -146,7 +146,7 @@ def _young(
         expected_w=expected,
         scale_w=np.nan_to_num(profile.scale_w),
         windows=windows,
-        weights=np.broadcast_to(fading, (int(profile.group.max()) + 1, *fading.shape)),
+        weights=np.broadcast_to(usual.weights, (int(profile.group.max()) + 1, *usual.weights.shape)),
         group=profile.group,
         one_off=profile.one_off,
         score=Score(np.nan, np.nan, np.nan),
@@ -204,15 +204,14 @@ class _Past:
 
 
 def _learnt(
-    past: _Past, recent: Floats, profile: Profile, most_w: float, carried: tuple[int, int] | None
+    past: _Past, recent: Floats, profile: Profile, usual: Usual, most_w: float, carried: tuple[int, int] | None
 ) -> tuple[Floats, Floats]:
     """Weights [group, window, lead] of `recent` errors, and what was missed [origin, lead], W, each part of the past
     foreseen by what the others taught."""
     origins, scales = past.origins, sliding_window_view(past.scale_w, past.leads)
     block = origins * BLOCKS // len(origins)
     group, groups = profile.group[: len(origins)], int(profile.group.max()) + 1
-    doubts = (DOUBT if carried is None else _doubts(past.leads), OWN_DOUBT)
-    weights, of_others = ridge(recent, past.missed(profile.expected_w), scales, group, groups, block, doubts)
+    weights, of_others = ridge(recent, past.missed(profile.expected_w), scales, group, groups, block, usual, OWN_DOUBT)
     missed = past.missed(profile.expected_w, np.einsum("ow,owl->ol", recent, of_others[block, group]))
     if carried is None:  # what is not foreseen is not missed either
         true_w = sliding_window_view(past.taught_w, past.leads)
@@ -247,11 +246,6 @@ def _record_room(measured_w: Floats, day: int) -> float:
     return float(np.clip(1.0 - highest_w[RANK - 1] / highest_w[0], *MORE))
 
 
-def _doubts(leads: int) -> Floats:
-    """[lead, 1, 1]"""
-    return np.asarray(DOUBT * (1.0 + ALIKE * np.arange(leads)))[:, None, None]
-
-
 def _near(scale: Floats) -> Floats:
     """What recent errors are a share of: never so faint that one of them counts for much of a noon."""
     return np.asarray(np.maximum(scale, FAINT * scale.max(initial=0.0)))
@@ -261,13 +255,6 @@ def _filled(expected_w: Floats, measured_w: Floats) -> Floats:
     """Where the calendar knows nothing: the mean of all that was measured, else 0."""
     known = measured_w[np.isfinite(measured_w)]
     return np.where(np.isfinite(expected_w), expected_w, known.mean() if len(known) else 0.0)
-
-
-def _fading(windows: tuple[int, ...], leads: int) -> Floats:
-    """[window, lead] weights while nothing is learnt: an error of the last hour fades."""
-    weights, hour = np.zeros((len(windows), leads)), min(1, len(windows) - 1)
-    weights[hour] = np.exp(-np.arange(leads) / (FADE_H * windows[hour]))
-    return weights
 
 
 def _rms(errors: Floats) -> float:

@@ -11,13 +11,12 @@ from ess_controller.planning.forecasts.held_back import freed
 from ess_controller.planning.forecasts.load import closed_days, closed_for_good, closed_since, last_such, similar_days
 from ess_controller.planning.forecasts.spread import Spread, part_of_day, spread_of
 from ess_controller.planning.forecasts.sun import Sky, Sun, sun_of
+from ess_controller.planning.forecasts.usual_errors import LOAD_MEMORIES_H, SUN_MEMORIES_H, of_load, of_sun
 from ess_controller.planning.given.calendar_grid import Days
 from firmware_bridge.records import Bools, Floats, Ints
 
 LEARN_DAYS = 35  # of errors
-LOAD_MEMORIES_H = (0.25, 1.0, 4.0, 24.0)
-PV_MEMORIES_H = (0.5, 2.0, 24.0)
-PV_CARRIED_H = (2.0, 24.0)  # whose clear-sky index smart persistence carries on
+SUN_CARRIED_H = (2.0, 24.0)  # whose clear-sky index smart persistence carries on
 YOUNG_DAYS = 3  # so long everything is learnt anew each hour, later each day
 
 
@@ -156,7 +155,7 @@ def _load(
         group=part_of_day(days, first, end),
         one_off=_one_off(closed, days, len(load_w))[days.day[first:end]],
     )
-    return corrected(load_w, taught, profile, first, _steps(LOAD_MEMORIES_H, days), leads)
+    return corrected(load_w, taught, profile, of_load(leads, days.slots), first, _steps(LOAD_MEMORIES_H, days))
 
 
 def _one_off(closed: Bools, days: Days, now: int) -> Bools:
@@ -173,8 +172,8 @@ def _sun(pv_w: Floats, days: Days, first: int, end: int, sky: Sky | None, held: 
 
 
 def _pv(days: Days, first: int, leads: int, sun: Sun) -> tuple[Corrected, Floats]:
-    short, day = _steps(PV_CARRIED_H, days)
-    return corrected(sun.free_w, sun.taught_w, sun.profile, first, _steps(PV_MEMORIES_H, days), leads, (short, day))
+    windows, carried, usual = _steps(SUN_MEMORIES_H, days), _steps(SUN_CARRIED_H, days), of_sun(leads, days.slots)
+    return corrected(sun.free_w, sun.taught_w, sun.profile, usual, first, windows, (carried[0], carried[1]))
 
 
 def _span(measured_w: Floats, days: Days, first: int, end: int) -> tuple[Floats, Ints, tuple[Ints, Ints]]:

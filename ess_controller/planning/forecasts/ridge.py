@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from ess_controller.planning.forecasts.usual_errors import Usual
 from firmware_bridge.records import Floats, Ints
 
 
@@ -21,19 +22,23 @@ def recent_errors(errors: Floats, scale: Floats, origins: Ints, windows: tuple[i
     return shares
 
 
-Doubt = tuple[float | Floats, float]
-
-
 def ridge(
-    recent: Floats, ahead: Floats, scale: Floats, group: Ints, groups: int, block: Ints, doubt: Doubt
+    recent: Floats,
+    ahead: Floats,
+    scale: Floats,
+    group: Ints,
+    groups: int,
+    block: Ints,
+    usual: Usual,
+    own_doubt: float,
 ) -> tuple[Floats, Floats]:
     """Weights that carry recent errors on: `ahead = scale x (recent @ weights)`, least squares.
 
     `recent` [origin, window], `ahead` and `scale` [origin, lead]; `group`, one of so many `groups`, and `block`
-    [origin] count from 0. `doubt`, in origins: the ridge of what all have in common, one or [lead, 1, 1], and that
-    which draws a group's own weights towards it. Returns the weights of each group [group, window, lead], and those
-    that a block's origins would have had from all other blocks [block, group, window, lead]: errors by these are as
-    large as on days to come.
+    [origin] count from 0. What all have in common is drawn towards what is `usual`, and a group's own weights towards
+    that, as by `own_doubt` origins. Returns the weights of each group [group, window, lead], and those that a block's
+    origins would have had from all other blocks [block, group, window, lead]: errors by these are as large as on days
+    to come.
     """
     known = np.isfinite(ahead)
     squares, right_of = np.where(known, scale * scale, 0.0), np.where(known, ahead * scale, 0.0)
@@ -44,21 +49,21 @@ def ridge(
     normal = normal.reshape(blocks, groups, -1, windows, windows)  # [block, group, lead, window, window]
     right = np.array([right_of[part].T @ recent[part] for part in parts]).reshape(blocks, groups, -1, windows, 1)
     count = np.array([part.sum() for part in parts], np.float64).reshape(blocks, groups)
-    whole = _solved(normal.sum(0), right.sum(0), count.sum(0), doubt)
+    whole = _solved(normal.sum(0), right.sum(0), count.sum(0), usual, own_doubt)
     others = [
-        _solved(normal.sum(0) - normal[b], right.sum(0) - right[b], count.sum(0) - count[b], doubt)
+        _solved(normal.sum(0) - normal[b], right.sum(0) - right[b], count.sum(0) - count[b], usual, own_doubt)
         for b in range(blocks)
     ]
     return whole, np.array(others)
 
 
-def _solved(normal: Floats, right: Floats, count: Floats, doubt: Doubt) -> Floats:
+def _solved(normal: Floats, right: Floats, count: Floats, usual: Usual, own_doubt: float) -> Floats:
     """[group, window, lead] from sums [group, lead, window, window or 1] over so many origins [group]."""
-    common = _eased(normal.sum(0), right.sum(0), count.sum(), doubt[0], 0.0)
-    return np.asarray([_eased(*each, doubt[1], common)[..., 0].T for each in zip(normal, right, count, strict=True)])
+    common = _eased(normal.sum(0), right.sum(0), count.sum(), usual.doubt, usual.weights.T[..., None])
+    return np.asarray([_eased(*each, own_doubt, common)[..., 0].T for each in zip(normal, right, count, strict=True)])
 
 
-def _eased(normal: Floats, right: Floats, count: float, doubt: float | Floats, toward: Floats | float) -> Floats:
+def _eased(normal: Floats, right: Floats, count: float, doubt: float, toward: Floats) -> Floats:
     """[lead, window, 1] least squares, drawn to `toward` as by so many origins."""
     windows = normal.shape[-1]
     drawn = doubt * np.trace(normal, axis1=-2, axis2=-1)[:, None, None] / windows / max(count, 1.0) + 1e-9
