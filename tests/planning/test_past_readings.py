@@ -212,10 +212,10 @@ def test_as_a_table_months_stand_with_load_sun_and_peak(ess: Ess, tmp_path: Path
     status, out, said = ess("meter", DEALER, "--home", tmp_path / "home", "--add", recent(tmp_path, 1))
     assert (status, said) == (0, "")
     first, second, *_, last = out.splitlines()
-    assert first == "96 billing blocks added"
+    assert first == f"{tmp_path / 'home' / FILE}: 96 billing blocks added"
     assert second.endswith("load known of 1 days, sun of 1")
     assert last.split()[-1] == "40.0"  # the highest import
-    assert "the meter book is empty" in ess("meter", DEALER, "--home", tmp_path / "other")[1]
+    assert "nothing was measured yet" in ess("meter", DEALER, "--home", tmp_path / "other")[1]
 
 
 def test_options_that_contradict_are_refused_and_a_running_daemon_is_not_meddled_with(ess: Ess, tmp_path: Path) -> None:
@@ -226,3 +226,6 @@ def test_options_that_contradict_are_refused_and_a_running_daemon_is_not_meddled
         status, _, said = ess("meter", DEALER, "--home", tmp_path, "--add", file)
     assert (status, "another daemon" in said) == (2, True)
     assert not (tmp_path / FILE).exists()
+    bad = written(tmp_path, ["2026-06-01T00:00:00+08:00,1,2"])
+    assert ess("meter", DEALER, "--home", tmp_path / "home", "--add", bad)[0] == 2
+    assert not (tmp_path / "home").exists()

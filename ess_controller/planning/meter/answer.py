@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,12 +15,13 @@ from firmware_bridge.records import Floats
 SCHEMA_VERSION = 1
 
 
-def answer(site: Site, book: Sequence[Block], change: Change | None, *, dry: bool) -> dict[str, Any]:
-    """`book`: with the change, if there is one."""
+def answer(site: Site, file: Path, book: Sequence[Block], change: Change | None, *, dry: bool) -> dict[str, Any]:
+    """`file`: of the book; `book`: with the change, if there is one."""
     block_s = site.tuning.dispatch.block_s
     told: dict[str, Any] = {
         "schema_version": SCHEMA_VERSION,
         "site": site.name,
+        "file": str(file),
         "block_s": block_s,
         "first": _time(site, book[0].number) if book else None,
         "until": _time(site, book[-1].number + 1) if book else None,
@@ -80,9 +82,9 @@ def _time(site: Site, number: int) -> str:
 def table(told: dict[str, Any]) -> Iterator[str]:
     """The answer for people, line by line."""
     if change := told.get("change"):
-        yield _changed(change)
+        yield f"{told['file']}: {_changed(change)}"
     if not told["months"]:
-        yield "the meter book is empty: nothing was measured yet"
+        yield f"{told['file']}: nothing was measured yet"
         return
     until = f"{told['first']} to {told['until']}"
     yield f"{told['site']}: {until}: load known of {told['load_days']:g} days, sun of {told['sun_days']:g}"

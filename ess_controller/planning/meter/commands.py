@@ -1,6 +1,7 @@
 """The command `ess meter`: what a site's meter book knows, and past readings for it."""
 
 import json
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,8 +11,7 @@ from ess_controller.commands import Home, Json, SitePath, load_site
 from ess_controller.errors import BadInputError
 
 if TYPE_CHECKING:
-    from ess_controller.planning.meter.book import Block
-    from ess_controller.planning.meter.past import Change
+    from ess_controller.planning.meter.readings import Readings
     from ess_controller.site import Site
 
 CSV = "READINGS.csv"
@@ -36,42 +36,37 @@ def meter(
     month in the dark. They are to be of days on which no battery worked, for meters do not show what one did. What the
     cabinet has measured itself stands.
     """
+    from ess_controller.clock import utc_now
     from ess_controller.kept import home as homes
     from ess_controller.planning.meter.answer import answer, table
-    from ess_controller.planning.meter.past import book_of, put
+    from ess_controller.planning.meter.past import adding, book_of, changed, put, removing
+    from ess_controller.planning.meter.store import FILE
 
     if add is not None and remove is not None:
         raise BadInputError("--add, --remove: expected one of the two")
     if dry and add is None and remove is None:
         raise BadInputError("--dry-run: expected --add or --remove beside it")
-    loaded = load_site(site, [])
-    block_s = loaded.tuning.dispatch.block_s
-    file = add or remove
-    if file is None:
-        told = answer(loaded, book_of(homes.find(site, home), block_s), None, dry=False)
-    elif dry:
-        book, change = _changed(loaded, homes.find(site, home), file, adds=add is not None)
-        told = answer(loaded, book, change, dry=True)
-    else:
-        folder = homes.folder(loaded.name, home)
-        with homes.lock(folder, "daemon"):
-            book, change = _changed(loaded, folder, file, adds=add is not None)
-            put(change, folder, block_s)
-        told = answer(loaded, book, change, dry=False)
+    loaded, file = load_site(site, []), add or remove
+    readings = None if file is None else _read(loaded, file)
+    changes = readings is not None and not dry
+    folder = homes.folder(loaded.name, home) if changes else homes.find(site, home)
+    with homes.lock(folder, "daemon") if changes else nullcontext():
+        book, change = book_of(folder, loaded.tuning.dispatch.block_s), None
+        if readings is not None:
+            change = adding(readings, book, loaded, utc_now()) if add else removing(readings, book)
+            if changes:
+                put(change, folder, loaded.tuning.dispatch.block_s)
+            book = changed(book, change)
+    told = answer(loaded, folder / FILE, book, change, dry=dry)
     print(json.dumps(told) if as_json else "\n".join(table(told)))
 
 
-def _changed(site: "Site", home: Path, file: Path, *, adds: bool) -> "tuple[list[Block], Change]":
-    """The book as it becomes, and what becomes of it; what is not known of the file is said."""
+def _read(site: "Site", file: Path) -> "Readings":
+    """What stands there; what is not known of it is said."""
     from ess_controller.clock import utc_now
     from ess_controller.planning.given.shared_commands import say
-    from ess_controller.planning.meter.past import adding, book_of, removing
     from ess_controller.planning.meter.readings import read_readings
 
-    now = utc_now()
-    readings, book = read_readings(file, site, now), book_of(home, site.tuning.dispatch.block_s)
+    readings = read_readings(file, site, utc_now())
     say(file, *readings.notes)
-    change = adding(readings, book, site, now) if adds else removing(readings, book)
-    gone = {each.number for each in change.removed}
-    kept = [*(each for each in book if each.number not in gone), *change.added]
-    return sorted(kept, key=lambda each: each.number), change
+    return readings

@@ -40,6 +40,13 @@ def removing(readings: Readings, book: list[Block]) -> Change:
     return Change(removed=removed, stands=len(readings.blocks) - len(removed))
 
 
+def changed(book: list[Block], change: Change) -> list[Block]:
+    """The book as it becomes."""
+    gone = {each.number for each in change.removed}
+    kept = [*(each for each in book if each.number not in gone), *change.added]
+    return sorted(kept, key=lambda each: each.number)
+
+
 def _comparable(block: Block) -> tuple[str, ...]:
     """NaN is like NaN."""
     return tuple(map(repr, block.row))
