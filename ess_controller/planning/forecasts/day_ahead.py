@@ -172,8 +172,8 @@ def _sun(pv_w: Floats, days: Days, first: int, end: int, sky: Sky | None, held: 
 
 
 def _pv(days: Days, first: int, leads: int, sun: Sun) -> tuple[Corrected, Floats]:
-    windows, carried, usual = _steps(SUN_MEMORIES_H, days), _steps(SUN_CARRIED_H, days), of_sun(leads, days.slots)
-    return corrected(sun.free_w, sun.taught_w, sun.profile, usual, first, windows, (carried[0], carried[1]))
+    windows, (short, day) = _steps(SUN_MEMORIES_H, days), _steps(SUN_CARRIED_H, days)
+    return corrected(sun.free_w, sun.taught_w, sun.profile, of_sun(leads, days.slots), first, windows, (short, day))
 
 
 def _span(measured_w: Floats, days: Days, first: int, end: int) -> tuple[Floats, Ints, tuple[Ints, Ints]]:

@@ -44,20 +44,20 @@ def _months(site: Site, book: Sequence[Block], block_s: float) -> list[dict[str,
     by_month: dict[int, list[Block]] = {}
     for block in book:
         by_month.setdefault(calendar_month(block.number, block_s, site.time_zone), []).append(block)
-    return [
-        {
-            "month": f"{month // 12}-{month % 12 + 1:02}",
-            "load_days": _days(np.isfinite(load_w), block_s),
-            "sun_days": _days(np.isfinite(pv_w), block_s),
-            "load_kwh": _kwh(load_w, block_s),
-            "sun_kwh": _kwh(pv_w, block_s),
-            "highest_load_kw": _highest_kw(load_w),
-            "highest_import_kw": _highest_kw(np.array([each.peak_w for each in blocks])),
-        }
-        for month, blocks in by_month.items()
-        for load_w in [np.array([each.known_load_w for each in blocks])]
-        for pv_w in [np.array([each.known_pv_w for each in blocks])]
-    ]
+    return [_month(f"{month // 12}-{month % 12 + 1:02}", blocks, block_s) for month, blocks in by_month.items()]
+
+
+def _month(name: str, blocks: Sequence[Block], block_s: float) -> dict[str, Any]:
+    load_w, pv_w, peak_w = np.array([[each.known_load_w, each.known_pv_w, each.peak_w] for each in blocks]).T
+    return {
+        "month": name,
+        "load_days": _days(np.isfinite(load_w), block_s),
+        "sun_days": _days(np.isfinite(pv_w), block_s),
+        "load_kwh": _kwh(load_w, block_s),
+        "sun_kwh": _kwh(pv_w, block_s),
+        "highest_load_kw": _highest_kw(load_w),
+        "highest_import_kw": _highest_kw(peak_w),
+    }
 
 
 def _days(known: Any, block_s: float) -> float:
