@@ -12,9 +12,9 @@ import pytest
 from ess_controller.errors import BadInputError
 from ess_controller.kept import home as homes
 from ess_controller.planning.meter.book import Block
-from ess_controller.planning.meter.past import adding, book_of, put, removing
+from ess_controller.planning.meter.past import adding, put, removing
 from ess_controller.planning.meter.readings import Readings, read_readings
-from ess_controller.planning.meter.store import FILE, KEEP_DAYS, MeterStore
+from ess_controller.planning.meter.store import FILE, KEEP_DAYS, MeterStore, all_blocks
 from ess_controller.planning.planner.site_battery import groups_of
 from ess_controller.planning.planner.site_planner import SitePlanner
 from ess_controller.site import Site
@@ -149,17 +149,17 @@ def test_what_the_cabinet_measured_stands_and_what_was_added_can_be_taken_out(tm
     store = MeterStore(tmp_path / FILE, BLOCK_S, make=True)
     store.put(block(number) for number in range(NUMBER - 10, NUMBER))
     store.close()
-    own = str(book_of(tmp_path, BLOCK_S))  # NaN is like NaN
+    own = str(all_blocks(tmp_path, BLOCK_S))  # NaN is like NaN
     readings = read(tmp_path, of_blocks(range(FIRST, NUMBER), seed=1))  # other than what was measured
-    change = adding(readings, book_of(tmp_path, BLOCK_S), dealer(), NOW)
+    change = adding(readings, all_blocks(tmp_path, BLOCK_S), dealer(), NOW)
     assert (len(change.added), change.stands, change.too_old) == (2 * 96 - 10, 10, 0)
     put(change, tmp_path, BLOCK_S)
-    assert str(book_of(tmp_path, BLOCK_S)[-10:]) == own
-    assert len(book_of(tmp_path, BLOCK_S)) == 2 * 96
-    back = removing(readings, book_of(tmp_path, BLOCK_S))
+    assert str(all_blocks(tmp_path, BLOCK_S)[-10:]) == own
+    assert len(all_blocks(tmp_path, BLOCK_S)) == 2 * 96
+    back = removing(readings, all_blocks(tmp_path, BLOCK_S))
     assert (len(back.removed), back.stands) == (2 * 96 - 10, 10)
     put(back, tmp_path, BLOCK_S)
-    assert str(book_of(tmp_path, BLOCK_S)) == own
+    assert str(all_blocks(tmp_path, BLOCK_S)) == own
 
 
 def test_what_is_older_than_a_book_reaches_is_left_out(tmp_path: Path) -> None:
@@ -173,7 +173,7 @@ def test_a_new_site_plans_by_them_as_by_days_of_its_own(tmp_path: Path) -> None:
     put(adding(read(tmp_path, of_blocks(range(NUMBER - 14 * 96, NUMBER))), [], dealer(), NOW), tmp_path, BLOCK_S)
 
     def readings(first: int, end: int) -> list[Block]:
-        return [each for each in book_of(tmp_path, BLOCK_S) if first <= each.number < end]
+        return [each for each in all_blocks(tmp_path, BLOCK_S) if first <= each.number < end]
 
     by_readings, by_days = (
         SitePlanner(dealer()).plan(NOW, past, groups_of(dealer()), 0.0) for past in (readings, book(14))

@@ -38,6 +38,8 @@ def main() -> None:
     parser.add_argument("--station", type=Path)
     parser.add_argument("--rated", type=float)
     asked = parser.parse_args()
+    if (asked.station is None) != (asked.rated is None):
+        parser.error("--station and --rated: expected both or none")
     months = [int(month) for month in asked.months.split(",")]
     years = {name: simbench()[name] for name in (*asked.load, *asked.sun)}
     if asked.station is not None:

@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from sqlite3 import Error as SqliteError
 
 import numpy as np
 
@@ -15,7 +14,7 @@ from ess_controller.planning.given.inputs import ill_fitting
 from ess_controller.planning.given.problem import Battery, Prices, Series
 from ess_controller.planning.given.tariff_prices import doubts_over, prices_over
 from ess_controller.planning.meter.book import Block
-from ess_controller.planning.meter.store import FILE, KEEP_DAYS, MeterBookError, read_blocks
+from ess_controller.planning.meter.store import FILE, KEEP_DAYS, all_blocks
 from ess_controller.planning.planner.site_battery import groups_of
 from ess_controller.planning.planner.site_planner import terms_of
 from ess_controller.site import clock_note, load
@@ -54,11 +53,7 @@ def recorded(path: Path, home: Path | None) -> Recorded:
     site, folder = load(path, {}), homes.find(path, home)
     tariff, terms = terms_of(site)
     block_s = site.tuning.dispatch.block_s
-    try:
-        blocks = read_blocks(folder / FILE, block_s, 0, 2**62)
-    except (SqliteError, MeterBookError) as trouble:
-        raise BadInputError(f"{folder / FILE}: {trouble}") from None
-    blocks = _of_one_clock(blocks, block_s)
+    blocks = _of_one_clock(all_blocks(folder, block_s), block_s)
     held = len(blocks) * block_s / 86400.0
     if held < LEAST_DAYS:
         raise BadInputError(f"{folder / FILE} holds {held:.2f} days: expected at least {LEAST_DAYS:g}")

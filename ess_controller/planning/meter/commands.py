@@ -39,8 +39,8 @@ def meter(
     from ess_controller.clock import utc_now
     from ess_controller.kept import home as homes
     from ess_controller.planning.meter.answer import answer, table
-    from ess_controller.planning.meter.past import adding, book_of, changed, put, removing
-    from ess_controller.planning.meter.store import FILE
+    from ess_controller.planning.meter.past import adding, changed, put, removing
+    from ess_controller.planning.meter.store import FILE, all_blocks
 
     if add is not None and remove is not None:
         raise BadInputError("--add, --remove: expected one of the two")
@@ -51,7 +51,7 @@ def meter(
     changes = readings is not None and not dry
     folder = homes.folder(loaded.name, home) if changes else homes.find(site, home)
     with homes.lock(folder, "daemon") if changes else nullcontext():
-        book, change = book_of(folder, loaded.tuning.dispatch.block_s), None
+        book, change = all_blocks(folder, loaded.tuning.dispatch.block_s), None
         if readings is not None:
             change = adding(readings, book, loaded, utc_now()) if add else removing(readings, book)
             if changes:

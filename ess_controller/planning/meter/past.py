@@ -1,16 +1,13 @@
 """Past readings are put into a site's meter book, or taken out again; what the cabinet has measured itself stands."""
 
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from sqlite3 import Error as SqliteError
 
-from ess_controller.errors import BadInputError
 from ess_controller.planning.meter.book import Block
 from ess_controller.planning.meter.readings import Readings
-from ess_controller.planning.meter.store import FILE, KEEP_DAYS, MeterBookError, MeterStore, read_blocks
+from ess_controller.planning.meter.store import FILE, KEEP_DAYS, MeterStore, asked_of_book
 from ess_controller.site import Site
 
 
@@ -54,22 +51,8 @@ def _comparable(block: Block) -> tuple[str, ...]:
 
 def put(change: Change, home: Path, block_s: float) -> None:
     """Change the book in that home, whole or not at all. Raises BadInputError where its file does not let us."""
-    with _troubles(home), closing(MeterStore(home / FILE, block_s, make=True)) as store:
+    with asked_of_book(home), closing(MeterStore(home / FILE, block_s, make=True)) as store:
         if change.added:
             store.put(change.added)
         if change.removed:
             store.drop(each.number for each in change.removed)
-
-
-def book_of(home: Path, block_s: float) -> list[Block]:
-    """All that is kept in that home. Raises BadInputError where it cannot be read."""
-    with _troubles(home):
-        return read_blocks(home / FILE, block_s, 0, 2**62)
-
-
-@contextmanager
-def _troubles(home: Path) -> Iterator[None]:
-    try:
-        yield
-    except (SqliteError, MeterBookError) as trouble:
-        raise BadInputError(f"{home / FILE}: {trouble}") from None

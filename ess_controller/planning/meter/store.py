@@ -6,12 +6,13 @@ clock gone astray costs a row and not the book.
 """
 
 import sqlite3
-from collections.abc import Iterable
-from contextlib import closing, suppress
+from collections.abc import Iterable, Iterator
+from contextlib import closing, contextmanager, suppress
 from dataclasses import fields
 from math import isfinite, nan
 from pathlib import Path
 
+from ess_controller.errors import BadInputError
 from ess_controller.kept.sqlite_file import connected
 from ess_controller.planning.meter.book import NO_SLOTS, Block, Slots
 
@@ -136,6 +137,21 @@ def read_blocks(path: Path, block_s: float, first: int, end: int) -> list[Block]
         return store.blocks(first, end)
     finally:
         store.close()
+
+
+@contextmanager
+def asked_of_book(home: Path) -> Iterator[None]:
+    """For commands: what the book in that home does not let them do is a BadInputError that names the file."""
+    try:
+        yield
+    except (sqlite3.Error, MeterBookError) as trouble:
+        raise BadInputError(f"{home / FILE}: {trouble}") from None
+
+
+def all_blocks(home: Path, block_s: float) -> list[Block]:
+    """All that the book in that home keeps. Raises BadInputError where it cannot be read."""
+    with asked_of_book(home):
+        return read_blocks(home / FILE, block_s, 0, 2**62)
 
 
 def salvaged(path: Path, block_s: float, first: int, end: int) -> list[Block]:

@@ -23,7 +23,7 @@ from ess_controller.planning.given.shared_commands import hottest_days
 from ess_controller.planning.given.tariff_prices import doubts_over, fixed_cny
 from ess_controller.planning.lp.filling import Ends
 from ess_controller.planning.meter.book import Block
-from ess_controller.planning.meter.store import FILE, MeterBookError, read_blocks
+from ess_controller.planning.meter.store import FILE, asked_of_book, read_blocks
 from ess_controller.planning.planner.kept_plans import FILE as PLANS
 from ess_controller.planning.planner.kept_plans import KeptPlans
 from ess_controller.planning.planner.process import peak_of_month
@@ -63,13 +63,11 @@ def for_site(
     block_s = site.tuning.dispatch.block_s
     tariff, terms = terms_of(site)
     hottest_c = hottest_days(hottest, tariff)
-    try:
+    with asked_of_book(folder):
         series, prices, days = SitePlanner(site, _weather(path, site, folder, weather)).expected(
             utc, lambda first, end: read_blocks(folder / FILE, block_s, first, end), groups, hottest_c
         )
         peak_w = peak_of_month(site, folder, utc)
-    except (SqliteError, MeterBookError) as trouble:
-        raise BadInputError(f"{folder / FILE}: {trouble}") from None
     told = site.expected_load is not None
     series = series if days > 0.0 or picture is None or told else _as_now(series, picture)
     clock = filter(None, [clock_note(site.tuning.billing.likeliest_s)])
